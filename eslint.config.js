@@ -1,0 +1,88 @@
+import js from '@eslint/js'
+import globals from 'globals'
+import prettier from 'eslint-config-prettier'
+import tseslint from 'typescript-eslint'
+
+const CLOCK = [
+  {
+    selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
+    message: 'The clock lives in src/time.ts: take a Clock or a `now` parameter.',
+  },
+  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'The clock lives in src/time.ts.' },
+]
+const DICE = [
+  {
+    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
+    message: 'Chance lives in src/random.ts: hash (seed, purpose, identifier) instead.',
+  },
+]
+const ENV = [
+  { selector: "MemberExpression[object.name='process'][property.name='env']", message: 'process.env is read in main.ts only.' },
+]
+
+/** Which folders of src/ a file may not import from: arrows point down and never back. */
+function noImports(files, groups, why) {
+  return {
+    files,
+    rules: {
+      'no-restricted-imports': ['error', { patterns: groups.map((group) => ({ group: [group], message: why })) }],
+    },
+  }
+}
+
+const OUTSIDE = ['koa', '@koa/*', 'bull', 'mongoose', '@clickhouse/*', 'chdb', 'chdb/*', 'axios', 'libsql', 'wechaty*']
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'node_modules/**', '.siyu/**', 'schemas/**'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {
+      globals: globals.node,
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js', 'jest.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...ENV],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+    },
+  },
+  { files: ['src/time.ts'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...ENV] } },
+  { files: ['src/random.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...ENV] } },
+  { files: ['src/main.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...DICE] } },
+  { files: ['tests/**', 'bench/**'], rules: { 'no-restricted-syntax': ['error', ...DICE] } },
+  noImports(
+    ['src/domain/**'],
+    ['**/services/**', '**/adapters/**', '**/channels/**', '**/http/**', '**/jobs/**', '**/cli/**', '**/ports/**', '**/app.js', ...OUTSIDE],
+    'domain/ is pure: it imports domain/, errors, parse, time and random only.',
+  ),
+  noImports(
+    ['src/ports/**'],
+    ['**/services/**', '**/adapters/**', '**/channels/**', '**/http/**', '**/jobs/**', '**/cli/**', '**/app.js', ...OUTSIDE],
+    'ports/ knows domain/ only.',
+  ),
+  noImports(
+    ['src/services/**'],
+    ['**/adapters/**', '**/channels/**', '**/http/**', '**/jobs/**', '**/cli/**', '**/app.js', ...OUTSIDE],
+    'services/ reach the outside through ports/.',
+  ),
+  noImports(
+    ['src/http/**', 'src/jobs/**', 'src/adapters/**', 'src/channels/**'],
+    ['**/cli/**', '**/app.js'],
+    'Only app.ts composes.',
+  ),
+  noImports(['src/errors.ts', 'src/parse.ts', 'src/time.ts', 'src/random.ts'], ['./[a-df-oqsu-z]*/**'], 'Leaves import nothing of ours.'),
+  noImports(
+    ['connectors/**'],
+    ['**/src/domain/**', '**/src/services/**', '**/src/adapters/**', '**/src/ports/**', '**/src/app.js'],
+    'A connector imports src/connector.ts only.',
+  ),
+  noImports(['sandbox/**'], ['**/src/services/**', '**/src/adapters/**', '**/src/domain/**', '**/src/ports/**', '**/src/app.js'], 'The sandbox stands alone.'),
+  { files: ['*.js'], ...tseslint.configs.disableTypeChecked },
+  prettier,
+)

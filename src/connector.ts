@@ -1,0 +1,20 @@
+/** All that a connector may import: what it must give, and the leaves it needs to map. */
+import type { z } from 'zod'
+import type { SourceRecordInput } from './domain/events/record.js'
+
+export type { Identifier, RecordEvent, SourceRecord, SourceRecordInput } from './domain/events/record.js'
+export { InvalidInputError, type Problem } from './errors.js'
+export { parseInput, toProblems } from './parse.js'
+export { fromWallTime, toDay } from './time.js'
+
+export interface Connector<S extends z.ZodType> {
+  name: string
+  /** Shape of one incoming item. */
+  payload: S
+  /** One item in, any number of records out. Pure: `now` is when it was received. */
+  toRecords(item: z.infer<S>, now: Date): SourceRecordInput[]
+}
+
+export function defineConnector<S extends z.ZodType>(connector: Connector<S>): Connector<S> {
+  return connector
+}

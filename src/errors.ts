@@ -1,0 +1,97 @@
+/** Base of every error we raise on purpose. The message says what to do next and never holds a token or a phone number. */
+export abstract class AppError extends Error {
+  abstract readonly code: string
+  readonly retryable: boolean = false
+
+  constructor(
+    message: string,
+    readonly details: Record<string, unknown> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = new.target.name
+  }
+}
+
+/** One thing that is wrong with an input: where it is, what is wrong, how to mend it. */
+export type Problem = {
+  /** File the value came from, when there is one. */
+  file?: string
+  /** 1-based line in that file. */
+  line?: number
+  /** Path of the field, e.g. `steps.2.wait`. */
+  path: string
+  message: string
+  /** What to do about it. */
+  hint?: string
+}
+
+/** One line per problem: `file:line path: message → hint`. */
+export function formatProblem(p: Problem): string {
+  const place = p.file === undefined ? '' : `${p.file}${p.line === undefined ? '' : `:${p.line}`} `
+  return `${place}${p.path === '' ? '' : `${p.path}: `}${p.message}${p.hint === undefined ? '' : ` → ${p.hint}`}`
+}
+
+/** Somebody gave us something we cannot use. Carries every problem found, not only the first. */
+export class InvalidInputError extends AppError {
+  readonly code = 'invalid_input'
+  constructor(
+    what: string,
+    readonly problems: readonly Problem[],
+    options?: ErrorOptions,
+  ) {
+    super(`${what}\n${problems.map((p) => `  ${formatProblem(p)}`).join('\n')}`, { problems }, options)
+  }
+}
+
+/** Configuration or environment is unusable; the process must not start. */
+export class ConfigError extends AppError {
+  readonly code = 'bad_config'
+  constructor(
+    what: string,
+    readonly problems: readonly Problem[] = [],
+    options?: ErrorOptions,
+  ) {
+    super([what, ...problems.map((p) => `  ${formatProblem(p)}`)].join('\n'), { problems }, options)
+  }
+}
+
+export class NotFoundError extends AppError {
+  readonly code = 'not_found'
+}
+
+/** Somebody else holds it or changed it first (a version, a lock, a port, a data directory). */
+export class ConflictError extends AppError {
+  readonly code = 'conflict'
+}
+
+/** An outside system refused or failed. `upstreamCode` is its own code, e.g. the WeCom `errcode`. */
+export class UpstreamError extends AppError {
+  readonly code = 'upstream_failed'
+  constructor(
+    readonly system: string,
+    readonly upstreamCode: string,
+    override readonly retryable: boolean,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${system}: ${message} (${upstreamCode})`, { system, upstreamCode }, options)
+  }
+}
+
+/** The request left but no answer came: whether it took effect is unknown and must be settled by reading back. */
+export class UnknownOutcomeError extends AppError {
+  readonly code = 'unknown_outcome'
+  constructor(
+    readonly system: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${system}: ${message}`, { system }, options)
+  }
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err)
+}

@@ -1,0 +1,59 @@
+/** What a channel is asked to send: one content, one sender, many recipients; its `id` is the key of the effect. */
+export type Dispatch = {
+  id: string
+  /** The member (导购) in whose name it goes; for a guide task, the guide who receives it. */
+  senderUserId: string
+  recipients: readonly DispatchRecipient[]
+  content: DispatchContent
+  createdAt: Date
+}
+export type DispatchRecipient = { touchId: string; externalUserId: string }
+
+export type DispatchContent = {
+  text: string
+  /** Unique to the dispatch (carries its id), so that a lost reply can be settled by reading back. */
+  link?: { title: string; url: string; description?: string }
+  /** Guide tasks: rows of the card and its buttons. */
+  card?: {
+    title: string
+    rows: readonly { name: string; value: string }[]
+    buttons: readonly { key: string; text: string }[]
+  }
+}
+
+export type DispatchOutcome =
+  /** Accepted. `refused` lists recipients the platform will not reach, with the reason. */
+  | { kind: 'created'; remoteId: string; responseCode?: string; refused: readonly { externalUserId: string; reason: string }[] }
+  /** Certainly not applied, and a repetition would be refused again. */
+  | { kind: 'refused'; reason: string; message: string }
+  /** Certainly not applied; try again not before `afterMs`. */
+  | { kind: 'later'; afterMs: number; reason: string }
+  /** It may have been applied: `settle` must say. */
+  | { kind: 'unknown'; reason: string }
+
+export type DispatchResult = {
+  /** When the sender pressed send; absent while she has not. */
+  confirmedAt?: Date
+  recipients: readonly {
+    externalUserId: string
+    state: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota'
+    at?: Date
+  }[]
+  /** Nothing will change any more. */
+  final: boolean
+}
+
+/** A way out. Outcomes are values; only faults that no caller can handle are thrown. */
+export interface Channel {
+  readonly name: string
+  dispatch(dispatch: Dispatch): Promise<DispatchOutcome>
+  /**
+   * After a crash or an unknown outcome: what became of this dispatch? `absent` means it certainly never arrived and
+   * may be sent; `unknown` means nobody can tell, and it is never sent again.
+   */
+  settle(dispatch: Dispatch): Promise<DispatchOutcome | { kind: 'absent' }>
+  /** Where things stand; `undefined` when the platform cannot say yet. Channels without results resolve to final. */
+  results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined>
+  /** Takes back what the sender has not confirmed yet. No-op when it is too late. */
+  cancel(dispatch: Dispatch & { remoteId: string }): Promise<void>
+}

@@ -1,0 +1,119 @@
+/** The one home of the clock. Everything else takes a `Clock` or a `now`. */
+export const SECOND_MS = 1_000
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 86_400_000
+
+export interface Clock {
+  now(): Date
+}
+
+export const systemClock: Clock = { now: () => new Date() }
+
+/** A clock that stands where it is put: tests, the demo, the sandbox. */
+export class ManualClock implements Clock {
+  constructor(private current: Date) {}
+  now(): Date {
+    return new Date(this.current.getTime())
+  }
+  /** @throws {RangeError} when `to` lies before the present: time never runs backwards. */
+  set(to: Date): void {
+    if (to < this.current) throw new RangeError(`clock cannot go back from ${this.current.toISOString()} to ${to.toISOString()}`)
+    this.current = new Date(to.getTime())
+  }
+}
+
+export function fixedClock(at: string | Date): Clock {
+  return { now: () => new Date(at) }
+}
+
+/** Milliseconds of wall time since an arbitrary start; for progress bars and metrics only. */
+export function elapsedMs(): number {
+  return performance.now()
+}
+
+const UNIT_MS = { s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS, d: DAY_MS, w: 7 * DAY_MS } as const
+
+/** `90s`, `15m`, `24h`, `7d`, `2w` as milliseconds; `undefined` when the text is no duration. */
+export function parseDurationMs(text: string): number | undefined {
+  const match = /^(\d+)\s*(s|m|h|d|w)$/.exec(text.trim())
+  if (match === null) return undefined
+  return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]
+}
+
+type WallTime = { year: number; month: number; day: number; hour: number; minute: number; second: number }
+
+const formatters = new Map<string, Intl.DateTimeFormat>()
+
+function formatterOf(timeZone: string): Intl.DateTimeFormat {
+  let formatter = formatters.get(timeZone)
+  if (formatter === undefined) {
+    formatter = new Intl.DateTimeFormat('en-US', {
+      timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    })
+    formatters.set(timeZone, formatter)
+  }
+  return formatter
+}
+
+/** Wall-clock reading of an instant in a time zone. */
+export function toWallTime(at: Date, timeZone: string): WallTime {
+  const wall: WallTime = { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0 }
+  for (const part of formatterOf(timeZone).formatToParts(at)) {
+    if (part.type in wall) wall[part.type as keyof WallTime] = Number(part.value)
+  }
+  return wall
+}
+
+/** Calendar day `YYYY-MM-DD` of an instant in a time zone. */
+export function toDay(at: Date, timeZone: string): string {
+  const { year, month, day } = toWallTime(at, timeZone)
+  return `${year}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`
+}
+
+/**
+ * The instant at which a zone's wall clock shows the given reading. A reading skipped by a clock change gives the
+ * instant as far after the change as the reading was; one shown twice gives the earlier.
+ */
+export function fromWallTime(wall: WallTime, timeZone: string): Date {
+  const asUtcMs = Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second)
+  const offsetsMs = [asUtcMs - DAY_MS, asUtcMs + DAY_MS].map((ms) => offsetMs(ms, timeZone))
+  const candidates = offsetsMs.map((offset) => asUtcMs - offset).filter((ms) => ms + offsetMs(ms, timeZone) === asUtcMs)
+  return new Date(candidates.length > 0 ? Math.min(...candidates) : asUtcMs - offsetsMs[0]!)
+}
+
+function offsetMs(atMs: number, timeZone: string): number {
+  const wall = toWallTime(new Date(atMs), timeZone)
+  const asUtcMs = Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second)
+  return asUtcMs - Math.floor(atMs / SECOND_MS) * SECOND_MS
+}
+
+/** `HH:MM` as minutes since midnight; `undefined` when it is no time of day. */
+export function parseTimeOfDay(text: string): number | undefined {
+  const match = /^([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
+  return match === null ? undefined : Number(match[1]) * 60 + Number(match[2])
+}
+
+/** The instant of a time of day (minutes since midnight) on the calendar day `daysLater` days after `at`'s. */
+export function atTimeOfDay(at: Date, minutesOfDay: number, timeZone: string, daysLater = 0): Date {
+  const wall = toWallTime(at, timeZone)
+  const shifted = new Date(Date.UTC(wall.year, wall.month - 1, wall.day + daysLater))
+  return fromWallTime(
+    {
+      year: shifted.getUTCFullYear(),
+      month: shifted.getUTCMonth() + 1,
+      day: shifted.getUTCDate(),
+      hour: Math.floor(minutesOfDay / 60),
+      minute: minutesOfDay % 60,
+      second: 0,
+    },
+    timeZone,
+  )
+}
