@@ -1,0 +1,112 @@
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { createClient, type ClickHouseClient } from '@clickhouse/client'
+import { drainPending } from 'chdb'
+import { createChdbConnection } from 'chdb/connection'
+import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
+import type { EventStore } from '../../ports/event-store.js'
+import { laneSettings, openClickhouseClientEvents, type Lane } from './clickhouse-client.js'
+
+export type ChdbEventsOptions = {
+  /** Data directory; made when absent. One process holds it, and a process holds one at a time. */
+  path: string
+  /** All statements together, in MiB; the engine's own default is 90 % of the machine. */
+  memoryLimitMb?: number
+  /** Threads of one statement; default: as many as the machine has. */
+  maxThreads?: number
+  /**
+   * Acknowledged rows survive a power cut, not only a kill; about 1 ms an insert and table on an SSD. Decided when the
+   * directory is created.
+   */
+  fsync?: boolean
+}
+
+type ClientOptions = NonNullable<Parameters<typeof createClient>[0]>
+
+const DATABASE = 'siyu'
+const SYSTEM = 'chDB'
+
+/**
+ * The event store inside this process, one connection a lane.
+ *
+ * @throws {ConflictError} when another process holds the directory, or this process holds another one
+ * @throws {ConfigError} when the directory was written by a newer version of this program
+ */
+export async function openChdbEvents({
+  path,
+  memoryLimitMb = 2048,
+  maxThreads = availableParallelism(),
+  fsync = true,
+}: ChdbEventsOptions): Promise<EventStore> {
+  mkdirSync(path, { recursive: true })
+  await drainPending() // a store closed a moment ago may still be letting go
+  const opened: ClickHouseClient[] = []
+  try {
+    const lanes = {
+      insert: await openLane(path, 'insert', memoryLimitMb, maxThreads, opened),
+      serving: await openLane(path, 'serving', memoryLimitMb, maxThreads, opened),
+      scan: await openLane(path, 'scan', memoryLimitMb, maxThreads, opened),
+    }
+    return await openClickhouseClientEvents({
+      kind: 'chdb',
+      system: SYSTEM,
+      lanes,
+      database: DATABASE,
+      dialect: { cluster: undefined, fsync },
+      attempts: 1,
+      release: drainPending,
+    })
+  } catch (err) {
+    await Promise.all(opened.map((client) => client.close()))
+    await drainPending()
+    throw err
+  }
+}
+
+async function openLane(
+  path: string,
+  lane: Lane,
+  memoryLimitMb: number,
+  maxThreads: number,
+  opened: ClickHouseClient[],
+) {
+  try {
+    // The same interface; its types differ because the client bundles a copy of its common part.
+    const connection = createChdbConnection({ path }) as unknown as NonNullable<ClientOptions['connection']>
+    const client = createClient({ connection })
+    opened.push(client)
+    await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` })
+    await client.command({ query: `USE ${DATABASE}` })
+    const settings = {
+      ...laneSettings(lane),
+      max_memory_usage_for_user: memoryLimitMb * 2 ** 20,
+      max_threads: maxThreads,
+    }
+    // Once a connection: there they stick, and need not be sent with every statement.
+    for (const [name, value] of Object.entries(settings)) await client.command({ query: `SET ${name} = ${value}` })
+    return client
+  } catch (err) {
+    throw toOpenError(path, err)
+  }
+}
+
+function toOpenError(path: string, err: unknown): Error {
+  const message = messageOf(err)
+  if (/cannot lock file|another server instance/i.test(message)) {
+    return new ConflictError(
+      `event store: another process uses the data directory ${path} → stop it, or choose another directory`,
+      { path },
+      { cause: err },
+    )
+  }
+  if (/active data directory|still releasing/i.test(message)) {
+    return new ConflictError(
+      `event store: this process already holds another chDB directory; close that store before opening ${path}`,
+      { path },
+      { cause: err },
+    )
+  }
+  return new UpstreamError(SYSTEM, 'open_failed', false, `cannot open the data directory ${path}: ${message}`, {
+    cause: err,
+  })
+}

@@ -1,0 +1,218 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClickHouseClient } from '@clickhouse/client'
+import { z } from 'zod'
+import { AppError, ConfigError, InvalidInputError, UpstreamError, formatProblem, messageOf } from '../../errors.js'
+import { toProblems } from '../../parse.js'
+import type { Cell, EventStore } from '../../ports/event-store.js'
+import { SECOND_MS } from '../../time.js'
+import { migrations, migrationsTable, type SchemaDialect } from './schema.js'
+
+export type Lane = 'insert' | 'serving' | 'scan'
+
+/** Longest a statement may run, by lane. The engine stops it (`max_execution_time`), over HTTP the socket as well. */
+export const LANE_TIMEOUT_MS: Readonly<Record<Lane, number>> = {
+  insert: 60 * SECOND_MS,
+  serving: 30 * SECOND_MS,
+  scan: 600 * SECOND_MS,
+}
+
+/** Settings every statement runs under; a caller overrides one in the `SETTINGS` clause of its query. */
+export function laneSettings(lane: Lane) {
+  return {
+    max_execution_time: LANE_TIMEOUT_MS[lane] / SECOND_MS,
+    output_format_json_quote_64bit_integers: 0 as const,
+    // ALTER … DELETE has happened once the call returns.
+    mutations_sync: '2',
+  }
+}
+
+export type ClickhouseClientOptions = {
+  kind: EventStore['kind']
+  /** Named in errors: `chDB`, `ClickHouse at host:port`. Never a URL, which may hold a password. */
+  system: string
+  /** One client a lane: a chDB connection is one queue, so lanes that must not wait for each other need their own. */
+  lanes: Readonly<Record<Lane, ClickHouseClient>>
+  database: string
+  dialect: SchemaDialect
+  /** Attempts for reads and inserts (an insert repeats its token, so it lands once). 1 where nothing is transient. */
+  attempts: number
+  /** Frees what lies below the clients; called once, after they are closed. */
+  release(): Promise<void>
+}
+
+/**
+ * An EventStore over `@clickhouse/client`, with its schema brought up to date.
+ *
+ * @throws {ConfigError} when the store was written by a newer version of this program
+ * @throws {UpstreamError} when the engine refuses or cannot be reached
+ */
+export async function openClickhouseClientEvents(options: ClickhouseClientOptions): Promise<EventStore> {
+  const { kind, system, lanes, database, dialect, attempts } = options
+  const running = new Set<Promise<unknown>>()
+  let closing: Promise<void> | undefined
+
+  /** Runs one call, remembers it for `close`, and retries what may succeed later. */
+  function call<T>(what: string, tries: number, act: () => Promise<T>, hideText = false): Promise<T> {
+    if (closing !== undefined)
+      return Promise.reject(new UpstreamError(system, 'closed', false, `${what}: the event store is closed`))
+    const result = retried(tries, async () => {
+      try {
+        return await act()
+      } catch (err) {
+        throw toUpstreamError(system, what, err, hideText)
+      }
+    })
+    running.add(result)
+    const forget = () => void running.delete(result)
+    void result.then(forget, forget)
+    return result
+  }
+
+  async function readRows<S extends z.ZodType>(sql: string, row: S, lane: Lane): Promise<z.infer<S>[]> {
+    const text = await call('query', attempts, async () => {
+      const result = await lanes[lane].query({ query: sql, format: 'JSONEachRow' })
+      return result.text()
+    })
+    // Line breaks inside values are escaped, so every real one ends a row.
+    const parsed = z.array(row).safeParse(JSON.parse(`[${text.trimEnd().replaceAll('\n', ',')}]`))
+    if (parsed.success) return parsed.data
+    // Without the values: they are customers' data.
+    const problems = toProblems(parsed.error).slice(0, 3).map(formatProblem).join('; ')
+    throw new UpstreamError(
+      system,
+      'unexpected_row',
+      false,
+      `the rows are not what the query's schema says: ${problems}`,
+    )
+  }
+
+  const store: EventStore = {
+    kind,
+    async insert(table, columns, rows, token) {
+      if (rows.length === 0) return
+      const sql = insertStatement(table, columns, rows, token)
+      const what = `insert of ${rows.length} rows into ${table}`
+      // A parse error quotes the row, and rows hold customers' data: such texts go no further.
+      await call(what, attempts, () => lanes.insert.command({ query: sql }), true)
+    },
+    query: (sql, row, lane = 'serving') => readRows(sql, row, lane),
+    async command(sql) {
+      await call('command', 1, () => lanes.scan.command({ query: sql }))
+    },
+    async ping() {
+      await call('ping', 1, async () =>
+        (await lanes.serving.query({ query: 'SELECT 1', format: 'JSONEachRow' })).text(),
+      )
+    },
+    async drop() {
+      const onCluster = dialect.cluster === undefined ? '' : ` ON CLUSTER \`${dialect.cluster}\``
+      await store.command(`DROP DATABASE IF EXISTS \`${database}\`${onCluster} SYNC`)
+    },
+    close() {
+      closing ??= (async () => {
+        await Promise.allSettled(running)
+        await Promise.all(Object.values(lanes).map((client) => client.close()))
+        await options.release()
+      })()
+      return closing
+    },
+  }
+
+  try {
+    await migrate(store, system, dialect)
+  } catch (err) {
+    await store.close()
+    throw err
+  }
+  return store
+}
+
+async function migrate(store: EventStore, system: string, dialect: SchemaDialect): Promise<void> {
+  const known = migrations(dialect)
+  const newest = known[known.length - 1]?.version ?? 0
+  await store.command(migrationsTable(dialect))
+  const rows = await store.query(
+    'SELECT max(version) AS version FROM schema_migrations',
+    z.object({ version: z.number() }),
+  )
+  const stored = rows[0]?.version ?? 0
+  if (stored > newest) {
+    throw new ConfigError(
+      `${system}: the event store has schema version ${stored}, this program knows ${newest} → run the newer siyu that wrote it, or use another data directory or database`,
+    )
+  }
+  for (const { version, statements } of known.filter((m) => m.version > stored)) {
+    for (const statement of statements) await store.command(statement)
+    await store.insert('schema_migrations', ['version'], [[version]], `migration-${version}`)
+  }
+}
+
+/**
+ * The whole INSERT as one text. The settings stand in the statement, since on chDB those given beside it stick to the
+ * connection: a token would then swallow the next insert.
+ */
+function insertStatement(
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  token: string,
+): string {
+  const names = [table, ...columns].filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+  if (names.length > 0) {
+    throw new InvalidInputError('Cannot insert', [
+      {
+        path: 'columns',
+        message: `"${names.join('", "')}" is no table or column name`,
+        hint: 'use letters, digits and _',
+      },
+    ])
+  }
+  if (token === '')
+    throw new InvalidInputError('Cannot insert', [
+      { path: 'token', message: 'the token is empty', hint: 'name the batch' },
+    ])
+  const settings = `insert_deduplication_token = ${quote(token)}, insert_deduplicate = 1, deduplicate_blocks_in_dependent_materialized_views = 1, async_insert = 0`
+  const head = `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${settings} FORMAT JSONCompactEachRow`
+  return `${head}\n${rows.map((row) => JSON.stringify(row)).join('\n')}`
+}
+
+function quote(text: string): string {
+  return `'${text.replace(/[\\']/g, '\\$&')}'`
+}
+
+async function retried<T>(tries: number, act: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act()
+    } catch (err) {
+      if (attempt >= tries || !(err instanceof AppError) || !err.retryable) throw err
+      await sleep(100 * 4 ** (attempt - 1))
+    }
+  }
+}
+
+/** Server errors that pass by themselves: too many queries or parts, time-outs, network, read-only replica, Keeper. */
+const PASSING = new Set(['159', '202', '203', '209', '210', '225', '242', '252', '279', '319', '425', '473', '999'])
+
+/** What the engine or the connection threw, as ours. With `hideText` only the error's type and row number remain. */
+export function toUpstreamError(system: string, what: string, err: unknown, hideText = false): UpstreamError {
+  const message = messageOf(err)
+  const { code = 'unreachable', type = 'error' } = z
+    .object({ code: z.string(), type: z.string() })
+    .partial()
+    .catch({})
+    .parse(err)
+  const cause = hideText ? {} : { cause: err }
+  // The engine's codes are numbers. Not told by class: chDB's binding throws from its own copy of the client.
+  if (/^\d+$/.test(code)) {
+    const row = /\(at row (\d+)\)/.exec(message)?.[1]
+    const text = hideText ? `${type}${row === undefined ? '' : ` at row ${row}`}` : `${type}: ${toShown(message)}`
+    return new UpstreamError(system, code, PASSING.has(code), `${what}: ${text}`, cause)
+  }
+  return new UpstreamError(system, code, true, `${what}: no answer${hideText ? '' : `: ${toShown(message)}`}`, cause)
+}
+
+/** Literals of a query come back in error texts; a long run of digits may be a phone number. */
+function toShown(text: string): string {
+  return text.replace(/\d{7,}/g, '…').slice(0, 400)
+}

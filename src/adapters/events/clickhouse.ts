@@ -1,0 +1,83 @@
+import { createClient } from '@clickhouse/client'
+import { ConfigError } from '../../errors.js'
+import type { EventStore } from '../../ports/event-store.js'
+import {
+  LANE_TIMEOUT_MS,
+  laneSettings,
+  openClickhouseClientEvents,
+  toUpstreamError,
+  type Lane,
+} from './clickhouse-client.js'
+
+export type ClickhouseEventsOptions = {
+  /** `http(s)://user:password@host:8123`; the value of CLICKHOUSE_URL. */
+  url: string
+  /** Made when absent; `drop` removes it. */
+  database: string
+  /** Cluster name when tables are replicated. All lanes talk to the one server in `url`. */
+  cluster?: string
+}
+
+/**
+ * The event store on a ClickHouse server.
+ *
+ * @throws {ConfigError} when the URL or database name is unusable, or the store was written by a newer program
+ * @throws {UpstreamError} when the server cannot be reached or refuses
+ */
+export async function openClickhouseEvents({ url, database, cluster }: ClickhouseEventsOptions): Promise<EventStore> {
+  const server = parseUrl(url)
+  for (const name of [database, ...(cluster === undefined ? [] : [cluster])]) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      throw new ConfigError(`ClickHouse: "${name}" is no database or cluster name → use letters, digits and _`)
+    }
+  }
+  const access = {
+    url: server.origin,
+    username: decodeURIComponent(server.username) || 'default',
+    password: decodeURIComponent(server.password),
+  }
+  const system = `ClickHouse at ${server.host} (CLICKHOUSE_URL)`
+  await createDatabase(access, system, database, cluster)
+  const lane = (name: Lane) =>
+    createClient({
+      ...access,
+      database,
+      request_timeout: LANE_TIMEOUT_MS[name],
+      clickhouse_settings: laneSettings(name),
+    })
+  return openClickhouseClientEvents({
+    kind: 'clickhouse',
+    system,
+    lanes: { insert: lane('insert'), serving: lane('serving'), scan: lane('scan') },
+    database,
+    dialect: { cluster, fsync: true },
+    attempts: 3,
+    release: () => Promise.resolve(),
+  })
+}
+
+async function createDatabase(
+  access: { url: string; username: string; password: string },
+  system: string,
+  database: string,
+  cluster: string | undefined,
+): Promise<void> {
+  const admin = createClient({ ...access, request_timeout: LANE_TIMEOUT_MS.serving })
+  const onCluster = cluster === undefined ? '' : ` ON CLUSTER \`${cluster}\``
+  try {
+    await admin.command({ query: `CREATE DATABASE IF NOT EXISTS \`${database}\`${onCluster}` })
+  } catch (err) {
+    throw toUpstreamError(system, `create database ${database}`, err)
+  } finally {
+    await admin.close()
+  }
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.host === '') {
+    // The value may hold a password, so it is not shown.
+    throw new ConfigError('CLICKHOUSE_URL is no http(s) URL → give http://user:password@host:8123')
+  }
+  return url
+}
