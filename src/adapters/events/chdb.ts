@@ -1,5 +1,6 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { createClient, type ClickHouseClient } from '@clickhouse/client'
 import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
@@ -92,21 +93,46 @@ async function openLane(
 
 function toOpenError(path: string, err: unknown): Error {
   const message = messageOf(err)
-  if (/cannot lock file|another server instance/i.test(message)) {
-    return new ConflictError(
-      `event store: another process uses the data directory ${path} → stop it, or choose another directory`,
-      { path },
-      { cause: err },
-    )
-  }
   if (/active data directory|still releasing/i.test(message)) {
     return new ConflictError(
-      `event store: this process already holds another chDB directory; close that store before opening ${path}`,
+      `event store: this process already holds another chDB directory → close that store before opening ${path}`,
       { path },
       { cause: err },
     )
   }
-  return new UpstreamError(SYSTEM, 'open_failed', false, `cannot open the data directory ${path}: ${message}`, {
-    cause: err,
-  })
+  const holder = holderOf(path)
+  if (holder !== undefined) {
+    return new ConflictError(
+      `event store: process ${holder} uses the data directory ${path} → stop it, or choose another directory`,
+      { path, holder },
+      { cause: err },
+    )
+  }
+  const hint = 'another machine may use it, or it is damaged, or not writable'
+  return new UpstreamError(
+    SYSTEM,
+    'open_failed',
+    false,
+    `cannot open the data directory ${path}: ${message} (${hint})`,
+    {
+      cause: err,
+    },
+  )
+}
+
+/** The other living process named in the engine's status file: the engine itself prints the reason and does not return it. */
+function holderOf(path: string): number | undefined {
+  const file = join(path, 'status')
+  if (!existsSync(file)) return undefined
+  const pid = Number(/^PID: (\d+)/m.exec(readFileSync(file, 'utf8'))?.[1])
+  return pid > 0 && pid !== process.pid && isAlive(pid) ? pid : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (err) {
+    return err instanceof Error && 'code' in err && err.code === 'EPERM' // alive, and somebody else's
+  }
 }

@@ -1,4 +1,4 @@
-import { createClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { ConfigError } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
 import {
@@ -35,6 +35,8 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
     url: server.origin,
     username: decodeURIComponent(server.username) || 'default',
     password: decodeURIComponent(server.password),
+    // Its own lines on the console would repeat our errors with the customers' data left in.
+    log: { level: ClickHouseLogLevel.OFF },
   }
   const system = `ClickHouse at ${server.host} (CLICKHOUSE_URL)`
   await createDatabase(access, system, database, cluster)
@@ -57,7 +59,7 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
 }
 
 async function createDatabase(
-  access: { url: string; username: string; password: string },
+  access: Parameters<typeof createClient>[0],
   system: string,
   database: string,
   cluster: string | undefined,
