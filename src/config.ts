@@ -1,0 +1,316 @@
+import { z } from 'zod'
+import { ConfigError, InvalidInputError, type Problem } from './errors.js'
+import { parseYaml, readYaml, type YamlFile } from './yaml-file.js'
+
+/** Environment variables, handed in by `main.ts`. An empty one counts as not set. */
+export type Env = Readonly<Record<string, string | undefined>>
+
+const isMongoUrl = (text: string): boolean => /^mongodb(\+srv)?:\/\/[^\s/]+/.test(text)
+const isRedisUrl = (text: string): boolean => /^rediss?:$/.test(protocolOf(text))
+const isHttpUrl = (text: string): boolean => /^https?:$/.test(protocolOf(text))
+
+const MONGO_URL = 'must be a MongoDB URL, e.g. mongodb://127.0.0.1:27017'
+const REDIS_URL = 'must be a Redis URL, e.g. redis://127.0.0.1:6379'
+const HTTP_URL = 'must be an http(s) URL, e.g. http://127.0.0.1:8123'
+
+// `refine` rather than `regex`: editors check files by the JSON Schema, where "${NAME}" has to pass.
+const MongoUrl = z.string().refine(isMongoUrl, MONGO_URL)
+const RedisUrl = z.string().refine(isRedisUrl, REDIS_URL)
+const HttpUrl = z.string().refine(isHttpUrl, HTTP_URL)
+
+/** An integer, also as text so that it can come from the environment. */
+function integer(min: number, max: number) {
+  const inRange = (n: number): boolean => Number.isInteger(n) && n >= min && n <= max
+  return z
+    .union([z.number(), z.string()])
+    .refine((v) => v !== '' && inRange(Number(v)), `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+}
+
+/** Part of the names of databases, collections and keys. */
+const StoreName = z
+  .string()
+  .max(40)
+  .refine((text) => /^[A-Za-z0-9_-]+$/.test(text), 'letters, digits, _ and - only')
+
+const Brand = z.strictObject({
+  name: z.string().min(1).describe('品牌名，出现在报告和页面上。 Brand name, shown in reports and pages.'),
+  currency: z
+    .string()
+    .refine(
+      (code) => Intl.supportedValuesOf('currency').includes(code),
+      'must be an ISO 4217 code in capitals, e.g. CNY',
+    )
+    .default('CNY')
+    .describe(
+      '记账币种（ISO 4217），金额都是它的最小单位。 Currency of all amounts, ISO 4217; amounts are in its minor unit.',
+    ),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, 'must be an IANA time zone, e.g. Asia/Shanghai')
+    .default('Asia/Shanghai')
+    .describe(
+      '业务时区：静默时段、日历窗口、报表都按它。 Business time zone of quiet hours, calendar windows and reports.',
+    ),
+  locale: z.enum(['zh', 'en']).default('zh').describe('报告和页面的语言。 Language of reports and pages.'),
+})
+
+const Http = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('监听地址，默认只有本机能访问。 Address to listen on; by default only this machine can reach it.'),
+  port: integer(0, 65_535)
+    .default(8080)
+    .describe('监听端口，0 为任选空闲端口。 Port to listen on; 0 picks a free one.'),
+  apiKeys: z
+    .array(z.string().refine((key) => key === '' || key.length >= 16, 'an API key has at least 16 characters'))
+    .default([])
+    .transform((keys) => keys.filter((key) => key !== ''))
+    .describe(
+      '调用接口的密钥，可有多个以便轮换；空的不算。都没有时首次启动自动生成，存在数据目录的 api-key 文件里。 ' +
+        'Keys that callers send; several allow rotation, empty ones do not count. With none the service makes one at first start and keeps it in the file api-key of the data directory.',
+    ),
+})
+
+const Documents = z
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('sqlite').describe('数据目录里的 SQLite 文件。 A SQLite file in the data directory.'),
+    }),
+    z.strictObject({
+      kind: z.literal('mongo').describe('MongoDB 服务。 A MongoDB service.'),
+      url: MongoUrl.describe('MongoDB 连接串。 MongoDB URL: one server, replica set or sharded cluster.'),
+      database: StoreName.default('siyu').describe('数据库名。 Database name.'),
+      prefix: StoreName.optional().describe('集合名前缀，可不写。 Prefix of collection names, optional.'),
+    }),
+  ])
+  .describe('现在的状态存哪里：档案、标签、旅程、触达。 Where documents are kept: what is true now.')
+
+const Events = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('chdb').describe('本进程内的 chDB。 chDB inside this process.') }),
+    z.strictObject({
+      kind: z.literal('clickhouse').describe('ClickHouse 服务。 A ClickHouse service.'),
+      url: HttpUrl.describe(
+        'ClickHouse 的 HTTP 地址，可含用户名和密码。 HTTP address of ClickHouse, may hold user and password.',
+      ),
+      database: StoreName.default('siyu').describe('数据库名。 Database name.'),
+      cluster: StoreName.optional().describe('集群名，多节点时填。 Cluster name, when there are several nodes.'),
+    }),
+  ])
+  .describe('发生过的事存哪里：事件、订单、标签变化。 Where events are kept: what happened.')
+
+const Jobs = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('in-process').describe('在本进程内排队。 A queue inside this process.') }),
+    z.strictObject({
+      kind: z.literal('bull').describe('Redis 上的 Bull 队列。 Bull on Redis.'),
+      url: RedisUrl.describe('Redis 连接串。 Redis URL.'),
+      prefix: StoreName.default('siyu').describe('Redis 键前缀。 Prefix of Redis keys.'),
+    }),
+  ])
+  .describe('后台任务在哪里排队。 Where background jobs queue.')
+
+const Wecom = z.strictObject({
+  baseUrl: HttpUrl.default('https://qyapi.weixin.qq.com').describe(
+    '企业微信接口地址；用本地沙箱时填它的地址。 Address of the WeCom API, or of the local sandbox.',
+  ),
+  corpId: z.string().min(1).describe('企业 ID（我的企业 → 企业信息）。 Corp id.'),
+  agentId: integer(1, 2_147_483_647).describe('自建应用的 AgentId。 AgentId of the self-built app.'),
+  secret: z
+    .string()
+    .min(1)
+    .describe('自建应用的 Secret，请用 ${WECOM_SECRET}。 Secret of the app; write ${WECOM_SECRET}.'),
+  callback: z
+    .strictObject({
+      token: z.string().min(1).describe('接收消息服务器配置里的 Token。 Token of the callback settings.'),
+      encodingAesKey: z
+        .string()
+        .refine((key) => /^[A-Za-z0-9]{43}$/.test(key), 'must be the 43 letters and digits of EncodingAESKey')
+        .describe(
+          '接收消息服务器配置里的 EncodingAESKey，43 位。 EncodingAESKey of the callback settings, 43 characters.',
+        ),
+    })
+    .optional()
+    .describe('接收回调（按钮、好友变更）所需，不填则收不到。 Needed to receive callbacks (buttons, contact changes).'),
+})
+
+const Sending = z.strictObject({
+  mode: z
+    .enum(['off', 'dry', 'allow_list', 'live'])
+    .default('allow_list')
+    .describe(
+      'off 全停；dry 只记账不发；allow_list 只发白名单；live 正式发。 ' +
+        'off stops every send; dry writes the ledger and sends nothing; allow_list reaches only allowList; live reaches everyone.',
+    ),
+  allowList: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('白名单：external_userid 或会员号。 External user ids or member ids that allow_list reaches.'),
+})
+
+const Paths = z.strictObject({
+  tags: z.string().min(1).default('config/tags').describe('标签定义目录。 Folder of tag definitions.'),
+  identity: z.string().min(1).default('config/identity.yaml').describe('OneID 合并规则。 Rules of identity merging.'),
+  lifecycle: z.string().min(1).default('config/lifecycle.yaml').describe('生命周期阶段。 Lifecycle stages.'),
+  policy: z
+    .string()
+    .min(1)
+    .default('config/policy.yaml')
+    .describe('触达策略：静默时段、频次上限。 Quiet hours and caps.'),
+  content: z.string().min(1).default('config/content').describe('内容目录。 Folder of contents.'),
+  journeys: z.string().min(1).default('journeys').describe('旅程目录，文件名即旅程 id。 Folder of journeys.'),
+})
+
+/** Everything `config/service.yaml` may contain. */
+export const ServiceConfig = z.strictObject({
+  brand: Brand.describe('品牌。 The brand.'),
+  http: Http.prefault({}).describe('HTTP 接口。 The HTTP interface.'),
+  dataDir: z
+    .string()
+    .min(1)
+    .default('.siyu')
+    .describe(
+      '数据目录，相对于启动时的当前目录。 Data directory, relative to the directory the service is started in.',
+    ),
+  documents: Documents.default({ kind: 'sqlite' }),
+  events: Events.default({ kind: 'chdb' }),
+  jobs: Jobs.default({ kind: 'in-process' }),
+  wecom: Wecom.optional().describe('企业微信；不填则不连接。 WeCom; without it the service does not connect.'),
+  sending: Sending.prefault({}).describe('发送开关。 What may be sent to whom.'),
+  paths: Paths.prefault({}).describe('定义文件的位置。 Where the definition files are.'),
+  sources: z.array(z.string().min(1)).default([]).describe('数据源映射文件。 Mapping files of data sources.'),
+  wechaty: z
+    .strictObject({
+      puppet: z.string().min(1).describe('wechaty 的 puppet 包名。 Package name of the wechaty puppet.'),
+    })
+    .optional()
+    .describe('个人微信（可选，配置后才加载）。 wechaty; loaded only when configured.'),
+})
+export type Config = z.infer<typeof ServiceConfig>
+
+/**
+ * Reads the configuration, fills `${NAME}` and `${NAME:-default}` from `env`, and lets `MONGODB_URI`, `CLICKHOUSE_URL`
+ * and `REDIS_URL` switch a port from embedded to service. Opens nothing.
+ *
+ * @throws {ConfigError} with every problem: file, line (or the variable's name), path and fix; never a secret
+ */
+export async function loadConfig({ file, env }: { file: string; env: Env }): Promise<Config> {
+  let yaml: YamlFile
+  try {
+    yaml = await readYaml(file)
+  } catch (err) {
+    if (err instanceof InvalidInputError)
+      throw new ConfigError('Configuration cannot be read', err.problems, { cause: err })
+    throw err
+  }
+  const fill = fillVariables(yaml, env)
+  const override = overrideStores(fill.value, env)
+  const parsed = parseYaml(ServiceConfig, { ...yaml, value: override.value }, hideSecrets(yaml.value))
+  const filledPaths = new Set(fill.problems.map((p) => p.path))
+  const problems = [
+    ...fill.problems,
+    ...override.problems,
+    ...('problems' in parsed ? parsed.problems.filter((p) => !filledPaths.has(p.path)) : []),
+  ]
+  if ('value' in parsed && problems.length === 0) return parsed.value
+  throw new ConfigError('Configuration is not usable', problems)
+}
+
+function fillVariables(yaml: YamlFile, env: Env): { value: unknown; problems: Problem[] } {
+  const problems: Problem[] = []
+  const value = mapScalars(yaml.value, (scalar, path) => {
+    if (typeof scalar !== 'string') return scalar
+    return scalar.replace(/\$\{([^}]*)\}/g, (placeholder, inner: string) => {
+      const match = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inner)
+      const found = match === null ? undefined : env[match[1]!] || match[2]
+      if (found !== undefined) return found
+      const line = yaml.lineOf(path)
+      const place = { file: yaml.file, ...(line !== undefined && { line }), path: path.join('.') }
+      problems.push(
+        match === null
+          ? {
+              ...place,
+              message: `${placeholder} names no environment variable`,
+              hint: 'write ${NAME} or ${NAME:-default}',
+            }
+          : {
+              ...place,
+              message: `environment variable ${match[1]} is not set`,
+              hint: `set ${match[1]}, or give a default: \${${match[1]}:-default}`,
+            },
+      )
+      return placeholder
+    })
+  })
+  return { value, problems }
+}
+
+/** The three URLs every hosting platform sets. They win over the file, so that one file serves laptop and cluster. */
+function overrideStores(value: unknown, env: Env): { value: unknown; problems: Problem[] } {
+  const switches = [
+    { variable: 'MONGODB_URI', field: 'documents', kind: 'mongo', isValid: isMongoUrl, message: MONGO_URL },
+    { variable: 'CLICKHOUSE_URL', field: 'events', kind: 'clickhouse', isValid: isHttpUrl, message: HTTP_URL },
+    { variable: 'REDIS_URL', field: 'jobs', kind: 'bull', isValid: isRedisUrl, message: REDIS_URL },
+  ].filter(({ variable }) => env[variable])
+  const problems = switches
+    .filter(({ variable, isValid }) => !isValid(env[variable]!))
+    .map(({ variable, field, message }) => ({
+      path: variable,
+      message: `environment variable ${variable} ${message}`,
+      hint: `correct it, or unset it to use ${field} of the configuration file`,
+    }))
+  if (!isObject(value)) return { value, problems }
+  const overrides = switches
+    .filter(({ variable, isValid }) => isValid(env[variable]!))
+    .map(({ variable, field, kind }) => {
+      const configured = value[field]
+      const kept = isObject(configured) && configured['kind'] === kind ? configured : databaseOf(kind, env[variable]!)
+      return [field, { ...kept, kind, url: env[variable] }]
+    })
+  return { value: { ...value, ...Object.fromEntries(overrides) }, problems }
+}
+
+/** A database named in a MongoDB URL is meant. */
+function databaseOf(kind: string, url: string): { database?: string } {
+  const name = kind === 'mongo' ? /^[^/]+\/\/[^/]+\/([^?]+)/.exec(url)?.[1] : undefined
+  return name === undefined ? {} : { database: name }
+}
+
+/** What messages may quote: the text before variables were filled in, without secrets that somebody wrote out. */
+function hideSecrets(value: unknown): unknown {
+  return mapScalars(value, (scalar, path) => {
+    const text = typeof scalar === 'string' ? scalar.replace(/\/\/[^/@]*@/g, '//…@') : scalar
+    const isPlaceholder = typeof text === 'string' && text.startsWith('${')
+    return !isPlaceholder && path.some((key) => /secret|token|key/i.test(key)) ? '…' : text
+  })
+}
+
+function mapScalars(
+  value: unknown,
+  map: (scalar: unknown, path: readonly string[]) => unknown,
+  path: readonly string[] = [],
+): unknown {
+  if (Array.isArray(value)) return value.map((item, i) => mapScalars(item, map, [...path, String(i)]))
+  if (!isObject(value)) return map(value, path)
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapScalars(item, map, [...path, key])]))
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch (err) {
+    if (err instanceof RangeError) return false
+    throw err
+  }
+}
+
+function protocolOf(text: string): string {
+  return URL.canParse(text) ? new URL(text).protocol : ''
+}
