@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import { Identifier, type RecordEvent, TraitValue } from '../events/record.js'
+
+/** A trait keeps what each source last said; which one counts is decided by `traitValue`. */
+const TraitBySource = z.record(z.string(), z.strictObject({ value: TraitValue, at: z.date() }))
+
+/** A member (导购) who has this person as a WeCom contact. */
+const Contact = z.strictObject({ userId: z.string(), externalUserId: z.string(), since: z.date(), endedAt: z.date().optional() })
+export type Contact = z.infer<typeof Contact>
+
+export const Profile = z.strictObject({
+  /** `profileId`: dense, positive, never shown to customers. */
+  _id: z.number().int().positive(),
+  /** First identifier this profile was known by; stable, hashed for splits and holdouts. */
+  anchor: z.string(),
+  createdAt: z.date(),
+  identifiers: z.array(Identifier.extend({ source: z.string(), since: z.date() })),
+  traits: z.record(z.string(), TraitBySource),
+  contacts: z.array(Contact),
+  /** Set while the person does not want to be written to. */
+  optedOutAt: z.date().optional(),
+  /** Ids of the profiles that were merged into this one, direct or not. */
+  mergedIds: z.array(z.number().int()),
+  /** The survivor; this document then stays as it was, so that the merge can be undone. */
+  mergedInto: z.number().int().optional(),
+})
+export type Profile = z.infer<typeof Profile>
+
+/** The value that counts: the latest; at one instant the source first in the alphabet. */
+export function traitValue(profile: Profile, trait: string): TraitValue | undefined {
+  const bySource = profile.traits[trait]
+  if (bySource === undefined) return undefined
+  const sources = Object.keys(bySource).sort()
+  let best: { value: TraitValue; at: Date } | undefined
+  for (const source of sources) {
+    const said = bySource[source]!
+    if (best === undefined || said.at > best.at) best = said
+  }
+  return best?.value
+}
+
+/** Every trait as text, as rules read them. */
+export function traitTexts(profile: Profile): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(profile.traits)
+      .sort()
+      .flatMap((trait) => {
+        const value = traitValue(profile, trait)
+        return value === undefined ? [] : [[trait, String(value)]]
+      }),
+  )
+}
+
+/** The contact through whom to write: the oldest relation that still stands. */
+export function ownerOf(profile: Profile): Contact | undefined {
+  return profile.contacts
+    .filter((c) => c.endedAt === undefined)
+    .sort((a, b) => a.since.getTime() - b.since.getTime() || (a.userId < b.userId ? -1 : 1))[0]
+}
+
+/** Applies what an event says about contact and consent. Events may arrive in any order: the later instant counts. */
+export function applyEvent(profile: Profile, event: RecordEvent): void {
+  const { userId, externalUserId } = event.properties as { userId?: unknown; externalUserId?: unknown }
+  if (typeof userId === 'string' && typeof externalUserId === 'string') {
+    const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
+    if (event.name === 'contact_added') {
+      if (known === undefined) profile.contacts.push({ userId, externalUserId, since: event.occurredAt })
+      else if (event.occurredAt > (known.endedAt ?? known.since)) {
+        known.since = event.occurredAt
+        delete known.endedAt
+      }
+    } else if (event.name === 'contact_deleted') {
+      if (known === undefined) profile.contacts.push({ userId, externalUserId, since: event.occurredAt, endedAt: event.occurredAt })
+      else if (event.occurredAt >= known.since) known.endedAt = event.occurredAt
+    }
+  }
+  if (event.name === 'opted_out') profile.optedOutAt = event.occurredAt
+  if (event.name === 'opted_in' && profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt) delete profile.optedOutAt
+}

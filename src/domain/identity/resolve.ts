@@ -1,0 +1,320 @@
+import type { Identifier, SourceRecord } from '../events/record.js'
+import type { IdentityConfig } from './config.js'
+import { applyEvent, type Profile, traitValue } from './profile.js'
+
+/** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
+export type IdentifierLink = { _id: string; type: string; value: string; profileId: number; shared: boolean; since: Date }
+
+/** Evidence: a source said these two identifiers belong to one person. */
+export type Evidence = { _id: string; a: string; b: string; source: string; at: Date; used: boolean }
+
+export type Conflict = {
+  _id: string
+  at: Date
+  source: string
+  ref: string
+  kind: 'too_many' | 'contradiction' | 'shared_identifier'
+  /** The type whose link was refused, and the type that stopped it. */
+  linkType: string
+  stoppedBy: string
+  profileIds: number[]
+}
+export type Merge = { from: number; to: number; at: Date; linkType: string; source: string }
+
+/** A record as it waits in the inbox: from outside by identifiers, from our own services by profile id. */
+export type InboxRecord = SourceRecord & { profileId?: number }
+
+export type Known = {
+  links: ReadonlyMap<string, IdentifierLink>
+  profiles: ReadonlyMap<number, Profile>
+}
+
+export type Resolution = {
+  /** Per record, in order; `undefined` when every identifier was unusable. */
+  profileIds: (number | undefined)[]
+  profiles: Profile[]
+  links: IdentifierLink[]
+  evidence: Evidence[]
+  conflicts: Conflict[]
+  merges: Merge[]
+  nextProfileId: number
+}
+
+export function linkKey(identifier: Identifier): string {
+  return `${identifier.type}:${identifier.value}`
+}
+
+/** Identifiers of a record in order of trust, normalised, without repeats, ignored values and unconfigured types. */
+export function usableIdentifiers(config: IdentityConfig, record: SourceRecord): Identifier[] {
+  const found = record.identifiers
+    .flatMap((identifier) => {
+      const rank = rankOf(config, identifier.type)
+      if (rank === -1) return []
+      const value = normalise(identifier.value, config.identifiers[rank]!.normalise)
+      const ignored = value === '' || config.ignore.some((i) => i.type === identifier.type && i.value === value)
+      return ignored ? [] : [{ rank, type: identifier.type, value }]
+    })
+    .sort((x, y) => x.rank - y.rank || (x.type + x.value < y.type + y.value ? -1 : 1))
+  return found
+    .filter((x, i) => i === 0 || found[i - 1]!.type !== x.type || found[i - 1]!.value !== x.value)
+    .map(({ type, value }) => ({ type, value }))
+}
+
+/**
+ * Who is each record about? Pure and deterministic: records are taken in order, the older profile survives a merge.
+ *
+ * @param known - links of every identifier in the batch, and the profiles they name (survivors only)
+ * @param nextProfileId - first id that is free
+ */
+export function resolveIdentities(config: IdentityConfig, records: readonly InboxRecord[], known: Known, nextProfileId: number): Resolution {
+  const draft = new Draft(config, known, nextProfileId)
+  const profileIds = records.map((record) => draft.take(record))
+  return draft.result(profileIds)
+}
+
+class Draft {
+  private readonly links = new Map<string, IdentifierLink>()
+  private readonly profiles = new Map<number, Profile>()
+  private readonly evidence = new Map<string, Evidence>()
+  private readonly conflicts: Conflict[] = []
+  private readonly merges: Merge[] = []
+
+  constructor(
+    private readonly config: IdentityConfig,
+    private readonly known: Known,
+    private nextProfileId: number,
+  ) {}
+
+  take(record: InboxRecord): number | undefined {
+    const base = record.profileId === undefined ? this.resolve(record) : this.survivor(record.profileId)
+    if (base === undefined) return undefined
+    this.addFacts(base, record)
+    return base._id
+  }
+
+  private resolve(record: InboxRecord): Profile | undefined {
+    const identifiers = usableIdentifiers(this.config, record)
+    if (identifiers.length === 0) return undefined
+    let base: Profile | undefined
+    const mine: Identifier[] = []
+    for (const identifier of identifiers) {
+      const link = this.link(linkKey(identifier))
+      const hit = link === undefined ? undefined : this.profile(link.profileId)
+      const weak = this.rule(identifier.type).strength === 'weak'
+      if (link === undefined || hit === undefined) {
+        mine.push(identifier)
+      } else if (base === undefined) {
+        const stop = this.whatStops(record, mine, undefined, hit, weak, link.shared)
+        if (stop === undefined) base = hit
+        else this.refuse(record, identifier, stop, [hit._id], link, weak)
+      } else if (hit._id !== base._id) {
+        const stop = this.whatStops(record, mine, base, hit, weak, link.shared)
+        if (stop === undefined) base = this.merge(base, hit, record, identifier.type)
+        else this.refuse(record, identifier, stop, [base._id, hit._id], link, weak)
+      }
+    }
+    base ??= this.create(record, mine[0]!)
+    for (const identifier of mine) this.attach(base, identifier, record)
+    this.addEvidence(record, identifiers, base)
+    return base
+  }
+
+  /** Why this record (with `mine` new identifiers, and `base` if it has one) cannot be the person of `hit`. */
+  private whatStops(
+    record: SourceRecord,
+    mine: readonly Identifier[],
+    base: Profile | undefined,
+    hit: Profile,
+    weak: boolean,
+    shared: boolean,
+  ): { kind: Conflict['kind']; by: string } | undefined {
+    if (weak && shared) return { kind: 'shared_identifier', by: 'shared' }
+    const ours = [...mine, ...(base?.identifiers ?? [])]
+    for (const rule of this.config.identifiers) {
+      const values = new Set(ours.filter((i) => typeName(i.type) === rule.type).map(linkKey))
+      const theirs = new Set(hit.identifiers.filter((i) => typeName(i.type) === rule.type).map(linkKey))
+      const together = new Set([...values, ...theirs])
+      if (together.size > rule.max) return { kind: 'too_many', by: rule.type }
+      if (weak && rule.strength === 'strong' && values.size > 0 && theirs.size > 0 && together.size === values.size + theirs.size) {
+        return { kind: 'contradiction', by: rule.type }
+      }
+    }
+    if (!weak) return undefined
+    for (const trait of this.config.agree) {
+      const said = record.traits[trait] ?? (base === undefined ? undefined : traitValue(base, trait))
+      const theirs = traitValue(hit, trait)
+      if (said !== undefined && theirs !== undefined && said !== theirs) return { kind: 'contradiction', by: trait }
+    }
+    return undefined
+  }
+
+  private refuse(
+    record: SourceRecord,
+    identifier: Identifier,
+    stop: { kind: Conflict['kind']; by: string },
+    profileIds: number[],
+    link: IdentifierLink,
+    weak: boolean,
+  ): void {
+    if (weak && !link.shared) this.links.set(link._id, { ...link, shared: true })
+    this.conflicts.push({
+      _id: `${record.ref}:${identifier.type}`,
+      at: record.observedAt,
+      source: record.source,
+      ref: record.ref,
+      kind: stop.kind,
+      linkType: identifier.type,
+      stoppedBy: stop.by,
+      profileIds,
+    })
+  }
+
+  private create(record: SourceRecord, first: Identifier): Profile {
+    const profile: Profile = {
+      _id: this.nextProfileId++,
+      anchor: linkKey(first),
+      createdAt: record.observedAt,
+      identifiers: [],
+      traits: {},
+      contacts: [],
+      mergedIds: [],
+    }
+    this.profiles.set(profile._id, profile)
+    return profile
+  }
+
+  private attach(profile: Profile, identifier: Identifier, record: SourceRecord): void {
+    const rule = this.rule(identifier.type)
+    const same = profile.identifiers.filter((i) => typeName(i.type) === rule.type)
+    if (same.length >= rule.max) {
+      this.conflicts.push({
+        _id: `${record.ref}:${identifier.type}`,
+        at: record.observedAt,
+        source: record.source,
+        ref: record.ref,
+        kind: 'too_many',
+        linkType: identifier.type,
+        stoppedBy: rule.type,
+        profileIds: [profile._id],
+      })
+      return
+    }
+    profile.identifiers.push({ ...identifier, source: record.source, since: record.observedAt })
+    this.links.set(linkKey(identifier), {
+      _id: linkKey(identifier),
+      ...identifier,
+      profileId: profile._id,
+      shared: false,
+      since: record.observedAt,
+    })
+  }
+
+  private merge(x: Profile, y: Profile, record: SourceRecord, linkType: string): Profile {
+    const [to, from] = isOlder(x, y) ? [x, y] : [y, x]
+    for (const identifier of from.identifiers) {
+      if (!to.identifiers.some((i) => i.type === identifier.type && i.value === identifier.value)) to.identifiers.push({ ...identifier })
+      const key = linkKey(identifier)
+      const link = this.link(key)
+      this.links.set(key, { _id: key, type: identifier.type, value: identifier.value, since: identifier.since, shared: link?.shared ?? false, profileId: to._id })
+    }
+    for (const [trait, bySource] of Object.entries(from.traits)) {
+      const mine = (to.traits[trait] ??= {})
+      for (const [source, said] of Object.entries(bySource)) {
+        const own = mine[source]
+        if (own === undefined || said.at > own.at) mine[source] = said
+      }
+    }
+    for (const contact of from.contacts) {
+      if (!to.contacts.some((c) => c.userId === contact.userId && c.externalUserId === contact.externalUserId)) to.contacts.push({ ...contact })
+    }
+    if (from.optedOutAt !== undefined && (to.optedOutAt === undefined || from.optedOutAt > to.optedOutAt)) to.optedOutAt = from.optedOutAt
+    to.mergedIds = [...to.mergedIds, from._id, ...from.mergedIds].sort((a, b) => a - b)
+    from.mergedInto = to._id
+    this.merges.push({ from: from._id, to: to._id, at: record.observedAt, linkType, source: record.source })
+    return to
+  }
+
+  private addFacts(profile: Profile, record: SourceRecord): void {
+    for (const [trait, value] of Object.entries(record.traits)) {
+      const bySource = (profile.traits[trait] ??= {})
+      const said = bySource[record.source]
+      if (said !== undefined && said.at > record.observedAt) continue
+      if (value === null) delete bySource[record.source]
+      else bySource[record.source] = { value, at: record.observedAt }
+      if (Object.keys(bySource).length === 0) delete profile.traits[trait]
+    }
+    for (const event of record.events) applyEvent(profile, event)
+  }
+
+  private addEvidence(record: SourceRecord, identifiers: readonly Identifier[], base: Profile): void {
+    const keys = identifiers.map(linkKey)
+    for (const [i, a] of keys.entries()) {
+      for (const b of keys.slice(i + 1)) {
+        const used = [a, b].every((key) => this.link(key)?.profileId === base._id)
+        const _id = `${record.source}|${a}|${b}`
+        if (!this.evidence.has(_id)) this.evidence.set(_id, { _id, a, b, source: record.source, at: record.observedAt, used })
+      }
+    }
+  }
+
+  private link(key: string): IdentifierLink | undefined {
+    return this.links.get(key) ?? this.known.links.get(key)
+  }
+
+  private profile(profileId: number): Profile | undefined {
+    let profile = this.profiles.get(profileId)
+    if (profile === undefined) {
+      const stored = this.known.profiles.get(profileId)
+      if (stored === undefined) return undefined
+      profile = structuredClone(stored)
+      this.profiles.set(profileId, profile)
+    }
+    return profile
+  }
+
+  private survivor(profileId: number): Profile | undefined {
+    const profile = this.profile(profileId)
+    return profile?.mergedInto === undefined ? profile : this.survivor(profile.mergedInto)
+  }
+
+  private rule(type: string): IdentityConfig['identifiers'][number] {
+    return this.config.identifiers[rankOf(this.config, type)]!
+  }
+
+  result(profileIds: (number | undefined)[]): Resolution {
+    // A record early in the batch may name a profile that a later record merged away.
+    const current = profileIds.map((id) => (id === undefined ? undefined : this.survivor(id)?._id))
+    return {
+      profileIds: current,
+      profiles: [...this.profiles.values()].sort((a, b) => a._id - b._id),
+      links: [...this.links.values()].sort((a, b) => (a._id < b._id ? -1 : 1)),
+      evidence: [...this.evidence.values()],
+      conflicts: this.conflicts,
+      merges: this.merges.map((m) => ({ ...m, to: this.survivor(m.to)!._id })),
+      nextProfileId: this.nextProfileId,
+    }
+  }
+}
+
+function isOlder(a: Profile, b: Profile): boolean {
+  const ms = a.createdAt.getTime() - b.createdAt.getTime()
+  return ms < 0 || (ms === 0 && a._id < b._id)
+}
+
+/** `openid:wx123` is of type `openid`. */
+function typeName(type: string): string {
+  return type.split(':', 1)[0]!
+}
+
+function rankOf(config: IdentityConfig, type: string): number {
+  return config.identifiers.findIndex((i) => i.type === typeName(type))
+}
+
+/** Phones lose blanks, dashes and a Chinese country code; 11 digits stay. */
+function normalise(value: string, how: IdentityConfig['identifiers'][number]['normalise']): string {
+  if (how === 'lower') return value.trim().toLowerCase()
+  if (how === 'none') return value.trim()
+  const digits = value.replace(/[\s()-]/g, '').replace(/^(\+86|0086)/, '')
+  return /^\+?\d{5,15}$/.test(digits) ? digits : ''
+}
+

@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { DurationMs } from '../rules/rule.js'
+import { atTimeOfDay, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
+import type { SuppressReason } from './touch.js'
+
+const TimeOfDay = z.string().refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 21:00')
+
+/** `config/policy.yaml`: what every touch must pass, whichever journey or hand it comes from. */
+export const Policy = z.strictObject({
+  quietHours: z
+    .strictObject({ from: TimeOfDay, to: TimeOfDay })
+    .describe('nothing is released from … to …, in the business time zone; it waits for the end'),
+  holidays: z.array(z.string().regex(/^\d{4}-\d{2}-\d{2}$/)).default([]).describe('days on which nothing is released'),
+  caps: z
+    .array(z.strictObject({ max: z.number().int().min(1), per: DurationMs }))
+    .default([])
+    .describe('at most `max` touches of one person in any rolling window of `per`, over all journeys'),
+  wecomQuota: z
+    .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
+    .describe('the quota of mass messages per customer as set in the WeCom admin page'),
+  confirmWithin: DurationMs.describe('a mass message or task that no guide confirmed for this long is taken back'),
+  priority: z.array(z.string()).default([]).describe('journeys, most valuable first: who wins when a cap leaves one slot'),
+  tasksPerGuidePerMinute: z.number().int().min(1).max(30).default(20).describe('WeCom drops app messages above 30 a minute to one member, silently'),
+})
+export type Policy = z.infer<typeof Policy>
+
+/** The first instant at or after `at` outside quiet hours and holidays. */
+export function releaseAfter(policy: Policy, at: Date, timeZone: string): Date {
+  let candidate = at
+  // Bounded: at most a fortnight of holidays in a row.
+  for (let i = 0; i < 30; i++) {
+    const moved = afterQuiet(policy, candidate, timeZone)
+    const open = policy.holidays.includes(toDay(moved, timeZone)) ? atTimeOfDay(moved, 0, timeZone, 1) : moved
+    if (open.getTime() === candidate.getTime()) return candidate
+    candidate = open
+  }
+  return candidate
+}
+
+export function isQuiet(policy: Policy, at: Date, timeZone: string): boolean {
+  return releaseAfter(policy, at, timeZone).getTime() !== at.getTime()
+}
+
+function afterQuiet(policy: Policy, at: Date, timeZone: string): Date {
+  const from = parseTimeOfDay(policy.quietHours.from)!
+  const to = parseTimeOfDay(policy.quietHours.to)!
+  const { hour, minute } = toWallTime(at, timeZone)
+  const now = hour * 60 + minute
+  if (from === to) return at
+  if (from < to) return now >= from && now < to ? atTimeOfDay(at, to, timeZone) : at
+  if (now >= from) return atTimeOfDay(at, to, timeZone, 1)
+  return now < to ? atTimeOfDay(at, to, timeZone) : at
+}
+
+/** What is known of a person when a touch of hers is due. */
+export type ReleaseFacts = {
+  now: Date
+  optedOut: boolean
+  /** Member and contact to write through; absent when she is nobody's contact. */
+  reachable: boolean
+  /** Release times of her earlier touches (created, confirmed, delivered, unknown), any order. */
+  releasedAt: readonly Date[]
+  /** Of those, the mass messages: they use the customer's quota. */
+  massReleasedAt: readonly Date[]
+  sending: 'off' | 'dry' | 'allow_list' | 'live'
+  onAllowList: boolean
+}
+
+export type ReleaseDecision = { kind: 'release' } | { kind: 'suppress'; reason: SuppressReason }
+
+/** May this touch go out now? Quiet hours are decided before (they only put it off). */
+export function decideRelease(policy: Policy, channel: 'wecom' | 'coupon' | 'task', facts: ReleaseFacts): ReleaseDecision {
+  if (facts.optedOut) return { kind: 'suppress', reason: 'opted_out' }
+  if (!facts.reachable) return { kind: 'suppress', reason: 'not_a_contact' }
+  const nowMs = facts.now.getTime()
+  const full = policy.caps.some((cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max)
+  if (full) return { kind: 'suppress', reason: 'cap' }
+  if (channel === 'wecom' && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
+  if (facts.sending === 'off') return { kind: 'suppress', reason: 'sending_off' }
+  if (facts.sending === 'dry') return { kind: 'suppress', reason: 'dry_mode' }
+  if (facts.sending === 'allow_list' && !facts.onAllowList) return { kind: 'suppress', reason: 'not_on_allow_list' }
+  return { kind: 'release' }
+}
+
+/** Mass messages this customer may still get in the calendar period; those released and not yet confirmed count. */
+function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
+  const { mode, timeZone } = policy.wecomQuota
+  const period = (at: Date): string => {
+    const day = toDay(at, timeZone)
+    if (mode === 'day_1') return day
+    if (mode === 'month_days') return day.slice(0, 7)
+    const monday = new Date(`${day}T00:00:00Z`)
+    monday.setUTCDate(monday.getUTCDate() - ((monday.getUTCDay() + 6) % 7))
+    return monday.toISOString().slice(0, 10)
+  }
+  const current = period(facts.now)
+  const used = facts.massReleasedAt.filter((at) => period(at) === current).length
+  const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
+  const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month!, 0)).getUTCDate()
+  return allowed - used
+}

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+
+/**
+ * planned: wanted, waiting for its release. created: handed to the platform, a guide must confirm. confirmed: the guide
+ * pressed send. delivered: it reached the customer. suppressed: it will not go out (`reason`). expired: nobody confirmed in
+ * time. unknown: nobody can tell whether it went out; it is never sent again.
+ */
+export const TouchState = z.enum(['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown'])
+export type TouchState = z.infer<typeof TouchState>
+
+export const SuppressReason = z.enum([
+  'opted_out', 'not_a_contact', 'cap', 'quota', 'exited', 'dry_mode', 'not_on_allow_list', 'coupon_stock', 'refused', 'sending_off',
+])
+export type SuppressReason = z.infer<typeof SuppressReason>
+
+/** One intended contact with one profile. `_id` is the key of the effect: run and step. */
+export const Touch = z.strictObject({
+  _id: z.string(),
+  profileId: z.number().int(),
+  journeyId: z.string(),
+  runId: z.string(),
+  stepId: z.string(),
+  channel: z.enum(['wecom', 'coupon', 'task']),
+  contentId: z.string(),
+  /** Guide tasks: what the guide reads as title, and by when it should be done. */
+  title: z.string().optional(),
+  dueAt: z.date().optional(),
+  state: TouchState,
+  reason: z.string().optional(),
+  plannedAt: z.date(),
+  /** Not before this instant; moved when quiet hours or a full slot put it off. */
+  releaseAt: z.date().optional(),
+  releasedAt: z.date().optional(),
+  confirmedAt: z.date().optional(),
+  deliveredAt: z.date().optional(),
+  senderUserId: z.string().optional(),
+  externalUserId: z.string().optional(),
+  dispatchId: z.string().optional(),
+  couponCode: z.string().optional(),
+})
+export type Touch = z.infer<typeof Touch>
