@@ -1,0 +1,240 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import Bull from 'bull'
+import { Redis } from 'ioredis'
+import { openBullQueue, type BullQueueOptions } from '../../src/adapters/queue/bull.js'
+import type { JobQueue } from '../../src/ports/job-queue.js'
+import { secretHex } from '../../src/random.js'
+import { jobQueueContract, until } from '../contracts/job-queue.js'
+import { startRedis, type RedisServer } from '../support/redis-server.js'
+
+// Redis at REDIS_URL, else one of our own, else nothing: then the suites below are skipped by name.
+const given = process.env.REDIS_URL
+const own = given === undefined || given === '' ? await startRedis() : undefined
+const url = own?.url ?? given ?? ''
+const withRedis = url === '' ? describe.skip : describe
+if (url === '') console.warn('SKIPPED: Bull on Redis (set REDIS_URL or install redis-server)')
+
+const prefixes: string[] = []
+const opened: JobQueue[] = []
+function newPrefix(): string {
+  prefixes.push(`siyu-test-${secretHex(6)}`)
+  return prefixes.at(-1)!
+}
+async function open(options: Partial<BullQueueOptions> = {}): Promise<JobQueue> {
+  const queue = await openBullQueue({ url, prefix: newPrefix(), ...options })
+  opened.push(queue)
+  return queue
+}
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((queue) => queue.close(0)))
+})
+
+withRedis('Bull on Redis', () => {
+  let redis: Redis
+  beforeAll(() => {
+    redis = new Redis(url)
+  })
+  afterAll(async () => {
+    for (const prefix of prefixes) {
+      const keys = await redis.keys(`${prefix}:*`)
+      if (keys.length > 0) await redis.del(keys)
+    }
+    redis.disconnect()
+    await own?.stop()
+  })
+
+  jobQueueContract('Bull', async (options) => openBullQueue({ url, prefix: newPrefix(), ...options }))
+
+  it('takes less than 8 ms for add, run and idle', async () => {
+    const queue = await open()
+    let runs = 0
+    queue.handle('tick', async () => void runs++)
+    await queue.start()
+    const sinceMs = performance.now()
+    for (let i = 0; i < 300; i++) {
+      await queue.add('tick', { i }, { key: 'tick' })
+      await queue.idle()
+    }
+    expect((performance.now() - sinceMs) / 300).toBeLessThan(8)
+    expect(runs).toBe(300)
+  })
+
+  it('shares jobs, keys and idleness with other processes of its prefix', async () => {
+    const prefix = newPrefix()
+    const adder = await open({ prefix })
+    const worker = await open({ prefix })
+    const ran: unknown[] = []
+    worker.handle('note', async (data) => {
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      ran.push(data)
+    })
+    await adder.add('note', 1, { key: 'k' })
+    await worker.add('note', 2, { key: 'k' })
+    await worker.start()
+    await adder.idle()
+    expect(ran).toEqual([1])
+  })
+
+  it('drops its own prefix only', async () => {
+    const one = await open({ prefix: newPrefix() })
+    const other = await open({ prefix: `${prefixes.at(-1)}-b` })
+    await one.add('note', 1)
+    await other.add('note', 2)
+    await one.drop()
+    expect(await one.counts()).toMatchObject({ waiting: 0 })
+    expect(await other.counts()).toMatchObject({ waiting: 1 })
+    await other.drop()
+    expect(await redis.keys(`${prefixes.at(-1)}*`)).toEqual([])
+  })
+
+  it('leaves nothing behind but counters when all is done', async () => {
+    const queue = await open()
+    queue.handle('note', async () => undefined)
+    await queue.start()
+    for (let i = 0; i < 5; i++) await queue.add('note', i, { key: `k${i}` })
+    await queue.idle()
+    await queue.close()
+    const left = await redis.keys(`${prefixes.at(-1)}:*`)
+    expect(left.filter((key) => !/:(id|stalled|stalled-check)$/.test(key))).toEqual([])
+  })
+
+  it.each([
+    ['while it ran', (bull: Bull.Queue) => bull.getNextJob()],
+    ['before it ran', (bull: Bull.Queue) => redis.rpoplpush(bull.toKey('wait'), bull.toKey('active'))],
+  ])('runs a job again whose process died %s, and no key stays locked', async (_when, take) => {
+    const prefix = newPrefix()
+    const queue = await open({ prefix, lockMs: 400 })
+    await queue.add('note', 'first', { key: 'k' })
+    // To Redis, a killed process is a job that was taken and a connection that ended.
+    const connection = new URL(url)
+    const killed = new Bull('jobs', {
+      prefix,
+      redis: {
+        host: connection.hostname,
+        port: Number(connection.port || 6379),
+        password: decodeURIComponent(connection.password) || undefined,
+      },
+      settings: { lockDuration: 400 },
+    })
+    await killed.isReady()
+    await take(killed)
+    await killed.close(true)
+    expect(await queue.counts()).toMatchObject({ waiting: 0, active: 1 })
+
+    const ran: unknown[] = []
+    queue.handle('note', async (data) => void ran.push(data))
+    await queue.start()
+    await queue.idle()
+    expect(ran).toEqual(['first'])
+    await queue.add('note', 'second', { key: 'k' })
+    await queue.idle()
+    expect(ran).toEqual(['first', 'second'])
+  })
+
+  it('frees the key of a job that has vanished', async () => {
+    const queue = await open()
+    await queue.add('note', 1, { key: 'k' })
+    const [job] = (await redis.keys(`${prefixes.at(-1)}:jobs:*`)).filter((key) => /:\d+$/.test(key))
+    await redis.del(job!)
+    await redis.del(`${prefixes.at(-1)}:jobs:wait`)
+    await queue.add('note', 2, { key: 'k' })
+    expect(await queue.counts()).toMatchObject({ waiting: 1 })
+  })
+
+  it('says that user or password are wrong, without showing them', async () => {
+    const { host } = new URL(url)
+    const error = await rejection(openBullQueue({ url: `redis://nobody:open-sesame@${host}`, prefix: 'x' }))
+    expect(error.message).toMatch(/WRONGPASS/)
+    expect(error.message).toMatch(/correct user and password in REDIS_URL/)
+    expect(error.message).toContain(host)
+    expect(error.message).not.toContain('open-sesame')
+  })
+})
+
+const withOwnServer = own === undefined ? describe.skip : describe
+withOwnServer('Bull on a Redis that goes away', () => {
+  let server: RedisServer | undefined
+  afterEach(async () => server?.stop())
+
+  it('refuses work with a clear error, does not crash, and goes on when Redis is back', async () => {
+    server = await startRedis()
+    const port = Number(new URL(server!.url).port)
+    const queue = await open({ url: server!.url })
+    let runs = 0
+    queue.handle('note', async () => void runs++)
+    await queue.start()
+    await queue.add('note')
+    await queue.idle()
+    await server!.stop()
+    expect((await rejection(queue.add('note'))).message).toContain(`cannot add job "note" on 127.0.0.1:${port}`)
+    server = await startRedis(port)
+    await queue.add('note')
+    await until(() => runs >= 2)
+    await queue.idle()
+  })
+
+  it('closes within bounds while Redis is away and a job runs', async () => {
+    server = await startRedis()
+    const queue = await open({ url: server!.url })
+    let aborted = false
+    queue.handle('long', (_data, signal) => {
+      return new Promise((resolve) =>
+        signal.addEventListener('abort', () => {
+          aborted = true
+          resolve()
+        }),
+      )
+    })
+    await queue.start()
+    await queue.add('long')
+    await until(async () => (await queue.counts()).active === 1)
+    await server!.stop()
+    server = undefined
+    const sinceMs = performance.now()
+    await queue.close(100)
+    expect(aborted).toBe(true)
+    expect(performance.now() - sinceMs).toBeLessThan(8_000)
+  })
+})
+
+describe('opening a queue without a Redis', () => {
+  it('names host and variable when nothing listens', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    const sinceMs = performance.now()
+    const error = await rejection(openBullQueue({ url: `redis://:open-sesame@127.0.0.1:${port}/3`, prefix: 'x' }))
+    expect(error.message).toContain(`127.0.0.1:${port}`)
+    expect(error.message).toContain('REDIS_URL')
+    expect(error.message).not.toContain('open-sesame')
+    expect(performance.now() - sinceMs).toBeLessThan(5_000)
+  })
+
+  it('gives up within 5 s when somebody listens but never answers', async () => {
+    const server = createServer(() => undefined).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const sinceMs = performance.now()
+    const error = await rejection(openBullQueue({ url: `redis://127.0.0.1:${port}`, prefix: 'x' }))
+    expect(error.message).toContain('no answer within')
+    expect(performance.now() - sinceMs).toBeLessThan(5_000)
+    server.close()
+  })
+
+  it.each(['localhost:6379', 'http://127.0.0.1', 'redis://', ''])('refuses the address %p', async (bad) => {
+    expect((await rejection(openBullQueue({ url: bad, prefix: 'x' }))).message).toContain('REDIS_URL')
+  })
+})
+
+async function rejection(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise
+  } catch (err) {
+    return err as Error
+  }
+  throw new Error('it did not fail')
+}
