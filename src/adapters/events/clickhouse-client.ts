@@ -53,8 +53,9 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
 
   /** Runs one call, remembers it for `close`, and retries what may succeed later. */
   function call<T>(what: string, tries: number, act: () => Promise<T>, hideText = false): Promise<T> {
-    if (closing !== undefined)
+    if (closing !== undefined) {
       return Promise.reject(new UpstreamError(system, 'closed', false, `${what}: the event store is closed`))
+    }
     const result = retried(tries, async () => {
       try {
         return await act()
@@ -69,12 +70,12 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
   }
 
   async function readRows<S extends z.ZodType>(sql: string, row: S, lane: Lane): Promise<z.infer<S>[]> {
-    const text = await call('query', attempts, async () => {
+    const rows = await call('query', attempts, async () => {
       const result = await lanes[lane].query({ query: sql, format: 'JSONEachRow' })
-      return result.text()
+      // Line breaks inside values are escaped, so every real one ends a row.
+      return JSON.parse(`[${(await result.text()).trimEnd().replaceAll('\n', ',')}]`) as unknown
     })
-    // Line breaks inside values are escaped, so every real one ends a row.
-    const parsed = z.array(row).safeParse(JSON.parse(`[${text.trimEnd().replaceAll('\n', ',')}]`))
+    const parsed = z.array(row).safeParse(rows)
     if (parsed.success) return parsed.data
     // Without the values: they are customers' data.
     const problems = toProblems(parsed.error).slice(0, 3).map(formatProblem).join('; ')

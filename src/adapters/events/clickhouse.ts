@@ -45,14 +45,15 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
       ...access,
       database,
       request_timeout: LANE_TIMEOUT_MS[name],
-      clickhouse_settings: laneSettings(name),
+      // The whole result first: a query that fails half-way then gives its error, not half a result.
+      clickhouse_settings: { ...laneSettings(name), wait_end_of_query: 1 },
     })
   return openClickhouseClientEvents({
     kind: 'clickhouse',
     system,
     lanes: { insert: lane('insert'), serving: lane('serving'), scan: lane('scan') },
     database,
-    dialect: { cluster, fsync: true },
+    dialect: { cluster, fsync: false },
     attempts: 3,
     release: () => Promise.resolve(),
   })
