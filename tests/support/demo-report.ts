@@ -59,7 +59,7 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
         created: 790,
         confirmed: 655,
         delivered: 641,
-        suppressed: { over_cap: 64, quiet_hours: 12, over_quota: 24 },
+        suppressed: { cap: 64, exited: 12, quota: 24 },
         bought: { treated: 33, holdout: 4 },
         effect: effectOf(361, 33, 41, 4),
       },
@@ -70,7 +70,7 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
         created: 201,
         confirmed: 150,
         delivered: 149,
-        suppressed: { over_cap: 9, not_a_contact: 2 },
+        suppressed: { cap: 9, not_a_contact: 2 },
         bought: { treated: 41, holdout: 3 },
         effect: effectOf(106, 41, 12, 3),
       },
@@ -88,9 +88,9 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
     },
     touches: {
       planned: 2802,
-      byState: { delivered: 2080, suppressed: 111, expired: 535, cancelled: 76 },
-      byChannel: { wecom: 2100, coupon: 402, 'guide-task': 300 },
-      byReason: { over_cap: 73, quiet_hours: 12, over_quota: 24, not_a_contact: 2 },
+      byState: { delivered: 2080, suppressed: 111, expired: 535, unknown: 76 },
+      byChannel: { wecom: 2100, coupon: 402, task: 300 },
+      byReason: { cap: 73, exited: 12, quota: 24, not_a_contact: 2 },
     },
     tasks: Object.fromEntries(
       Array.from({ length: 20 }, (_, i) => [
