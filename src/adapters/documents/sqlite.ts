@@ -1,0 +1,683 @@
+import Database from 'libsql'
+import { Query } from 'mingo'
+import { AppError, ConfigError, ConflictError, messageOf, UpstreamError } from '../../errors.js'
+import type {
+  Collection,
+  CollectionDefinition,
+  Doc,
+  DocumentStore,
+  Filter,
+  FindOptions,
+  Sort,
+  Update,
+} from '../../ports/document-store.js'
+import { elapsedMs } from '../../time.js'
+import { applyUpdate } from './apply-update.js'
+import {
+  checkDefinition,
+  checkDoc,
+  checkFilter,
+  checkId,
+  checkUpdate,
+  checkVersion,
+  compareValues,
+  isOperators,
+  isPlain,
+  isScalar,
+  migrateDoc,
+  refused,
+  valueAt,
+  type Plain,
+} from './language.js'
+import {
+  compileFilter,
+  compileSort,
+  toColumnValue,
+  type Bind,
+  type Columns,
+  type Sql,
+  type SqlFilter,
+} from './sqlite-filter.js'
+import { fromJson, toJson } from './sqlite-json.js'
+
+export type SqliteOptions = {
+  /** Path of the database file (its folder exists), or `:memory:`. */
+  file: string
+}
+
+/** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
+const CHUNK = 500
+/** A shared transaction is committed after this long, so that callers and timers get their turn. */
+const TURN_MS = 40
+/** Shape of our own tables, kept in `user_version`. */
+const LAYOUT = 1
+
+/**
+ * Keeps documents in one SQLite file: JSON text, plus a column per indexed field. Writes that are waiting at the same
+ * moment share one transaction, and are acknowledged after it is on disk (WAL, `synchronous = FULL`).
+ *
+ * @throws {ConfigError} when the file cannot be opened, is no database, or was written by a newer program
+ */
+export function openSqliteDocuments({ file }: SqliteOptions): DocumentStore {
+  const db = openFile(file)
+  const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
+  let closing: Promise<void> | undefined
+
+  return {
+    kind: 'sqlite',
+    async collection<T extends Doc>(definition: CollectionDefinition): Promise<Collection<T>> {
+      checkDefinition(definition)
+      const shape = JSON.stringify([definition.version, definition.indexes ?? []])
+      let known = collections.get(definition.name)
+      if (known === undefined) {
+        known = { shape, opened: openCollection<Doc>(db, definition, file) }
+        collections.set(definition.name, known)
+        known.opened.catch(() => collections.delete(definition.name)) // the caller gets the error; another try starts afresh
+      }
+      if (known.shape !== shape) throw new ConfigError(`Collection "${definition.name}" is defined twice, differently`)
+      return known.opened as unknown as Promise<Collection<T>> // only its definition says what a collection holds
+    },
+    async ping() {
+      db.all('SELECT 1', [])
+    },
+    async drop() {
+      await db.write(true, () => {
+        for (const [name] of db.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'c:%'", [])) {
+          db.run(`DROP TABLE ${quote(String(name))}`, [])
+        }
+        db.run('DELETE FROM _collections', [])
+      })
+      collections.clear()
+      db.forget()
+    },
+    async close() {
+      closing ??= db.close()
+      await closing
+    },
+  }
+}
+
+// ── One connection ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Row = unknown[]
+
+/** The connection: prepared statements, and writes that share transactions. */
+type Db = {
+  all(sql: string, params: readonly Bind[]): Row[]
+  /** @returns rows changed */
+  run(sql: string, params: readonly Bind[]): number
+  /** Queues `work`; resolves after commit. `parts`: does it make several changes that must be undone together? */
+  write<R>(parts: boolean, work: () => R): Promise<R>
+  /** Drops cached statements. */
+  forget(): void
+  close(): Promise<void>
+}
+
+function openFile(file: string): Db {
+  let raw: Database.Database
+  try {
+    raw = new Database(file)
+    raw.exec(
+      'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536',
+    )
+    raw.exec('PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000')
+  } catch (err) {
+    throw new ConfigError(
+      `Cannot open the documents database "${file}": ${messageOf(err)}. Check that its folder exists and is writable and that the file is a SQLite database`,
+      [],
+      { cause: err },
+    )
+  }
+  const db = connection(raw)
+  const layout = Number(db.all('PRAGMA user_version', [])[0]?.[0])
+  if (layout > LAYOUT) {
+    raw.close()
+    throw new ConfigError(
+      `The documents database "${file}" was written by a newer program (layout ${layout}, known ${LAYOUT}); use that program`,
+    )
+  }
+  raw.exec(
+    `CREATE TABLE IF NOT EXISTS _collections (name TEXT PRIMARY KEY, version INTEGER NOT NULL, ready INTEGER NOT NULL, fields TEXT NOT NULL);
+     PRAGMA user_version = ${LAYOUT}`,
+  )
+  return db
+}
+
+type Job = { parts: boolean; work: () => unknown; resolve: (value: unknown) => void; reject: (err: unknown) => void }
+
+function connection(raw: Database.Database): Db {
+  const statements = new Map<string, Database.Statement<unknown[]>>()
+  let queue: Job[] = []
+  let flushing: Promise<void> | undefined
+  let closed = false
+
+  const prepare = (sql: string) => {
+    if (closed) throw new UpstreamError('sqlite', 'closed', false, 'the document store is closed')
+    let statement = statements.get(sql)
+    if (statement === undefined) {
+      if (statements.size >= 500) statements.clear()
+      statement = raw.prepare(sql)
+      statements.set(sql, statement)
+    }
+    return statement
+  }
+  const run = (sql: string, params: readonly Bind[]) => {
+    try {
+      return prepare(sql).run(params).changes
+    } catch (err) {
+      throw toAppError(err)
+    }
+  }
+  const all = (sql: string, params: readonly Bind[]) => {
+    try {
+      return prepare(sql).raw(true).all(params) as Row[]
+    } catch (err) {
+      throw toAppError(err)
+    }
+  }
+
+  /** One transaction of whatever waits. A job that throws undoes itself only. */
+  const flush = () => {
+    const jobs = queue
+    const settle: (() => void)[] = []
+    let next = 0
+    try {
+      run('BEGIN IMMEDIATE', [])
+      const until = elapsedMs() + TURN_MS
+      while (next < jobs.length && (next === 0 || elapsedMs() < until)) {
+        const job = jobs[next++]!
+        if (job.parts) run('SAVEPOINT job', [])
+        try {
+          const value = job.work()
+          settle.push(() => job.resolve(value))
+        } catch (err) {
+          if (job.parts) run('ROLLBACK TO job', [])
+          settle.push(() => job.reject(err))
+        }
+        if (job.parts) run('RELEASE job', [])
+      }
+      run('COMMIT', [])
+    } catch (err) {
+      if (raw.inTransaction) raw.exec('ROLLBACK')
+      next = Math.max(next, 1)
+      settle.length = 0
+      for (const job of jobs.slice(0, next)) settle.push(() => job.reject(err))
+    }
+    queue = jobs.slice(next)
+    for (const done of settle) done()
+  }
+  const drain = async () => {
+    // A turn later, so that writes asked for at the same moment travel together.
+    await nextTurn()
+    while (queue.length > 0) {
+      flush()
+      if (queue.length > 0) await nextTurn()
+    }
+    flushing = undefined
+  }
+
+  return {
+    all,
+    run,
+    write<R>(parts: boolean, work: () => R) {
+      if (closed) return Promise.reject(new UpstreamError('sqlite', 'closed', false, 'the document store is closed'))
+      return new Promise<R>((resolve, reject) => {
+        queue.push({ parts, work, resolve: resolve as (value: unknown) => void, reject })
+        flushing ??= drain()
+      })
+    },
+    forget: () => statements.clear(),
+    async close() {
+      while (flushing !== undefined) await flushing
+      run('PRAGMA wal_checkpoint(TRUNCATE)', [])
+      closed = true
+      statements.clear()
+      raw.close()
+    },
+  }
+}
+
+function toAppError(err: unknown): AppError {
+  if (err instanceof AppError) return err
+  const code = (err as { code?: string }).code ?? 'unknown'
+  if (code === 'SQLITE_CONSTRAINT_UNIQUE') {
+    const fields = /failed: (.*)$/.exec(messageOf(err))?.[1]?.replaceAll(/c:|f:/g, '') ?? 'a unique key'
+    return new ConflictError(`Another document has the same ${fields}`, { fields })
+  }
+  const busy = code.startsWith('SQLITE_BUSY')
+  const hint = busy
+    ? 'another process writes to the file; stop it'
+    : code.startsWith('SQLITE_FULL')
+      ? 'the disk is full; make room'
+      : messageOf(err)
+  return new UpstreamError('sqlite', code, busy, hint, { cause: err })
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+function chunksOf<V>(items: readonly V[]): V[][] {
+  const chunks: V[][] = []
+  for (let i = 0; i < items.length; i += CHUNK) chunks.push(items.slice(i, i + CHUNK))
+  return chunks
+}
+
+// ── One collection ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Field = { path: string; keys: readonly string[]; column: string }
+
+/** Columns: `k` the `_id` (a number or a text, which SQLite orders as MongoDB does), `v` the version, `f:<path>` one per indexed field, `doc`. */
+function toFields({ indexes = [] }: CollectionDefinition): Field[] {
+  const paths = [...new Set(indexes.flatMap((index) => index.fields))]
+  return paths.map((path) => ({ path, keys: path.split('.'), column: quote(`f:${path}`) }))
+}
+
+function fieldValues(fields: readonly Field[], doc: Doc): Bind[] {
+  return fields.map(({ path, keys }) => {
+    const value = valueAt(doc, keys)
+    if (value === undefined || value === null || isScalar(value)) return toColumnValue(value)
+    throw refused(path, 'an indexed field holds a string, number, boolean or Date')
+  })
+}
+
+async function openCollection<T extends Doc>(
+  db: Db,
+  definition: CollectionDefinition,
+  file: string,
+): Promise<Collection<T>> {
+  await migrate(db, definition, file)
+  const { version } = definition
+  const table = quote(`c:${definition.name}`)
+  const fields = toFields(definition)
+  const columns: Columns = new Map([['_id', 'k'], ...fields.map((f) => [f.path, f.column] as const)])
+  const names = ['k', 'v', ...fields.map((f) => f.column), 'doc']
+  const insertSql = `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`
+  const putSql = `${insertSql} ON CONFLICT (k) DO UPDATE SET ${names
+    .slice(1)
+    .map((name) => `${name} = excluded.${name}`)
+    .join(', ')}`
+
+  type Compiled = SqlFilter & { test: (doc: Doc) => boolean }
+  const compile = (filter: Filter): Compiled => {
+    checkFilter(filter)
+    const compiled = compileFilter(filter, columns)
+    if (compiled.rest === undefined) return { ...compiled, test: () => true }
+    const query = new Query<Doc>(compiled.rest)
+    return { ...compiled, test: (doc) => query.test(doc) }
+  }
+  const orderOf = (sort: Sort = {}) => compileSort(sort, columns)
+  const read = (row: Row) => fromJson<T>(row[0] as string)
+  const toRow = (doc: Doc): Bind[] => [doc._id, version, ...fieldValues(fields, doc), toJson(doc)]
+  const byId = (id: unknown, { where }: { where: Sql } = { where: { text: '1', params: [] } }): T | undefined => {
+    if (typeof id !== 'string' && typeof id !== 'number') throw refused('_id', 'must be a string or a number')
+    const row = db.all(`SELECT doc FROM ${table} WHERE k = ? AND ${where.text}`, [id, ...where.params])[0]
+    return row && read(row)
+  }
+
+  const select = (what: string, { where }: SqlFilter, order: string, limit = -1, skip = 0) =>
+    db.all(`SELECT ${what} FROM ${table} WHERE ${where.text} ORDER BY ${order} LIMIT ? OFFSET ?`, [
+      ...where.params,
+      limit,
+      skip,
+    ])
+
+  /** Those of `keys` that (still) match, in the order of `keys`. */
+  const fetch = (keys: readonly Row[], compiled: Compiled): T[] => {
+    const { where, test } = compiled
+    const sql = `SELECT k, doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${where.text}`
+    const found = new Map(
+      db.all(sql, [JSON.stringify(keys.map(([k]) => k)), ...where.params]).map(([k, doc]) => [k, doc]),
+    )
+    const docs: T[] = []
+    for (const [k] of keys) {
+      const text = found.get(k)
+      if (text === undefined) continue
+      const doc = fromJson<T>(text as string)
+      if (test(doc)) docs.push(doc)
+    }
+    return docs
+  }
+
+  /**
+   * Matches in `order`, chunk by chunk, with a turn of the event loop in between. The keys are read first (they are
+   * small), so that writes in between neither repeat nor skip a document that was there from the start.
+   */
+  async function* matches(compiled: Compiled, order: string, size = CHUNK, limit = -1, skip = 0): AsyncGenerator<T[]> {
+    const keys = select('k', compiled, order, limit, skip)
+    for (let i = 0; i < keys.length; i += size) {
+      if (i > 0) await nextTurn()
+      const docs = fetch(keys.slice(i, i + size), compiled)
+      if (docs.length > 0) yield docs
+    }
+  }
+
+  const collect = async (filter: Filter, { sort, limit = Infinity, skip = 0 }: FindOptions = {}): Promise<T[]> => {
+    const compiled = compile(filter)
+    const order = orderOf(sort)
+    const docs: T[] = []
+    if (order !== undefined && compiled.rest === undefined) {
+      // Most answers are small: one statement, no keys first.
+      const rows = select('doc', compiled, order, Math.min(limit, CHUNK + 1), skip)
+      if (rows.length <= CHUNK) return rows.map(read)
+      for await (const chunk of matches(compiled, order, CHUNK, limit === Infinity ? -1 : limit, skip))
+        docs.push(...chunk)
+      return docs
+    }
+    for await (const chunk of matches(compiled, order ?? 'k')) {
+      docs.push(...chunk)
+      if (order !== undefined && docs.length >= skip + limit) break
+    }
+    if (order === undefined) sortDocs(docs, sort!) // without a sort there is an order
+    return docs.slice(skip, skip + limit)
+  }
+
+  /** The first match, without giving way to another write. */
+  const first = (filter: Filter, sort?: Sort): T | undefined => {
+    const compiled = compile(filter)
+    const order = orderOf(sort)
+    if (order !== undefined && compiled.rest === undefined) return select('doc', compiled, order, 1).map(read)[0]
+    const early = order === undefined ? undefined : select('doc', compiled, order, 50).map(read).find(compiled.test)
+    if (early !== undefined) return early
+    const keys = select('k', compiled, order ?? 'k')
+    let best: T[] = []
+    for (const chunk of chunksOf(keys)) {
+      best.push(...fetch(chunk, compiled))
+      if (order !== undefined && best.length > 0) return best[0]
+      if (order === undefined) best = sortDocs(best, sort!).slice(0, 1) // as above
+    }
+    return best[0]
+  }
+
+  const insertOne = (row: readonly Bind[]) => db.run(`${insertSql} ON CONFLICT DO NOTHING`, row) === 1
+
+  /** Changes a document that was read in the same transaction. Unchanged columns stay out, so that indexes are left alone. */
+  const change = (doc: T, update: Update): T => {
+    const before = fieldValues(fields, doc)
+    applyUpdate(doc, update)
+    checkDoc(doc, definition)
+    const sets = ['doc = ?']
+    const params: Bind[] = [toJson(doc)]
+    for (const [i, value] of fieldValues(fields, doc).entries()) {
+      if (isSame(value, before[i])) continue
+      sets.push(`${fields[i]!.column} = ?`)
+      params.push(value)
+    }
+    db.run(`UPDATE ${table} SET ${sets.join(', ')} WHERE k = ?`, [...params, doc._id])
+    return doc
+  }
+
+  const make = (doc: T, update: Update): T => {
+    applyUpdate(doc, update, true)
+    checkDoc(doc, definition)
+    db.run(insertSql, toRow(doc))
+    return doc
+  }
+
+  const updateOne = (id: T['_id'], update: Update, where?: Compiled, upsert = false): boolean => {
+    const doc = byId(id, where)
+    if (doc !== undefined && (where === undefined || where.test(doc))) {
+      change(doc, update)
+      return true
+    }
+    if (upsert && (where === undefined || byId(id) === undefined)) make({ _id: id } as T, update)
+    return false
+  }
+
+  return {
+    async get(id) {
+      return byId(id)
+    },
+    async getMany(ids) {
+      return collect({ _id: { $in: ids } })
+    },
+    async find(filter, options) {
+      return collect(filter, options)
+    },
+    async findOne(filter, options) {
+      return first(filter, options?.sort)
+    },
+    async *scan(filter, batchSize = CHUNK) {
+      const compiled = compile(filter)
+      const unfiltered = compiled.where.text === '1'
+      if (!unfiltered) {
+        yield* matches(compiled, 'k', batchSize)
+        return
+      }
+      // A whole collection is walked page by page: even its keys may be many.
+      for (let last: Bind = null; ;) {
+        const page: Sql = last === null ? compiled.where : { text: 'k > ?', params: [last] }
+        const rows = select('k, doc', { where: page, rest: undefined }, 'k', batchSize)
+        const docs = rows.map((row) => fromJson<T>(row[1] as string)).filter(compiled.test)
+        if (docs.length > 0) yield docs
+        if (rows.length < batchSize) return
+        last = rows.at(-1)![0] as Bind // the page was full
+        await nextTurn()
+      }
+    },
+    async count(filter) {
+      const compiled = compile(filter)
+      if (compiled.rest === undefined) {
+        return Number(
+          db.all(`SELECT count(*) FROM ${table} WHERE ${compiled.where.text}`, compiled.where.params)[0]?.[0],
+        )
+      }
+      let count = 0
+      for await (const docs of matches(compiled, 'k')) count += docs.length
+      return count
+    },
+    async insert(docs) {
+      for (const doc of docs) checkDoc(doc, definition)
+      const refusedIds: T['_id'][] = []
+      for (const chunk of chunksOf(docs)) {
+        const rows = chunk.map(toRow)
+        const done = await db.write(rows.length > 1, () => rows.map(insertOne))
+        chunk.forEach((doc, i) => done[i] || refusedIds.push(doc._id))
+      }
+      return { refused: refusedIds }
+    },
+    async put(docs) {
+      for (const doc of docs) checkDoc(doc, definition)
+      for (const chunk of chunksOf(docs)) {
+        const rows = chunk.map(toRow)
+        await db.write(rows.length > 1, () => rows.forEach((row) => db.run(putSql, row)))
+      }
+    },
+    async update(id, update, where) {
+      checkUpdate(update, definition)
+      const compiled = where && compile(where)
+      return db.write(false, () => updateOne(id, update, compiled))
+    },
+    async updateEach(items) {
+      for (const { id, update } of items) {
+        checkId(id, definition.name)
+        checkUpdate(update, definition)
+      }
+      for (const chunk of chunksOf(items)) {
+        await db.write(chunk.length > 1, () => {
+          for (const { id, update, where, upsert } of chunk) updateOne(id, update, where && compile(where), upsert)
+        })
+      }
+    },
+    async updateMany(filter, update) {
+      checkUpdate(update, definition)
+      const compiled = compile(filter)
+      let matched = 0
+      for (const keys of chunksOf(select('k', compiled, 'k'))) {
+        matched += await db.write(true, () => {
+          const docs = fetch(keys, compiled)
+          for (const doc of docs) change(doc, update)
+          return docs.length
+        })
+      }
+      return matched
+    },
+    async findOneAndUpdate(filter, update, { sort, upsert = false } = {}) {
+      checkUpdate(update, definition)
+      compile(filter)
+      const fresh = upsert ? fromEqualities(filter) : undefined
+      if (fresh !== undefined) checkId(fresh._id, definition.name)
+      return db.write(false, () => {
+        const doc = first(filter, sort)
+        if (doc !== undefined) return change(doc, update)
+        return fresh && make(structuredClone<Plain>(fresh) as T, update)
+      })
+    },
+    async delete(filter) {
+      const compiled = compile(filter)
+      let deleted = 0
+      for (const keys of chunksOf(select('k', compiled, 'k'))) {
+        deleted += await db.write(false, () => {
+          const left = compiled.rest === undefined ? keys.map(([k]) => k) : fetch(keys, compiled).map((doc) => doc._id)
+          const sql = `DELETE FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${compiled.where.text}`
+          return db.run(sql, [JSON.stringify(left), ...compiled.where.params])
+        })
+      }
+      return deleted
+    },
+  }
+}
+
+function isSame(a: Bind | undefined, b: Bind | undefined): boolean {
+  return a === b || (Buffer.isBuffer(a) && Buffer.isBuffer(b) && a.equals(b))
+}
+
+/** In place, by MongoDB's order, ties by `_id`. A list sorts by its smallest (ascending) or largest item. */
+function sortDocs<T extends Doc>(docs: T[], sort: Sort): T[] {
+  const paths = Object.entries({ ...sort, _id: sort._id ?? 1 }).map(([path, direction]) => ({
+    keys: path.split('.'),
+    direction,
+  }))
+  const keyOf = (doc: T, keys: readonly string[], direction: 1 | -1) => {
+    const values = valuesAt(doc, keys)
+    return values.reduce<unknown>((a, b) => (compareValues(a, b) * direction <= 0 ? a : b), values[0])
+  }
+  return docs.sort((a, b) => {
+    for (const { keys, direction } of paths) {
+      const order = compareValues(keyOf(a, keys, direction), keyOf(b, keys, direction))
+      if (order !== 0) return order * direction
+    }
+    return 0
+  })
+}
+
+/** All values a dotted path leads to, through lists. */
+function valuesAt(value: unknown, [key, ...further]: readonly string[]): unknown[] {
+  if (Array.isArray(value))
+    return value.flatMap((item: unknown) =>
+      key === undefined ? [item] : isPlain(item) ? valuesAt(item, [key, ...further]) : [],
+    )
+  if (key === undefined) return [value]
+  return isPlain(value) && Object.hasOwn(value, key) ? valuesAt(value[key], further) : []
+}
+
+/** What an upsert starts from: the filter's equalities, as in MongoDB. */
+function fromEqualities(filter: Filter): Plain {
+  const doc: Plain = {}
+  for (const [key, condition] of Object.entries(filter)) {
+    if (key === '$and') for (const branch of condition as Filter[]) Object.assign(doc, fromEqualities(branch))
+    if (key.startsWith('$')) continue
+    const value = isOperators(condition) ? condition.$eq : condition
+    if (value === undefined) continue
+    if (key === '_id') doc._id = value
+    else applyUpdate(doc, { $set: { [key]: value } })
+  }
+  return doc
+}
+
+// ── Versions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Brings a collection's table, columns, indexes and documents to its definition. Killed half-way it goes on where it
+ * was: every row carries its version, and the new version is noted first so that an older program stays out.
+ */
+async function migrate(db: Db, definition: CollectionDefinition, file: string): Promise<void> {
+  const { name, version, indexes = [] } = definition
+  const table = quote(`c:${name}`)
+  const fields = toFields(definition)
+  const noted = db.all('SELECT version, ready, fields FROM _collections WHERE name = ?', [name])[0]
+  const ready = noted === undefined ? version : Number(noted[1])
+  if (noted !== undefined) {
+    const newest = Number(noted[0])
+    checkVersion(definition, newest > version ? newest : ready, file)
+  }
+
+  const wanted = fields.map((f) => `f:${f.path}`)
+  const stale = await db.write(true, () => {
+    db.run(`CREATE TABLE IF NOT EXISTS ${table} (k NOT NULL UNIQUE, v INTEGER NOT NULL, doc TEXT NOT NULL)`, [])
+    const present = db
+      .all(`SELECT name FROM pragma_table_info(?) WHERE name LIKE 'f:%'`, [`c:${name}`])
+      .map(([column]) => String(column))
+    const filled = noted === undefined ? [] : (JSON.parse(String(noted[2])) as string[])
+    const indexNames = new Map(indexes.map((index) => [indexName(name, index), index]))
+    for (const [index] of db.all(
+      "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+      [`c:${name}`],
+    )) {
+      if (!indexNames.has(String(index))) db.run(`DROP INDEX ${quote(String(index))}`, [])
+    }
+    for (const column of present)
+      if (!wanted.includes(column)) db.run(`ALTER TABLE ${table} DROP COLUMN ${quote(column)}`, [])
+    for (const column of wanted)
+      if (!present.includes(column)) db.run(`ALTER TABLE ${table} ADD COLUMN ${quote(column)}`, [])
+    db.run(
+      `INSERT INTO _collections VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET version = excluded.version, fields = excluded.fields`,
+      [name, version, ready, JSON.stringify(wanted.filter((column) => filled.includes(column)))],
+    )
+    return ready < version || wanted.some((column) => !filled.includes(column))
+  })
+
+  if (stale) {
+    const sets = ['v = ?', 'doc = ?', ...fields.map((f) => `${f.column} = ?`)].join(', ')
+    for (let last: Bind = null; ;) {
+      const rows: Row[] = db.all(
+        `SELECT k, v, doc FROM ${table} WHERE ?1 IS NULL OR k > ?1 ORDER BY k LIMIT ${CHUNK}`,
+        [last],
+      )
+      if (rows.length === 0) break
+      await db.write(true, () => {
+        for (const [k, v, text] of rows) {
+          const doc = migrateDoc(definition, fromJson<Doc>(text as string), Number(v))
+          checkDoc(doc, definition)
+          db.run(`UPDATE ${table} SET ${sets} WHERE k = ?`, [
+            version,
+            toJson(doc),
+            ...fieldValues(fields, doc),
+            k as Bind,
+          ])
+        }
+      })
+      last = rows.at(-1)![0] as Bind // not empty
+    }
+  }
+
+  await db.write(true, () => {
+    for (const index of indexes) {
+      const on = index.fields.map((field) => quote(`f:${field}`))
+      // `k` at the end gives ties and pages in `_id` order for nothing.
+      const keys = index.unique ? on : [...on, 'k']
+      const sparse = index.sparse ? ` WHERE ${on.map((column) => `${column} IS NOT NULL`).join(' AND ')}` : ''
+      const sql = `CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX IF NOT EXISTS ${quote(indexName(name, index))} ON ${table} (${keys.join(', ')})${sparse}`
+      try {
+        db.run(sql, [])
+      } catch (err) {
+        if (!(err instanceof ConflictError)) throw err
+        throw new ConfigError(
+          `Collection "${name}": documents already share a value of [${index.fields.join(', ')}], so it cannot become unique; a migration must tell them apart`,
+        )
+      }
+    }
+    db.run('UPDATE _collections SET ready = ?, fields = ? WHERE name = ?', [version, JSON.stringify(wanted), name])
+  })
+}
+
+function indexName(
+  collection: string,
+  { fields, unique, sparse }: { fields: readonly string[]; unique?: boolean; sparse?: boolean },
+): string {
+  return `i:${collection}:${fields.join(',')}${unique ? ':unique' : ''}${sparse ? ':sparse' : ''}`
+}

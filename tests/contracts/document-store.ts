@@ -1,0 +1,775 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { ConfigError, ConflictError, InvalidInputError } from '../../src/errors.js'
+import type {
+  Collection,
+  CollectionDefinition,
+  Doc,
+  DocumentStore,
+  Filter,
+  Update,
+} from '../../src/ports/document-store.js'
+
+type Note = Doc & {
+  owner?: string | null
+  rank?: number | null
+  at?: Date
+  open?: boolean
+  code?: string
+  tags?: unknown[]
+  lines?: { sku: string; count: number; price?: number }[]
+  place?: { city?: string; zone?: { name: string } }
+  n?: unknown
+  text?: string
+}
+
+const NOTES: CollectionDefinition = {
+  name: 'notes',
+  version: 1,
+  indexes: [
+    { fields: ['owner', 'rank'] },
+    { fields: ['at'] },
+    { fields: ['open'] },
+    { fields: ['place.city'] },
+    { fields: ['code'], unique: true, sparse: true },
+  ],
+}
+
+const DAY = (day: number) => new Date(Date.UTC(2011, 0, day))
+
+const SAMPLE: Note[] = [
+  {
+    _id: 'a',
+    owner: 'li',
+    rank: 3,
+    at: DAY(1),
+    open: true,
+    tags: ['x', 'y'],
+    place: { city: '上海', zone: { name: '浦东' } },
+    n: 1,
+  },
+  { _id: 'b', owner: 'li', rank: 1, at: DAY(2), open: false, tags: ['y'], lines: [{ sku: 's1', count: 2 }], n: null },
+  { _id: 'c', owner: 'wu', rank: 2, at: DAY(3), tags: [], place: { city: '杭州' }, lines: [{ sku: 's2', count: 5 }] },
+  {
+    _id: 'd',
+    owner: 'wu',
+    rank: 2,
+    open: true,
+    tags: [1, 'x'],
+    lines: [
+      { sku: 's1', count: 9 },
+      { sku: 's2', count: 1 },
+    ],
+    n: 'one',
+  },
+  { _id: 'e', owner: null, at: DAY(4), place: {}, n: [1, 2] },
+  { _id: 'f', rank: 10, n: 12 },
+]
+
+/**
+ * Every promise of `src/ports/document-store.ts`. `open` must give, for one `key`, the same storage again and again
+ * (that is how reopening is tested), and for another key another one.
+ */
+export function documentStoreContract(name: string, open: (key: string) => Promise<DocumentStore>): void {
+  describe(`${name} keeps the DocumentStore contract`, () => {
+    let count = 0
+    let key: string
+    let store: DocumentStore
+    let notes: Collection<Note>
+
+    beforeEach(async () => {
+      key = `contract${(count += 1)}`
+      store = await open(key)
+      await store.drop()
+      notes = await store.collection<Note>(NOTES)
+    })
+    afterEach(async () => {
+      await store.drop()
+      await store.close()
+    })
+
+    const idsOf = async (filter: Filter) => (await notes.find(filter)).map((note) => note._id)
+    const after = async (doc: Note, update: Update) => {
+      await notes.put([doc])
+      expect(await notes.update(doc._id, update)).toBe(true)
+      return notes.get(doc._id)
+    }
+
+    describe('queries', () => {
+      beforeEach(async () => {
+        await notes.insert(SAMPLE)
+      })
+
+      it.each<[string, Filter, string]>([
+        ['everything', {}, 'abcdef'],
+        ['equality on an indexed field', { owner: 'li' }, 'ab'],
+        ['equality on another field', { n: 1 }, 'ae'],
+        ['a list contains', { tags: 'x' }, 'ad'],
+        ['a list contains a number', { tags: 1 }, 'd'],
+        ['a whole list', { tags: ['x', 'y'] }, 'a'],
+        ['an empty list', { tags: [] }, 'c'],
+        ['$eq', { rank: { $eq: 2 } }, 'cd'],
+        ['$ne, which missing and null fulfil', { owner: { $ne: 'li' } }, 'cdef'],
+        ['$ne null', { rank: { $ne: null } }, 'abcdf'],
+        ['$gt', { rank: { $gt: 2 } }, 'af'],
+        ['$gte', { rank: { $gte: 2 } }, 'acdf'],
+        ['$lt', { rank: { $lt: 2 } }, 'b'],
+        ['$lte', { rank: { $lte: 2 } }, 'bcd'],
+        ['two bounds', { rank: { $gte: 2, $lt: 10 } }, 'acd'],
+        ['bounds on a field without index', { n: { $gte: 1, $lte: 12 } }, 'aef'],
+        ['dates', { at: { $gt: DAY(1), $lte: DAY(3) } }, 'bc'],
+        ['equality of dates', { at: DAY(2) }, 'b'],
+        ['booleans', { open: true }, 'ad'],
+        ['false is not missing', { open: { $ne: true } }, 'bcef'],
+        ['$in', { owner: { $in: ['wu', 'nobody'] } }, 'cd'],
+        ['$in with null', { owner: { $in: ['wu', null] } }, 'cdef'],
+        ['$in with dates', { at: { $in: [DAY(1), DAY(4)] } }, 'ae'],
+        ['$in of nothing', { owner: { $in: [] } }, ''],
+        ['$in into a list', { tags: { $in: ['y', 1] } }, 'abd'],
+        ['$nin', { owner: { $nin: ['wu', null] } }, 'ab'],
+        ['$nin of nothing', { rank: { $nin: [] } }, 'abcdef'],
+        ['$exists', { owner: { $exists: true } }, 'abcde'],
+        ['$exists false', { owner: { $exists: false } }, 'f'],
+        ['null is missing too', { owner: null }, 'ef'],
+        ['null without index', { n: null }, 'bc'],
+        ['$and', { $and: [{ owner: 'wu' }, { open: true }] }, 'd'],
+        ['$or', { $or: [{ owner: 'li' }, { rank: 10 }] }, 'abf'],
+        [
+          '$or, partly without index',
+          {
+            $or: [
+              { owner: 'li', n: 1 },
+              { rank: 2, tags: 'x' },
+            ],
+          },
+          'ad',
+        ],
+        ['$nor', { $nor: [{ owner: 'li' }, { rank: 10 }] }, 'cde'],
+        ['$not', { rank: { $not: { $gt: 2 } } }, 'bcde'],
+        ['$not on a field without index', { tags: { $not: { $in: ['y'] } } }, 'cdef'],
+        ['a dotted path', { 'place.city': '上海' }, 'a'],
+        ['a deeper path', { 'place.zone.name': '浦东' }, 'a'],
+        ['a path through a list', { 'lines.sku': 's2' }, 'cd'],
+        ['a path with a position', { 'lines.1.sku': 's2' }, 'd'],
+        ['$elemMatch', { lines: { $elemMatch: { sku: 's1', count: { $gt: 5 } } } }, 'd'],
+        ['without $elemMatch items may differ', { 'lines.sku': 's1', 'lines.count': 1 }, 'd'],
+        ['$elemMatch on values', { n: { $elemMatch: { $gt: 1, $lt: 3 } } }, 'e'],
+        ['a number is never a text', { n: { $gt: 0 } }, 'aef'],
+        ['a text is never a number', { n: { $gt: '' } }, 'd'],
+        ['a bound of another type matches nothing', { rank: { $gt: '' } }, ''],
+        ['ids', { _id: { $in: ['b', 'f', 'zz'] } }, 'bf'],
+        ['a range of ids', { _id: { $gt: 'b', $lt: 'e' } }, 'cd'],
+      ])('finds by %s', async (_name, filter, ids) => {
+        expect((await idsOf(filter)).join('')).toBe(ids)
+        expect(await notes.count(filter)).toBe(ids.length)
+      })
+
+      it.each<[string, Filter]>([
+        ['an unknown operator', { rank: { $near: 1 } }],
+        ['an unknown logical operator', { $where: '1' }],
+        ['an undefined value', { owner: undefined }],
+        ['a whole object', { place: { city: '上海' } }],
+        ['$in without a list', { rank: { $in: 3 } }],
+      ])('refuses %s and says where', async (_name, filter) => {
+        await expect(notes.find(filter)).rejects.toBeInstanceOf(InvalidInputError)
+        await expect(notes.delete(filter)).rejects.toThrow(/\$|owner|place/)
+        expect(await notes.count({})).toBe(6)
+      })
+
+      it('sorts in MongoDB order, ties by ascending _id, in both directions', async () => {
+        const ids = async (sort: Record<string, 1 | -1>) => (await notes.find({}, { sort })).map((n) => n._id).join('')
+        expect(await ids({ rank: 1 })).toBe('ebcdaf')
+        expect(await ids({ rank: -1 })).toBe('facdbe')
+        expect(await ids({ owner: -1, rank: 1 })).toBe('cdbaef')
+        expect(await ids({ at: -1 })).toBe('ecbadf')
+        expect(await ids({ _id: -1 })).toBe('fedcba')
+        // Without an index: null and missing, numbers (a list by its smallest item), texts.
+        expect(await ids({ n: 1 })).toBe('bcaefd')
+        expect(await ids({ n: -1 })).toBe('dfeabc')
+        expect(await ids({ 'lines.count': 1 })).toBe('aefdbc')
+      })
+
+      it('limits and skips after sorting', async () => {
+        expect((await notes.find({}, { sort: { rank: 1 }, skip: 1, limit: 2 })).map((n) => n._id)).toEqual(['b', 'c'])
+        expect((await notes.find({ tags: 'x' }, { sort: { n: -1 }, limit: 1 })).map((n) => n._id)).toEqual(['d'])
+        expect((await notes.find({ n: { $ne: 1 } }, { skip: 2, limit: 2 })).map((n) => n._id)).toEqual(['d', 'f'])
+        expect(await notes.find({}, { limit: 0 })).toEqual([])
+      })
+
+      it('finds the first in sort order', async () => {
+        expect((await notes.findOne({ owner: 'wu' }))?._id).toBe('c')
+        expect((await notes.findOne({}, { sort: { rank: -1 } }))?._id).toBe('f')
+        expect((await notes.findOne({ tags: 'x' }, { sort: { n: -1 } }))?._id).toBe('d')
+        expect(await notes.findOne({ owner: 'nobody' })).toBeUndefined()
+      })
+
+      it('gets by id, absent ids are undefined or left out', async () => {
+        expect(await notes.get('a')).toEqual(SAMPLE[0])
+        expect(await notes.get('zz')).toBeUndefined()
+        expect((await notes.getMany(['f', 'zz', 'a', 'f'])).map((n) => n._id)).toEqual(['a', 'f'])
+        expect(await notes.getMany([])).toEqual([])
+      })
+
+      it('deletes matches and says how many', async () => {
+        expect(await notes.delete({ owner: 'li' })).toBe(2)
+        expect(await notes.delete({ tags: 1 })).toBe(1)
+        expect(await notes.delete({ _id: 'zz' })).toBe(0)
+        expect(await idsOf({})).toEqual(['c', 'e', 'f'])
+      })
+    })
+
+    describe('documents', () => {
+      it('come back as they went in: dates, unicode, null, nesting', async () => {
+        const doc: Note = {
+          _id: '客户-1',
+          owner: null,
+          at: new Date(-1),
+          text: '私域 𠮷野家 👩‍👩‍👧 "quoted" \\ \n end',
+          tags: [DAY(1), { when: DAY(2), deep: [[DAY(3)]] }, null, 1.5, -7, true],
+          place: {},
+          n: { late: new Date(8.64e15), early: new Date(-8.64e15), big: 2 ** 53 - 1 },
+        }
+        await notes.insert([doc])
+        expect(await notes.get('客户-1')).toEqual(doc)
+        expect(await notes.find({ text: doc.text })).toEqual([doc])
+      })
+
+      it('have no more fields than they were given', async () => {
+        await notes.insert([{ _id: 'a' }])
+        await notes.update('a', { $set: { n: 1 } })
+        for (const doc of [
+          await notes.get('a'),
+          await notes.findOne({}),
+          (await notes.find({}))[0],
+          (await notes.getMany(['a']))[0],
+        ]) {
+          expect(Object.keys(doc!).sort()).toEqual(['_id', 'n'])
+        }
+        const updated = await notes.findOneAndUpdate({ _id: 'a' }, { $set: { n: 2 } })
+        expect(updated).toEqual({ _id: 'a', n: 2 })
+      })
+
+      it('leave out undefined fields', async () => {
+        await notes.insert([{ _id: 'a', text: undefined, n: { x: undefined, y: 1 } }])
+        expect(Object.keys((await notes.get('a'))!)).toEqual(['_id', 'n'])
+        expect(await notes.count({ 'n.x': { $exists: false } })).toBe(1)
+      })
+
+      it('order integer ids as numbers, before texts', async () => {
+        await notes.insert([{ _id: 10 }, { _id: 9 }, { _id: '10' }, { _id: 2 ** 40 }, { _id: 100 }])
+        expect(await idsOf({})).toEqual([9, 10, 100, 2 ** 40, '10'])
+        expect(await notes.get(10)).toEqual({ _id: 10 })
+        expect(await notes.get('10')).toEqual({ _id: '10' })
+        expect((await notes.getMany([100, '10', 9])).map((n) => n._id)).toEqual([9, 100, '10'])
+        const seen: unknown[] = []
+        for await (const batch of notes.scan({}, 2)) seen.push(...batch.map((n) => n._id))
+        expect(seen).toEqual([9, 10, 100, 2 ** 40, '10'])
+      })
+
+      it('are not changed by what callers do with their objects', async () => {
+        const doc: Note = { _id: 'a', place: { city: 'x' } }
+        const inserted = notes.insert([doc])
+        await inserted
+        doc.place!.city = 'changed'
+        const read = await notes.get('a')
+        read!.place!.city = 'changed too'
+        expect(await notes.get('a')).toEqual({ _id: 'a', place: { city: 'x' } })
+      })
+
+      it('refuses a document without a usable _id, and lists in indexed fields', async () => {
+        await expect(notes.insert([{ _id: 'ok' }, { _id: '' }])).rejects.toBeInstanceOf(InvalidInputError)
+        await expect(notes.put([{ _id: 1.5 }])).rejects.toThrow(/_id/)
+        await expect(notes.insert([{ _id: 'l', owner: ['x'] as unknown as string }])).rejects.toThrow(/owner/)
+        expect(await notes.count({})).toBe(0)
+      })
+    })
+
+    describe('insert and put', () => {
+      it('insert refuses taken ids, in the store and in the batch, and overwrites nothing', async () => {
+        await notes.insert([{ _id: 'a', n: 1 }])
+        const { refused } = await notes.insert([
+          { _id: 'b' },
+          { _id: 'a', n: 2 },
+          { _id: 'c', n: 1 },
+          { _id: 'c', n: 2 },
+        ])
+        expect(refused).toEqual(['a', 'c'])
+        expect(await notes.find({})).toEqual([{ _id: 'a', n: 1 }, { _id: 'b' }, { _id: 'c', n: 1 }])
+      })
+
+      it('insert refuses taken unique keys; many documents may lack a sparse one', async () => {
+        const { refused } = await notes.insert([
+          { _id: 'a', code: 'k' },
+          { _id: 'b', code: 'k' },
+          { _id: 'c' },
+          { _id: 'd' },
+        ])
+        expect(refused).toEqual(['b'])
+        expect(await idsOf({})).toEqual(['a', 'c', 'd'])
+      })
+
+      it('insert keeps compound unique keys', async () => {
+        const links = await store.collection<Doc & { a: string; b: Date }>({
+          name: 'links',
+          version: 1,
+          indexes: [{ fields: ['a', 'b'], unique: true }],
+        })
+        const { refused } = await links.insert([
+          { _id: 1, a: 'x', b: DAY(1) },
+          { _id: 2, a: 'x', b: DAY(2) },
+          { _id: 3, a: 'x', b: DAY(1) },
+        ])
+        expect(refused).toEqual([3])
+        await expect(links.insert([{ _id: 4, a: 'x' } as never])).rejects.toThrow(/links\.b.*unique/)
+        await expect(links.update(1, { $unset: { b: '' } })).rejects.toThrow(/unique/)
+      })
+
+      it('insert and put of nothing do nothing', async () => {
+        expect(await notes.insert([])).toEqual({ refused: [] })
+        await notes.put([])
+        await notes.updateEach([])
+        expect(await notes.count({})).toBe(0)
+      })
+
+      it('put inserts or replaces whole documents, the last of a batch wins', async () => {
+        await notes.put([{ _id: 'a', n: 1, text: 'old' }])
+        await notes.put([
+          { _id: 'a', n: 2 },
+          { _id: 'b', n: 1 },
+          { _id: 'b', n: 2 },
+        ])
+        expect(await notes.find({})).toEqual([
+          { _id: 'a', n: 2 },
+          { _id: 'b', n: 2 },
+        ])
+      })
+
+      it('put and update say when another unique key is taken, without telling its value', async () => {
+        await notes.put([{ _id: 'a', code: '13800000000' }])
+        const errors = [
+          await notes.put([{ _id: 'b', code: '13800000000' }]).catch((err: unknown) => err),
+          await notes
+            .put([{ _id: 'c' }])
+            .then(() => notes.update('c', { $set: { code: '13800000000' } }))
+            .catch((err: unknown) => err),
+          await notes
+            .updateEach([{ id: 'd', update: { $set: { code: '13800000000' } }, upsert: true }])
+            .catch((err: unknown) => err),
+          await notes
+            .findOneAndUpdate({ _id: 'e' }, { $set: { code: '13800000000' } }, { upsert: true })
+            .catch((err: unknown) => err),
+        ]
+        for (const err of errors) {
+          expect(err).toBeInstanceOf(ConflictError)
+          expect((err as Error).message).toMatch(/code/)
+          expect((err as Error).message).not.toMatch(/138/)
+        }
+        expect(await idsOf({})).toEqual(['a', 'c'])
+        await notes.put([
+          { _id: 'a', code: 'new' },
+          { _id: 'b', code: '13800000000' },
+        ])
+        expect(await notes.count({ code: '13800000000' })).toBe(1)
+      })
+    })
+
+    describe('updates', () => {
+      it.each<[string, Note, Update, Note]>([
+        ['$set', { _id: 1, n: 1 }, { $set: { n: 2, text: 'x' } }, { _id: 1, n: 2, text: 'x' }],
+        [
+          '$set by path',
+          { _id: 1, place: { city: 'a' } },
+          { $set: { 'place.zone.name': 'b' } },
+          { _id: 1, place: { city: 'a', zone: { name: 'b' } } },
+        ],
+        ['$set makes the way', { _id: 1 }, { $set: { 'place.city': 'b' } }, { _id: 1, place: { city: 'b' } }],
+        [
+          '$set in a list',
+          { _id: 1, tags: [{ a: 1 }, 2] },
+          { $set: { 'tags.0.a': 5, 'tags.3': 4 } },
+          { _id: 1, tags: [{ a: 5 }, 2, null, 4] },
+        ],
+        ['$set a date', { _id: 1, at: DAY(1) }, { $set: { at: DAY(2) } }, { _id: 1, at: DAY(2) }],
+        ['$set null', { _id: 1, owner: 'x' }, { $set: { owner: null } }, { _id: 1, owner: null }],
+        [
+          '$unset',
+          { _id: 1, owner: 'x', place: { city: 'a' } },
+          { $unset: { owner: '', 'place.city': '', n: '' } },
+          { _id: 1, place: {} },
+        ],
+        ['$inc', { _id: 1, rank: 1 }, { $inc: { rank: -3, 'n.x': 2 } }, { _id: 1, rank: -2, n: { x: 2 } }],
+        [
+          '$min',
+          { _id: 1, rank: 5, at: DAY(5) },
+          { $min: { rank: 3, at: DAY(6), n: 1 } },
+          { _id: 1, rank: 3, at: DAY(5), n: 1 },
+        ],
+        [
+          '$max',
+          { _id: 1, rank: 5, at: DAY(5) },
+          { $max: { rank: 3, at: DAY(6), n: 1 } },
+          { _id: 1, rank: 5, at: DAY(6), n: 1 },
+        ],
+        [
+          '$push',
+          { _id: 1, tags: [1] },
+          { $push: { tags: 2, lines: { sku: 's', count: 1 } } },
+          { _id: 1, tags: [1, 2], lines: [{ sku: 's', count: 1 }] },
+        ],
+        ['$push a list as one item', { _id: 1, tags: [1] }, { $push: { tags: [2, 3] } }, { _id: 1, tags: [1, [2, 3]] }],
+        ['$push $each', { _id: 1, tags: [1] }, { $push: { tags: { $each: [2, 3] } } }, { _id: 1, tags: [1, 2, 3] }],
+        [
+          '$push $slice keeps the last',
+          { _id: 1, tags: [1, 2] },
+          { $push: { tags: { $each: [3, 4], $slice: -3 } } },
+          { _id: 1, tags: [2, 3, 4] },
+        ],
+        [
+          '$push $slice keeps the first',
+          { _id: 1, tags: [1, 2] },
+          { $push: { tags: { $each: [3, 4], $slice: 3 } } },
+          { _id: 1, tags: [1, 2, 3] },
+        ],
+        [
+          '$push $slice 0',
+          { _id: 1, tags: [1, 2] },
+          { $push: { tags: { $each: [3], $slice: 0 } } },
+          { _id: 1, tags: [] },
+        ],
+        [
+          '$addToSet',
+          { _id: 1, tags: [1] },
+          { $addToSet: { tags: { $each: [1, 2, 2] }, n: 'a' } },
+          { _id: 1, tags: [1, 2], n: ['a'] },
+        ],
+        [
+          '$addToSet of objects',
+          { _id: 1, tags: [{ a: 1 }] },
+          { $addToSet: { tags: { $each: [{ a: 1 }, { a: 2 }] } } },
+          { _id: 1, tags: [{ a: 1 }, { a: 2 }] },
+        ],
+        ['$pull a value', { _id: 1, tags: [1, 2, 1] }, { $pull: { tags: 1, n: 5 } }, { _id: 1, tags: [2] }],
+        ['$pull by operators', { _id: 1, tags: [1, 5, 9] }, { $pull: { tags: { $gte: 5 } } }, { _id: 1, tags: [1] }],
+        [
+          '$pull by fields',
+          {
+            _id: 1,
+            lines: [
+              { sku: 'a', count: 1 },
+              { sku: 'b', count: 2 },
+            ],
+          },
+          { $pull: { lines: { sku: 'a' } } },
+          { _id: 1, lines: [{ sku: 'b', count: 2 }] },
+        ],
+        ['$setOnInsert not', { _id: 1 }, { $setOnInsert: { n: 1 }, $set: { text: 'x' } }, { _id: 1, text: 'x' }],
+        [
+          'several at once',
+          { _id: 1, rank: 1, tags: ['a'] },
+          { $inc: { rank: 1 }, $push: { tags: 'b' }, $set: { open: true } },
+          { _id: 1, rank: 2, tags: ['a', 'b'], open: true },
+        ],
+      ])('apply %s', async (_name, before, update, expected) => {
+        expect(await after(before, update)).toEqual(expected)
+      })
+
+      it.each<[string, Update]>([
+        ['_id', { $set: { _id: 2 } }],
+        ['an unknown operator', { $rename: { n: 'm' } } as unknown as Update],
+        ['one path twice', { $set: { 'n.x': 1 }, $inc: { n: 1 } }],
+        ['undefined', { $set: { n: undefined } }],
+        ['$inc by a text', { $inc: { n: '1' } }],
+        ['$each that is no list', { $push: { tags: { $each: 1 } } }],
+      ])('refuse %s', async (_name, update) => {
+        await notes.insert([{ _id: 1, n: 1, tags: [] }])
+        await expect(notes.update(1, update)).rejects.toBeInstanceOf(InvalidInputError)
+        await expect(notes.updateMany({}, update)).rejects.toBeInstanceOf(InvalidInputError)
+        expect(await notes.get(1)).toEqual({ _id: 1, n: 1, tags: [] })
+      })
+
+      it.each<[string, Update]>([
+        ['$inc on a text', { $inc: { text: 1 } }],
+        ['$push on a text', { $push: { text: 1 } }],
+        ['a path through a text', { $set: { 'text.x': 1 } }],
+      ])('refuse %s in the document, which stays', async (_name, update) => {
+        await notes.insert([{ _id: 1, text: 'x' }])
+        await expect(notes.update(1, update)).rejects.toThrow(/text/)
+        expect(await notes.get(1)).toEqual({ _id: 1, text: 'x' })
+      })
+
+      it('keep indexed fields findable', async () => {
+        await notes.insert([{ _id: 1, owner: 'a', rank: 1 }])
+        await notes.update(1, { $set: { owner: 'b' }, $inc: { rank: 1 } })
+        expect(await idsOf({ owner: 'a' })).toEqual([])
+        expect(await idsOf({ owner: 'b', rank: 2 })).toEqual([1])
+        await notes.update(1, { $unset: { owner: '' } })
+        expect(await idsOf({ owner: null })).toEqual([1])
+      })
+
+      it('update says whether the document was there and matched', async () => {
+        await notes.insert([{ _id: 'a', rank: 1, n: 'x' }])
+        expect(await notes.update('zz', { $set: { n: 1 } })).toBe(false)
+        expect(await notes.update('a', { $set: { rank: 2 } }, { rank: 7 })).toBe(false)
+        expect(await notes.update('a', { $set: { rank: 2 } }, { rank: 1, n: 'x' })).toBe(true)
+        expect(await notes.update('a', { $set: { rank: 2 } }, { n: 'y' })).toBe(false)
+        expect(await notes.update('a', { $set: { rank: 2 } })).toBe(true)
+        expect(await notes.find({})).toEqual([{ _id: 'a', rank: 2, n: 'x' }])
+      })
+
+      it('update with where lets one of 50 concurrent callers through per version', async () => {
+        await notes.insert([{ _id: 'a', rank: 0, n: [] }])
+        for (const version of [0, 1, 2]) {
+          const done = await Promise.all(
+            Array.from({ length: 50 }, (_, i) =>
+              notes.update('a', { $inc: { rank: 1 }, $push: { n: i } }, { rank: version }),
+            ),
+          )
+          expect(done.filter(Boolean)).toHaveLength(1)
+        }
+        const doc = await notes.get('a')
+        expect([doc?.rank, (doc?.n as number[]).length]).toEqual([3, 3])
+      })
+
+      it('no concurrent increment is lost', async () => {
+        await notes.insert([{ _id: 'a', rank: 0 }])
+        await Promise.all(Array.from({ length: 50 }, () => notes.update('a', { $inc: { rank: 1 } })))
+        expect((await notes.get('a'))?.rank).toBe(50)
+      })
+
+      it('updateEach applies in order, honours where, makes absent documents only with upsert', async () => {
+        await notes.insert([{ _id: 'a', rank: 1 }])
+        await notes.updateEach([
+          { id: 'a', update: { $set: { n: 'first' } } },
+          { id: 'a', update: { $set: { n: 'second' } }, where: { n: 'first' } },
+          { id: 'a', update: { $set: { n: 'never' } }, where: { n: 'first' }, upsert: true },
+          { id: 'b', update: { $set: { n: 'never' } } },
+          { id: 'c', update: { $inc: { rank: 1 }, $setOnInsert: { text: 'made' } }, upsert: true },
+          { id: 'c', update: { $inc: { rank: 1 }, $setOnInsert: { text: 'never' } }, upsert: true },
+          { id: 'd', update: { $set: { open: true } }, where: { owner: 'x', rank: { $gt: 3 } }, upsert: true },
+          { id: 'a', update: { $inc: { rank: 1 } } },
+        ])
+        expect(await notes.find({})).toEqual([
+          { _id: 'a', rank: 2, n: 'second' },
+          { _id: 'c', rank: 2, text: 'made' },
+          { _id: 'd', open: true },
+        ])
+      })
+
+      it('concurrent upserts of one id make one document', async () => {
+        await Promise.all(
+          Array.from({ length: 50 }, () =>
+            notes.updateEach([{ id: 'a', update: { $inc: { rank: 1 }, $setOnInsert: { n: 1 } }, upsert: true }]),
+          ),
+        )
+        expect(await notes.find({})).toEqual([{ _id: 'a', rank: 50, n: 1 }])
+      })
+
+      it('updateMany counts matches, changed or not', async () => {
+        await notes.insert(SAMPLE)
+        expect(await notes.updateMany({ owner: 'li' }, { $set: { owner: 'li', text: 'x' } })).toBe(2)
+        expect(await notes.updateMany({ tags: 'x' }, { $inc: { rank: 1 } })).toBe(2)
+        expect(await notes.updateMany({ owner: 'nobody' }, { $set: { n: 0 } })).toBe(0)
+        expect(await idsOf({ text: 'x' })).toEqual(['a', 'b'])
+        expect(await idsOf({ rank: 4 })).toEqual(['a'])
+      })
+
+      it('findOneAndUpdate takes the first in sort order and gives it as it is afterwards', async () => {
+        await notes.insert(SAMPLE)
+        expect(await notes.findOneAndUpdate({ owner: 'wu' }, { $inc: { rank: 5 } })).toEqual({ ...SAMPLE[2], rank: 7 })
+        expect((await notes.findOneAndUpdate({}, { $set: { text: 'x' } }, { sort: { rank: -1 } }))?._id).toBe('f')
+        expect(await notes.findOneAndUpdate({ owner: 'nobody' }, { $set: { n: 0 } })).toBeUndefined()
+        expect(await notes.count({ n: 0 })).toBe(0)
+      })
+
+      it('findOneAndUpdate hands each item to one of 50 concurrent callers', async () => {
+        await notes.insert(
+          Array.from({ length: 40 }, (_, i) => ({ _id: `j${String(i).padStart(2, '0')}`, owner: 'free', rank: i })),
+        )
+        const taken = await Promise.all(
+          Array.from({ length: 50 }, (_, i) =>
+            notes.findOneAndUpdate({ owner: 'free' }, { $set: { owner: `w${i}` } }, { sort: { rank: 1 } }),
+          ),
+        )
+        const ids = taken.flatMap((doc) => (doc === undefined ? [] : [doc._id]))
+        expect(ids).toHaveLength(40)
+        expect(new Set(ids).size).toBe(40)
+      })
+
+      it('findOneAndUpdate with upsert starts from the equalities of the filter', async () => {
+        const update: Update = { $inc: { rank: 1 }, $setOnInsert: { text: 'made' } }
+        const filter: Filter = { _id: 'a', 'place.city': '上海', n: { $eq: 5 } }
+        expect(await notes.findOneAndUpdate(filter, update, { upsert: true })).toEqual({
+          _id: 'a',
+          place: { city: '上海' },
+          n: 5,
+          rank: 1,
+          text: 'made',
+        })
+        expect((await notes.findOneAndUpdate(filter, update, { upsert: true }))?.rank).toBe(2)
+        await expect(notes.findOneAndUpdate({ _id: 'a', n: 6 }, update, { upsert: true })).rejects.toBeInstanceOf(
+          ConflictError,
+        )
+        await expect(notes.findOneAndUpdate({ n: 6 }, update, { upsert: true })).rejects.toThrow(/_id/)
+      })
+
+      it('findOneAndUpdate counts without gaps or repeats under 50 callers, from nothing', async () => {
+        const values = await Promise.all(
+          Array.from({ length: 50 }, () =>
+            notes.findOneAndUpdate({ _id: 'counter' }, { $inc: { rank: 1 } }, { upsert: true }),
+          ),
+        )
+        expect(values.map((doc) => doc!.rank!).sort((a, b) => a - b)).toEqual(
+          Array.from({ length: 50 }, (_, i) => i + 1),
+        )
+      })
+    })
+
+    describe('scan', () => {
+      it('gives all matches in _id order, in batches', async () => {
+        await notes.insert(
+          Array.from({ length: 95 }, (_, i) => ({ _id: i + 1, owner: i % 2 === 0 ? 'a' : 'b', n: i % 3 })),
+        )
+        for (const filter of [{}, { owner: 'a' }, { n: 1 }, { owner: 'b', n: 2 }]) {
+          const ids: unknown[] = []
+          for await (const batch of notes.scan(filter, 10)) {
+            expect(batch.length).toBeGreaterThan(0)
+            expect(batch.length).toBeLessThanOrEqual(10)
+            ids.push(...batch.map((doc) => doc._id))
+          }
+          expect(ids).toEqual(await idsOf(filter))
+        }
+      })
+
+      it('sees every document that stays, once, while others are changed, made and deleted', async () => {
+        await notes.insert(Array.from({ length: 60 }, (_, i) => ({ _id: i + 1, owner: 'a', rank: i })))
+        const seen: unknown[] = []
+        for await (const batch of notes.scan({ owner: 'a' }, 10)) {
+          seen.push(...batch.map((doc) => doc._id))
+          await notes.updateMany({ _id: { $in: batch.map((doc) => doc._id) } }, { $set: { owner: 'done' } })
+          await notes.insert([{ _id: 1000 + seen.length, owner: 'other' }])
+          await notes.delete({ _id: 60 })
+        }
+        expect(seen).toEqual(Array.from({ length: 59 }, (_, i) => i + 1))
+        expect(await notes.count({ owner: 'done' })).toBe(59)
+      })
+    })
+
+    describe('large calls', () => {
+      it('handle thousands of documents', async () => {
+        const docs: Note[] = Array.from({ length: 2_500 }, (_, i) => ({
+          _id: i + 1,
+          owner: `o${i % 7}`,
+          rank: i,
+          tags: [i % 5],
+        }))
+        expect(await notes.insert([...docs, docs[7]!])).toEqual({ refused: [8] })
+        expect(await notes.find({})).toEqual(docs)
+        expect((await notes.find({}, { sort: { rank: -1 } })).map((d) => d._id)).toEqual(
+          docs.map((d) => d._id).reverse(),
+        )
+        expect((await notes.find({ tags: 3 })).length).toBe(500)
+        expect((await notes.getMany(docs.map((d) => d._id))).length).toBe(2_500)
+        await notes.updateEach(docs.map((d) => ({ id: d._id, update: { $inc: { rank: 1 } } })))
+        expect(await notes.count({ rank: { $gte: 1, $lte: 2_500 } })).toBe(2_500)
+        expect(await notes.updateMany({ rank: { $gt: 500 } }, { $set: { open: true } })).toBe(2_000)
+        await notes.put(docs)
+        expect(await notes.count({ open: true })).toBe(0)
+        expect(await notes.delete({ rank: { $gte: 100 } })).toBe(2_400)
+      })
+    })
+
+    describe('the store', () => {
+      it('answers, and gives the same object for the same definition', async () => {
+        await store.ping()
+        expect(await store.collection(NOTES)).toBe(notes)
+        await expect(store.collection({ ...NOTES, version: 2, migrations: { 1: (d) => d } })).rejects.toBeInstanceOf(
+          ConfigError,
+        )
+        await expect(store.collection({ name: 'Bad Name', version: 1 })).rejects.toThrow(/Bad Name/)
+      })
+
+      it('keeps documents over close and open, and closes twice', async () => {
+        await notes.insert([{ _id: 'a', at: DAY(1) }])
+        await store.close()
+        await store.close()
+        store = await open(key)
+        notes = await store.collection<Note>(NOTES)
+        expect(await notes.find({ at: DAY(1) })).toEqual([{ _id: 'a', at: DAY(1) }])
+      })
+
+      it('drops everything of its own and nothing else', async () => {
+        const other = await open(`${key}other`)
+        const others = await other.collection<Note>(NOTES)
+        await others.put([{ _id: 'kept' }])
+        await notes.insert([{ _id: 'a' }])
+        await store.drop()
+        notes = await store.collection<Note>(NOTES)
+        expect(await notes.count({})).toBe(0)
+        expect(
+          await notes.insert([
+            { _id: 'a', code: 'x' },
+            { _id: 'b', code: 'x' },
+          ]),
+        ).toEqual({ refused: ['b'] })
+        expect(await others.count({})).toBe(1)
+        await other.drop()
+        await other.close()
+      })
+
+      it('adds and removes indexes of documents that are there', async () => {
+        await notes.insert(SAMPLE)
+        await store.close()
+        store = await open(key)
+        notes = await store.collection<Note>({
+          name: 'notes',
+          version: 1,
+          indexes: [{ fields: ['rank'] }, { fields: ['place.city'] }],
+        })
+        expect(await idsOf({ rank: { $gte: 3 } })).toEqual(['a', 'f'])
+        expect(await idsOf({ owner: 'li', 'place.city': '上海' })).toEqual(['a'])
+        await notes.insert([
+          { _id: 'x', code: 'same' },
+          { _id: 'y', code: 'same' },
+        ])
+        await store.close()
+        store = await open(key)
+        await expect(store.collection(NOTES)).rejects.toBeInstanceOf(ConfigError)
+      })
+
+      it('migrates stored documents step by step', async () => {
+        await notes.insert(Array.from({ length: 1_200 }, (_, i) => ({ _id: i + 1, text: `t${i}`, at: DAY(1) })))
+        await store.close()
+        store = await open(key)
+        const third: CollectionDefinition = {
+          name: 'notes',
+          version: 3,
+          indexes: [{ fields: ['title'] }],
+          migrations: {
+            1: ({ text, ...doc }) => ({ ...doc, body: text }),
+            2: ({ body, ...doc }) => ({ ...doc, title: `${String(body)}!`, _id: 'ignored' }),
+          },
+        }
+        const renamed = await store.collection<Doc & { title: string }>(third)
+        expect(await renamed.find({ title: 't7!' })).toEqual([{ _id: 8, title: 't7!', at: DAY(1) }])
+        expect(await renamed.count({ title: { $exists: true } })).toBe(1_200)
+        await renamed.insert([{ _id: 5_000, title: 'new' }])
+        await store.close()
+        store = await open(key)
+        const again = await store.collection<Doc & { title: string }>(third)
+        expect(await again.get(5_000)).toEqual({ _id: 5_000, title: 'new' })
+        expect(await again.get(1)).toEqual({ _id: 1, title: 't0!', at: DAY(1) })
+      })
+
+      it('refuses what a newer program wrote, and a version without its migration', async () => {
+        await store.close()
+        store = await open(key)
+        await expect(store.collection({ ...NOTES, version: 2 })).rejects.toThrow(/no migration from 1 to 2/)
+        await store.collection({ ...NOTES, version: 2, migrations: { 1: (doc) => doc } })
+        await store.close()
+        store = await open(key)
+        const refusal = await store.collection(NOTES).catch((err: unknown) => err)
+        expect(refusal).toBeInstanceOf(ConfigError)
+        expect((refusal as Error).message).toMatch(/"notes" was written by a newer program.*version is 2/)
+      })
+    })
+  })
+}
