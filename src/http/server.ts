@@ -1,0 +1,244 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { bodyParser } from '@koa/bodyparser'
+import Router from '@koa/router'
+import Koa, { type Middleware } from 'koa'
+import { Histogram, type Registry } from 'prom-client'
+import { ConfigError, messageOf, NotFoundError } from '../errors.js'
+import type { Log } from '../log.js'
+import { elapsedMs, SECOND_MS } from '../time.js'
+import { errorMiddleware, HttpError } from './error-middleware.js'
+
+/** Whether requests can be served now, and by part. Anyone may read it, so a part says no more than that. */
+export type Health = { ready: boolean; parts: Readonly<Record<string, 'ok' | 'down'>> }
+
+export type HttpServerOptions = {
+  host: string
+  /** 0 picks a free port. */
+  port: number
+  /** Each of them opens every API path. */
+  apiKeys: readonly string[]
+  log: Log
+  /** Ask for a key; JSON bodies are in `ctx.request.body`. */
+  routes: readonly Router[]
+  /** Ask for no key, so they check who calls themselves. The body is text, of whatever type, in `ctx.request.rawBody`. */
+  publicRoutes: readonly Router[]
+  health: () => Promise<Health>
+  metrics: Registry
+  /** For a handler to answer; default 30,000. */
+  timeoutMs?: number
+  /** For requests that run when the server closes; default 10,000. */
+  graceMs?: number
+}
+
+export interface HttpServer {
+  /** @throws {ConfigError} when the address cannot be used, naming host, port and field */
+  listen(): Promise<{ url: string }>
+  /** Accepts nothing new, lets running requests end, then cuts what is left. May be called twice. */
+  close(): Promise<void>
+}
+
+const BODY_LIMIT = '10mb'
+const PUBLIC_BODY_LIMIT = '1mb'
+
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { host, port, log, timeoutMs = 30 * SECOND_MS, graceMs = 10 * SECOND_MS } = options
+  let closing: Promise<void> | undefined
+
+  const app = new Koa()
+  app.on('error', (err: NodeJS.ErrnoException) => {
+    // The caller went away: nobody is left to be helped.
+    if (err.code === 'ECONNRESET' || err.code === 'EPIPE') return
+    log.error('response failed', { cause: messageOf(err) })
+  })
+  app.use(measure(options.metrics))
+  app.use(async (ctx, next) => {
+    ctx.set('X-Content-Type-Options', 'nosniff')
+    await next()
+    if (closing !== undefined) ctx.set('Connection', 'close')
+  })
+  app.use(errorMiddleware(log))
+  app.use(timeLimit(timeoutMs))
+  app.use(healthRoutes(options.health, () => closing !== undefined).routes())
+  for (const router of options.publicRoutes) app.use(asText(router))
+  app.use(requireKey(options.apiKeys))
+  app.use(metricsRoute(options.metrics).routes())
+  app.use(jsonBody())
+  for (const router of options.routes) app.use(router.routes())
+  app.use((ctx) => {
+    throw new NotFoundError(`there is no ${ctx.method} ${ctx.path}`)
+  })
+
+  const handle = app.callback()
+  const server = createServer((req, res) => {
+    busy.add(req.socket)
+    res.once('close', () => busy.delete(req.socket))
+    void handle(req, res)
+  })
+  server.requestTimeout = 60 * SECOND_MS
+  server.headersTimeout = 10 * SECOND_MS
+  const sockets = new Set<Socket>()
+  const busy = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+
+  return {
+    listen: async () => {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (err: NodeJS.ErrnoException) => reject(listenError(err, host, port)))
+        server.listen(port, host, resolve)
+      })
+      const { port: boundPort } = server.address() as AddressInfo
+      return { url: `http://${host.includes(':') ? `[${host}]` : host}:${boundPort}` }
+    },
+    close: () => {
+      closing ??= new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          log.warn('requests cut at shutdown', { requests: busy.size })
+          server.closeAllConnections()
+        }, graceMs)
+        server.close((err) => {
+          clearTimeout(timer)
+          // A server that never listened has nothing to close.
+          if (err !== undefined && (err as NodeJS.ErrnoException).code !== 'ERR_SERVER_NOT_RUNNING') reject(err)
+          else resolve()
+        })
+        for (const socket of sockets) if (!busy.has(socket)) socket.destroy()
+      })
+      return closing
+    },
+  }
+}
+
+function listenError(err: NodeJS.ErrnoException, host: string, port: number): Error {
+  const [path, message, hint] =
+    err.code === 'EADDRINUSE'
+      ? [
+          'http.port',
+          `port ${port} on ${host} is already in use`,
+          'stop the program that uses it, or choose another port (http.port, --port)',
+        ]
+      : err.code === 'EACCES'
+        ? ['http.port', `port ${port} on ${host} needs more rights`, 'choose a port above 1023 (http.port, --port)']
+        : [
+            'http.host',
+            `cannot listen on ${host}:${port} (${err.code ?? err.message})`,
+            'use an address of this machine (http.host)',
+          ]
+  return new ConfigError('HTTP server cannot start', [{ path, message, hint }], { cause: err })
+}
+
+function measure(registry: Registry): Middleware {
+  const seconds = new Histogram({
+    name: 'siyu_http_request_seconds',
+    help: 'Time to answer HTTP requests',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 30],
+    registers: [registry],
+  })
+  return async (ctx, next) => {
+    const startedMs = elapsedMs()
+    await next()
+    // The pattern, never the path: paths are endless and may hold ids.
+    const { _matchedRoute: route } = ctx as { _matchedRoute?: string | RegExp }
+    const labels = { method: ctx.method, route: String(route ?? 'none'), status: ctx.status }
+    seconds.observe(labels, (elapsedMs() - startedMs) / SECOND_MS)
+  }
+}
+
+/** Answers in time even if a handler does not; what the handler still does is not undone. */
+function timeLimit(timeoutMs: number): Middleware {
+  return async (_ctx, next) => {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(
+            new HttpError(503, 'timeout', `no answer within ${timeoutMs / SECOND_MS} s: it may still take effect`),
+          ),
+        timeoutMs,
+      )
+    })
+    try {
+      await Promise.race([next(), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function healthRoutes(health: () => Promise<Health>, isClosing: () => boolean): Router {
+  const router = new Router()
+  router.get('/healthz', (ctx) => {
+    ctx.body = { status: 'ok' }
+  })
+  router.get('/readyz', async (ctx) => {
+    const { ready, parts } = await health()
+    const isReady = ready && !isClosing()
+    ctx.status = isReady ? 200 : 503
+    ctx.body = { ready: isReady, parts }
+  })
+  return router
+}
+
+function metricsRoute(registry: Registry): Router {
+  const router = new Router()
+  router.get('/metrics', async (ctx) => {
+    ctx.type = registry.contentType
+    ctx.body = await registry.metrics()
+  })
+  return router
+}
+
+function requireKey(apiKeys: readonly string[]): Middleware {
+  const digests = apiKeys.filter((key) => key !== '').map(digestOf)
+  return async (ctx, next) => {
+    const given = /^Bearer\s+(\S+)$/i.exec(ctx.get('Authorization'))?.[1] ?? ctx.get('X-Api-Key')
+    // Digests have one length, and every key is compared: the time taken tells nothing.
+    const digest = digestOf(given)
+    const matches = digests.filter((known) => timingSafeEqual(known, digest))
+    if (matches.length === 0) {
+      const what = given === '' ? 'an API key is needed' : 'this API key is not known'
+      throw new HttpError(
+        401,
+        'unauthorized',
+        `${what}: send one of http.apiKeys as "Authorization: Bearer KEY" or "X-Api-Key: KEY"`,
+      )
+    }
+    await next()
+  }
+}
+
+function digestOf(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+function jsonBody(): Middleware {
+  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: BODY_LIMIT })
+  return async (ctx, next) => {
+    if (ctx.is('json', '+json') === false) {
+      throw new HttpError(415, 'unsupported_type', 'the body must be JSON: send "Content-Type: application/json"')
+    }
+    await parse(ctx, next)
+  }
+}
+
+/** A router behind a parser that reads any body as text, and only for paths of that router. */
+function asText(router: Router): Middleware {
+  const parse = bodyParser({ enableTypes: ['text'], extendTypes: { text: ['*/*'] }, textLimit: PUBLIC_BODY_LIMIT })
+  const routes = router.routes()
+  return async (ctx, next) => {
+    if (!router.match(ctx.path, ctx.method).route) {
+      await next()
+      return
+    }
+    // The parser needs a type to go by; a caller may send none.
+    ctx.req.headers['content-type'] ??= 'text/plain'
+    await parse(ctx, async () => {
+      await routes(ctx as Parameters<typeof routes>[0], next)
+    })
+  }
+}

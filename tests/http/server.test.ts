@@ -1,0 +1,323 @@
+import { once } from 'node:events'
+import { Agent, get as httpGet } from 'node:http'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import Router from '@koa/router'
+import {
+  ConfigError,
+  ConflictError,
+  InvalidInputError,
+  NotFoundError,
+  UnknownOutcomeError,
+  UpstreamError,
+} from '../../src/errors.js'
+import { createMetrics } from '../../src/http/metrics.js'
+import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../src/http/server.js'
+import type { Log } from '../../src/log.js'
+import { elapsedMs } from '../../src/time.js'
+
+const KEY = 'test-key-0123456789'
+const OTHER_KEY = 'next-key-0123456789'
+const WITH_KEY = { Authorization: `Bearer ${KEY}` }
+
+const running = new Set<HttpServer>()
+afterEach(async () => {
+  await Promise.all([...running].map((server) => server.close()))
+  running.clear()
+})
+
+async function start(
+  routes: (router: Router) => void = () => undefined,
+  options: Partial<HttpServerOptions> = {},
+): Promise<{ url: string; server: HttpServer; logged: string[] }> {
+  const router = new Router()
+  routes(router)
+  const logged: string[] = []
+  const write = (level: string) => (fact: string, fields?: object) =>
+    void logged.push(JSON.stringify({ level, fact, ...fields }))
+  const log: Log = { info: write('info'), warn: write('warn'), error: write('error') }
+  const server = createHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    apiKeys: [KEY, OTHER_KEY],
+    log,
+    routes: [router],
+    publicRoutes: [],
+    health: async () => ({ ready: true, parts: { documents: 'ok' } }),
+    metrics: createMetrics(),
+    ...options,
+  })
+  running.add(server)
+  const { url } = await server.listen()
+  return { url, server, logged }
+}
+
+function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(url, { method: 'POST', body, headers: { 'Content-Type': 'application/json', ...headers } })
+}
+
+const hello = (router: Router) =>
+  router.get('/v1/hello', (ctx) => {
+    ctx.body = { hello: true }
+  })
+
+describe('keys', () => {
+  it.each([
+    ['a bearer key', { Authorization: `Bearer ${KEY}` }, 200],
+    ['the other key', { Authorization: `bearer ${OTHER_KEY}` }, 200],
+    ['X-Api-Key', { 'X-Api-Key': KEY }, 200],
+    ['no key', {}, 401],
+    ['an empty key', { 'X-Api-Key': '' }, 401],
+    ['a wrong key', { 'X-Api-Key': `${KEY}x` }, 401],
+    ['another scheme', { Authorization: `Basic ${KEY}` }, 401],
+  ])('%s gives %2$s', async (_what, headers, status) => {
+    const { url } = await start(hello)
+    expect((await fetch(`${url}/v1/hello`, { headers: headers as Record<string, string> })).status).toBe(status)
+  })
+
+  it('are asked for on every path but the health ones, known or not', async () => {
+    const { url } = await start(hello)
+    for (const path of ['/v1/hello', '/metrics', '/nothing', '/v1/hello/']) {
+      const reply = await fetch(url + path)
+      expect(reply.status).toBe(401)
+      expect(await reply.json()).toEqual({
+        error: { code: 'unauthorized', message: expect.stringContaining('Authorization: Bearer KEY') },
+      })
+    }
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+    expect((await fetch(`${url}/readyz`)).status).toBe(200)
+  })
+
+  it('let nobody in when there are none', async () => {
+    const { url } = await start(hello, { apiKeys: ['', ''] })
+    expect((await fetch(`${url}/v1/hello`)).status).toBe(401)
+    expect((await fetch(`${url}/v1/hello`, { headers: { 'X-Api-Key': '' } })).status).toBe(401)
+  })
+})
+
+describe('public routes', () => {
+  const callback = new Router()
+  callback.post('/callbacks/wecom', (ctx) => {
+    ctx.body = { got: ctx.request.rawBody }
+  })
+
+  it.each(['text/xml', 'application/json', undefined])(
+    'get the body as it was sent (%s), without a key',
+    async (type) => {
+      const { url } = await start(hello, { publicRoutes: [callback] })
+      const body = '<xml>你好</xml>'
+      const headers: Record<string, string> = type === undefined ? {} : { 'Content-Type': type }
+      const reply = await fetch(`${url}/callbacks/wecom`, {
+        method: 'POST',
+        body: new TextEncoder().encode(body),
+        headers,
+      })
+      expect(await reply.json()).toEqual({ got: body })
+    },
+  )
+
+  it('open nothing else', async () => {
+    const { url } = await start(hello, { publicRoutes: [callback] })
+    expect((await fetch(`${url}/callbacks/wecom`)).status).toBe(401)
+    expect((await fetch(`${url}/v1/hello`)).status).toBe(401)
+  })
+})
+
+describe('errors', () => {
+  it.each([
+    ['invalid_input', new InvalidInputError('Bad', [{ path: 'a.b', message: 'wrong', hint: 'mend' }]), 400],
+    ['not_found', new NotFoundError('none'), 404],
+    ['conflict', new ConflictError('taken'), 409],
+    ['bad_config', new ConfigError('broken'), 500],
+    ['upstream_failed', new UpstreamError('wecom', '45009', true, 'busy'), 502],
+    ['unknown_outcome', new UnknownOutcomeError('wecom', 'no answer'), 502],
+  ])('%s becomes its status', async (code, error, status) => {
+    const { url } = await start((router) =>
+      router.get('/fail', () => {
+        throw error
+      }),
+    )
+    const reply = await fetch(`${url}/fail`, { headers: WITH_KEY })
+    expect(reply.status).toBe(status)
+    expect(await reply.json()).toEqual({
+      error: {
+        code,
+        message: error.message.split('\n')[0],
+        ...(error instanceof InvalidInputError && { problems: error.problems }),
+      },
+    })
+  })
+
+  it('nobody foresaw are a 500 that says nothing, and are logged with their cause', async () => {
+    const { url, logged } = await start((router) =>
+      router.get('/fail', () => {
+        throw new Error('outer detail', { cause: new TypeError('inner detail') })
+      }),
+    )
+    const reply = await fetch(`${url}/fail`, { headers: WITH_KEY })
+    expect(reply.status).toBe(500)
+    expect(await reply.text()).not.toContain('detail')
+    expect(logged).toHaveLength(1)
+    expect(logged[0]).toContain('Error: outer detail ← TypeError: inner detail')
+    expect(logged[0]).toContain('"level":"error"')
+  })
+
+  it('of callers are not logged', async () => {
+    const { url, logged } = await start(hello)
+    expect((await fetch(`${url}/nothing`, { headers: WITH_KEY })).status).toBe(404)
+    expect(logged).toEqual([])
+  })
+})
+
+describe('bodies', () => {
+  const echo = (router: Router) =>
+    router.post('/echo', (ctx) => {
+      ctx.body = { got: ctx.request.body }
+    })
+
+  it.each([
+    ['no JSON', '{"a":', { ...WITH_KEY }, 400, 'invalid_input'],
+    [
+      'another type',
+      'a=1',
+      { ...WITH_KEY, 'Content-Type': 'application/x-www-form-urlencoded' },
+      415,
+      'unsupported_type',
+    ],
+    ['too much', JSON.stringify('x'.repeat(10 * 1024 * 1024)), { ...WITH_KEY }, 413, 'too_large'],
+  ])('with %s are refused', async (_what, body, headers, status, code) => {
+    const { url } = await start(echo)
+    const reply = await post(`${url}/echo`, body, headers)
+    expect(reply.status).toBe(status)
+    expect(await reply.json()).toMatchObject({ error: { code } })
+  })
+
+  it('are parsed', async () => {
+    const { url } = await start(echo)
+    expect(await (await post(`${url}/echo`, '{"a":[1]}', WITH_KEY)).json()).toEqual({ got: { a: [1] } })
+  })
+})
+
+describe('health and metrics', () => {
+  it('is not ready while a part is down', async () => {
+    const { url } = await start(hello, {
+      health: async () => ({ ready: false, parts: { documents: 'ok', jobs: 'down' } }),
+    })
+    const reply = await fetch(`${url}/readyz`)
+    expect(reply.status).toBe(503)
+    expect(await reply.json()).toEqual({ ready: false, parts: { documents: 'ok', jobs: 'down' } })
+    expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  })
+
+  it('counts requests by pattern, not by path', async () => {
+    const { url } = await start((router) =>
+      router.get('/v1/profiles/:id', (ctx) => {
+        ctx.body = {}
+      }),
+    )
+    await fetch(`${url}/v1/profiles/17`, { headers: WITH_KEY })
+    await fetch(`${url}/v1/profiles/18`, { headers: WITH_KEY })
+    const text = await (await fetch(`${url}/metrics`, { headers: WITH_KEY })).text()
+    expect(text).toContain('siyu_http_request_seconds_count{method="GET",route="/v1/profiles/:id",status="200"} 2')
+    expect(text).toContain('process_cpu_seconds_total')
+    expect(text).not.toContain('profiles/17')
+  })
+})
+
+describe('time', () => {
+  it('is up for a handler that does not answer', async () => {
+    const { url } = await start((router) => router.get('/slow', () => new Promise(() => undefined)), { timeoutMs: 50 })
+    const reply = await fetch(`${url}/slow`, { headers: WITH_KEY })
+    expect(reply.status).toBe(503)
+    expect(await reply.json()).toMatchObject({ error: { code: 'timeout' } })
+  })
+})
+
+describe('listen', () => {
+  it('names the port that is in use and the field to change', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    try {
+      await expect(start(hello, { port })).rejects.toMatchObject({
+        code: 'bad_config',
+        details: { problems: [{ path: 'http.port', message: `port ${port} on 127.0.0.1 is already in use` }] },
+      })
+    } finally {
+      other.close()
+    }
+  })
+
+  it('names the host that is not of this machine', async () => {
+    await expect(start(hello, { host: '192.0.2.1' })).rejects.toMatchObject({
+      details: { problems: [{ path: 'http.host' }] },
+    })
+  })
+})
+
+describe('close', () => {
+  it('lets a running request end, refuses new ones and drops idle sockets', async () => {
+    let release: (() => void) | undefined
+    const { url, server } = await start((router) => {
+      hello(router)
+      router.get('/slow', async (ctx) => {
+        await new Promise<void>((resolve) => (release = resolve))
+        ctx.body = { done: true }
+      })
+    })
+    const agent = new Agent({ keepAlive: true })
+    await new Promise<void>((resolve) => {
+      httpGet(`${url}/healthz`, { agent }, (res) => res.resume().on('end', resolve))
+    })
+    const silent = connect(Number(new URL(url).port), '127.0.0.1')
+    await once(silent, 'connect')
+    const slow = fetch(`${url}/slow`, { headers: WITH_KEY })
+    while (release === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
+
+    const startedMs = elapsedMs()
+    const closed = server.close()
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow()
+    release()
+    const reply = await slow
+    expect(await reply.json()).toEqual({ done: true })
+    expect(reply.headers.get('connection')).toBe('close')
+    await closed
+    await server.close()
+    expect(elapsedMs() - startedMs).toBeLessThan(2000)
+    agent.destroy()
+    silent.destroy()
+  })
+
+  it('cuts what does not end within the grace period', async () => {
+    let entered = false
+    const { url, server, logged } = await start(
+      (router) =>
+        router.get('/never', () => {
+          entered = true
+          return new Promise(() => undefined)
+        }),
+      { graceMs: 100, timeoutMs: 1000 },
+    )
+    const never = fetch(`${url}/never`, { headers: WITH_KEY })
+    const outcome = expect(never).rejects.toThrow()
+    while (!entered) await new Promise((resolve) => setTimeout(resolve, 5))
+    await server.close()
+    await outcome
+    expect(logged.join('\n')).toContain('requests cut at shutdown')
+  })
+
+  it('is fine before listening', async () => {
+    const server = createHttpServer({
+      host: '127.0.0.1',
+      port: 0,
+      apiKeys: [KEY],
+      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      routes: [],
+      publicRoutes: [],
+      health: async () => ({ ready: true, parts: {} }),
+      metrics: createMetrics(),
+    })
+    await expect(server.close()).resolves.toBeUndefined()
+  })
+})
