@@ -1,0 +1,202 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Attachment, GroupMessageSend, WecomClient } from '../adapters/wecom/client.js'
+import { WecomError } from '../adapters/wecom/error-codes.js'
+import { MASS_MESSAGE_MAX_RECIPIENTS } from '../adapters/wecom/limits.js'
+import { UpstreamError } from '../errors.js'
+import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../ports/channel.js'
+import { DAY_MS, SECOND_MS, type Clock } from '../time.js'
+import { clipBytes, toOutcome } from './wecom-outcome.js'
+
+export type WecomMessageOptions = {
+  client: WecomClient
+  clock: Clock
+  /** A message that cannot be found is looked for once more after this, as the request may still be under way. Default 3,000. */
+  graceMs?: number
+  /** How to wait; default real time. */
+  pause?: (ms: number) => Promise<void>
+}
+
+const TEXT_MAX_BYTES = 4_000
+const LINK_MAX_BYTES = { title: 128, url: 2_048, desc: 512 }
+/** The list can be asked for a month at most. */
+const LIST_MAX_MS = 30 * DAY_MS
+
+const STATES = { 0: 'waiting', 1: 'delivered', 2: 'not_a_contact', 3: 'over_quota' } as const
+const isKnown = (status: number): status is keyof typeof STATES => status in STATES
+
+/**
+ * Mass messages (企业群发): a task that the sender must confirm before anything reaches a customer.
+ * @see developer.work.weixin.qq.com/document/path/92135 and 93338 (read 2026-08)
+ */
+export function createWecomMessageChannel(options: WecomMessageOptions): Channel {
+  const { client, clock, graceMs = 3 * SECOND_MS, pause = (ms: number) => sleep(ms) } = options
+
+  /** The platform gives no idempotency key: the dispatch's own link is the only mark it leaves on the list. */
+  async function findMessageId(dispatch: Dispatch): Promise<string | undefined> {
+    const from = new Date(dispatch.createdAt.getTime() - DAY_MS)
+    const to = new Date(Math.max(dispatch.createdAt.getTime(), clock.now().getTime()) + DAY_MS)
+    for await (const messages of client.massMessages(from, to)) {
+      for (const { msgid, attachments } of messages) {
+        if (attachments.some(({ link }) => link?.url === dispatch.content.link?.url)) return msgid
+      }
+    }
+    return undefined
+  }
+
+  async function fetchSends(msgId: string, senderUserId: string): Promise<GroupMessageSend[]> {
+    const all: GroupMessageSend[] = []
+    try {
+      for await (const sends of client.massMessageSends(msgId, senderUserId)) all.push(...sends)
+    } catch (err) {
+      if (!isCancelledError(err)) throw err
+    }
+    return all
+  }
+
+  return {
+    name: 'wecom',
+
+    async dispatch(dispatch) {
+      const problem = findProblem(dispatch)
+      if (problem !== undefined) return { kind: 'refused', ...problem }
+      const link = dispatch.content.link! // findProblem refuses a dispatch without one
+      const attachment: Attachment = {
+        msgtype: 'link',
+        link: {
+          title: clipBytes(link.title, LINK_MAX_BYTES.title),
+          url: link.url,
+          ...(link.description !== undefined && { desc: clipBytes(link.description, LINK_MAX_BYTES.desc) }),
+        },
+      }
+      try {
+        const { msgId, failed } = await client.addMassMessage({
+          sender: dispatch.senderUserId,
+          externalUserIds: dispatch.recipients.map(({ externalUserId }) => externalUserId),
+          text: dispatch.content.text,
+          attachments: [attachment],
+        })
+        return created(msgId, failed)
+      } catch (err) {
+        return toOutcome(err)
+      }
+    },
+
+    async settle(dispatch) {
+      if (dispatch.content.link === undefined) return { kind: 'absent' } // never sent: see findProblem
+      if (clock.now().getTime() - dispatch.createdAt.getTime() > LIST_MAX_MS - 2 * DAY_MS) {
+        return { kind: 'unknown', reason: 'older than the month that can be listed' }
+      }
+      let msgId = await findMessageId(dispatch)
+      if (msgId === undefined) {
+        await pause(graceMs)
+        msgId = await findMessageId(dispatch)
+      }
+      if (msgId === undefined) return { kind: 'absent' }
+      const reached = await unlessNotYet(fetchSends(msgId, dispatch.senderUserId))
+      if (reached === undefined || reached.length === 0) return created(msgId, [])
+      const listed = new Set(reached.map((send) => send.external_userid))
+      const asked = dispatch.recipients.map(({ externalUserId }) => externalUserId)
+      return created(
+        msgId,
+        asked.filter((externalUserId) => !listed.has(externalUserId)),
+      )
+    },
+
+    async results(dispatch): Promise<DispatchResult | undefined> {
+      let confirmedAt: Date | undefined
+      let isCancelled = false
+      try {
+        for await (const tasks of client.massMessageTasks(dispatch.remoteId)) {
+          const task = tasks.find(({ userid, status }) => status !== 0 && isSameUser(userid, dispatch.senderUserId))
+          if (task !== undefined) confirmedAt = toDate(task.send_time) ?? clock.now()
+        }
+      } catch (err) {
+        if (isNotYet(err)) return undefined
+        if (!isCancelledError(err)) throw err
+        // A cancelled message stays delivered where its sender was quicker: the sends tell.
+        isCancelled = true
+      }
+      const sends =
+        confirmedAt !== undefined || isCancelled
+          ? await unlessNotYet(fetchSends(dispatch.remoteId, dispatch.senderUserId))
+          : []
+      if (sends === undefined) return undefined
+
+      const bySend = new Map(sends.map((send) => [send.external_userid, send]))
+      const recipients = dispatch.recipients.flatMap(({ externalUserId }) => {
+        const send = bySend.get(externalUserId)
+        // Once there are sends, whoever is not among them was refused when the message was created.
+        if (send === undefined) return bySend.size > 0 ? [] : [{ externalUserId, state: 'waiting' as const }]
+        const at = toDate(send.send_time)
+        const state = isKnown(send.status) ? STATES[send.status] : ('waiting' as const)
+        return [{ externalUserId, state, ...(at !== undefined && { at }) }]
+      })
+      if (isCancelled) confirmedAt = recipients.find(({ state }) => state === 'delivered')?.at
+      return {
+        recipients,
+        final: isCancelled || (confirmedAt !== undefined && recipients.every(({ state }) => state !== 'waiting')),
+        ...(confirmedAt !== undefined && { confirmedAt }),
+      }
+    },
+
+    async cancel({ remoteId }) {
+      await client.cancelMassMessage(remoteId)
+    },
+  }
+}
+
+function created(msgId: string, failed: readonly string[]): DispatchOutcome {
+  const refused = failed.map((externalUserId) => ({ externalUserId, reason: 'not_reachable' }))
+  return { kind: 'created', remoteId: msgId, refused }
+}
+
+function findProblem({ recipients, content }: Dispatch): { reason: string; message: string } | undefined {
+  if (recipients.length === 0) return { reason: 'no_recipient', message: 'a mass message needs a recipient' }
+  if (recipients.length > MASS_MESSAGE_MAX_RECIPIENTS) {
+    const message = `${recipients.length} recipients: split into messages of at most ${MASS_MESSAGE_MAX_RECIPIENTS}`
+    return { reason: 'too_many_recipients', message }
+  }
+  const textBytes = Buffer.byteLength(content.text)
+  if (textBytes > TEXT_MAX_BYTES) {
+    return { reason: 'text_too_long', message: `the text has ${textBytes} bytes: shorten it to ${TEXT_MAX_BYTES}` }
+  }
+  if (content.link === undefined) {
+    return {
+      reason: 'link_missing',
+      message: 'a mass message needs a link of its own, or a lost answer cannot be settled',
+    }
+  }
+  const urlBytes = Buffer.byteLength(content.link.url)
+  if (urlBytes > LINK_MAX_BYTES.url) {
+    return { reason: 'link_too_long', message: `the link has ${urlBytes} bytes: shorten it to ${LINK_MAX_BYTES.url}` }
+  }
+  return undefined
+}
+
+/** `undefined` while the platform cannot say. */
+async function unlessNotYet<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (err) {
+    if (isNotYet(err)) return undefined
+    throw err
+  }
+}
+
+/** Still being dispatched (41063), or busy or not reached beyond the client's own tries. */
+function isNotYet(err: unknown): boolean {
+  return err instanceof UpstreamError && err.retryable
+}
+
+function isCancelledError(err: unknown): boolean {
+  return err instanceof WecomError && err.errcode === 41093
+}
+
+/** The platform compares userids without regard to case. */
+function isSameUser(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase()
+}
+
+function toDate(unixSeconds: number | undefined): Date | undefined {
+  return unixSeconds === undefined || unixSeconds === 0 ? undefined : new Date(unixSeconds * 1000)
+}

@@ -1,0 +1,45 @@
+import { WecomError } from '../adapters/wecom/error-codes.js'
+import { UnknownOutcomeError, UpstreamError } from '../errors.js'
+import type { DispatchOutcome } from '../ports/channel.js'
+import { MINUTE_MS, SECOND_MS } from '../time.js'
+
+const AFTER_UNREACHED_MS = 30 * SECOND_MS
+/** Someone must change a setting first; nothing is lost meanwhile. */
+const AFTER_PERSON_MS = 15 * MINUTE_MS
+
+/** What a failed send means for the dispatch. Rethrows what is neither a refusal nor a fault of the way there. */
+export function toOutcome(err: unknown): DispatchOutcome {
+  if (err instanceof UnknownOutcomeError) return { kind: 'unknown', reason: err.message }
+  if (err instanceof WecomError) {
+    const reason = `wecom_${err.errcode}`
+    // "Busy" does not say whether the request was taken: repeating it blindly could send twice.
+    if (err.errcode === -1) return { kind: 'unknown', reason: err.message }
+    if (err.meaning === 'slow_down') return { kind: 'later', afterMs: err.retryAfterMs ?? MINUTE_MS, reason }
+    if (err.meaning === 'refresh_token') return { kind: 'later', afterMs: MINUTE_MS, reason }
+    if (err.meaning === 'tell_a_person') return { kind: 'later', afterMs: AFTER_PERSON_MS, reason }
+    return { kind: 'refused', reason, message: err.message }
+  }
+  if (err instanceof UpstreamError && err.retryable) {
+    return { kind: 'later', afterMs: AFTER_UNREACHED_MS, reason: err.upstreamCode }
+  }
+  throw err
+}
+
+/** Cuts to `max` characters (code points), the last one an ellipsis when something was cut. */
+export function clipText(text: string, max: number): string {
+  const characters = [...text]
+  return characters.length <= max ? text : `${characters.slice(0, max - 1).join('')}…`
+}
+
+/** Cuts to `max` bytes of UTF-8, ending in an ellipsis when something was cut. */
+export function clipBytes(text: string, max: number): string {
+  if (Buffer.byteLength(text) <= max) return text
+  let clipped = ''
+  let bytes = Buffer.byteLength('…')
+  for (const character of text) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > max) break
+    clipped += character
+  }
+  return `${clipped}…`
+}

@@ -1,0 +1,312 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { createWecomClient, iterateContacts, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { WecomError } from '../../../src/adapters/wecom/error-codes.js'
+import { UnknownOutcomeError, UpstreamError } from '../../../src/errors.js'
+import { jsonLog } from '../../../src/log.js'
+import { ManualClock } from '../../../src/time.js'
+import { openWecomStub, type StubAnswer, type WecomStub } from '../../support/wecom-stub.js'
+
+const SECRET = 'secret-nobody-may-see'
+const CREATED = { msgid: 'msg1', fail_list: [] }
+
+let stub: WecomStub
+let client: WecomClient
+let clock: ManualClock
+let pauses: number[]
+let lines: string[]
+
+function openClient(baseUrl = stub.url): WecomClient {
+  return createWecomClient({
+    baseUrl,
+    corpId: 'ww0000000000000001',
+    agentId: 1000002,
+    secret: SECRET,
+    clock,
+    timeoutMs: 300,
+    log: jsonLog((line) => lines.push(line)),
+    pause: async (ms) => {
+      pauses.push(ms)
+      clock.set(new Date(clock.now().getTime() + ms))
+    },
+  })
+}
+
+beforeEach(async () => {
+  stub = await openWecomStub()
+  clock = new ManualClock(new Date('2026-08-03T02:00:00Z'))
+  pauses = []
+  lines = []
+  client = openClient()
+})
+
+afterEach(async () => {
+  client.close()
+  await stub.close()
+})
+
+const message = { sender: 'guide01', externalUserIds: ['wm1'], text: '新品', attachments: [] }
+
+async function thrownBy(promise: Promise<unknown>): Promise<Error> {
+  try {
+    await promise
+  } catch (err) {
+    if (err instanceof Error) return err
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('tokens', () => {
+  it('fetches one token however many callers wait for it', async () => {
+    stub.on('externalcontact/get_follow_user_list', { follow_user: ['guide01'] })
+    const answers = await Promise.all(Array.from({ length: 10 }, () => client.followUsers()))
+    expect(answers).toEqual(Array.from({ length: 10 }, () => ['guide01']))
+    expect(stub.tokenCalls).toBe(1)
+  })
+
+  it('refreshes a stale token once for ten callers and repeats each call once', async () => {
+    stub.on('externalcontact/get_follow_user_list', { follow_user: ['guide01'] })
+    await client.followUsers()
+    stub.token = 'token-2'
+    await Promise.all(Array.from({ length: 10 }, () => client.followUsers()))
+    expect(stub.tokenCalls).toBe(2)
+    expect(stub.calls.filter((call) => call.token === 'token-2')).toHaveLength(10)
+  })
+
+  it.each([40014, 42001, 40001])('repeats a call with an effect after %i, as it was not applied', async (errcode) => {
+    stub.on('externalcontact/add_msg_template', { errcode, errmsg: 'token' }, CREATED)
+    await expect(client.addMassMessage(message)).resolves.toEqual({ msgId: 'msg1', failed: [] })
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('gives up when the new token is refused as well', async () => {
+    stub.on('externalcontact/get_follow_user_list', { errcode: 40014, errmsg: 'invalid access_token' })
+    const err = await thrownBy(client.followUsers())
+    expect(err).toMatchObject({ upstreamCode: '40014', retryable: false })
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('fetches a new token when the old one is used up', async () => {
+    stub.on('externalcontact/get_follow_user_list', { follow_user: [] })
+    await client.followUsers()
+    clock.set(new Date(clock.now().getTime() + 7_199_000))
+    await client.followUsers()
+    expect(stub.tokenCalls).toBe(1)
+    clock.set(new Date(clock.now().getTime() + 1_000))
+    await client.followUsers()
+    expect(stub.tokenCalls).toBe(2)
+  })
+
+  it('asks a person about a wrong secret and does not try it again within a minute', async () => {
+    stub.on('gettoken', { errcode: 40001, errmsg: `invalid credential ${SECRET}, hint: [1], from ip: 203.0.113.9` })
+    const err = await thrownBy(client.followUsers())
+    expect(err).toMatchObject({ meaning: 'tell_a_person', retryable: false })
+    expect(err.message).toContain('Secret')
+    await thrownBy(client.followUsers())
+    expect(stub.tokenCalls).toBe(1)
+    clock.set(new Date(clock.now().getTime() + 60_000))
+    await thrownBy(client.followUsers())
+    expect(stub.tokenCalls).toBe(2)
+  })
+})
+
+describe('calls without an effect', () => {
+  it.each<[string, StubAnswer]>([
+    ['a busy platform', { errcode: -1, errmsg: 'system error' }],
+    ['too many lanes', { errcode: 45033, errmsg: 'api concurrent out of limit' }],
+    ['a broken connection', 'cut'],
+    ['no answer in time', 'hang'],
+    ['a proxy that answers HTML', '<html>502 Bad Gateway</html>'],
+    ['a truncated answer', '{"errcode":0,"errmsg":"ok","follow_us'],
+  ])('are repeated with growing pauses after %s', async (_what, answer) => {
+    stub.on('externalcontact/get_follow_user_list', answer, answer, { follow_user: ['guide01'] })
+    await expect(client.followUsers()).resolves.toEqual(['guide01'])
+    expect(pauses).toEqual([500, 2000])
+  })
+
+  it('are given up after the third failure', async () => {
+    stub.on('externalcontact/get_follow_user_list', 'cut')
+    const err = await thrownBy(client.followUsers())
+    expect(err).toBeInstanceOf(UpstreamError)
+    expect(err).toMatchObject({ retryable: true })
+    expect(stub.calls).toHaveLength(3)
+  })
+
+  it('wait a minute after 45009, and are not sent into the hour after a second one', async () => {
+    stub.on('externalcontact/get_follow_user_list', { errcode: 45009, errmsg: 'api freq out of limit' })
+    const err = await thrownBy(client.followUsers())
+    expect(pauses).toEqual([60_000])
+    expect(err).toMatchObject({ errcode: 45009, retryable: true, retryAfterMs: 3_600_000 })
+    await thrownBy(client.followUsers())
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('are not repeated when refused for good', async () => {
+    stub.on('externalcontact/get_follow_user_list', { errcode: 48002, errmsg: 'api forbidden' })
+    expect(await thrownBy(client.followUsers())).toMatchObject({ meaning: 'tell_a_person', retryable: false })
+    expect(stub.calls).toHaveLength(1)
+    expect(lines.some((line) => line.includes('"level":"error"') && line.includes('48002'))).toBe(true)
+  })
+
+  it('name the field when an answer has another shape', async () => {
+    stub.on('user/get', { name: '导购 001' })
+    expect((await thrownBy(client.member('guide01'))).message).toContain('userid')
+  })
+})
+
+describe('calls with an effect', () => {
+  it.each<[string, StubAnswer]>([
+    ['the connection breaks', 'cut'],
+    ['no answer comes in time', 'hang'],
+    ['a proxy answers HTML', '<html>502 Bad Gateway</html>'],
+    ['the answer is truncated', '{"errcode":0,"errmsg":"ok","msg'],
+    ['the answer lacks the message id', {}],
+    ['fields may have been dropped', { ...CREATED, errmsg: 'ok. Warning: wrong json format. ' }],
+  ])('are sent once and end unknown when %s', async (_what, answer) => {
+    stub.on('externalcontact/add_msg_template', answer)
+    expect(await thrownBy(client.addMassMessage(message))).toBeInstanceOf(UnknownOutcomeError)
+    expect(stub.calls).toHaveLength(1)
+  })
+
+  it('are retryable, not unknown, when nothing listens', async () => {
+    const url = stub.url
+    stub.on('externalcontact/get_follow_user_list', { follow_user: [] })
+    await client.followUsers() // holds a token, so that the message itself meets the closed port
+    await stub.close()
+    const err = await thrownBy(client.addMassMessage(message))
+    expect(err).toMatchObject({ code: 'upstream_failed', retryable: true })
+    stub = await openWecomStub()
+    expect(stub.url).not.toBe(url)
+  })
+
+  it('are not repeated when the platform is busy', async () => {
+    stub.on('externalcontact/add_msg_template', { errcode: 45033, errmsg: 'api concurrent out of limit' })
+    expect(await thrownBy(client.addMassMessage(message))).toMatchObject({ meaning: 'slow_down', retryable: true })
+    expect(stub.calls).toHaveLength(1)
+  })
+
+  it('are not even sent while their API is blocked', async () => {
+    stub.on('externalcontact/add_msg_template', { errcode: 45009, errmsg: 'api freq out of limit' }, CREATED)
+    await thrownBy(client.addMassMessage(message))
+    expect(await thrownBy(client.addMassMessage(message))).toMatchObject({ errcode: 45009, retryAfterMs: 60_000 })
+    expect(stub.calls).toHaveLength(1)
+    clock.set(new Date(clock.now().getTime() + 60_000))
+    await expect(client.addMassMessage(message)).resolves.toMatchObject({ msgId: 'msg1' })
+  })
+})
+
+it('keeps secrets, tokens and addresses with them out of errors and logs', async () => {
+  stub.on('externalcontact/get_follow_user_list', 'cut')
+  stub.on('externalcontact/add_msg_template', 'hang')
+  stub.on('user/get', { errcode: 40003, errmsg: 'invalid userid 10000000001, hint: [16], from ip: 203.0.113.9' })
+  const errors = [
+    await thrownBy(client.followUsers()),
+    await thrownBy(client.addMassMessage(message)),
+    await thrownBy(client.member('guide01')),
+  ]
+  const nowhere = openClient('http://127.0.0.1:1')
+  errors.push(await thrownBy(nowhere.followUsers()))
+  nowhere.close()
+  const everything =
+    errors.map((err) => `${err.stack} ${JSON.stringify(err)} ${String(err.cause)}`).join() + lines.join()
+  expect(everything).not.toContain(SECRET)
+  expect(everything).not.toContain('token-1')
+  expect(everything).not.toContain('10000000001')
+  expect(everything).not.toContain('203.0.113.9')
+})
+
+describe('contacts', () => {
+  const contact = (id: string) => ({ external_userid: id, name: `客户 ${id}`, type: 1, gender: 0 })
+  const row = (id: string, userid: string, createtime: number) => ({
+    external_contact: contact(id),
+    follow_info: { userid, createtime, tag_id: ['et1'], state: '', add_way: 1, remark_mobiles: [] },
+  })
+
+  it('reads 84061 as no customers on the list and as nobody on the details', async () => {
+    stub.on('externalcontact/list', { errcode: 84061, errmsg: 'not external contact', external_userid: [] })
+    stub.on('externalcontact/get', { errcode: 84061, errmsg: 'not external contact', follow_user: [] })
+    await expect(client.contactIdsOf('guide01')).resolves.toEqual([])
+    await expect(client.contact('wm1')).resolves.toBeUndefined()
+  })
+
+  it('joins followers over the pages of one contact', async () => {
+    stub.on('externalcontact/get', ({ query }) => ({
+      external_contact: contact('wm1'),
+      follow_user: [{ userid: query['cursor'] === 'c1' ? 'guide02' : 'guide01', createtime: 1525779812 }],
+      ...(query['cursor'] === undefined && { next_cursor: 'c1' }),
+    }))
+    const detail = await client.contact('wm1')
+    expect(detail?.follow_user.map(({ userid }) => userid)).toEqual(['guide01', 'guide02'])
+  })
+
+  it('iterates everybody once, with all followers, over members in hundreds and pages that may be empty', async () => {
+    const guides = Array.from({ length: 150 }, (_, i) => `guide${String(i).padStart(3, '0')}`)
+    stub.on('externalcontact/get_follow_user_list', { follow_user: guides })
+    stub.on('externalcontact/batch/get_by_user', ({ body }) => {
+      const users = body['userid_list'] as string[]
+      if (users.length < 100) return { external_contact_list: [row('wm1', users[0]!, 100)] }
+      if (body['cursor'] === undefined) {
+        return { external_contact_list: [row('wm1', users[0]!, 200), row('wm2', users[1]!, 300)], next_cursor: 'p2' }
+      }
+      if (body['cursor'] === 'p2') return { external_contact_list: [], next_cursor: 'p3' }
+      return { external_contact_list: [row('wm3', users[2]!, 400)], next_cursor: '' }
+    })
+    const all = []
+    for await (const batch of iterateContacts(client)) all.push(...batch)
+    expect(
+      all.map((detail) => [detail.external_contact.external_userid, detail.follow_user.map((f) => f.userid)]),
+    ).toEqual([
+      ['wm1', ['guide000', 'guide100']],
+      ['wm2', ['guide001']],
+      ['wm3', ['guide002']],
+    ])
+    expect(stub.calls.filter((call) => call.api.endsWith('get_by_user')).map((call) => call.body['limit'])).toEqual([
+      100, 100, 100, 100,
+    ])
+  })
+
+  it('clears remark phones with one empty number', async () => {
+    stub.on('externalcontact/remark', {})
+    await client.remark('guide01', 'wm1', { mobiles: [] })
+    expect(stub.calls[0]?.body).toEqual({ userid: 'guide01', external_userid: 'wm1', remark_mobiles: [''] })
+  })
+})
+
+describe('messages', () => {
+  it('sends an app message with duplicate check and splits the invalid members', async () => {
+    stub.on('message/send', { msgid: 'm1', response_code: 'rc', invaliduser: 'guide02|guide03' })
+    const sent = await client.sendMessage({
+      toUsers: ['guide01', 'guide02', 'guide03'],
+      content: { msgtype: 'text', text: { content: '三位顾客待跟进' } },
+      duplicateCheckSeconds: 1800,
+    })
+    expect(sent).toEqual({ msgId: 'm1', responseCode: 'rc', invalid: ['guide02', 'guide03'] })
+    expect(stub.calls[0]?.body).toEqual({
+      touser: 'guide01|guide02|guide03',
+      agentid: 1000002,
+      msgtype: 'text',
+      text: { content: '三位顾客待跟进' },
+      enable_duplicate_check: 1,
+      duplicate_check_interval: 1800,
+    })
+  })
+
+  it('cancels twice without complaint', async () => {
+    stub.on('externalcontact/cancel_groupmsg_send', {}, { errcode: 41093, errmsg: 'group message canceled' })
+    await client.cancelMassMessage('msg1')
+    await client.cancelMassMessage('msg1')
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('uploads media as a form', async () => {
+    stub.on('media/upload', { type: 'image', media_id: 'MEDIA', created_at: '1380000000' })
+    await expect(client.uploadMedia('image', 'a.png', new Uint8Array([1, 2, 3, 4, 5, 6]))).resolves.toBe('MEDIA')
+    expect(stub.calls[0]?.query).toMatchObject({ type: 'image' })
+  })
+
+  it('says welcome_msg 41051 is delivered already', async () => {
+    stub.on('externalcontact/send_welcome_msg', { errcode: 41051, errmsg: 'welcome sent' })
+    const err = await thrownBy(client.sendWelcome('CODE', '欢迎'))
+    expect(err).toBeInstanceOf(WecomError)
+    expect(err).toMatchObject({ meaning: 'already_done' })
+  })
+})
