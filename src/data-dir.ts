@@ -169,8 +169,17 @@ async function linkIfFree(from: string, to: string): Promise<boolean> {
     await link(from, to)
     return true
   } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw err
+    const { code } = err as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw err
+    const hint = 'put the data directory on a local disk'
+    throw new ConfigError(
+      'data directory cannot be locked',
+      [{ path: 'dataDir', message: `no hard links there (${code})`, hint }],
+      {
+        cause: err,
+      },
+    )
   }
 }
 

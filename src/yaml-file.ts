@@ -158,7 +158,8 @@ function hintFor(schema: z.ZodType, path: readonly string[], value: unknown): st
   if (field === undefined) return undefined
   const parents = schemasAt(schema, path.slice(0, -1), value)
   const known = new Set(parents.flatMap((parent) => (parent.def.type === 'object' ? Object.keys(shapeOf(parent)) : [])))
-  if (known.size > 0 && !known.has(field)) {
+  const isFree = parents.some((parent) => parent.def.type === 'record')
+  if (known.size > 0 && !isFree && !known.has(field)) {
     const meant = nearest(field, known)
     return meant === undefined ? `known fields: ${[...known].join(', ')}` : `did you mean "${meant}"?`
   }

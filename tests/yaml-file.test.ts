@@ -106,6 +106,13 @@ describe('parseYaml', () => {
     expect(check(text)).toMatchObject([{ line, hint }])
   })
 
+  it('does not take a free key for a misspelt one', () => {
+    const schema = z.union([z.strictObject({ alpha: z.number() }), z.record(z.string(), z.number())])
+    const result = parseYaml(schema, parseYamlText('alpah: x\n', 'x.yaml'))
+    expect(JSON.stringify(result)).toContain('alpah')
+    expect(JSON.stringify(result)).not.toContain('did you mean')
+  })
+
   it('explains a field that is missing by its description', () => {
     expect(check('id: a\nsteps:\n  - type: wait\n')).toMatchObject([
       { file: 'plan.yaml', line: 3, path: 'steps.0.duration', hint: 'how long, e.g. 2d' },
