@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import Bull from 'bull'
@@ -173,6 +173,32 @@ withOwnServer('Bull on a Redis that goes away', () => {
     await queue.add('note')
     await until(() => runs >= 2)
     await queue.idle()
+  })
+
+  it('connects anew when a connection has died without a word', async () => {
+    server = await startRedis()
+    const { port } = new URL(server!.url)
+    const sockets = new Set<Socket>()
+    const proxy = createServer((socket) => {
+      const onward = connect(Number(port), '127.0.0.1')
+      socket.pipe(onward).pipe(socket)
+      for (const one of [socket, onward]) sockets.add(one.on('error', () => one.destroy()))
+    }).listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    const queue = await open({ url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}` })
+    let runs = 0
+    queue.handle('note', async () => void runs++)
+    await queue.start()
+    await queue.add('note')
+    await queue.idle()
+
+    for (const socket of sockets) socket.unpipe().pause()
+    expect((await rejection(queue.ping())).message).toContain('timed out')
+    await until(() => queue.add('note').then(() => true))
+    await until(() => runs >= 2)
+    await queue.close()
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
   })
 
   it('closes within bounds while Redis is away and a job runs', async () => {

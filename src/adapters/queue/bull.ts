@@ -24,8 +24,6 @@ type Envelope = { data?: unknown; plan: JobPlan }
 
 const OPEN_WITHIN_MS = 4.5 * SECOND_MS
 const COMMAND_WITHIN_MS = 5 * SECOND_MS
-/** A blocking read answers every 5 s (Bull's `drainDelay`); a socket silent for longer is dead. */
-const SILENT_SOCKET_MS = 15 * SECOND_MS
 /** Only a lost message makes `idle()` wait this long; else it reacts to Redis. */
 const IDLE_GUARD_MS = 50
 const KEPT_FAILED = 10_000
@@ -59,6 +57,7 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
   let opened = false
   let closing: Promise<void> | undefined
   let started: Promise<void> | undefined
+  let lastError: Error | undefined
 
   const connect = (extra: RedisOptions): Redis => {
     const redis = new Redis(url, {
@@ -72,17 +71,24 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
       ...extra,
     })
     redis.on('error', (err: Error) => {
+      lastError = err
       if (opened && closing === undefined) log.warn('redis connection failed', { host, cause: err.message })
     })
     return redis
   }
   const connections = {
-    client: connect({ commandTimeout: COMMAND_WITHIN_MS, socketTimeout: SILENT_SOCKET_MS }),
+    client: connect({ commandTimeout: COMMAND_WITHIN_MS }),
     subscriber: connect({}),
-    bclient: connect({ socketTimeout: SILENT_SOCKET_MS }),
+    bclient: connect({}),
   }
   const { client, subscriber } = connections
   const disconnect = (): void => Object.values(connections).forEach((redis) => redis.disconnect())
+  // Sockets may die without a word (a cut cable, a paused host). Bull's own checks on `client` notice it within seconds.
+  const reconnectIfSilent = (err: unknown): void => {
+    if (messageOf(err) !== 'Command timed out' || client.status !== 'ready') return
+    log.warn('redis does not answer, connecting anew', { host })
+    for (const redis of Object.values(connections)) redis.disconnect(true)
+  }
   const toKey = (name: string): string => `${prefix}:jobs:${name}`
 
   const reach = async <T>(what: string, command: () => Promise<T>): Promise<T> => {
@@ -90,7 +96,10 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     try {
       return await command()
     } catch (err) {
-      throw new UpstreamError('Redis', 'no_answer', true, `cannot ${what} on ${host}: ${messageOf(err)}`, { cause: err })
+      reconnectIfSilent(err)
+      throw new UpstreamError('Redis', 'no_answer', true, `cannot ${what} on ${host}: ${messageOf(err)}`, {
+        cause: err,
+      })
     }
   }
 
@@ -102,7 +111,7 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     })
   } catch (err) {
     disconnect()
-    throw unreachable(host, err)
+    throw unreachable(host, lastError ?? err) // a refused password is told there; the command knows "closed" only
   }
   opened = true
   subscriber.on('message', () => changes.fire())
@@ -123,7 +132,9 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     defaultJobOptions: { removeOnComplete: true, removeOnFail: { count: KEPT_FAILED }, stackTraceLimit: 1 },
   })
   queue.on('error', (err) => {
-    if (closing === undefined) log.warn('job queue hiccup', { host, cause: err.message })
+    if (closing !== undefined) return
+    reconnectIfSilent(err)
+    log.warn('job queue hiccup', { host, cause: err.message })
   })
   queue.on('failed', (job, err) => {
     const pauseMs = job.finishedOn ? undefined : pauseAfter(err, job.attemptsMade, job.data.plan)
@@ -161,7 +172,9 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
   async function close(graceMs: number): Promise<void> {
     changes.fire()
     if (started !== undefined) {
-      await queue.pause(true, true).catch((err: unknown) => log.warn('job queue did not pause', { cause: messageOf(err) }))
+      await queue
+        .pause(true, true)
+        .catch((err: unknown) => log.warn('job queue did not pause', { cause: messageOf(err) }))
       await jobs.settle(graceMs)
       // Bull writes the outcome as soon as a handler has ended; one connection answers in order.
       await nextTurn()
@@ -260,7 +273,11 @@ function hostOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed === undefined || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '') {
     throw new ConfigError('REDIS_URL is not the address of a Redis', [
-      { path: 'REDIS_URL', message: 'cannot be read', hint: 'write redis://host:6379 or rediss://user:password@host:6379/0' },
+      {
+        path: 'REDIS_URL',
+        message: 'cannot be read',
+        hint: 'write redis://host:6379 or rediss://user:password@host:6379/0',
+      },
     ])
   }
   return parsed.port === '' ? `${parsed.hostname}:6379` : parsed.host
@@ -271,7 +288,9 @@ function unreachable(host: string, err: unknown): UpstreamError {
   const refused = /WRONGPASS|NOAUTH|NOPERM/.exec(reason)
   const hint = refused === null ? 'start it or correct REDIS_URL' : 'correct user and password in REDIS_URL'
   const code = refused?.[0] ?? (err instanceof Error && 'code' in err ? String(err.code) : 'unreachable')
-  return new UpstreamError('Redis', code, refused === null, `no connection to ${host}: ${reason}; ${hint}`, { cause: err })
+  return new UpstreamError('Redis', code, refused === null, `no connection to ${host}: ${reason}; ${hint}`, {
+    cause: err,
+  })
 }
 
 function escapeGlob(text: string): string {

@@ -29,7 +29,13 @@ export function pauseAfter(err: unknown, attempt: number, { attempts, backoffMs 
   return backoffMs * 2 ** (attempt - 1)
 }
 
-export function reportFailure(log: Log, name: string, attempt: number, pauseMs: number | undefined, err: unknown): void {
+export function reportFailure(
+  log: Log,
+  name: string,
+  attempt: number,
+  pauseMs: number | undefined,
+  err: unknown,
+): void {
   if (pauseMs === undefined) log.error('job failed', { job: name, attempt, cause: messageOf(err) })
   else log.warn('job will be tried again', { job: name, attempt, pauseMs, cause: messageOf(err) })
 }
