@@ -4,8 +4,8 @@ import Koa from 'koa'
 import { bodyParser } from '@koa/bodyparser'
 
 export type StubCall = { api: string; token: string; query: Record<string, unknown>; body: Record<string, unknown> }
-/** JSON to answer; text is sent as it is (HTML of a proxy); `hang` never answers, `cut` breaks the connection. */
-export type StubAnswer = Record<string, unknown> | string | 'hang' | 'cut'
+/** JSON to answer; text is sent as it is (HTML of a proxy), but `hang` never answers and `cut` breaks the connection. */
+export type StubAnswer = Record<string, unknown> | string
 
 export interface WecomStub {
   readonly url: string

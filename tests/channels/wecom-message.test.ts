@@ -1,0 +1,264 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
+import { createWecomMessageChannel } from '../../src/channels/wecom-message.js'
+import { quietLog } from '../../src/log.js'
+import type { Channel, Dispatch } from '../../src/ports/channel.js'
+import { ManualClock } from '../../src/time.js'
+import { openWecomStub, type StubAnswer, type WecomStub } from '../support/wecom-stub.js'
+
+const CREATED_AT = new Date('2026-08-03T02:00:00Z')
+const URL = 'https://m.example.com/look?d=dispatch-1'
+
+const dispatch: Dispatch = {
+  id: 'dispatch-1',
+  senderUserId: 'guide01',
+  recipients: [
+    { touchId: 't1', externalUserId: 'wm1' },
+    { touchId: 't2', externalUserId: 'wm2' },
+    { touchId: 't3', externalUserId: 'wm3' },
+  ],
+  content: { text: '本周新品', link: { title: '新品手册', url: URL, description: '秋季' } },
+  createdAt: CREATED_AT,
+}
+
+let stub: WecomStub
+let client: WecomClient
+let channel: Channel
+let clock: ManualClock
+let graces: number
+
+beforeEach(async () => {
+  stub = await openWecomStub()
+  clock = new ManualClock(CREATED_AT)
+  graces = 0
+  const pause = () => Promise.resolve()
+  client = createWecomClient({
+    baseUrl: stub.url,
+    corpId: 'ww0000000000000001',
+    agentId: 1000002,
+    secret: 'secret',
+    clock,
+    timeoutMs: 200,
+    log: quietLog,
+    pause,
+  })
+  channel = createWecomMessageChannel({
+    client,
+    clock,
+    pause: async () => {
+      graces++
+    },
+  })
+})
+
+afterEach(async () => {
+  client.close()
+  await stub.close()
+})
+
+describe('dispatch', () => {
+  it('is one task with its own link, and lists whom the platform refused', async () => {
+    stub.on('externalcontact/add_msg_template', { msgid: 'msg1', fail_list: ['wm3'] })
+    await expect(channel.dispatch(dispatch)).resolves.toEqual({
+      kind: 'created',
+      remoteId: 'msg1',
+      refused: [{ externalUserId: 'wm3', reason: 'not_reachable' }],
+    })
+    expect(stub.calls.map(({ body }) => body)).toEqual([
+      {
+        chat_type: 'single',
+        sender: 'guide01',
+        external_userid: ['wm1', 'wm2', 'wm3'],
+        text: { content: '本周新品' },
+        attachments: [{ msgtype: 'link', link: { title: '新品手册', url: URL, desc: '秋季' } }],
+      },
+    ])
+  })
+
+  it('cuts a title to 128 bytes without breaking a character', async () => {
+    stub.on('externalcontact/add_msg_template', { msgid: 'msg1' })
+    await channel.dispatch({
+      ...dispatch,
+      content: { ...dispatch.content, link: { title: '新'.repeat(60), url: URL } },
+    })
+    const [attachment] = stub.calls[0]?.body['attachments'] as [{ link: { title: string } }]
+    expect(attachment.link.title).toBe(`${'新'.repeat(41)}…`)
+  })
+
+  it.each<[string, StubAnswer, object]>([
+    ['unknown when the answer is lost', 'cut', { kind: 'unknown' }],
+    ['unknown when no answer comes', 'hang', { kind: 'unknown' }],
+    ['unknown when the platform is busy, which may follow a write', { errcode: -1 }, { kind: 'unknown' }],
+    [
+      'later, a minute, at the call limit',
+      { errcode: 45009 },
+      { kind: 'later', afterMs: 60_000, reason: 'wecom_45009' },
+    ],
+    ['later when lanes are full', { errcode: 45033 }, { kind: 'later', reason: 'wecom_45033' }],
+    ['later when a person must act first', { errcode: 48002 }, { kind: 'later', reason: 'wecom_48002' }],
+    ['refused when none can be sent to', { errcode: 41048 }, { kind: 'refused', reason: 'wecom_41048' }],
+    ['refused on a bad parameter', { errcode: 40058 }, { kind: 'refused', reason: 'wecom_40058' }],
+  ])('is %s', async (_what, answer, outcome) => {
+    stub.on('externalcontact/add_msg_template', answer)
+    await expect(channel.dispatch(dispatch)).resolves.toMatchObject(outcome)
+    expect(stub.calls).toHaveLength(1)
+  })
+
+  it('refuses by itself what the platform would, or what could not be settled', async () => {
+    const { content } = dispatch
+    const outcomes = await Promise.all([
+      channel.dispatch({ ...dispatch, recipients: [] }),
+      channel.dispatch({ ...dispatch, recipients: Array.from({ length: 10_001 }, () => dispatch.recipients[0]!) }),
+      channel.dispatch({ ...dispatch, content: { text: 'x' } }),
+      channel.dispatch({ ...dispatch, content: { ...content, text: '字'.repeat(1334) } }),
+    ])
+    expect(outcomes.map((outcome) => outcome.kind === 'refused' && outcome.reason)).toEqual([
+      'no_recipient',
+      'too_many_recipients',
+      'link_missing',
+      'text_too_long',
+    ])
+    expect(stub.calls).toHaveLength(0)
+  })
+})
+
+describe('settle', () => {
+  const listed = (msgid: string, url: string) => ({
+    msgid,
+    create_time: '1785722400',
+    create_type: 0,
+    text: { content: '本周新品' },
+    attachments: [
+      { msgtype: 'image', image: { pic_url: 'http://p' } },
+      { msgtype: 'link', link: { title: 't', url } },
+    ],
+  })
+
+  it('finds the task by its link on any page, and who is not in it', async () => {
+    stub.on('externalcontact/get_groupmsg_list_v2', ({ body }) =>
+      body['cursor'] === undefined
+        ? { group_msg_list: [listed('msg0', `${URL}0`)], next_cursor: 'p2' }
+        : { group_msg_list: [listed('msg1', URL)], next_cursor: '' },
+    )
+    stub.on('externalcontact/get_groupmsg_send_result', {
+      send_list: [
+        { external_userid: 'wm1', userid: 'guide01', status: 0 },
+        { external_userid: 'wm2', userid: 'guide01', status: 0 },
+      ],
+    })
+    await expect(channel.settle(dispatch)).resolves.toEqual({
+      kind: 'created',
+      remoteId: 'msg1',
+      refused: [{ externalUserId: 'wm3', reason: 'not_reachable' }],
+    })
+    expect(stub.calls[0]?.body).toEqual({
+      chat_type: 'single',
+      start_time: CREATED_AT.getTime() / 1000 - 86_400,
+      end_time: CREATED_AT.getTime() / 1000 + 86_400,
+      filter_type: 0,
+      limit: 100,
+    })
+    expect(graces).toBe(0)
+  })
+
+  it('does not guess who was refused while the task is still being dispatched', async () => {
+    stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [listed('msg1', URL)] })
+    stub.on('externalcontact/get_groupmsg_send_result', { errcode: 41063, errmsg: 'dispatching' })
+    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'created', remoteId: 'msg1', refused: [] })
+  })
+
+  it('calls it absent only after a second look', async () => {
+    stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] })
+    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+    expect(graces).toBe(1)
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('finds what arrived while it waited', async () => {
+    stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] }, { group_msg_list: [listed('msg1', URL)] })
+    stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })
+    await expect(channel.settle(dispatch)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
+  })
+
+  it('looks up to now when the dispatch was asked for days ago, and gives up after the month that can be listed', async () => {
+    stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] })
+    clock.set(new Date(CREATED_AT.getTime() + 10 * 86_400_000))
+    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+    expect(stub.calls[0]?.body['end_time']).toBe(CREATED_AT.getTime() / 1000 + 11 * 86_400)
+    clock.set(new Date(CREATED_AT.getTime() + 29 * 86_400_000))
+    await expect(channel.settle(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+  })
+})
+
+describe('results', () => {
+  const sent = { ...dispatch, remoteId: 'msg1' }
+  const SENT_AT = new Date('2026-08-03T03:00:00Z')
+  const sends = [
+    { external_userid: 'wm1', userid: 'guide01', status: 1, send_time: SENT_AT.getTime() / 1000 },
+    { external_userid: 'wm2', userid: 'guide01', status: 3 },
+  ]
+
+  it('wait for the sender without asking for more', async () => {
+    stub.on('externalcontact/get_groupmsg_task', { task_list: [{ userid: 'guide01', status: 0 }], next_cursor: '' })
+    await expect(channel.results(sent)).resolves.toEqual({
+      final: false,
+      recipients: ['wm1', 'wm2', 'wm3'].map((externalUserId) => ({ externalUserId, state: 'waiting' })),
+    })
+    expect(stub.calls).toHaveLength(1)
+  })
+
+  it('are read over pages once she confirmed, and final when nobody waits', async () => {
+    stub.on('externalcontact/get_groupmsg_task', {
+      task_list: [{ userid: 'GUIDE01', status: 2, send_time: SENT_AT.getTime() / 1000 }],
+    })
+    stub.on('externalcontact/get_groupmsg_send_result', ({ body }) =>
+      body['cursor'] === undefined
+        ? { send_list: sends, next_cursor: 'p2' }
+        : { send_list: [{ external_userid: 'wm3', userid: 'guide01', status: 2 }], next_cursor: '' },
+    )
+    await expect(channel.results(sent)).resolves.toEqual({
+      confirmedAt: SENT_AT,
+      final: true,
+      recipients: [
+        { externalUserId: 'wm1', state: 'delivered', at: SENT_AT },
+        { externalUserId: 'wm2', state: 'over_quota' },
+        { externalUserId: 'wm3', state: 'not_a_contact' },
+      ],
+    })
+  })
+
+  it('are not final while a customer still waits, and leave out who was refused at creation', async () => {
+    stub.on('externalcontact/get_groupmsg_task', {
+      task_list: [{ userid: 'guide01', status: 2, send_time: 1785726000 }],
+    })
+    stub.on('externalcontact/get_groupmsg_send_result', {
+      send_list: [sends[0]!, { external_userid: 'wm2', userid: 'guide01', status: 0 }],
+    })
+    await expect(channel.results(sent)).resolves.toMatchObject({
+      final: false,
+      recipients: [{ externalUserId: 'wm1' }, { externalUserId: 'wm2', state: 'waiting' }],
+    })
+  })
+
+  it('are unknown while the platform is dispatching', async () => {
+    stub.on('externalcontact/get_groupmsg_task', { errcode: 41063, errmsg: 'dispatching' })
+    await expect(channel.results(sent)).resolves.toBeUndefined()
+  })
+
+  it('are final after a cancel, and keep what was delivered before it', async () => {
+    stub.on('externalcontact/get_groupmsg_task', { errcode: 41093, errmsg: 'group message canceled' })
+    stub.on('externalcontact/get_groupmsg_send_result', { send_list: sends }, { errcode: 41093, errmsg: 'canceled' })
+    await expect(channel.results(sent)).resolves.toMatchObject({ final: true, confirmedAt: SENT_AT })
+    const unsent = await channel.results(sent)
+    expect(unsent?.final).toBe(true)
+    expect(unsent?.confirmedAt).toBeUndefined()
+    expect(unsent?.recipients.map(({ state }) => state)).toEqual(['waiting', 'waiting', 'waiting'])
+  })
+})
+
+it('cancels by message id, and again without complaint', async () => {
+  stub.on('externalcontact/cancel_groupmsg_send', {}, { errcode: 41093, errmsg: 'group message canceled' })
+  await channel.cancel({ ...dispatch, remoteId: 'msg1' })
+  await channel.cancel({ ...dispatch, remoteId: 'msg1' })
+  expect(stub.calls.map(({ body }) => body)).toEqual([{ msgid: 'msg1' }, { msgid: 'msg1' }])
+})
