@@ -178,7 +178,12 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       ['three times by default', { backoffMs: 0 }, new Error('no luck'), 3],
       ['once with one attempt', { attempts: 1 }, new Error('no luck'), 1],
       ['again after a retryable AppError', { attempts: 2, backoffMs: 0 }, new UpstreamError('X', '1', true, 'busy'), 2],
-      ['not again after a non-retryable AppError', { attempts: 5, backoffMs: 0 }, new UpstreamError('X', '2', false, 'no'), 1],
+      [
+        'not again after a non-retryable AppError',
+        { attempts: 5, backoffMs: 0 },
+        new UpstreamError('X', '2', false, 'no'),
+        1,
+      ],
     ])('runs a failing job %s', async (_what, options, error, expected) => {
       let runs = 0
       const failing: JobHandler = () => {
