@@ -30,8 +30,8 @@ export function computePairwise(
     const cluster = clusters.get(recordId)
     if (cluster === undefined) continue
     bump(found, cluster)
-    let row = cells.get(person)
-    if (row === undefined) cells.set(person, (row = new Map()))
+    const row = cells.get(person) ?? new Map<string | number, number>()
+    cells.set(person, row)
     bump(row, cluster)
   }
   const truePairs = countPairs(persons.values())

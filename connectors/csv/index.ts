@@ -1,0 +1,211 @@
+import { createReadStream } from 'node:fs'
+import path from 'node:path'
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { CsvError, parse, type Parser } from 'csv-parse'
+import { InvalidInputError, type Problem, type SourceRecordInput } from '../../src/connector.js'
+import { timestampReader, toPersonRecord } from './map.js'
+import { checkColumns, type LoadedMapping, type PeopleMapping } from './mapping.js'
+import { createOrderReader } from './orders.js'
+import { type Finding, Findings, type SourceReport } from './report.js'
+
+/** What a whole pass over a file found. */
+export type CsvReport = {
+  rows: number
+  records: number
+  findings: Finding[]
+  /** Only for files of orders. */
+  source?: SourceReport
+}
+
+export type ReadOptions = {
+  /** Called for each row that cannot be used as it is; its neighbours go through. */
+  onProblem: (problem: Problem) => void
+  /** Called once, after the last batch was taken. */
+  onReport?: (report: CsvReport) => void
+  signal?: AbortSignal
+}
+
+const BATCH_SIZE = 500
+
+/** What a reader of rows must do; orders and people each have one. */
+type RowReader = {
+  push(row: readonly string[], fileLine: number): SourceRecordInput[]
+  end(): SourceRecordInput[]
+  report?(): SourceReport
+}
+
+/**
+ * Reads a file through its mapping in one streaming pass: at most 500 records a batch, the next one read when the
+ * last was taken. Orders come in ascending time, ties by invoice number (as text); people in the order of the file.
+ * The file is closed when the consumer stops early.
+ *
+ * @throws {InvalidInputError} before the first batch when the file is missing or lacks a mapped column; later only
+ *   when its compression or quoting breaks off
+ */
+export async function* readCsvRecords(
+  loaded: LoadedMapping,
+  options: ReadOptions,
+): AsyncGenerator<SourceRecordInput[]> {
+  const name = displayName(loaded)
+  const findings = new Findings()
+  let [rows, records] = [0, 0]
+  let reader: RowReader | undefined
+  let batch: SourceRecordInput[] = []
+  let fileLine = 1
+  for await (const row of openRows(loaded, options.signal)) {
+    options.signal?.throwIfAborted()
+    if (reader === undefined) {
+      requireColumns(loaded, row)
+      reader = createReader(loaded, row, findings, { name, onProblem: options.onProblem })
+    } else {
+      rows++
+      batch.push(...reader.push(row, fileLine))
+      while (batch.length >= BATCH_SIZE) {
+        const full = batch.splice(0, BATCH_SIZE)
+        records += full.length
+        yield full
+      }
+    }
+    fileLine += linesOf(row)
+  }
+  if (reader === undefined) requireColumns(loaded, [])
+  batch = batch.concat(reader?.end() ?? [])
+  for (let start = 0; start < batch.length; start += BATCH_SIZE) {
+    const part = batch.slice(start, start + BATCH_SIZE)
+    records += part.length
+    yield part
+  }
+  options.onReport?.({ rows, records, findings: findings.list(), source: reader?.report?.() })
+}
+
+/** What keeps a mapping from its file, read no further than the header: for checks before anything is imported. */
+export async function checkCsvFile(loaded: LoadedMapping): Promise<Problem[]> {
+  try {
+    for await (const header of openRows(loaded, undefined, 1)) return checkColumns(loaded, header)
+    return checkColumns(loaded, [])
+  } catch (err) {
+    if (err instanceof InvalidInputError) return [...err.problems]
+    throw err
+  }
+}
+
+function createReader(
+  loaded: LoadedMapping,
+  header: readonly string[],
+  findings: Findings,
+  place: { name: string; onProblem: (problem: Problem) => void },
+): RowReader {
+  return loaded.mapping.rows === 'orders'
+    ? createOrderReader(loaded.mapping, header, findings, place)
+    : createPeopleReader(loaded.mapping, header, findings, place)
+}
+
+function createPeopleReader(
+  mapping: PeopleMapping,
+  header: readonly string[],
+  findings: Findings,
+  place: { name: string; onProblem: (problem: Problem) => void },
+): RowReader {
+  const columnAt = new Map(header.map((column, index) => [column, index]))
+  const readTime = timestampReader(mapping.timestampFormat, mapping.timeZone)
+  const recordIds = new Set<string>()
+  return {
+    push(row, fileLine) {
+      // Cells of people are personal data: problems name the column and never repeat what stands in it.
+      const unusable = (
+        id: 'unreadable_row' | 'row_without_identifier',
+        path: string,
+        message: string,
+        hint: string,
+      ) => {
+        findings.add(id, fileLine)
+        place.onProblem({ file: place.name, line: fileLine, path, message, hint })
+        return []
+      }
+      const cell = (column: string): string => row[columnAt.get(column) ?? -1] ?? ''
+      const { recordId, observedAt, system } = mapping.columns
+      if (row.length !== header.length) {
+        const hint = `give it ${header.length}, and put quotes around cells that hold a comma or a line break`
+        return unusable('unreadable_row', '', `the row has ${row.length} cells, the header ${header.length}`, hint)
+      }
+      if (cell(recordId) === '' || recordIds.has(cell(recordId))) {
+        const message = cell(recordId) === '' ? 'the record id is empty' : 'the record id was used before'
+        return unusable('unreadable_row', recordId, message, 'give each row an id of its own')
+      }
+      recordIds.add(cell(recordId))
+      const at = readTime(cell(observedAt))
+      if (at === undefined) {
+        const hint = 'correct it, or timestampFormat in the mapping'
+        return unusable('unreadable_row', observedAt, `no time in the format ${mapping.timestampFormat}`, hint)
+      }
+      if (system !== undefined && !/^([a-z][a-z0-9_-]*)?$/.test(cell(system))) {
+        return unusable(
+          'unreadable_row',
+          system,
+          'the system is no short lower-case name',
+          'write e.g. crm or store_pos',
+        )
+      }
+      const record = toPersonRecord(cell, at, mapping, `${place.name}:${fileLine}`)
+      if (record !== undefined) return [record]
+      const hint = `fill in one of ${Object.values(mapping.identifiers).join(', ')}`
+      return unusable('row_without_identifier', '', 'the row holds no identifier', hint)
+    },
+    end: () => [],
+  }
+}
+
+/** The rows of a file, the header first. Streams are closed when the consumer stops. */
+async function* openRows(loaded: LoadedMapping, signal?: AbortSignal, maxRows?: number): AsyncGenerator<string[]> {
+  const parser: Parser = parse({ bom: true, relax_column_count: true, to: maxRows })
+  const file = createReadStream(loaded.dataFile, { signal })
+  const isPacked = loaded.dataFile.endsWith('.gz')
+  // A failure of any part destroys the parser with it, so the loop below throws it.
+  const ignore = (): void => undefined
+  if (isPacked) pipeline(file, createGunzip(), parser, ignore)
+  else pipeline(file, parser, ignore)
+  try {
+    for await (const row of parser) yield row as string[]
+  } catch (err) {
+    if (signal?.aborted === true) throw err
+    throw new InvalidInputError(`The file ${displayName(loaded)} cannot be read`, [toProblem(loaded, err)], {
+      cause: err,
+    })
+  } finally {
+    file.destroy()
+    parser.destroy()
+  }
+}
+
+function toProblem(loaded: LoadedMapping, err: unknown): Problem {
+  if (err instanceof CsvError) {
+    const hint = 'close every quote, and double quotes inside quoted cells'
+    return { file: displayName(loaded), line: (err as { lines?: number }).lines, path: '', message: err.message, hint }
+  }
+  const code = (err as NodeJS.ErrnoException).code
+  const message = err instanceof Error ? err.message : String(err)
+  if (code?.startsWith('Z_') === true) {
+    return { file: displayName(loaded), path: '', message, hint: 'fetch the file again: its compression is broken' }
+  }
+  const { mappingFile, mapping, lineOf } = loaded
+  const hint = 'name a CSV file that exists and can be read, relative to the mapping'
+  return { file: mappingFile, line: lineOf('file'), path: 'file', message: `${mapping.file}: ${code ?? message}`, hint }
+}
+
+function requireColumns(loaded: LoadedMapping, header: readonly string[]): void {
+  const problems = checkColumns(loaded, header)
+  if (problems.length > 0) throw new InvalidInputError(`The CSV mapping ${loaded.mappingFile} does not fit`, problems)
+}
+
+/** `online-retail.csv` for `…/online-retail.csv.gz`: lines are counted in the unpacked file. */
+function displayName(loaded: LoadedMapping): string {
+  return path.basename(loaded.dataFile).replace(/\.gz$/, '')
+}
+
+/** Lines of the file that a row takes: cells in quotes may hold line breaks. */
+function linesOf(row: readonly string[]): number {
+  let lines = 1
+  for (const cell of row) if (cell.includes('\n')) lines += cell.split('\n').length - 1
+  return lines
+}
