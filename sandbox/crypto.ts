@@ -1,0 +1,56 @@
+import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
+
+/** Page 90968 (read 2026-11): AES-256-CBC, PKCS#7 to blocks of 32, plaintext = random(16) ‖ length(4, BE) ‖ message ‖ receive id. */
+const BLOCK = 32
+
+/** @param random - exactly 16 bytes */
+export function encrypt(encodingAesKey: string, message: string, receiveId: string, random: Buffer): string {
+  const key = keyOf(encodingAesKey)
+  const body = Buffer.from(message, 'utf8')
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(body.length)
+  const plain = Buffer.concat([random, length, body, Buffer.from(receiveId, 'utf8')])
+  const pad = BLOCK - (plain.length % BLOCK)
+  const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+  return Buffer.concat([cipher.update(plain), cipher.update(Buffer.alloc(pad, pad)), cipher.final()]).toString('base64')
+}
+
+/** @throws {Error} when the text is not what `encrypt` makes. */
+export function decrypt(
+  encodingAesKey: string,
+  encrypted: string,
+): { message: string; receiveId: string; random: Buffer } {
+  const key = keyOf(encodingAesKey)
+  const decipher = createDecipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+  const padded = Buffer.concat([decipher.update(encrypted, 'base64'), decipher.final()])
+  const pad = padded[padded.length - 1] ?? 0
+  if (pad < 1 || pad > BLOCK) throw new Error('callback text has an impossible padding: wrong EncodingAESKey?')
+  const plain = padded.subarray(0, padded.length - pad)
+  const end = 20 + plain.readUInt32BE(16)
+  if (end > plain.length) throw new Error('callback text is shorter than it says: wrong EncodingAESKey?')
+  return {
+    message: plain.toString('utf8', 20, end),
+    receiveId: plain.toString('utf8', end),
+    random: Buffer.from(plain.subarray(0, 16)),
+  }
+}
+
+/** Lower-case hex SHA-1 over the four texts, sorted byte by byte. */
+export function signatureOf(token: string, timestamp: string, nonce: string, encrypted: string): string {
+  const parts = [token, timestamp, nonce, encrypted]
+    .map((text) => Buffer.from(text, 'utf8'))
+    .sort((a, b) => a.compare(b))
+  return createHash('sha1').update(Buffer.concat(parts)).digest('hex')
+}
+
+export function isSignature(given: string, expected: string): boolean {
+  const a = Buffer.from(given)
+  const b = Buffer.from(expected)
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+function keyOf(encodingAesKey: string): Buffer {
+  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
+  if (key.length !== 32) throw new Error('EncodingAESKey must be 43 letters and digits')
+  return key
+}

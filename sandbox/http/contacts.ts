@@ -1,0 +1,198 @@
+import { z } from 'zod'
+import { SECOND_MS } from '../../src/time.js'
+import type { State } from '../state.js'
+import type { World } from '../world/world.js'
+import { type Endpoints, fromCursor, memberId, OptionalText, read, Refusal, toCursor } from './endpoint.js'
+
+/** Page 92994: default 50, and more than 100 is taken as 100. */
+const BATCH_DEFAULT = 50
+const BATCH_MAX = 100
+
+type ContactRow = { external_user_id: string; union_id: string | null; name: string; gender: number }
+type RelationRow = {
+  user_id: string
+  external_user_id: string
+  created_ms: number
+  add_way: number
+  state: string | null
+  remark: string
+  description: string
+  remark_company: string
+  remark_mobiles: string
+}
+
+const FRIENDS = `status IN ('active', 'customer_deleted')` // who was deleted by the customer still has the one-way relation
+
+/** Customers (section 客户管理: pages 92571, 92113, 92114, 92994, 92115). */
+export function contactEndpoints(world: World): Endpoints {
+  const { state } = world
+  return {
+    '/cgi-bin/externalcontact/get_follow_user_list': {
+      empty: { follow_user: [] },
+      handle: () => ({ follow_user: world.scenario.members.map((m) => m.userId) }),
+    },
+    '/cgi-bin/externalcontact/list': {
+      empty: { external_userid: [] },
+      handle: ({ params }) => {
+        const userId = memberId(world, read(z.object({ userid: OptionalText }), params).userid)
+        const rows = state.all<{ id: string }>(
+          `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND ${FRIENDS} ORDER BY created_ms, external_user_id`,
+          userId,
+        )
+        if (rows.length === 0) throw new Refusal(84061, 'not external contact')
+        return { external_userid: rows.map((row) => row.id) }
+      },
+    },
+    '/cgi-bin/externalcontact/get': {
+      empty: { follow_user: [] },
+      handle: ({ params }) => {
+        const { external_userid: id } = read(z.object({ external_userid: OptionalText }), params)
+        if (id === undefined) throw new Refusal(41035, 'missing external userid')
+        const contact = state.get<ContactRow>('SELECT * FROM contact WHERE external_user_id = ?', id)
+        const relations = state.all<RelationRow & { status: string }>(
+          'SELECT * FROM relation WHERE external_user_id = ? ORDER BY created_ms, user_id',
+          id,
+        )
+        if (contact === undefined || relations.length === 0) throw new Refusal(40096, 'invalid external userid')
+        const friends = relations.filter((r) => r.status !== 'member_deleted')
+        if (friends.length === 0) throw new Refusal(84061, 'not external contact')
+        return {
+          external_contact: toContact(contact),
+          follow_user: friends.map((r) => ({ ...toFollow(r), tags: tagsOf(state, r) })),
+          next_cursor: '',
+        }
+      },
+    },
+    '/cgi-bin/externalcontact/batch/get_by_user': {
+      empty: { external_contact_list: [] },
+      handle: ({ params }) => {
+        const Body = z.object({
+          userid_list: z.array(z.string()).min(1).max(100).optional(),
+          userid: OptionalText, // undocumented; clients send it
+          cursor: OptionalText,
+          limit: z.int().min(1).nullish(),
+        })
+        const { userid_list: list, userid, cursor, limit } = read(Body, params)
+        if (list === undefined && userid === undefined) throw new Refusal(41009, 'missing userid')
+        const users = [...new Set((list ?? [userid!]).map((id) => memberId(world, id)))].sort()
+        const size = Math.min(limit ?? BATCH_DEFAULT, BATCH_MAX)
+        const from = fromCursor(cursor, z.tuple([z.literal('user'), z.string(), z.string()]))
+        const rows: (RelationRow & ContactRow)[] = []
+        for (const userId of users) {
+          if (from !== undefined && userId < from[1]) continue
+          const after = from !== undefined && userId === from[1] ? from[2] : ''
+          rows.push(...batchOf(state, userId, after, size + 1 - rows.length))
+          if (rows.length > size) break
+        }
+        const page = rows.slice(0, size)
+        const last = page.at(-1)
+        return {
+          external_contact_list: page.map((r) => ({
+            external_contact: toContact(r),
+            follow_info: { ...toFollow(r), tag_id: tagIdsOf(state, r) },
+          })),
+          next_cursor:
+            rows.length > size && last !== undefined ? toCursor('user', last.user_id, last.external_user_id) : '',
+        }
+      },
+    },
+    '/cgi-bin/externalcontact/remark': {
+      writes: true,
+      handle: ({ params }) => {
+        const Body = z.object({
+          userid: OptionalText,
+          external_userid: OptionalText,
+          remark: z.string().max(20, 'exceed max length 20').optional(),
+          description: z.string().max(150, 'exceed max length 150').optional(),
+          remark_company: z.string().max(20, 'exceed max length 20').optional(),
+          remark_mobiles: z.union([z.array(z.string()), z.literal('').transform(() => [])]).optional(),
+          remark_pic_mediaid: z.string().optional(),
+        })
+        const { userid, external_userid: id, ...change } = read(Body, params)
+        const userId = memberId(world, userid)
+        checkRelation(world, userId, id)
+        if (Object.values(change).every((value) => value === undefined)) {
+          throw new Refusal(
+            40058,
+            'remark, description, remark_company, remark_mobiles and remark_pic_mediaid unexpected empty. invalid Request Parameter',
+          )
+        }
+        const mobiles = change.remark_mobiles?.filter((number) => number !== '')
+        state.run(
+          `UPDATE relation SET remark = coalesce(?, remark), description = coalesce(?, description),
+             remark_company = coalesce(?, remark_company), remark_mobiles = coalesce(?, remark_mobiles)
+           WHERE user_id = ? AND external_user_id = ?`,
+          change.remark ?? null, change.description ?? null, change.remark_company ?? null,
+          mobiles === undefined ? null : JSON.stringify(mobiles), userId, id!,
+        ) // prettier-ignore
+        return {}
+      },
+    },
+  }
+}
+
+/** The member has the customer. @throws {Refusal} 41035, 40096, 84061 */
+export function checkRelation(world: World, userId: string, externalUserId: string | undefined): void {
+  if (externalUserId === undefined) throw new Refusal(41035, 'missing external userid')
+  const status = world.relationStatus(userId, externalUserId)
+  if (status === 'active' || status === 'customer_deleted') return
+  const known = world.state.get('SELECT 1 FROM relation WHERE external_user_id = ? LIMIT 1', externalUserId)
+  if (known === undefined) throw new Refusal(40096, 'invalid external userid')
+  throw new Refusal(84061, 'not external contact')
+}
+
+function batchOf(state: State, userId: string, after: string, limit: number): (RelationRow & ContactRow)[] {
+  return state.all(
+    `SELECT r.*, c.union_id, c.name, c.gender FROM relation r JOIN contact c ON c.external_user_id = r.external_user_id
+     WHERE r.user_id = ? AND r.external_user_id > ? AND r.${FRIENDS} ORDER BY r.external_user_id LIMIT ?`,
+    userId,
+    after,
+    limit,
+  )
+}
+
+function toContact(c: ContactRow): Record<string, unknown> {
+  return {
+    external_userid: c.external_user_id,
+    name: c.name,
+    type: 1,
+    avatar: 'http://wx.qlogo.cn/mmhead/sandbox/0',
+    gender: c.gender,
+    ...(c.union_id === null ? {} : { unionid: c.union_id }),
+  }
+}
+
+function toFollow(r: RelationRow): Record<string, unknown> {
+  return {
+    userid: r.user_id,
+    remark: r.remark,
+    description: r.description,
+    createtime: Math.floor(r.created_ms / SECOND_MS),
+    remark_corp_name: r.remark_company,
+    remark_mobiles: JSON.parse(r.remark_mobiles) as unknown,
+    oper_userid: r.external_user_id,
+    add_way: r.add_way,
+    ...(r.state === null ? {} : { state: r.state }),
+  }
+}
+
+function tagIdsOf(state: State, r: RelationRow): string[] {
+  return state
+    .all<{ tag_id: string }>(
+      'SELECT tag_id FROM relation_tag WHERE user_id = ? AND external_user_id = ? ORDER BY tag_id',
+      r.user_id,
+      r.external_user_id,
+    )
+    .map((row) => row.tag_id)
+}
+
+function tagsOf(state: State, r: RelationRow): Record<string, unknown>[] {
+  const rows = state.all<{ tag_id: string; tag_name: string; group_name: string }>(
+    `SELECT t.tag_id, t.name AS tag_name, g.name AS group_name
+     FROM relation_tag rt JOIN tag t ON t.tag_id = rt.tag_id JOIN tag_group g ON g.group_id = t.group_id
+     WHERE rt.user_id = ? AND rt.external_user_id = ? ORDER BY t.tag_id`,
+    r.user_id,
+    r.external_user_id,
+  )
+  return rows.map(({ tag_id, tag_name, group_name }) => ({ group_name, tag_name, tag_id, type: 1 }))
+}

@@ -1,0 +1,170 @@
+import { readFile } from 'node:fs/promises'
+import { parse as parseYaml } from 'yaml'
+import { z } from 'zod'
+import { ConfigError, messageOf, type Problem } from '../src/errors.js'
+import { parseInput } from '../src/parse.js'
+import { hashKey, intOf } from '../src/random.js'
+import { DAY_MS, parseTimeOfDay } from '../src/time.js'
+
+const Ratio = z.number().min(0).max(1)
+const TimeOfDay = z.string().refine((text) => parseTimeOfDay(text) !== undefined, 'a time of day looks like 09:30')
+const Instant = z.union([z.date(), z.iso.datetime({ offset: true }).transform((text) => new Date(text))])
+const TimeZone = z.string().refine(isTimeZone, 'unknown time zone, e.g. Asia/Shanghai')
+
+/** Shares of tasks a member handles at once (within 20 working minutes), late (2 to 22 working hours) or never; they add up to 1. */
+export const Diligence = z
+  .strictObject({ confirmAtOnce: Ratio, confirmLate: Ratio, never: Ratio })
+  .refine((d) => Math.abs(d.confirmAtOnce + d.confirmLate + d.never - 1) < 1e-6, 'the three shares must add up to 1')
+export type Diligence = z.infer<typeof Diligence>
+
+const Member = z.strictObject({
+  userId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_\-@.]{0,63}$/, 'userId: 1–64 of A–Z a–z 0–9 _ - @ .'),
+  name: z.string().min(1),
+  diligence: Diligence.default({ confirmAtOnce: 0.6, confirmLate: 0.3, never: 0.1 }),
+  workHours: z
+    .tuple([TimeOfDay, TimeOfDay])
+    .refine(([from, to]) => parseTimeOfDay(from)! < parseTimeOfDay(to)!, 'work must end after it begins')
+    .default(['09:30', '20:30']),
+  timeZone: TimeZone.optional().describe("Her working hours' time zone; default: the scenario's"),
+})
+
+const Contact = z.strictObject({
+  externalUserId: z.string().min(1).max(64),
+  unionId: z.string().min(1).optional(),
+  name: z.string().min(1),
+  gender: z
+    .union([z.literal(0), z.literal(1), z.literal(2)])
+    .default(0)
+    .describe('0 unknown, 1 male, 2 female'),
+  addedAt: Instant.describe('In the future: the world adds the contact then and calls back'),
+  followUserIds: z.array(z.string()).min(1).describe('Members who have the contact; the first is the owner'),
+  addWay: z.int().min(0).default(1),
+  state: z.string().max(64).optional(),
+  remarkMobiles: z.array(z.string()).default([]),
+  deletedAt: Instant.optional().describe('When the customer deletes every member'),
+  tagIds: z.array(z.string()).default([]),
+})
+
+const TagGroup = z.strictObject({
+  groupId: z.string().optional(),
+  name: z.string().min(1).max(30),
+  tags: z.array(z.strictObject({ tagId: z.string().optional(), name: z.string().min(1).max(30) })).min(1),
+})
+
+/** What customers and guides tend to do. Every ratio is a share of the step before it. */
+const Habits = z.strictObject({
+  readRatio: Ratio.default(0.7).describe('of delivered messages'),
+  replyRatio: Ratio.default(0.1).describe('of read messages'),
+  interestedRatio: Ratio.default(0.3).describe('of replies, and of outcomes of guide cards'),
+  stopRatio: Ratio.default(0.05).describe('of replies, and of outcomes of guide cards'),
+  deleteRatio: Ratio.default(0).describe('of read messages: the customer deletes the member'),
+  wakingHours: z.tuple([TimeOfDay, TimeOfDay]).default(['08:00', '22:30']),
+})
+
+/** A company and its customers. Everything a YAML scenario file may contain. */
+export const Scenario = z
+  .strictObject({
+    timeZone: TimeZone.default('Asia/Shanghai'),
+    quotaMode: z.enum(['month_days', 'week_7', 'day_1']).default('month_days'),
+    members: z.array(Member).min(1),
+    contacts: z.array(Contact).default([]),
+    corpTags: z.array(TagGroup).default([]),
+    habits: Habits.default(() => Habits.parse({})),
+  })
+  .superRefine((scenario, ctx) => {
+    for (const problem of referenceProblems(scenario)) {
+      ctx.addIssue({ code: 'custom', path: problem.path.split('.'), message: problem.message })
+    }
+  })
+export type Scenario = z.infer<typeof Scenario>
+export type ScenarioInput = z.input<typeof Scenario>
+export type ScenarioMember = Scenario['members'][number]
+export type ScenarioContact = Scenario['contacts'][number]
+
+export function parseScenario(input: unknown, what = 'Sandbox scenario'): Scenario {
+  return parseInput(Scenario, input, what)
+}
+
+/** @throws {ConfigError} when the file cannot be read or is no YAML; {InvalidInputError} when its content is wrong. */
+export async function loadScenario(file: string): Promise<Scenario> {
+  let data: unknown
+  try {
+    data = parseYaml(await readFile(file, 'utf8'))
+  } catch (err) {
+    throw new ConfigError(`cannot read the scenario ${file}: ${messageOf(err)}`, [], { cause: err })
+  }
+  return parseScenario(data, `Sandbox scenario ${file}`)
+}
+
+/** Five guides and two hundred customers, a fifth of whom arrive during the first thirty days. */
+export function defaultScenario(seed: number, startAt: Date): Scenario {
+  const members = Array.from({ length: 5 }, (_, i) => ({
+    userId: `guide${pad(i + 1, 3)}`,
+    name: `导购 ${pad(i + 1, 3)}`,
+  }))
+  const contacts = Array.from({ length: 200 }, (_, i) => {
+    const id = hashKey(30, seed, 'contact', i)
+    const days = i % 5 === 0 ? 1 + intOf(30, seed, 'days', i) : -1 - intOf(300, seed, 'days', i)
+    return {
+      externalUserId: `wm${id}`,
+      unionId: `ou${id.slice(0, 26)}`,
+      name: `顾客 ${pad(i + 1, 4)}`,
+      addedAt: new Date(startAt.getTime() + days * DAY_MS + intOf(8 * 60, seed, 'minute', i) * 60_000),
+      followUserIds: [members[intOf(members.length, seed, 'owner', i)]!.userId],
+    }
+  })
+  return parseScenario({
+    members,
+    contacts,
+    corpTags: [{ name: '客户等级', tags: [{ name: '一般' }, { name: '重要' }, { name: '核心' }] }],
+  } satisfies ScenarioInput)
+}
+
+/** Ids that a scenario left to us: the same group and tag names give the same ids. */
+export function tagIdsOf(group: Scenario['corpTags'][number]): { groupId: string; tagIds: string[] } {
+  return {
+    groupId: group.groupId ?? `et${hashKey(30, 'group', group.name)}`,
+    tagIds: group.tags.map((tag) => tag.tagId ?? `et${hashKey(30, 'tag', group.name, tag.name)}`),
+  }
+}
+
+function referenceProblems({ members, contacts, corpTags }: z.output<typeof Scenario>): Problem[] {
+  const problems: Problem[] = []
+  const known = new Set<string>()
+  members.forEach((m, i) => {
+    const key = m.userId.toLowerCase()
+    if (known.has(key)) problems.push({ path: `members.${i}.userId`, message: `"${m.userId}" is there twice` })
+    known.add(key)
+  })
+  const tags = new Set(corpTags.flatMap((group) => tagIdsOf(group).tagIds))
+  const seen = new Set<string>()
+  contacts.forEach((c, i) => {
+    if (seen.has(c.externalUserId)) {
+      problems.push({ path: `contacts.${i}.externalUserId`, message: `"${c.externalUserId}" is there twice` })
+    }
+    seen.add(c.externalUserId)
+    for (const userId of c.followUserIds) {
+      if (!known.has(userId.toLowerCase())) {
+        problems.push({ path: `contacts.${i}.followUserIds`, message: `no member "${userId}": add it to members` })
+      }
+    }
+    for (const tagId of c.tagIds) {
+      if (!tags.has(tagId))
+        problems.push({ path: `contacts.${i}.tagIds`, message: `no tag "${tagId}": add it to corpTags` })
+    }
+  })
+  return problems
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false // the only way Intl has to say no
+  }
+}
+
+function pad(n: number, length: number): string {
+  return String(n).padStart(length, '0')
+}
