@@ -4,7 +4,7 @@ import Koa from 'koa'
 import { bodyParser } from '@koa/bodyparser'
 
 export type StubCall = { api: string; token: string; query: Record<string, unknown>; body: Record<string, unknown> }
-/** JSON to answer; text is sent as it is (HTML of a proxy), but `hang` never answers and `cut` breaks the connection. */
+/** JSON to answer (`httpStatus` sets the status); text is sent as it is (HTML of a proxy), but `hang` never answers and `cut` breaks the connection. */
 export type StubAnswer = Record<string, unknown> | string
 
 export interface WecomStub {
@@ -54,6 +54,7 @@ export async function openWecomStub(): Promise<WecomStub> {
       ctx.status = 404
       ctx.body = ''
     } else {
+      if (typeof answer === 'object' && typeof answer['httpStatus'] === 'number') ctx.status = answer['httpStatus']
       ctx.body = typeof answer === 'string' ? answer : JSON.stringify({ errcode: 0, errmsg: 'ok', ...answer })
       ctx.remove('Content-Type') // the platform's replies are read whatever their type, or without one
     }

@@ -46,7 +46,7 @@ const COMMON: Readonly<Record<number, Entry>> = {
   41049: ['give_up_request', 'the welcome code is missing'],
   41050: ['give_up_request', 'the welcome code was used or is older than 20 s'],
   41053: ['give_up_recipient', 'the customer has not agreed to archiving'],
-  41054: ['tell_a_person', 'the member has not activated WeCom or is not real-name verified'],
+  41054: ['give_up_recipient', 'the member has not activated WeCom or is not real-name verified'],
   41063: ['slow_down', 'the mass message is still being dispatched'],
   41093: ['already_done', 'the mass message is cancelled'],
   41094: ['slow_down', 'a mass message may be reminded of 3 times in 24 h'],

@@ -72,8 +72,11 @@ export function createTransport(options: WecomOptions): WecomTransport {
     harmless: { httpAgent: new HttpAgent({ keepAlive: true }), httpsAgent: new HttpsAgent({ keepAlive: true }) },
     effect: { httpAgent: new HttpAgent(), httpsAgent: new HttpsAgent() },
   }
+  const baseUrl = (options.baseUrl ?? 'https://qyapi.weixin.qq.com').replace(/\/+$/, '')
   const http = axios.create({
-    baseURL: `${(options.baseUrl ?? 'https://qyapi.weixin.qq.com').replace(/\/+$/, '')}/cgi-bin/`,
+    baseURL: `${baseUrl}/cgi-bin/`,
+    // The company's way out to the internet does not lead back to this machine.
+    ...(/^https?:\/\/(127\.0\.0\.1|localhost)\b/.test(baseUrl) && { proxy: false as const }),
     // The platform answers 200 whatever happened and with any content type: the body alone counts.
     validateStatus: () => true,
     responseType: 'text',
@@ -97,7 +100,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
   /** One request, one answer. Errors are built anew: axios' own carry the URL and with it the token. */
   async function exchange<S extends z.ZodType>(call: WecomCall<S>, token?: string): Promise<z.infer<S>> {
     await waitForTurn(call)
-    let text: string
+    let answer: { status: number; text: string }
     try {
       const response = await http.request<unknown>({
         ...agents[call.repeat],
@@ -107,7 +110,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
         data: call.body,
         signal: AbortSignal.timeout(timeoutMs),
       })
-      text = String(response.data)
+      answer = { status: response.status, text: String(response.data) }
     } catch (err) {
       const code = isAxiosError(err) ? (err.code ?? 'no code') : 'no code'
       if (NOT_SENT.has(code)) {
@@ -116,8 +119,10 @@ export function createTransport(options: WecomOptions): WecomTransport {
       throw lost(call, isCancel(err) ? `no answer within ${timeoutMs} ms` : `the connection broke (${code})`)
     }
 
-    const head = ReplyHead.safeParse(parseJson(text))
-    if (!head.success) throw lost(call, 'the answer is not WeCom JSON; a proxy may have answered instead')
+    const head = ReplyHead.safeParse(parseJson(answer.text))
+    // Some successes come without errcode, but never with another status than 200.
+    const isWecom = head.success && (answer.status === 200 || head.data.errcode !== 0)
+    if (!isWecom) throw lost(call, 'the answer is not WeCom JSON; a proxy may have answered instead')
     const { errcode, errmsg } = head.data
     if (errcode !== 0) {
       const { meaning, say } = meaningOf(call.api, errcode)

@@ -158,6 +158,7 @@ describe('calls with an effect', () => {
     ['the connection breaks', 'cut'],
     ['no answer comes in time', 'hang'],
     ['a proxy answers HTML', '<html>502 Bad Gateway</html>'],
+    ['a proxy answers JSON of its own', { ...CREATED, httpStatus: 502 }],
     ['the answer is truncated', '{"errcode":0,"errmsg":"ok","msg'],
     ['the answer lacks the message id', {}],
     ['fields may have been dropped', { ...CREATED, errmsg: 'ok. Warning: wrong json format. ' }],

@@ -1,0 +1,192 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, it } from '@jest/globals'
+import { contactToRecord, readCallbackEvent, type WecomEvent } from '../../../connectors/wecom/map.js'
+import { startSandbox, type Sandbox } from '../../../sandbox/sandbox.js'
+import { parseScenario } from '../../../sandbox/scenario.js'
+import { openCallback } from '../../../src/adapters/wecom/callback.js'
+import { createWecomClient, iterateContacts, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { closeCard, createGuideTaskChannel } from '../../../src/channels/guide-task.js'
+import { createWecomMessageChannel } from '../../../src/channels/wecom-message.js'
+import { SourceRecord } from '../../../src/domain/events/record.js'
+import { quietLog } from '../../../src/log.js'
+import type { Dispatch } from '../../../src/ports/channel.js'
+import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+
+const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
+const EAGER = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
+
+let sandbox: Sandbox
+let client: WecomClient
+let receiver: Server
+let received: WecomEvent[]
+
+beforeEach(async () => {
+  const scenario = parseScenario({
+    members: [
+      { userId: 'guide001', name: '导购 001', diligence: EAGER },
+      { userId: 'Guide002', name: '导购 002', diligence: EAGER },
+    ],
+    contacts: Array.from({ length: 250 }, (_, i) => ({
+      externalUserId: `wm${String(i).padStart(30, '0')}`,
+      unionId: `ou${String(i).padStart(26, '0')}`,
+      name: `顾客 ${i}`,
+      addedAt: new Date(START.getTime() + (i === 0 ? HOUR_MS : -DAY_MS)),
+      followUserIds: i % 10 === 1 ? ['guide001', 'Guide002'] : ['guide001'],
+    })),
+    corpTags: [{ name: '等级', tags: [{ name: '重要' }] }],
+  })
+  received = []
+  receiver = createServer((req, res) => {
+    const chunks: Buffer[] = []
+    req.on('data', (chunk: Buffer) => chunks.push(chunk))
+    req.on('end', () => {
+      const query = Object.fromEntries(new URL(req.url!, 'http://localhost').searchParams)
+      const reader = openCallback({ ...sandbox.app.callback, corpId: sandbox.corpId })
+      const body = Buffer.concat(chunks).toString()
+      if (req.method === 'POST') received.push(readCallbackEvent(reader.read(query, body).content))
+      res.end(req.method === 'GET' ? reader.verifyUrl(query) : '')
+    })
+  })
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+  sandbox = await startSandbox({
+    file: ':memory:',
+    seed: 1,
+    startAt: START,
+    clock: 'step',
+    scenario,
+    callbackUrl: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/callback`,
+  })
+  client = createWecomClient({
+    baseUrl: sandbox.url,
+    corpId: sandbox.corpId,
+    agentId: sandbox.app.agentId,
+    secret: sandbox.app.secret,
+    clock: sandbox,
+    timeoutMs: 2_000,
+    log: quietLog,
+    pause: () => Promise.resolve(),
+  })
+})
+
+afterEach(async () => {
+  client.close()
+  await sandbox.close()
+  await new Promise((resolve) => receiver.close(resolve))
+})
+
+const idOf = (i: number) => `wm${String(i).padStart(30, '0')}`
+const dispatch: Dispatch = {
+  id: 'd-1',
+  senderUserId: 'guide001',
+  recipients: [2, 3, 900].map((i) => ({ touchId: `t${i}`, externalUserId: idOf(i) })),
+  content: { text: '本周新品', link: { title: '新品手册', url: 'https://m.example.com/look?d=d-1' } },
+  createdAt: START,
+}
+
+it('syncs every contact once with all followers, over several pages, also when tokens end on the way', async () => {
+  const records = []
+  for await (const batch of iterateContacts(client)) {
+    records.push(...batch.map((detail) => SourceRecord.parse(contactToRecord(detail, START))))
+  }
+  expect(new Set(records.map((record) => record.ref)).size).toBe(249) // one is added later
+  expect(records).toHaveLength(249)
+  expect(records.filter(({ traits }) => traits['wecom_followers'] === 'Guide002,guide001')).toHaveLength(25)
+
+  sandbox.expireTokens()
+  const detail = await client.contact(idOf(1))
+  expect(records.find(({ ref }) => ref === `wecom:${idOf(1)}`)?.events).toEqual(
+    SourceRecord.parse(contactToRecord(detail!, START)).events,
+  )
+  await expect(client.contact(idOf(900))).resolves.toBeUndefined()
+  expect((await client.corpTags()).map((group) => group.tag.map(({ name }) => name))).toEqual([['重要']])
+  expect((await client.member('guide001')).name).toBe('导购 001')
+})
+
+it('hears of an added contact and answers the URL check', async () => {
+  await expect(sandbox.verifyCallbackUrl()).resolves.toBeUndefined()
+  await sandbox.advanceTo(new Date(START.getTime() + 2 * HOUR_MS))
+  const added = received.filter((event) => event.kind === 'fetch_contact')
+  expect(added).toEqual([expect.objectContaining({ why: 'added', externalUserId: idOf(0), userId: 'guide001' })])
+  const detail = await client.contact(idOf(0))
+  expect(contactToRecord(detail!, sandbox.now()).events).toHaveLength(1)
+})
+
+it('sends a mass message once though the answer was lost, and reads how it ended', async () => {
+  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/externalcontact/add_msg_template' })
+  await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+  const settled = await channel.settle(dispatch)
+  expect(settled).toMatchObject({
+    kind: 'created',
+    refused: [{ externalUserId: idOf(900), reason: 'not_reachable' }],
+  })
+  if (settled.kind !== 'created') throw new Error('unreachable: asserted above')
+
+  const sent = { ...dispatch, remoteId: settled.remoteId }
+  await expect(channel.results(sent)).resolves.toMatchObject({ final: false })
+  await sandbox.advanceTo(new Date(START.getTime() + DAY_MS))
+  const results = await channel.results(sent)
+  expect(results?.final).toBe(true)
+  expect(results?.confirmedAt?.getTime()).toBeGreaterThan(START.getTime())
+  expect(results?.recipients.map(({ externalUserId, state }) => [externalUserId, state])).toEqual([
+    [idOf(2), 'delivered'],
+    [idOf(3), 'delivered'],
+  ])
+  expect(
+    sandbox
+      .log()
+      .map((message) => message.externalUserId)
+      .sort(),
+  ).toEqual([idOf(2), idOf(3)])
+})
+
+it('knows that a message whose request was never taken is absent', async () => {
+  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  sandbox.fault({ kind: 'html', path: '/cgi-bin/externalcontact/add_msg_template' })
+  await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+  await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+})
+
+it('cancels what the sender has not confirmed', async () => {
+  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  const created = await channel.dispatch(dispatch)
+  if (created.kind !== 'created') throw new Error(`the message was not created: ${created.kind}`)
+  const sent = { ...dispatch, remoteId: created.remoteId }
+  await channel.cancel(sent)
+  await channel.cancel(sent)
+  await sandbox.advanceTo(new Date(START.getTime() + DAY_MS))
+  const results = await channel.results(sent)
+  expect(results).toMatchObject({ final: true })
+  expect(results?.confirmedAt).toBeUndefined()
+  expect(sandbox.log()).toEqual([])
+})
+
+it('gives a guide one card though the answer was lost, hears the button and closes the card', async () => {
+  const channel = createGuideTaskChannel({ client })
+  const task: Dispatch = {
+    ...dispatch,
+    id: 'task:1',
+    content: {
+      text: '她领了券还没用',
+      card: {
+        title: '私聊提醒',
+        rows: [{ name: '客户', value: '顾客 2' }],
+        buttons: [{ key: 'done', text: '已联系' }],
+      },
+    },
+  }
+  sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/message/send' })
+  await expect(channel.dispatch(task)).resolves.toMatchObject({ kind: 'unknown' })
+  await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' })
+  await sandbox.advanceTo(new Date(START.getTime() + 5 * HOUR_MS))
+  await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' }) // the duplicate check is over
+  expect(sandbox.counts().cards).toBe(1)
+
+  const pressed = received.find((event) => event.kind === 'card')
+  expect(pressed).toMatchObject({ userId: 'guide001', key: 'done' })
+  if (pressed?.kind !== 'card') throw new Error('unreachable: asserted above')
+  const close = () => closeCard(client, { userId: 'guide001', responseCode: pressed.responseCode!, text: '已处理' })
+  await expect(close()).resolves.toBe(true)
+  await expect(close()).resolves.toBe(false)
+})
