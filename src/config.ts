@@ -161,6 +161,9 @@ const Paths = z.strictObject({
     .default('config/policy.yaml')
     .describe('触达策略：静默时段、频次上限。 Quiet hours and caps.'),
   content: z.string().min(1).default('config/content').describe('内容目录。 Folder of contents.'),
+  events: z.string().min(1).default('config/events.yaml').describe('事件目录。 Catalogue of events that rules may name.'),
+  segments: z.string().min(1).default('config/segments.yaml').describe('人群。 Segments.'),
+  coupons: z.string().min(1).default('config/coupons.yaml').describe('券码池。 Pools of coupon codes.'),
   journeys: z.string().min(1).default('journeys').describe('旅程目录，文件名即旅程 id。 Folder of journeys.'),
 })
 
@@ -181,6 +184,10 @@ export const ServiceConfig = z.strictObject({
   wecom: Wecom.optional().describe('企业微信；不填则不连接。 WeCom; without it the service does not connect.'),
   sending: Sending.prefault({}).describe('发送开关。 What may be sent to whom.'),
   paths: Paths.prefault({}).describe('定义文件的位置。 Where the definition files are.'),
+  linkBase: HttpUrl.default('https://m.example.com').describe('消息里链接的前缀。 Where links in messages point.'),
+  splitSeed: integer(0, 2_147_483_647)
+    .default(1)
+    .describe('对照组与分流的种子，上线后不要改。 Seed of holdouts and splits; do not change it once live.'),
   sources: z.array(z.string().min(1)).default([]).describe('数据源映射文件。 Mapping files of data sources.'),
   wechaty: z
     .strictObject({

@@ -23,7 +23,12 @@ export type DispatchContent = {
 
 export type DispatchOutcome =
   /** Accepted. `refused` lists recipients the platform will not reach, with the reason. */
-  | { kind: 'created'; remoteId: string; responseCode?: string; refused: readonly { externalUserId: string; reason: string }[] }
+  | {
+      kind: 'created'
+      remoteId: string
+      responseCode?: string
+      refused: readonly { externalUserId: string; reason: string }[]
+    }
   /** Certainly not applied, and a repetition would be refused again. */
   | { kind: 'refused'; reason: string; message: string }
   /** Certainly not applied; try again not before `afterMs`. */

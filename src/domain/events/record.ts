@@ -2,7 +2,9 @@ import { z } from 'zod'
 
 /** `unionid`, `external_userid`, `openid:<appid>`, `phone`, `member_id`, `email`, `tmall` … */
 export const Identifier = z.strictObject({
-  type: z.string().regex(/^[a-z][a-z0-9_]*(:[A-Za-z0-9_-]+)?$/, 'identifier type is lower case, e.g. unionid or openid:wx123'),
+  type: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*(:[A-Za-z0-9_-]+)?$/, 'identifier type is lower case, e.g. unionid or openid:wx123'),
   value: z.string().min(1).max(256),
 })
 export type Identifier = z.infer<typeof Identifier>

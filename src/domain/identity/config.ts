@@ -5,16 +5,26 @@ export const IdentityConfig = z.strictObject({
   identifiers: z
     .array(
       z.strictObject({
-        type: z.string().regex(/^[a-z][a-z0-9_]*$/).describe('identifier type; `openid` covers every openid:<appid>'),
+        type: z
+          .string()
+          .regex(/^[a-z][a-z0-9_]*$/)
+          .describe('identifier type; `openid` covers every openid:<appid>'),
         strength: z
           .enum(['strong', 'weak'])
-          .describe('strong: one person by itself. weak: joins only what nothing contradicts (a phone may be a family phone)'),
+          .describe(
+            'strong: one person by itself. weak: joins only what nothing contradicts (a phone may be a family phone)',
+          ),
         max: z.number().int().min(1).max(20).describe('at most this many different values on one profile'),
-        normalise: z.enum(['none', 'phone', 'lower']).default('none').describe('how values are written before they are compared'),
+        normalise: z
+          .enum(['none', 'phone', 'lower'])
+          .default('none')
+          .describe('how values are written before they are compared'),
       }),
     )
     .min(1)
-    .describe('most trusted first: when a record points at two profiles that may not be joined, the first one listed decides'),
+    .describe(
+      'most trusted first: when a record points at two profiles that may not be joined, the first one listed decides',
+    ),
   agree: z
     .array(z.string())
     .default([])

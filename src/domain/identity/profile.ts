@@ -5,7 +5,12 @@ import { Identifier, type RecordEvent, TraitValue } from '../events/record.js'
 const TraitBySource = z.record(z.string(), z.strictObject({ value: TraitValue, at: z.date() }))
 
 /** A member (导购) who has this person as a WeCom contact. */
-const Contact = z.strictObject({ userId: z.string(), externalUserId: z.string(), since: z.date(), endedAt: z.date().optional() })
+const Contact = z.strictObject({
+  userId: z.string(),
+  externalUserId: z.string(),
+  since: z.date(),
+  endedAt: z.date().optional(),
+})
 export type Contact = z.infer<typeof Contact>
 
 export const Profile = z.strictObject({
@@ -70,10 +75,12 @@ export function applyEvent(profile: Profile, event: RecordEvent): void {
         delete known.endedAt
       }
     } else if (event.name === 'contact_deleted') {
-      if (known === undefined) profile.contacts.push({ userId, externalUserId, since: event.occurredAt, endedAt: event.occurredAt })
+      if (known === undefined)
+        profile.contacts.push({ userId, externalUserId, since: event.occurredAt, endedAt: event.occurredAt })
       else if (event.occurredAt >= known.since) known.endedAt = event.occurredAt
     }
   }
   if (event.name === 'opted_out') profile.optedOutAt = event.occurredAt
-  if (event.name === 'opted_in' && profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt) delete profile.optedOutAt
+  if (event.name === 'opted_in' && profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt)
+    delete profile.optedOutAt
 }

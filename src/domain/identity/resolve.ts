@@ -3,7 +3,14 @@ import type { IdentityConfig } from './config.js'
 import { applyEvent, type Profile, traitValue } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
-export type IdentifierLink = { _id: string; type: string; value: string; profileId: number; shared: boolean; since: Date }
+export type IdentifierLink = {
+  _id: string
+  type: string
+  value: string
+  profileId: number
+  shared: boolean
+  since: Date
+}
 
 /** Evidence: a source said these two identifiers belong to one person. */
 export type Evidence = { _id: string; a: string; b: string; source: string; at: Date; used: boolean }
@@ -66,7 +73,12 @@ export function usableIdentifiers(config: IdentityConfig, record: SourceRecord):
  * @param known - links of every identifier in the batch, and the profiles they name (survivors only)
  * @param nextProfileId - first id that is free
  */
-export function resolveIdentities(config: IdentityConfig, records: readonly InboxRecord[], known: Known, nextProfileId: number): Resolution {
+export function resolveIdentities(
+  config: IdentityConfig,
+  records: readonly InboxRecord[],
+  known: Known,
+  nextProfileId: number,
+): Resolution {
   const draft = new Draft(config, known, nextProfileId)
   const profileIds = records.map((record) => draft.take(record))
   return draft.result(profileIds)
@@ -135,7 +147,13 @@ class Draft {
       const theirs = new Set(hit.identifiers.filter((i) => typeName(i.type) === rule.type).map(linkKey))
       const together = new Set([...values, ...theirs])
       if (together.size > rule.max) return { kind: 'too_many', by: rule.type }
-      if (weak && rule.strength === 'strong' && values.size > 0 && theirs.size > 0 && together.size === values.size + theirs.size) {
+      if (
+        weak &&
+        rule.strength === 'strong' &&
+        values.size > 0 &&
+        theirs.size > 0 &&
+        together.size === values.size + theirs.size
+      ) {
         return { kind: 'contradiction', by: rule.type }
       }
     }
@@ -212,10 +230,18 @@ class Draft {
   private merge(x: Profile, y: Profile, record: SourceRecord, linkType: string): Profile {
     const [to, from] = isOlder(x, y) ? [x, y] : [y, x]
     for (const identifier of from.identifiers) {
-      if (!to.identifiers.some((i) => i.type === identifier.type && i.value === identifier.value)) to.identifiers.push({ ...identifier })
+      if (!to.identifiers.some((i) => i.type === identifier.type && i.value === identifier.value))
+        to.identifiers.push({ ...identifier })
       const key = linkKey(identifier)
       const link = this.link(key)
-      this.links.set(key, { _id: key, type: identifier.type, value: identifier.value, since: identifier.since, shared: link?.shared ?? false, profileId: to._id })
+      this.links.set(key, {
+        _id: key,
+        type: identifier.type,
+        value: identifier.value,
+        since: identifier.since,
+        shared: link?.shared ?? false,
+        profileId: to._id,
+      })
     }
     for (const [trait, bySource] of Object.entries(from.traits)) {
       const mine = (to.traits[trait] ??= {})
@@ -225,9 +251,11 @@ class Draft {
       }
     }
     for (const contact of from.contacts) {
-      if (!to.contacts.some((c) => c.userId === contact.userId && c.externalUserId === contact.externalUserId)) to.contacts.push({ ...contact })
+      if (!to.contacts.some((c) => c.userId === contact.userId && c.externalUserId === contact.externalUserId))
+        to.contacts.push({ ...contact })
     }
-    if (from.optedOutAt !== undefined && (to.optedOutAt === undefined || from.optedOutAt > to.optedOutAt)) to.optedOutAt = from.optedOutAt
+    if (from.optedOutAt !== undefined && (to.optedOutAt === undefined || from.optedOutAt > to.optedOutAt))
+      to.optedOutAt = from.optedOutAt
     to.mergedIds = [...to.mergedIds, from._id, ...from.mergedIds].sort((a, b) => a - b)
     from.mergedInto = to._id
     this.merges.push({ from: from._id, to: to._id, at: record.observedAt, linkType, source: record.source })
@@ -252,7 +280,8 @@ class Draft {
       for (const b of keys.slice(i + 1)) {
         const used = [a, b].every((key) => this.link(key)?.profileId === base._id)
         const _id = `${record.source}|${a}|${b}`
-        if (!this.evidence.has(_id)) this.evidence.set(_id, { _id, a, b, source: record.source, at: record.observedAt, used })
+        if (!this.evidence.has(_id))
+          this.evidence.set(_id, { _id, a, b, source: record.source, at: record.observedAt, used })
       }
     }
   }
@@ -317,4 +346,3 @@ function normalise(value: string, how: IdentityConfig['identifiers'][number]['no
   const digits = value.replace(/[\s()-]/g, '').replace(/^(\+86|0086)/, '')
   return /^\+?\d{5,15}$/.test(digits) ? digits : ''
 }
-

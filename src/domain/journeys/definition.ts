@@ -27,7 +27,9 @@ const stepCommon = { id: StepId.optional().describe('without one, the path of th
 const Send = z.strictObject({
   ...stepCommon,
   send: z.strictObject({
-    channel: z.enum(['wecom', 'coupon']).describe('wecom: a mass message the guide confirms; coupon: a code, handed over by the guide'),
+    channel: z
+      .enum(['wecom', 'coupon'])
+      .describe('wecom: a mass message the guide confirms; coupon: a code, handed over by the guide'),
     content: z.string().describe('id in config/content'),
   }),
 })
@@ -41,7 +43,10 @@ const Task = z.strictObject({
 })
 const Wait = z.strictObject({
   ...stepCommon,
-  wait: z.union([DurationMs, z.strictObject({ until: TimeOfDay, afterDays: z.number().int().min(0).max(365).default(0) })]),
+  wait: z.union([
+    DurationMs,
+    z.strictObject({ until: TimeOfDay, afterDays: z.number().int().min(0).max(365).default(0) }),
+  ]),
 })
 const Exit = z.strictObject({ ...stepCommon, exit: z.literal(true) })
 
@@ -55,7 +60,9 @@ export type Step =
 const Branch = z.strictObject({
   ...stepCommon,
   branch: z
-    .array(z.union([z.strictObject({ if: Rule, do: z.lazy(() => Steps) }), z.strictObject({ else: z.lazy(() => Steps) })]))
+    .array(
+      z.union([z.strictObject({ if: Rule, do: z.lazy(() => Steps) }), z.strictObject({ else: z.lazy(() => Steps) })]),
+    )
     .min(1)
     .refine((arms) => arms.every((a, i) => 'if' in a || i === arms.length - 1), '`else` comes last, once'),
 })
@@ -76,9 +83,14 @@ export const Journey = z.strictObject({
       .strictObject({ every: z.string().refine(isCron, 'not a cron expression such as "0 10 * * 1"'), when: Rule })
       .describe('everyone for whom the rule holds at these times'),
   ]),
-  reenter: z.strictObject({ after: DurationMs, max: z.number().int().min(1).max(1000) }).optional().describe('without it, once in a lifetime'),
+  reenter: z
+    .strictObject({ after: DurationMs, max: z.number().int().min(1).max(1000) })
+    .optional()
+    .describe('without it, once in a lifetime'),
   exit: z.strictObject({ on: z.union([EventName, z.array(EventName).min(1)]) }).optional(),
-  goal: z.strictObject({ event: EventName, within: DurationMs }).describe('what it is for, counted from entry in both arms'),
+  goal: z
+    .strictObject({ event: EventName, within: DurationMs })
+    .describe('what it is for, counted from entry in both arms'),
   holdout: Ratio.default(0),
   steps: Steps,
 })
@@ -102,4 +114,12 @@ export function placeSteps(steps: readonly Step[], prefix = ''): PlacedStep[] {
 /** The events that end a run. */
 export function exitEvents(journey: Journey): string[] {
   return journey.exit === undefined ? [] : [journey.exit.on].flat()
+}
+
+/** Entry rules are kept beside the tags under this prefix and the journey's id. */
+export const ENTRY_PREFIX = 'enter/'
+
+/** Runs are pinned to the version they entered. */
+export function pinKey(journeyId: string, version: number): string {
+  return `${journeyId}@${version}`
 }

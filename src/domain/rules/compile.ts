@@ -1,6 +1,16 @@
 import type { Tag } from '../tags/definition.js'
 import { tagReads } from '../tags/definition.js'
-import { type Aggregate, type Bounds, collectReads, type Comparators, emptyReads, type EventClause, type Reads, type Rule, STAGE_TAG } from './rule.js'
+import {
+  type Aggregate,
+  type Bounds,
+  collectReads,
+  type Comparators,
+  emptyReads,
+  type EventClause,
+  type Reads,
+  type Rule,
+  STAGE_TAG,
+} from './rule.js'
 import { literal, literals } from './sql.js'
 
 /**
@@ -130,7 +140,8 @@ class Columns {
   }
 
   valueOf(e: Evaluable): string {
-    if (this.resolving.has(e.id)) throw new RangeError(`tags read each other in a circle: ${[...this.resolving, e.id].join(' → ')}`)
+    if (this.resolving.has(e.id))
+      throw new RangeError(`tags read each other in a circle: ${[...this.resolving, e.id].join(' → ')}`)
     this.resolving.add(e.id)
     const value = this.buildValue(e)
     this.resolving.delete(e.id)
@@ -155,7 +166,11 @@ class Columns {
   private aggregateText(a: Aggregate): string {
     const count = this.count(a)
     const figure =
-      a.sum !== undefined ? this.sum(a, a.sum) : a.daysSince === true ? `intDiv(${this.options.nowMs} - ${this.lastMs(a)}, ${DAY_MS})` : count
+      a.sum !== undefined
+        ? this.sum(a, a.sum)
+        : a.daysSince === true
+          ? `intDiv(${this.options.nowMs} - ${this.lastMs(a)}, ${DAY_MS})`
+          : count
     return `if(${count} = 0, '', toString(${figure}))`
   }
 
@@ -264,7 +279,8 @@ class Columns {
     this.events.add(w.event)
     const parts = [`name = ${literal(w.event)}`]
     if (w.within !== undefined) parts.push(`ms > ${this.options.nowMs - w.within}`)
-    if (w.between !== undefined) parts.push(`ms > ${this.options.nowMs - w.between[0]}`, `ms <= ${this.options.nowMs - w.between[1]}`)
+    if (w.between !== undefined)
+      parts.push(`ms > ${this.options.nowMs - w.between[0]}`, `ms <= ${this.options.nowMs - w.between[1]}`)
     for (const [property, test] of Object.entries(w.where ?? {})) {
       const comparators = typeof test === 'object' ? test : { is: test }
       if (property === 'amountMinor') parts.push(...compare('toString(amount_minor)', comparators))
@@ -337,7 +353,9 @@ function propertyText(property: string): string {
 function compare(text: string, c: Comparators): string[] {
   const number = `toFloat64OrNull(${text})`
   const equals = (v: string | number | boolean) =>
-    typeof v === 'number' ? `ifNull(${number} = ${literal(v)}, 0)` : `${text} = ${literal(typeof v === 'boolean' ? String(v) : v)}`
+    typeof v === 'number'
+      ? `ifNull(${number} = ${literal(v)}, 0)`
+      : `${text} = ${literal(typeof v === 'boolean' ? String(v) : v)}`
   const tests: string[] = []
   if (c.is !== undefined) tests.push(equals(c.is))
   if (c.in !== undefined) tests.push(`(${c.in.map(equals).join(' OR ')})`)

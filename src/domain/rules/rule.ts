@@ -47,7 +47,10 @@ export type PropertyTest = z.infer<typeof PropertyTest>
 const windowFields = {
   where: z.record(z.string(), PropertyTest).describe('tests on properties of the event').optional(),
   within: DurationMs.describe('rolling window that ends now').optional(),
-  between: z.tuple([DurationMs, DurationMs]).describe('rolling window: from this long ago, to this long ago').optional(),
+  between: z
+    .tuple([DurationMs, DurationMs])
+    .describe('rolling window: from this long ago, to this long ago')
+    .optional(),
 }
 
 /** A number per profile over the events of a window. */
@@ -91,7 +94,13 @@ const TraitClause = z.strictObject({ trait: z.string(), exists: z.boolean().opti
 const IdentifierClause = z.strictObject({ identifier: z.string().describe('has an identifier of this type') })
 const TagClause = z.strictObject({ tag: Name, ...comparators })
 const StageClause = z.strictObject({ stage: z.union([Name, z.array(Name).min(1)]) })
-const ScoreClause = z.strictObject({ score: Name, gte: z.number().optional(), gt: z.number().optional(), lte: z.number().optional(), lt: z.number().optional() })
+const ScoreClause = z.strictObject({
+  score: Name,
+  gte: z.number().optional(),
+  gt: z.number().optional(),
+  lte: z.number().optional(),
+  lt: z.number().optional(),
+})
 const SegmentClause = z.strictObject({ segment: Name })
 
 /** A statement that is true or false of one profile at one instant. Missing data makes a comparison false, never an error. */
@@ -124,7 +133,13 @@ export const Rule: z.ZodType<Rule> = z.lazy(() =>
 )
 
 /** What a rule depends on: a change to one of these may change its value. */
-export type Reads = { events: Set<string>; traits: Set<string>; identifiers: Set<string>; tags: Set<string>; segments: Set<string> }
+export type Reads = {
+  events: Set<string>
+  traits: Set<string>
+  identifiers: Set<string>
+  tags: Set<string>
+  segments: Set<string>
+}
 
 /** The id under which the lifecycle stage is kept among the tags. */
 export const STAGE_TAG = 'lifecycle_stage'

@@ -15,10 +15,23 @@ const common = {
   id: z.string().regex(/^[a-z][a-z0-9_]{1,63}$/, 'a tag id is snake_case, 2 to 64 characters'),
   name: LocalText,
   category: z.enum([
-    'attribute', 'behaviour', 'transaction', 'preference', 'intent', 'value', 'lifecycle', 'social', 'content', 'psychology', 'model',
+    'attribute',
+    'behaviour',
+    'transaction',
+    'preference',
+    'intent',
+    'value',
+    'lifecycle',
+    'social',
+    'content',
+    'psychology',
+    'model',
   ]),
   refresh: z
-    .union([z.literal('realtime'), z.string().refine(isCron, 'neither "realtime" nor a cron expression such as "0 2 * * *"')])
+    .union([
+      z.literal('realtime'),
+      z.string().refine(isCron, 'neither "realtime" nor a cron expression such as "0 2 * * *"'),
+    ])
     .default('realtime')
     .describe('realtime: with every change and every night; or a cron expression in the business time zone'),
   owner: z.string().min(1).describe('team that answers for it'),
@@ -27,9 +40,7 @@ const common = {
 
 /** Points for evidence; no evidence at all leaves the score unknown. */
 const Score = z.strictObject({
-  points: z
-    .array(Aggregate.extend({ weight: z.number().describe('points per event') }))
-    .min(1),
+  points: z.array(Aggregate.extend({ weight: z.number().describe('points per event') })).min(1),
   max: z.number().int().positive().default(100),
   unless: Rule.optional().describe('when this holds the score is 0, evidence or not'),
 })
@@ -40,7 +51,10 @@ export const Tag = z.discriminatedUnion('type', [
   z.strictObject({
     ...common,
     type: z.literal('choice'),
-    cases: z.array(z.strictObject({ value: z.string().min(1), name: LocalText.optional(), when: Rule })).min(1).describe('the first case that holds wins'),
+    cases: z
+      .array(z.strictObject({ value: z.string().min(1), name: LocalText.optional(), when: Rule }))
+      .min(1)
+      .describe('the first case that holds wins'),
   }),
   z.strictObject({ ...common, type: z.literal('number'), value: Aggregate.optional(), score: Score.optional() }),
   z.strictObject({ ...common, type: z.literal('text'), trait: z.string().describe('the trait whose value it shows') }),

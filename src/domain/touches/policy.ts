@@ -3,14 +3,19 @@ import { DurationMs } from '../rules/rule.js'
 import { atTimeOfDay, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import type { SuppressReason } from './touch.js'
 
-const TimeOfDay = z.string().refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 21:00')
+const TimeOfDay = z
+  .string()
+  .refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 21:00')
 
 /** `config/policy.yaml`: what every touch must pass, whichever journey or hand it comes from. */
 export const Policy = z.strictObject({
   quietHours: z
     .strictObject({ from: TimeOfDay, to: TimeOfDay })
     .describe('nothing is released from … to …, in the business time zone; it waits for the end'),
-  holidays: z.array(z.string().regex(/^\d{4}-\d{2}-\d{2}$/)).default([]).describe('days on which nothing is released'),
+  holidays: z
+    .array(z.string().regex(/^\d{4}-\d{2}-\d{2}$/))
+    .default([])
+    .describe('days on which nothing is released'),
   caps: z
     .array(z.strictObject({ max: z.number().int().min(1), per: DurationMs }))
     .default([])
@@ -19,8 +24,17 @@ export const Policy = z.strictObject({
     .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
     .describe('the quota of mass messages per customer as set in the WeCom admin page'),
   confirmWithin: DurationMs.describe('a mass message or task that no guide confirmed for this long is taken back'),
-  priority: z.array(z.string()).default([]).describe('journeys, most valuable first: who wins when a cap leaves one slot'),
-  tasksPerGuidePerMinute: z.number().int().min(1).max(30).default(20).describe('WeCom drops app messages above 30 a minute to one member, silently'),
+  priority: z
+    .array(z.string())
+    .default([])
+    .describe('journeys, most valuable first: who wins when a cap leaves one slot'),
+  tasksPerGuidePerMinute: z
+    .number()
+    .int()
+    .min(1)
+    .max(30)
+    .default(20)
+    .describe('WeCom drops app messages above 30 a minute to one member, silently'),
 })
 export type Policy = z.infer<typeof Policy>
 
@@ -69,11 +83,17 @@ export type ReleaseFacts = {
 export type ReleaseDecision = { kind: 'release' } | { kind: 'suppress'; reason: SuppressReason }
 
 /** May this touch go out now? Quiet hours are decided before (they only put it off). */
-export function decideRelease(policy: Policy, channel: 'wecom' | 'coupon' | 'task', facts: ReleaseFacts): ReleaseDecision {
+export function decideRelease(
+  policy: Policy,
+  channel: 'wecom' | 'coupon' | 'task',
+  facts: ReleaseFacts,
+): ReleaseDecision {
   if (facts.optedOut) return { kind: 'suppress', reason: 'opted_out' }
   if (!facts.reachable) return { kind: 'suppress', reason: 'not_a_contact' }
   const nowMs = facts.now.getTime()
-  const full = policy.caps.some((cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max)
+  const full = policy.caps.some(
+    (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max,
+  )
   if (full) return { kind: 'suppress', reason: 'cap' }
   if (channel === 'wecom' && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
   if (facts.sending === 'off') return { kind: 'suppress', reason: 'sending_off' }

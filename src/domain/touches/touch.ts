@@ -9,7 +9,16 @@ export const TouchState = z.enum(['planned', 'created', 'confirmed', 'delivered'
 export type TouchState = z.infer<typeof TouchState>
 
 export const SuppressReason = z.enum([
-  'opted_out', 'not_a_contact', 'cap', 'quota', 'exited', 'dry_mode', 'not_on_allow_list', 'coupon_stock', 'refused', 'sending_off',
+  'opted_out',
+  'not_a_contact',
+  'cap',
+  'quota',
+  'exited',
+  'dry_mode',
+  'not_on_allow_list',
+  'coupon_stock',
+  'refused',
+  'sending_off',
 ])
 export type SuppressReason = z.infer<typeof SuppressReason>
 

@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { LocalText } from '../tags/definition.js'
+
+/** `config/events.yaml`: the events that rules may name, so that a misspelt one is found before it is published. */
+export const EventCatalogue = z.strictObject({
+  events: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+        label: LocalText,
+        description: z.string().optional(),
+      }),
+    )
+    .min(1),
+})
+
+/** Events that our own services write; they need no entry in the catalogue. */
+export const SYSTEM_EVENTS = [
+  'journey_entered',
+  'touch_delivered',
+  'contact_added',
+  'contact_deleted',
+  'guide_contacted',
+  'customer_interested',
+  'opted_out',
+  'opted_in',
+] as const

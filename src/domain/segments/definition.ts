@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { Rule } from '../rules/rule.js'
+import { LocalText } from '../tags/definition.js'
+
+/** A saved rule. */
+export const Segment = z.strictObject({
+  id: z.string().regex(/^[a-z][a-z0-9_]*$/, 'a segment id is snake_case'),
+  name: LocalText,
+  purpose: z.string().min(1),
+  when: Rule,
+})
+export type Segment = z.infer<typeof Segment>
+
+export const SegmentFile = z.strictObject({ segments: z.array(Segment).min(1) })

@@ -1,0 +1,25 @@
+import type { InboxRecord } from '../domain/identity/resolve.js'
+import type { Deps } from './deps.js'
+import { nextValue } from './collections.js'
+
+/**
+ * Takes records over: once this resolves they survive a power cut and will be worked on, once. The same key again is a
+ * no-op. Give at most 1,000 records.
+ *
+ * @returns whether the batch is new
+ */
+export async function acceptRecords(
+  deps: Pick<Deps, 'docs' | 'clock' | 'jobs'>,
+  key: string,
+  records: readonly InboxRecord[],
+): Promise<boolean> {
+  if (records.length === 0) return false
+  if ((await deps.docs.batches.get(key)) !== undefined) return false
+  const seq = await nextValue(deps.docs.meta, 'batch')
+  const { refused } = await deps.docs.batches.insert([
+    { _id: key, seq, state: 'accepted', acceptedAt: deps.clock.now(), records: [...records] },
+  ])
+  if (refused.length > 0) return false
+  await deps.jobs.add('process-batches', undefined, { key: 'process-batches' })
+  return true
+}

@@ -1,0 +1,110 @@
+import type { InboxRecord } from '../domain/identity/resolve.js'
+import type { Touch } from '../domain/touches/touch.js'
+import { hashKey } from '../random.js'
+import { HOUR_MS } from '../time.js'
+import { acceptRecords } from './accept-records.js'
+import type { DispatchDoc } from './collections.js'
+import type { Deps } from './deps.js'
+import { toDispatch } from './send-dispatches.js'
+import { systemRecord } from './system-records.js'
+
+/** Pause before the n-th next look, in hours; then once a day. */
+const PAUSES_H = [3, 8, 12, 24]
+
+/** Asks the platform what became of mass messages, closes tasks nobody did, and takes back what was not confirmed in time. */
+export async function collectResults(deps: Deps, signal?: AbortSignal): Promise<void> {
+  while (signal?.aborted !== true) {
+    const now = deps.clock.now()
+    const due = await deps.docs.dispatches.find(
+      { state: 'created', nextAt: { $lte: now } },
+      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
+    )
+    if (due.length === 0) return
+    for (const doc of due) await (doc.channel === 'task' ? expireTask(deps, doc, now) : collect(deps, doc, now))
+  }
+}
+
+async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  const { docs } = deps
+  const channel = deps.channels[doc.channel]
+  const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
+  const overdue = now.getTime() - doc.releasedAt.getTime() >= deps.definitions.current.policy.confirmWithin
+  let result = await channel.results(dispatch)
+  if (result !== undefined && result.confirmedAt === undefined && (overdue || doc.reason === 'exited')) {
+    await channel.cancel(dispatch)
+    result = await channel.results(dispatch) // a guide may have pressed send just before
+    if (result !== undefined) result = { ...result, final: true }
+  }
+  if (result === undefined) {
+    await docs.dispatches.update(doc._id, { $set: { nextAt: pause(deps, doc, now) }, $inc: { polls: 1 } })
+    return
+  }
+  const { confirmedAt, final } = result
+  const stateOf = new Map(result.recipients.map((r) => [r.externalUserId, r]))
+  const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
+  const records: InboxRecord[] = []
+  const updates = touches
+    .filter((t) => t.state !== 'suppressed' || confirmedAt !== undefined)
+    .flatMap((touch) => {
+      const seen = stateOf.get(touch.externalUserId ?? '')
+      const set = nextState(touch, seen?.state, seen?.at, confirmedAt, final)
+      if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
+      return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
+    })
+  await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records)
+  await docs.touches.updateEach(updates)
+  await docs.dispatches.update(doc._id, {
+    $set: final
+      ? { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) }
+      : { nextAt: pause(deps, doc, now) },
+    $inc: { polls: 1 },
+    ...(final ? { $unset: { nextAt: 1 } } : {}),
+  })
+}
+
+function nextState(
+  touch: Touch,
+  seen: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota' | undefined,
+  at: Date | undefined,
+  confirmedAt: Date | undefined,
+  final: boolean,
+): Partial<Touch> | undefined {
+  if (touch.state === 'delivered' || touch.state === 'expired') return undefined
+  const confirmed = confirmedAt === undefined ? {} : { confirmedAt }
+  if (seen === 'delivered') return { ...confirmed, state: 'delivered', deliveredAt: at ?? confirmedAt! }
+  if (seen === 'not_a_contact') return { ...confirmed, state: 'suppressed', reason: 'not_a_contact' }
+  if (seen === 'over_quota') return { ...confirmed, state: 'suppressed', reason: 'quota' }
+  if (final) return { ...confirmed, state: 'expired' }
+  return confirmedAt === undefined || touch.state === 'confirmed' ? undefined : { ...confirmed, state: 'confirmed' }
+}
+
+function pause(deps: Deps, doc: DispatchDoc, now: Date): Date {
+  const next = now.getTime() + (PAUSES_H[doc.polls] ?? 24) * HOUR_MS
+  const last = doc.releasedAt.getTime() + deps.definitions.current.policy.confirmWithin
+  return new Date(now.getTime() < last ? Math.min(next, last) : next)
+}
+
+export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
+  return systemRecord(touch.profileId, at, {
+    id: `touch:${touch._id}:delivered`,
+    name: 'touch_delivered',
+    occurredAt: at,
+    properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
+  })
+}
+
+/** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */
+async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  const task = await deps.docs.tasks.get(doc._id)
+  if (task?.state === 'open' && now < task.dueAt) {
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: task.dueAt } })
+    return
+  }
+  if (task?.state === 'open') {
+    await deps.docs.touches.updateEach(
+      task.touchIds.map((id) => ({ id, where: { state: 'created' }, update: { $set: { state: 'expired' } } })),
+    )
+    await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
+  }
+  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
+}

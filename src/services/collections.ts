@@ -1,0 +1,188 @@
+import type { Evidence, Conflict, IdentifierLink, InboxRecord, Merge, Resolution } from '../domain/identity/resolve.js'
+import type { RecordEvent } from '../domain/events/record.js'
+import type { Profile } from '../domain/identity/profile.js'
+import type { Touch } from '../domain/touches/touch.js'
+import type { DispatchContent } from '../ports/channel.js'
+import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../ports/document-store.js'
+
+/** A batch of records on its way: stored before it is worked on, planned before anything of it is applied. */
+export type Batch = {
+  /** Chosen by the sender: the same key again is the same batch. */
+  _id: string
+  seq: number
+  state: 'accepted' | 'planned' | 'done'
+  acceptedAt: Date
+  records?: InboxRecord[]
+  plan?: BatchPlan
+}
+export type BatchPlan = Omit<Resolution, 'profileIds'> & {
+  /** Instant of the evaluation: kept, so that a repeat decides the same. */
+  now: Date
+  /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
+  eventOwners: number[]
+  newProfileIds: number[]
+  touchedIds: number[]
+  changedTraits: string[]
+}
+/** An event with the profile it was found to belong to. */
+export type OwnedEvent = RecordEvent & { profileId: number; source: string }
+
+export type ProfileTag = { _id: string; profileId: number; tagId: string; value: string; since: Date }
+
+export type Run = {
+  _id: string
+  journeyId: string
+  version: number
+  profileId: number
+  anchor: string
+  /** 0 for the first time this person is in this journey. */
+  n: number
+  arm: 'treated' | 'holdout'
+  state: 'waiting' | 'ended'
+  outcome?: 'finished' | 'exited' | 'holdout' | 'merged'
+  path: string
+  arrivedAt: Date
+  dueAt?: Date
+  enteredAt: Date
+  endedAt?: Date
+}
+
+/** Something that was not done, and why: the answer to "why did she not get it". */
+export type Refusal = {
+  _id: string
+  profileId: number
+  journeyId: string
+  at: Date
+  reason: 'already_in' | 'once_only' | 'too_soon' | 'max_entries'
+}
+
+export type DispatchDoc = {
+  _id: string
+  channel: 'wecom' | 'task'
+  /** ready: written down, not asked for yet. sending: asked for, no answer stored: must be settled. */
+  state: 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
+  senderUserId: string
+  recipients: { touchId: string; externalUserId: string }[]
+  content: DispatchContent
+  releasedAt: Date
+  /** When the next attempt, or the next look at the results, is due. */
+  nextAt?: Date
+  attempts: number
+  polls: number
+  remoteId?: string
+  responseCode?: string
+  confirmedAt?: Date
+  reason?: string
+}
+
+/** What a guide sees: one per customer, merged from touches, closed by evidence. `_id` is its card's dispatch. */
+export type GuideTask = {
+  _id: string
+  guideUserId: string
+  profileId: number
+  externalUserId: string
+  touchIds: string[]
+  titles: string[]
+  state: 'open' | 'done' | 'expired'
+  outcome?: string
+  createdAt: Date
+  dueAt: Date
+  closedAt?: Date
+}
+
+export type CouponCode = {
+  _id: string
+  pool: string
+  code: string
+  state: 'free' | 'issued'
+  touchId?: string
+  issuedAt?: Date
+}
+
+/** A callback as it came in, until it has been worked on. `_id` is the hash of its decrypted content. */
+export type StoredCallback = { _id: string; seq: number; state: 'accepted' | 'done'; acceptedAt: Date; event: unknown }
+
+/** A published version of a definition; journeys are pinned to theirs. */
+export type PublishedDefinition = {
+  _id: string
+  kind: string
+  id: string
+  version: number
+  hash: string
+  value: unknown
+  publishedAt: Date
+}
+
+/** Counters, cursors, switches. */
+export type Meta = { _id: string; value?: number; at?: Date; flag?: boolean; text?: string }
+
+export type StoredEvidence = Evidence & Doc
+export type StoredConflict = Conflict & Doc
+export type StoredMerge = Merge & Doc & { _id: string; undone: boolean }
+
+const definitions = {
+  meta: { name: 'meta', version: 1 },
+  batches: { name: 'batches', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
+  profiles: { name: 'profiles', version: 1 },
+  identifiers: { name: 'identifiers', version: 1, indexes: [{ fields: ['profileId'] }] },
+  evidence: { name: 'evidence', version: 1 },
+  conflicts: { name: 'conflicts', version: 1 },
+  merges: { name: 'merges', version: 1 },
+  profileTags: {
+    name: 'profile_tags',
+    version: 1,
+    indexes: [{ fields: ['profileId'] }, { fields: ['tagId', 'value'] }],
+  },
+  runs: { name: 'runs', version: 1, indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['profileId', 'journeyId'] }] },
+  refusals: { name: 'refusals', version: 1, indexes: [{ fields: ['profileId'] }] },
+  touches: {
+    name: 'touches',
+    version: 1,
+    indexes: [{ fields: ['state', 'releaseAt'] }, { fields: ['profileId'] }, { fields: ['runId'] }],
+  },
+  dispatches: { name: 'dispatches', version: 1, indexes: [{ fields: ['state', 'nextAt'] }] },
+  tasks: {
+    name: 'tasks',
+    version: 1,
+    indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['guideUserId', 'state'] }, { fields: ['profileId'] }],
+  },
+  coupons: {
+    name: 'coupons',
+    version: 1,
+    indexes: [{ fields: ['pool', 'state'] }, { fields: ['touchId'], unique: true, sparse: true }],
+  },
+  callbacks: { name: 'callbacks', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
+  published: { name: 'published', version: 1, indexes: [{ fields: ['kind', 'id', 'version'] }] },
+} satisfies Record<string, CollectionDefinition>
+
+export type Collections = {
+  meta: Collection<Meta>
+  batches: Collection<Batch>
+  profiles: Collection<Profile>
+  identifiers: Collection<IdentifierLink>
+  evidence: Collection<StoredEvidence>
+  conflicts: Collection<StoredConflict>
+  merges: Collection<StoredMerge>
+  profileTags: Collection<ProfileTag>
+  runs: Collection<Run>
+  refusals: Collection<Refusal>
+  touches: Collection<Touch>
+  dispatches: Collection<DispatchDoc>
+  tasks: Collection<GuideTask>
+  coupons: Collection<CouponCode>
+  callbacks: Collection<StoredCallback>
+  published: Collection<PublishedDefinition>
+}
+
+/** Opens (creates, migrates) every collection. */
+export async function openCollections(store: DocumentStore): Promise<Collections> {
+  const opened: [string, unknown][] = []
+  for (const [key, definition] of Object.entries(definitions)) opened.push([key, await store.collection(definition)])
+  return Object.fromEntries(opened) as Collections
+}
+
+/** The next value of a counter, from 1. */
+export async function nextValue(meta: Collection<Meta>, counter: string): Promise<number> {
+  const doc = await meta.findOneAndUpdate({ _id: `counter:${counter}` }, { $inc: { value: 1 } }, { upsert: true })
+  return doc!.value!
+}

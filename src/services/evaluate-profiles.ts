@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { compileDeltas, type Evaluable, readsOf, type Scope } from '../domain/rules/compile.js'
+import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
+import { hashKey } from '../random.js'
+import { nextValue, type ProfileTag } from './collections.js'
+import type { Definitions, Deps } from './deps.js'
+import { enterJourneys } from './enter-journeys.js'
+import { profileScope } from './test-rules.js'
+
+const CHUNK = 2_000
+const RANGE = 50_000
+
+const Delta = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
+type Delta = z.infer<typeof Delta>
+
+export type Evaluation = {
+  scope: { profileIds: readonly number[] } | 'all'
+  evaluables: readonly Evaluable[]
+  now: Date
+  cause: 'realtime' | 'schedule' | 'operator'
+  /** Names the evaluation; effects are keyed under it. */
+  key: string
+}
+
+/** Those that read something that changed, and those that read them in turn. */
+export function evaluablesFor(
+  definitions: Pick<Definitions, 'evaluables' | 'segments'>,
+  changed: { events: ReadonlySet<string>; traits: ReadonlySet<string>; all: boolean },
+): Evaluable[] {
+  if (changed.all) return [...definitions.evaluables]
+  const reads = new Map(definitions.evaluables.map((e) => [e.id, readsOf(e, definitions.segments)]))
+  const chosen = new Set(
+    definitions.evaluables.flatMap((e) => {
+      const r = reads.get(e.id)!
+      return [...r.events].some((x) => changed.events.has(x)) || [...r.traits].some((x) => changed.traits.has(x))
+        ? [e.id]
+        : []
+    }),
+  )
+  for (let size = -1; size !== chosen.size;) {
+    size = chosen.size
+    for (const [id, r] of reads) if ([...r.tags].some((t) => chosen.has(t))) chosen.add(id)
+  }
+  return definitions.evaluables.filter((e) => chosen.has(e.id))
+}
+
+/**
+ * Brings tags, stages and entry rules up to date and acts on what changed. What is done with a change (tag row, journey
+ * entry) comes before the change is recorded as the new state, so after a crash the same changes are found again.
+ *
+ * @returns how many values changed
+ */
+export async function evaluateProfiles(deps: Deps, evaluation: Evaluation): Promise<number> {
+  if (evaluation.evaluables.length === 0) return 0
+  let changes = 0
+  for await (const scope of scopesOf(deps, evaluation)) {
+    const sql = compileDeltas(evaluation.evaluables, {
+      nowMs: evaluation.now.getTime(),
+      scope,
+      segments: deps.definitions.current.segments,
+    })
+    const deltas = await deps.events.query(sql, Delta, evaluation.scope === 'all' ? 'scan' : 'serving')
+    changes += deltas.length
+    for (let i = 0; i < deltas.length; i += CHUNK) await applyDeltas(deps, evaluation, deltas.slice(i, i + CHUNK))
+  }
+  return changes
+}
+
+async function* scopesOf(deps: Deps, { scope }: Evaluation): AsyncIterable<Scope> {
+  if (scope === 'all') {
+    const last = (await deps.docs.meta.get('counter:profile'))?.value ?? 0
+    for (let from = 1; from <= last; from += RANGE)
+      yield { kind: 'all', fromProfileId: from, toProfileId: from + RANGE }
+    return
+  }
+  for (let i = 0; i < scope.profileIds.length; i += CHUNK)
+    yield await profileScope(deps, scope.profileIds.slice(i, i + CHUNK))
+}
+
+async function applyDeltas(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
+  const { profileTags } = deps.docs
+  const tags = deltas.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
+  const set: ProfileTag[] = tags
+    .filter((d) => d.new !== '')
+    .map((d) => ({ _id: `${d.p}:${d.id}`, profileId: d.p, tagId: d.id, value: d.new, since: now }))
+  if (set.length > 0) await profileTags.put(set)
+  const gone = tags.filter((d) => d.new === '').map((d) => `${d.p}:${d.id}`)
+  if (gone.length > 0) await profileTags.delete({ _id: { $in: gone } })
+  const entries = deltas
+    .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
+    .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
+  await enterJourneys(deps, entries, now, key)
+  const version = await nextValue(deps.docs.meta, 'evaluation')
+  await deps.events.insert(
+    'tag_changes',
+    ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
+    deltas.map((d) => [d.id, d.p, now.getTime(), d.old, d.new, cause, version]),
+    hashKey(32, key, now.getTime(), JSON.stringify(deltas)),
+  )
+}

@@ -1,0 +1,89 @@
+import type { WecomPort } from '../ports/wecom.js'
+import { collectResults } from './collect-results.js'
+import type { Deps } from './deps.js'
+import { handleCallbacks } from './handle-callbacks.js'
+import { processBatches } from './process-batches.js'
+import { isStopped, releaseTouches } from './release-touches.js'
+import { resumeRuns } from './resume-runs.js'
+import { nextScheduleAt, runSchedules } from './run-schedules.js'
+
+export type ServiceDeps = Deps & { wecom: WecomPort }
+
+type Lane = {
+  name: string
+  run(deps: ServiceDeps, signal?: AbortSignal): Promise<void>
+  /** The earliest instant at which this lane has work, in the past when it has some now. */
+  dueAt(deps: ServiceDeps): Promise<Date | undefined>
+}
+
+const LONG_AGO = new Date(0)
+
+/**
+ * The service's work, in the order in which an instant is worked off. Each lane finds its work in the documents, so a job
+ * is only a hint, and a lane that died is simply run again.
+ */
+export const lanes: readonly Lane[] = [
+  {
+    name: 'handle-callbacks',
+    run: handleCallbacks,
+    dueAt: async ({ docs }) =>
+      (await docs.callbacks.findOne({ state: 'accepted' })) === undefined ? undefined : LONG_AGO,
+  },
+  {
+    name: 'process-batches',
+    run: processBatches,
+    dueAt: async ({ docs }) =>
+      (await docs.batches.findOne({ state: { $in: ['planned', 'accepted'] } })) === undefined ? undefined : LONG_AGO,
+  },
+  { name: 'run-schedules', run: runSchedules, dueAt: nextScheduleAt },
+  {
+    name: 'resume-runs',
+    run: resumeRuns,
+    dueAt: async ({ docs }) => (await docs.runs.find({ state: 'waiting' }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
+  },
+  {
+    name: 'release-touches',
+    run: releaseTouches,
+    dueAt: async (deps) => {
+      if (await isStopped(deps)) return undefined
+      if ((await deps.docs.dispatches.findOne({ state: 'sending' })) !== undefined) return LONG_AGO
+      const planned = (
+        await deps.docs.touches.find(
+          { state: 'planned', releaseAt: { $exists: true } },
+          { sort: { releaseAt: 1 }, limit: 1 },
+        )
+      )[0]?.releaseAt
+      const ready = (await deps.docs.dispatches.find({ state: 'ready' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+      return earliest([planned, ready])
+    },
+  },
+  {
+    name: 'collect-results',
+    run: collectResults,
+    dueAt: async ({ docs }) =>
+      (await docs.dispatches.find({ state: 'created' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt,
+  },
+]
+
+/** Names of the lanes that have work now, in order. */
+export async function dueLanes(deps: ServiceDeps): Promise<string[]> {
+  const now = deps.clock.now()
+  const due: string[] = []
+  for (const lane of lanes) {
+    const at = await lane.dueAt(deps)
+    if (at !== undefined && at <= now) due.push(lane.name)
+  }
+  return due
+}
+
+/** The earliest instant at which any lane has work. */
+export async function nextWorkAt(deps: ServiceDeps): Promise<Date | undefined> {
+  const times: (Date | undefined)[] = []
+  for (const lane of lanes) times.push(await lane.dueAt(deps))
+  return earliest(times)
+}
+
+function earliest(times: readonly (Date | undefined)[]): Date | undefined {
+  const known = times.filter((t) => t !== undefined).map((t) => t.getTime())
+  return known.length === 0 ? undefined : new Date(Math.min(...known))
+}

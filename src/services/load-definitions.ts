@@ -1,0 +1,247 @@
+import { readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { z } from 'zod'
+import { EventCatalogue, SYSTEM_EVENTS } from '../domain/events/catalogue.js'
+import { IdentityConfig } from '../domain/identity/config.js'
+import { ENTRY_PREFIX, Journey, placeSteps } from '../domain/journeys/definition.js'
+import { compileDeltas, type Evaluable } from '../domain/rules/compile.js'
+import { journeyReferences, type Reference, ruleReferences, tagReferences } from '../domain/rules/references.js'
+import { type Rule, STAGE_TAG } from '../domain/rules/rule.js'
+import { SegmentFile } from '../domain/segments/definition.js'
+import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../domain/tags/definition.js'
+import { type Content, ContentFile, CouponFile, type CouponPool } from '../domain/touches/content.js'
+import { Policy } from '../domain/touches/policy.js'
+import { InvalidInputError, messageOf, type Problem } from '../errors.js'
+import { nearest, parseYaml, readYaml, type YamlFile } from '../yaml-file.js'
+import type { Definitions } from './deps.js'
+
+export type DefinitionPaths = {
+  tags: string
+  identity: string
+  lifecycle: string
+  policy: string
+  content: string
+  journeys: string
+  events: string
+  segments: string
+  coupons: string
+}
+
+/** What the files say, before anything is published. */
+export type LoadedDefinitions = Omit<Definitions, 'journeys' | 'pinned' | 'evaluables'> & {
+  couponPools: readonly CouponPool[]
+  /** Raw values too: what is published is what was written. */
+  journeyFiles: readonly { journey: Journey; raw: unknown }[]
+}
+
+/** Reads and checks every definition file; all problems at once, each with file and line. */
+export async function checkDefinitions(
+  paths: DefinitionPaths,
+): Promise<{ loaded?: LoadedDefinitions; problems: Problem[] }> {
+  const reader = new Reader()
+  const identity = await reader.file(paths.identity, IdentityConfig)
+  const policy = await reader.file(paths.policy, Policy)
+  const lifecycle = await reader.file(paths.lifecycle, Lifecycle)
+  const catalogue = await reader.file(paths.events, EventCatalogue)
+  const segmentFile = await reader.file(paths.segments, SegmentFile)
+  const couponFile = await reader.file(paths.coupons, CouponFile)
+  const tagFiles = await reader.folder(paths.tags, TagFile)
+  const contentFiles = await reader.folder(paths.content, ContentFile)
+  const journeyFiles = await reader.folder(paths.journeys, Journey)
+
+  const tags = tagFiles.flatMap((f) => f.value.tags.map((tag, i) => ({ tag, yaml: f.yaml, path: ['tags', i] })))
+  const contents = contentFiles.flatMap((f) =>
+    f.value.contents.map((content, i) => ({ content, yaml: f.yaml, path: ['contents', i] })),
+  )
+  reader.unique(
+    'tag',
+    tags.map((t) => ({ id: t.tag.id, yaml: t.yaml, path: [...t.path, 'id'] })),
+  )
+  reader.unique(
+    'content',
+    contents.map((c) => ({ id: c.content.id, yaml: c.yaml, path: [...c.path, 'id'] })),
+  )
+  reader.unique(
+    'journey',
+    journeyFiles.map((j) => ({ id: j.value.id, yaml: j.yaml, path: ['id'] })),
+  )
+
+  const names: Record<Reference['kind'], Set<string>> = {
+    event: new Set([...SYSTEM_EVENTS, ...(catalogue?.value.events.map((e) => e.name) ?? [])]),
+    tag: new Set([...tags.map((t) => t.tag.id), STAGE_TAG]),
+    stage: new Set(lifecycle?.value.stages.map((s) => s.id)),
+    segment: new Set(segmentFile?.value.segments.map((s) => s.id)),
+    content: new Set(contents.map((c) => c.content.id)),
+  }
+  const where: Record<Reference['kind'], string> = {
+    event: paths.events,
+    tag: paths.tags,
+    stage: paths.lifecycle,
+    segment: paths.segments,
+    content: paths.content,
+  }
+  const check = (yaml: YamlFile, references: Reference[]) => {
+    for (const r of references) {
+      if (names[r.kind].has(r.name)) continue
+      const near = nearest(r.name, names[r.kind])
+      reader.add(
+        yaml,
+        r.path,
+        `there is no ${r.kind} "${r.name}"`,
+        near === undefined
+          ? `define it in ${where[r.kind]}`
+          : `did you mean "${near}"? Otherwise define it in ${where[r.kind]}`,
+      )
+    }
+  }
+  for (const { tag, yaml, path } of tags) {
+    check(yaml, tagReferences(tag, path))
+    if (tag.type === 'number' && (tag.value === undefined) === (tag.score === undefined)) {
+      reader.add(yaml, path, `tag "${tag.id}" of type number needs either value or score`, 'give one of the two')
+    }
+    if (
+      tag.type === 'number' &&
+      tag.value !== undefined &&
+      [tag.value.count, tag.value.sum, tag.value.daysSince].filter((x) => x !== undefined).length !== 1
+    ) {
+      reader.add(
+        yaml,
+        [...path, 'value'],
+        `tag "${tag.id}" does not say what to compute`,
+        'give one of count: true, sum: <property>, daysSince: true',
+      )
+    }
+  }
+  lifecycle?.value.stages.forEach(
+    (s, i) => s.when !== undefined && check(lifecycle.yaml, ruleReferences(s.when, ['stages', i, 'when'])),
+  )
+  segmentFile?.value.segments.forEach((s, i) =>
+    check(segmentFile.yaml, ruleReferences(s.when, ['segments', i, 'when'])),
+  )
+  for (const { value, yaml } of journeyFiles) {
+    check(yaml, journeyReferences(value))
+    const fileId = basename(yaml.file).replace(/\.ya?ml$/, '')
+    if (value.id !== fileId)
+      reader.add(
+        yaml,
+        ['id'],
+        `journey id "${value.id}" differs from its file name`,
+        `write id: ${fileId}, or rename the file`,
+      )
+    const ids = placeSteps(value.steps).map((p) => p.stepId)
+    const twice = ids.find((id, i) => ids.indexOf(id) !== i)
+    if (twice !== undefined)
+      reader.add(yaml, ['steps'], `two steps have the id "${twice}"`, 'give each step an id of its own')
+  }
+  const pools = new Set(couponFile?.value.pools.map((p) => p.id))
+  for (const { content, yaml, path } of contents) {
+    if (content.coupon !== undefined && !pools.has(content.coupon)) {
+      reader.add(
+        yaml,
+        [...path, 'coupon'],
+        `there is no coupon pool "${content.coupon}"`,
+        `define it in ${paths.coupons}`,
+      )
+    }
+  }
+  if (reader.problems.length > 0 || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
+    return { problems: reader.problems }
+
+  const segments = new Map<string, Rule>(segmentFile.value.segments.map((s) => [s.id, s.when]))
+  const allTags: Tag[] = [...tags.map((t) => t.tag), lifecycleTag(lifecycle.value)]
+  try {
+    compileDeltas(
+      allTags.map((tag) => ({ id: tag.id, tag })),
+      { nowMs: 0, scope: { kind: 'all' }, segments },
+    )
+  } catch (err) {
+    return { problems: [{ file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }] }
+  }
+  return {
+    problems: [],
+    loaded: {
+      identity: identity.value,
+      policy: policy.value,
+      tags: allTags,
+      segments,
+      contents: new Map(contents.map((c): [string, Content] => [c.content.id, c.content])),
+      couponPools: couponFile.value.pools,
+      journeyFiles: journeyFiles.map((f) => ({ journey: f.value, raw: f.yaml.value })),
+    },
+  }
+}
+
+/** @throws {InvalidInputError} with every problem */
+export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(paths)
+  if (loaded === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  return loaded
+}
+
+/** Tags and the entry rules of the live journeys: what is kept per profile and compared. */
+export function evaluablesOf(tags: readonly Tag[], journeys: Iterable<Journey>): Evaluable[] {
+  const entries = [...journeys].flatMap((j): Evaluable[] =>
+    'when' in j.enter && !('every' in j.enter) ? [{ id: `${ENTRY_PREFIX}${j.id}`, rule: j.enter.when }] : [],
+  )
+  return [...tags.map((tag) => ({ id: tag.id, tag })), ...entries]
+}
+
+type Loaded<T> = { value: T; yaml: YamlFile }
+
+/** Reads files and gathers what is wrong with them. */
+class Reader {
+  readonly problems: Problem[] = []
+
+  add(yaml: YamlFile, path: readonly (string | number)[], message: string, hint: string): void {
+    const line = yaml.lineOf(path)
+    this.problems.push({
+      file: yaml.file,
+      ...(line === undefined ? {} : { line }),
+      path: path.join('.'),
+      message,
+      hint,
+    })
+  }
+
+  async file<S extends z.ZodType>(file: string, schema: S): Promise<Loaded<z.infer<S>> | undefined> {
+    let yaml: YamlFile
+    try {
+      yaml = await readYaml(file)
+    } catch (err) {
+      if (!(err instanceof InvalidInputError)) throw err
+      this.problems.push(...err.problems)
+      return undefined
+    }
+    const parsed = parseYaml(schema, yaml)
+    if ('value' in parsed) return { value: parsed.value, yaml }
+    this.problems.push(...parsed.problems)
+    return undefined
+  }
+
+  async folder<S extends z.ZodType>(folder: string, schema: S): Promise<Loaded<z.infer<S>>[]> {
+    let names: string[]
+    try {
+      names = (await readdir(folder)).filter((n) => /\.ya?ml$/.test(n)).sort()
+    } catch (err) {
+      this.problems.push({
+        file: folder,
+        path: '',
+        message: `the folder cannot be read: ${messageOf(err)}`,
+        hint: 'create it or correct paths in service.yaml',
+      })
+      return []
+    }
+    const files: (Loaded<z.infer<S>> | undefined)[] = []
+    for (const name of names) files.push(await this.file(join(folder, name), schema))
+    return files.filter((f) => f !== undefined)
+  }
+
+  unique(what: string, items: readonly { id: string; yaml: YamlFile; path: readonly (string | number)[] }[]): void {
+    const seen = new Map<string, YamlFile>()
+    for (const { id, yaml, path } of items) {
+      const first = seen.get(id)
+      if (first === undefined) seen.set(id, yaml)
+      else this.add(yaml, path, `${what} "${id}" is defined twice, first in ${first.file}`, 'rename or remove one')
+    }
+  }
+}

@@ -1,0 +1,194 @@
+import { z } from 'zod'
+import { traitTexts, type Profile } from '../domain/identity/profile.js'
+import { linkKey, resolveIdentities, usableIdentifiers } from '../domain/identity/resolve.js'
+import { literals } from '../domain/rules/sql.js'
+import type { Cell } from '../ports/event-store.js'
+import { evaluateProfiles, evaluablesFor } from './evaluate-profiles.js'
+import { enterByEvents, exitByEvents } from './enter-journeys.js'
+import type { Batch, BatchPlan, OwnedEvent } from './collections.js'
+import type { Deps } from './deps.js'
+
+/**
+ * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
+ * journeys. The plan of a batch is stored before anything of it is applied, so a repeat after a crash applies the same.
+ */
+export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  while (signal?.aborted !== true) {
+    const batch = await deps.docs.batches.findOne({ state: { $in: ['planned', 'accepted'] } }, { sort: { seq: 1 } })
+    if (batch === undefined) return
+    const plan = batch.plan ?? (await planBatch(deps, batch))
+    const events = ownedEvents(batch, plan)
+    await applyPlan(deps, batch, plan, events)
+    const ids = plan.touchedIds
+    if (ids.length > 0) {
+      const changed = {
+        events: new Set(events.map((e) => e.name)),
+        traits: new Set(plan.changedTraits),
+        all: plan.newProfileIds.length + plan.merges.length > 0,
+      }
+      await exitByEvents(deps, events, plan.now)
+      await evaluateProfiles(deps, {
+        scope: { profileIds: ids },
+        evaluables: evaluablesFor(deps.definitions.current, changed),
+        now: plan.now,
+        cause: 'realtime',
+        key: batch._id,
+      })
+      await enterByEvents(deps, events, plan.now, batch._id)
+    }
+    await deps.docs.batches.update(batch._id, { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } })
+  }
+}
+
+async function planBatch(deps: Deps, batch: Batch): Promise<BatchPlan> {
+  const { docs, definitions } = deps
+  const records = batch.records ?? []
+  const config = definitions.current.identity
+  const keys = [...new Set(records.flatMap((r) => usableIdentifiers(config, r).map(linkKey)))]
+  const links = new Map((await docs.identifiers.getMany(keys)).map((l) => [l._id, l]))
+  const profiles = await loadProfiles(deps, [
+    ...[...links.values()].map((l) => l.profileId),
+    ...records.flatMap((r) => r.profileId ?? []),
+  ])
+  const counter = await docs.meta.get('counter:profile')
+  const resolution = resolveIdentities(config, records, { links, profiles }, (counter?.value ?? 0) + 1)
+
+  const known = await knownEventIds(
+    deps,
+    records.flatMap((r) => r.events.map((e) => e.id)),
+  )
+  const seen = new Set(known)
+  const eventOwners = records.flatMap((record, i) =>
+    record.events.map((event) => {
+      const profileId = resolution.profileIds[i]
+      if (profileId === undefined || seen.has(event.id)) return 0
+      seen.add(event.id)
+      return profileId
+    }),
+  )
+  const { profileIds, ...rest } = resolution
+  const before = (counter?.value ?? 0) + 1
+  const plan: BatchPlan = {
+    ...rest,
+    now: deps.clock.now(),
+    eventOwners,
+    newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
+    touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
+    changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
+  }
+  await docs.batches.update(batch._id, { $set: { state: 'planned', plan } })
+  return plan
+}
+
+function ownedEvents(batch: Batch, plan: BatchPlan): OwnedEvent[] {
+  return (batch.records ?? [])
+    .flatMap((record) => record.events.map((event) => ({ ...event, source: record.source })))
+    .flatMap((event, i) => (plan.eventOwners[i]! > 0 ? [{ ...event, profileId: plan.eventOwners[i]! }] : []))
+}
+
+/** The named profiles; for merged ones also their survivors. */
+async function loadProfiles(deps: Deps, ids: readonly number[]): Promise<Map<number, Profile>> {
+  const found = new Map<number, Profile>()
+  let wanted = [...new Set(ids)]
+  while (wanted.length > 0) {
+    const docs = await deps.docs.profiles.getMany(wanted)
+    for (const doc of docs) found.set(doc._id, doc)
+    wanted = [...new Set(docs.flatMap((d) => d.mergedInto ?? []))].filter((id) => !found.has(id))
+  }
+  return found
+}
+
+const EventId = z.object({ event_id: z.string() })
+
+async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await deps.events.query(
+    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) SETTINGS enable_analyzer = 0, max_threads = 1`,
+    EventId,
+  )
+  return new Set(rows.map((r) => r.event_id))
+}
+
+async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+  const { docs } = deps
+  if (plan.profiles.length > 0) await docs.profiles.put(plan.profiles)
+  if (plan.links.length > 0) await docs.identifiers.put(plan.links)
+  if (plan.evidence.length > 0) await docs.evidence.insert(plan.evidence)
+  if (plan.conflicts.length > 0) await docs.conflicts.insert(plan.conflicts)
+  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
+  if (plan.merges.length > 0) {
+    await docs.merges.insert(plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false })))
+  }
+  await docs.meta.updateEach([
+    { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
+  ])
+  await insertProfileRows(deps, plan, batch.seq)
+  await deps.events.insert(
+    'events',
+    ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
+    events.map((e) => [
+      e.profileId,
+      e.name,
+      e.occurredAt.getTime(),
+      e.id,
+      e.source,
+      e.amountMinor ?? 0,
+      JSON.stringify(e.properties),
+      batch.seq,
+    ]),
+    `batch:${batch._id}`,
+  )
+}
+
+/** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
+async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
+  const rows: Cell[][] = plan.profiles.map((p) => [
+    p._id,
+    p.anchor,
+    traitTexts(p),
+    [...new Set(p.identifiers.map((i) => i.type))].sort(),
+    p.createdAt.getTime(),
+    p.mergedInto ?? 0,
+    version,
+  ])
+  const written = new Set(plan.profiles.map((p) => p._id))
+  for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
+    for (const id of survivor.mergedIds) {
+      if (written.has(id) || plan.merges.length === 0) continue
+      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+    }
+  }
+  await deps.events.insert(
+    'profiles',
+    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
+    rows,
+    `profiles:${version}`,
+  )
+}
+
+/** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */
+async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): Promise<void> {
+  const { docs } = deps
+  const mine = await docs.runs.find({ profileId: to, state: 'waiting' })
+  const theirs = await docs.runs.find({ profileId: from, state: 'waiting' })
+  for (const run of theirs) {
+    const twin = mine.find((r) => r.journeyId === run.journeyId)
+    if (twin === undefined) continue
+    const [, later] = [twin, run].sort(
+      (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
+    )
+    await docs.runs.update(later!._id, {
+      $set: { state: 'ended', outcome: 'merged', endedAt: now },
+      $unset: { dueAt: 1 },
+    })
+    await docs.touches.updateMany(
+      { runId: later!._id, state: 'planned', dispatchId: { $exists: false } },
+      { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
+    )
+  }
+  for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
+    await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
+  }
+  await docs.profileTags.delete({ profileId: from })
+  await docs.profiles.updateMany({ mergedInto: from }, { $set: { mergedInto: to } })
+}

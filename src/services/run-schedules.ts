@@ -1,0 +1,90 @@
+import { nextAt } from '../domain/schedule.js'
+import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
+import type { Evaluable } from '../domain/rules/compile.js'
+import { evaluateProfiles } from './evaluate-profiles.js'
+import { enterJourneys } from './enter-journeys.js'
+import { testRules } from './test-rules.js'
+import type { Deps } from './deps.js'
+
+/** When tags that follow every change are refreshed for the passing of time. */
+const NIGHTLY = '0 2 * * *'
+const HOURLY = '0 * * * *'
+
+export type Schedule = { id: string; cron: string; run: (now: Date) => Promise<void> }
+
+/** Entry rules on the hour, tags at their own times, recurring journeys at theirs. A missed time is caught up once. */
+export function schedulesOf(deps: Deps): Schedule[] {
+  const { tags, evaluables, journeys } = deps.definitions.current
+  const evaluate = (chosen: readonly Evaluable[], key: string) => async (now: Date) => {
+    await evaluateProfiles(deps, {
+      scope: 'all',
+      evaluables: chosen,
+      now,
+      cause: 'schedule',
+      key: `${key}:${now.getTime()}`,
+    })
+  }
+  const entries = evaluables.filter((e) => e.id.startsWith(ENTRY_PREFIX))
+  const schedules: Schedule[] =
+    entries.length === 0 ? [] : [{ id: 'entries', cron: HOURLY, run: evaluate(entries, 'entries') }]
+  const crons = new Set(tags.map((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh)))
+  for (const cron of [...crons].sort()) {
+    const due = new Set(tags.filter((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh) === cron).map((t) => t.id))
+    // Entry rules read the fresh values in the same pass at night.
+    const chosen = evaluables.filter((e) => due.has(e.id) || (cron === NIGHTLY && e.id.startsWith(ENTRY_PREFIX)))
+    schedules.push({ id: `refresh ${cron}`, cron, run: evaluate(chosen, `refresh:${cron}`) })
+  }
+  for (const [journeyId, { journey }] of journeys) {
+    if (!('every' in journey.enter)) continue
+    const { every, when } = journey.enter
+    schedules.push({
+      id: `every ${journeyId}`,
+      cron: every,
+      run: async (now) => {
+        for await (const batch of deps.docs.profiles.scan({ mergedInto: { $exists: false } }, 2_000)) {
+          const holds = await testRules(
+            deps,
+            [when],
+            batch.map((p) => p._id),
+            now,
+          )
+          const entering = batch
+            .filter((p) => holds.get(p._id)?.[0] === true)
+            .map((p) => ({ profileId: p._id, journeyId }))
+          await enterJourneys(deps, entering, now, `every:${journeyId}:${now.getTime()}`)
+        }
+      },
+    })
+  }
+  return schedules
+}
+
+/** Runs every schedule whose time has come since its last run, in a fixed order. The cursor moves after the work. */
+export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const now = deps.clock.now()
+  for (const schedule of schedulesOf(deps)) {
+    if (signal?.aborted === true) return
+    const last = await lastRunAt(deps, schedule.id, now)
+    if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
+    await schedule.run(now)
+    await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
+  }
+}
+
+/** When the earliest schedule is due next. */
+export async function nextScheduleAt(deps: Deps): Promise<Date | undefined> {
+  const now = deps.clock.now()
+  const times: number[] = []
+  for (const schedule of schedulesOf(deps)) {
+    times.push(nextAt(schedule.cron, await lastRunAt(deps, schedule.id, now), deps.brand.timeZone).getTime())
+  }
+  return times.length === 0 ? undefined : new Date(Math.min(...times))
+}
+
+/** A schedule seen for the first time counts from now. */
+async function lastRunAt(deps: Deps, id: string, now: Date): Promise<Date> {
+  const stored = await deps.docs.meta.get(`schedule:${id}`)
+  if (stored?.at !== undefined) return stored.at
+  await deps.docs.meta.updateEach([{ id: `schedule:${id}`, update: { $set: { at: now } }, upsert: true }])
+  return now
+}

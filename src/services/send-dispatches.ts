@@ -1,0 +1,99 @@
+import type { DispatchOutcome } from '../ports/channel.js'
+import { HOUR_MS, MINUTE_MS } from '../time.js'
+import type { DispatchDoc } from './collections.js'
+import type { Deps } from './deps.js'
+
+/** A dispatch that the platform keeps putting off this often is given up as refused. */
+const MAX_ATTEMPTS = 8
+
+/**
+ * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
+ * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
+ */
+export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { dispatches } = deps.docs
+  for (const doc of await dispatches.find({ state: 'sending' })) {
+    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    if (settled.kind === 'absent') await send(deps, doc)
+    else await save(deps, doc, settled)
+  }
+  while (signal?.aborted !== true) {
+    const now = deps.clock.now()
+    const due = await dispatches.find(
+      { state: 'ready', nextAt: { $lte: now } },
+      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
+    )
+    if (due.length === 0) return
+    for (const doc of due) await send(deps, doc)
+  }
+}
+
+async function send(deps: Deps, doc: DispatchDoc): Promise<void> {
+  await deps.docs.dispatches.update(doc._id, { $set: { state: 'sending' } })
+  let outcome: DispatchOutcome = await deps.channels[doc.channel].dispatch(toDispatch(doc))
+  if (outcome.kind === 'unknown') {
+    deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
+    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    // Absent for certain: it may be asked for again, later, as if it had been refused for now.
+    outcome =
+      settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
+  }
+  await save(deps, doc, outcome)
+}
+
+async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Promise<void> {
+  const { docs } = deps
+  const now = deps.clock.now()
+  if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
+    await docs.dispatches.update(doc._id, {
+      $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
+      $inc: { attempts: 1 },
+    })
+    return
+  }
+  const touchIds = doc.recipients.map((r) => r.touchId)
+  if (outcome.kind === 'created') {
+    const refused = new Set(outcome.refused.map((r) => r.externalUserId))
+    await docs.touches.updateEach(
+      doc.recipients.map((r) => ({
+        id: r.touchId,
+        where: { state: 'planned' },
+        update: {
+          $set: refused.has(r.externalUserId) ? { state: 'suppressed', reason: 'not_a_contact' } : { state: 'created' },
+        },
+      })),
+    )
+    await docs.dispatches.update(doc._id, {
+      $set: {
+        state: 'created',
+        remoteId: outcome.remoteId,
+        nextAt: new Date(now.getTime() + HOUR_MS),
+        ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
+      },
+    })
+    deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
+    return
+  }
+  const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
+  await docs.touches.updateEach(
+    touchIds.map((id) => ({
+      id,
+      where: { state: 'planned' },
+      update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
+    })),
+  )
+  if (doc.channel === 'task')
+    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
+  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } })
+  deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
+}
+
+export function toDispatch(doc: DispatchDoc) {
+  return {
+    id: doc._id,
+    senderUserId: doc.senderUserId,
+    recipients: doc.recipients,
+    content: doc.content,
+    createdAt: doc.releasedAt,
+  }
+}
