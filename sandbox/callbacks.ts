@@ -19,6 +19,7 @@ type Waiting = { seq: number; at_ms: number; body: string }
 /** Delivers the outbox to one receiver, in order. A body that was not acknowledged is sent again, byte for byte. */
 export class CallbackSender {
   url: string | undefined
+  private readonly stopping = new AbortController()
 
   constructor(
     private readonly state: State,
@@ -46,6 +47,8 @@ export class CallbackSender {
       const failure = await this.sendWithRetry(next)
       if (failure === undefined) {
         this.settle(next.seq, 'delivered')
+      } else if (this.stopping.signal.aborted) {
+        return // it waits for the next start
       } else if (giveUp) {
         this.settle(next.seq, 'lost')
         this.log.warn('callback lost', { seq: next.seq, url: this.url, reason: failure })
@@ -81,10 +84,15 @@ export class CallbackSender {
     }
   }
 
+  /** Hangs up; what was not acknowledged keeps waiting. */
+  stop(): void {
+    this.stopping.abort()
+  }
+
   private async sendWithRetry(waiting: Waiting): Promise<string | undefined> {
     let failure = await this.send(waiting)
     for (const pauseMs of PAUSES_MS) {
-      if (failure === undefined) return undefined
+      if (failure === undefined || this.stopping.signal.aborted) return failure
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
       failure = await this.send(waiting)
     }
@@ -101,6 +109,7 @@ export class CallbackSender {
         params: query,
         headers: { 'Content-Type': 'text/xml' },
         timeout: TIMEOUT_MS,
+        signal: this.stopping.signal,
         responseType: 'text',
         validateStatus: () => true,
         proxy: false,

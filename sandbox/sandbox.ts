@@ -195,6 +195,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       if (closing) return
       closing = true
       clearInterval(ticker)
+      callbacks.stop()
       await tail
       await server.close()
       state.close()

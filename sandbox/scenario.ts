@@ -143,6 +143,9 @@ function referenceProblems({ members, contacts, corpTags }: z.output<typeof Scen
       problems.push({ path: `contacts.${i}.externalUserId`, message: `"${c.externalUserId}" is there twice` })
     }
     seen.add(c.externalUserId)
+    if (c.deletedAt !== undefined && c.deletedAt < c.addedAt) {
+      problems.push({ path: `contacts.${i}.deletedAt`, message: 'must not lie before addedAt' })
+    }
     for (const userId of c.followUserIds) {
       if (!known.has(userId.toLowerCase())) {
         problems.push({ path: `contacts.${i}.followUserIds`, message: `no member "${userId}": add it to members` })

@@ -135,14 +135,14 @@ export function messageEndpoints(world: World, limits: boolean): Endpoints {
         const users = new Set(given.flatMap((id) => world.member(id)?.userId ?? []))
         const receivers = state.all<{ user_id: string }>('SELECT user_id FROM app_delivery WHERE msgid = ?', row.msgid)
         for (const { user_id: userId } of receivers.filter((r) => everybody || users.has(r.user_id))) {
-          // A replaced button is dead; a replaced card keeps its life only when it brings buttons of its own.
-          const dead = body.template_card?.['card_type'] !== 'button_interaction'
-          if (dead)
-            state.run(
-              `UPDATE app_delivery SET status = 'locked' WHERE msgid = ? AND user_id = ? AND status IN ('waiting', 'pressed')`,
-              row.msgid,
-              userId,
-            )
+          // A replaced button is dead; a card that brings buttons of its own can be pressed (again).
+          const alive = body.template_card?.['card_type'] === 'button_interaction'
+          state.run(
+            `UPDATE app_delivery SET status = ? WHERE msgid = ? AND user_id = ? AND status IN ('waiting', 'pressed')`,
+            alive ? 'waiting' : 'locked',
+            row.msgid,
+            userId,
+          )
         }
         if (body.template_card)
           state.run('UPDATE app_message SET body = ? WHERE msgid = ?', JSON.stringify(body.template_card), row.msgid)

@@ -36,6 +36,8 @@ type Kind = keyof DueData
 export type RelationStatus = 'active' | 'customer_deleted' | 'member_deleted'
 type CardBody = {
   card_type: string
+  action_menu?: { action_list: { key: string }[] } | null | undefined
+  submit_button?: { key: string } | null | undefined
   button_list?: { type?: number; key?: string }[]
   button_selection?: { question_key: string; selected_id?: string; option_list: { id: string }[] }
 }
@@ -201,7 +203,7 @@ export class World {
 
   /** A card with buttons has reached a member. */
   schedulePress(msgid: string, userId: string, taskId: string, card: CardBody, at: Date): void {
-    const keys = (card.button_list ?? []).flatMap((b) => ((b.type ?? 0) === 0 && b.key !== undefined ? [b.key] : []))
+    const keys = buttonKeys(card)
     const key = drawButton(this.seed, this.scenario, userId, taskId, keys)
     const pressAt = drawHandledAt(this.seed, this.memberOf(userId), this.scenario.timeZone, 'press', taskId, at)
     if (key !== undefined && pressAt !== undefined)
@@ -295,7 +297,7 @@ export class World {
 
   /**
    * A guide presses a button of a card she was sent; the app is called back.
-   * @returns whether the card was there and its buttons still alive.
+   * @returns whether the card was there, offered that key, and its buttons were still alive.
    */
   press(msgid: string, userId: string, key: string, at: Date): boolean {
     const row = this.state.get<{ task_id: string; body: string; recalled: number }>(
@@ -303,6 +305,13 @@ export class World {
       msgid,
     )
     if (row === undefined || row.recalled === 1) return false
+    const card = JSON.parse(row.body) as CardBody
+    const offered = [
+      ...buttonKeys(card),
+      card.submit_button?.key,
+      ...(card.action_menu?.action_list ?? []).map((item) => item.key),
+    ]
+    if (!offered.includes(key)) return false
     const changed = this.state.run(
       `UPDATE app_delivery SET status = 'pressed', pressed_key = ? WHERE msgid = ? AND user_id = ? AND status = 'waiting'`,
       key,
@@ -312,7 +321,6 @@ export class World {
     if (changed === 0) return false
     this.state.count('presses')
     this.state.count(`presses:${key.split(':')[0]}`)
-    const card = JSON.parse(row.body) as CardBody
     const code = this.issueResponseCode(msgid, `press/${userId}`, at)
     const selection = card.button_selection
     this.raise(at, {
@@ -497,4 +505,9 @@ export class World {
   private refreshNextDue(): void {
     this.nextDueMs = this.state.get<{ at_ms: number | null }>('SELECT min(at_ms) AS at_ms FROM due')?.at_ms ?? undefined
   }
+}
+
+/** Keys of the buttons that call back; the others open a page. */
+function buttonKeys(card: CardBody): string[] {
+  return (card.button_list ?? []).flatMap(({ type = 0, key }) => (type === 0 && key !== undefined ? [key] : []))
 }

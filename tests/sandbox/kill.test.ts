@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { transformFileSync } from '@swc/core'
+import { identityOf } from '../../sandbox/identity.js'
+import { intOf } from '../../src/random.js'
+import { type Receiver, receiver } from './support.js'
+
+const DAYS = 20
+const KILLS = 12
+const LEAVES = ['errors', 'parse', 'time', 'random', 'log'].map((name) => `src/${name}.ts`)
+
+/** The child is real code in a real process, so it is compiled beside the packages it needs. */
+const built = resolve('node_modules', '.cache', `sandbox-kill-${process.pid}`)
+const temporary: string[] = []
+let app: Receiver
+
+beforeAll(async () => {
+  const sources = readdirSync('sandbox', { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'))
+  for (const file of [
+    ...LEAVES,
+    ...sources.map((f) => join('sandbox', f)),
+    'tests/sandbox/support.ts',
+    'tests/sandbox/kill-child.ts',
+  ]) {
+    const { code } = transformFileSync(file, {
+      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+      module: { type: 'es6' },
+    })
+    const target = join(built, file.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, code)
+  }
+  writeFileSync(join(built, 'package.json'), '{"type":"module"}')
+  const { corpId, app: secrets } = identityOf(7)
+  app = await receiver(secrets, corpId)
+})
+afterAll(async () => {
+  await app.close()
+  for (const dir of [built, ...temporary]) rmSync(dir, { recursive: true, force: true })
+})
+
+function newDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'sandbox-kill-'))
+  temporary.push(dir)
+  return dir
+}
+
+/** Runs the child until it ends, or kills it; says which. */
+function run(dir: string, killAfterMs?: number): Promise<'ended' | 'killed'> {
+  return new Promise((done, failed) => {
+    const child = spawn(process.execPath, [join(built, 'tests/sandbox/kill-child.js'), dir, app.url, String(DAYS)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let errors = ''
+    child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+    const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs)
+    child.on('exit', (code, signal) => {
+      clearTimeout(timer)
+      if (signal === 'SIGKILL') done('killed')
+      else if (code === 0) done('ended')
+      else failed(new Error(`child failed: ${errors}`))
+    })
+  })
+}
+
+describe('a sandbox that is killed', () => {
+  it(`goes on as if nothing had happened, after ${KILLS} kills at any moment`, async () => {
+    const calm = newDir()
+    const startedAt = performance.now()
+    await run(calm)
+    const wholeMs = performance.now() - startedAt
+    const undisturbed = app.callbacks.splice(0).map((c) => c.raw)
+    const expected = JSON.parse(readFileSync(join(calm, 'log.json'), 'utf8')) as {
+      log: unknown[]
+      counts: { messages: number }
+    }
+    expect(expected.counts.messages).toBeGreaterThan(300)
+    expect(undisturbed.length).toBeGreaterThan(50)
+
+    const rough = newDir()
+    let kills = 0
+    for (let i = 0; kills < KILLS; i++) {
+      // Somewhere between the child's start and a fifth of the whole way further.
+      const outcome = await run(rough, 200 + intOf(Math.ceil(wholeMs / 5), 'kill', i))
+      if (outcome === 'ended') break
+      kills++
+    }
+    await run(rough)
+    expect(kills).toBeGreaterThanOrEqual(3)
+    expect(JSON.parse(readFileSync(join(rough, 'log.json'), 'utf8'))).toEqual(expected)
+    const received = app.callbacks.map((c) => c.raw)
+    expect([...new Set(received)]).toEqual(undisturbed)
+  }, 120_000)
+})
