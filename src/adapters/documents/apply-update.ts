@@ -1,5 +1,5 @@
 import { Query } from 'mingo'
-import type { Update } from '../../ports/document-store.js'
+import type { Filter, Update } from '../../ports/document-store.js'
 import { compareValues, isOperators, isPlain, refused, type Plain } from './language.js'
 
 /**
@@ -13,6 +13,20 @@ export function applyUpdate(doc: Plain, update: Update, inserting = false): void
     if (op === '$setOnInsert' && !inserting) continue
     for (const [path, value] of Object.entries(update[op] ?? {})) applyOne(doc, op, path, value)
   }
+}
+
+/** What an upsert starts from: the filter's equalities, as in MongoDB. */
+export function fromEqualities(filter: Filter): Plain {
+  const doc: Plain = {}
+  for (const [key, condition] of Object.entries(filter)) {
+    if (key === '$and') for (const branch of condition as Filter[]) Object.assign(doc, fromEqualities(branch))
+    if (key.startsWith('$')) continue
+    const value = isOperators(condition) ? condition.$eq : condition
+    if (value === undefined) continue
+    if (key === '_id') doc._id = value
+    else applyUpdate(doc, { $set: { [key]: value } })
+  }
+  return doc
 }
 
 function applyOne(doc: Plain, op: keyof Update, path: string, value: unknown): void {

@@ -12,7 +12,7 @@ import type {
   Update,
 } from '../../ports/document-store.js'
 import { elapsedMs } from '../../time.js'
-import { applyUpdate } from './apply-update.js'
+import { applyUpdate, fromEqualities } from './apply-update.js'
 import {
   checkDefinition,
   checkDoc,
@@ -21,7 +21,6 @@ import {
   checkUpdate,
   checkVersion,
   compareValues,
-  isOperators,
   isPlain,
   isScalar,
   migrateDoc,
@@ -519,12 +518,11 @@ async function openCollection<T extends Doc>(
     async findOneAndUpdate(filter, update, { sort, upsert = false } = {}) {
       checkUpdate(update, definition)
       compile(filter)
-      const fresh = upsert ? fromEqualities(filter) : undefined
-      if (fresh !== undefined) checkId(fresh._id, definition.name)
+      if (upsert) checkId(fromEqualities(filter)._id, definition.name)
       return db.write(false, () => {
         const doc = first(filter, sort)
         if (doc !== undefined) return change(doc, update)
-        return fresh && make(structuredClone<Plain>(fresh) as T, update)
+        return upsert ? make(fromEqualities(filter) as T, update) : undefined
       })
     },
     async delete(filter) {
@@ -573,20 +571,6 @@ function valuesAt(value: unknown, [key, ...further]: readonly string[]): unknown
     )
   if (key === undefined) return [value]
   return isPlain(value) && Object.hasOwn(value, key) ? valuesAt(value[key], further) : []
-}
-
-/** What an upsert starts from: the filter's equalities, as in MongoDB. */
-function fromEqualities(filter: Filter): Plain {
-  const doc: Plain = {}
-  for (const [key, condition] of Object.entries(filter)) {
-    if (key === '$and') for (const branch of condition as Filter[]) Object.assign(doc, fromEqualities(branch))
-    if (key.startsWith('$')) continue
-    const value = isOperators(condition) ? condition.$eq : condition
-    if (value === undefined) continue
-    if (key === '_id') doc._id = value
-    else applyUpdate(doc, { $set: { [key]: value } })
-  }
-  return doc
 }
 
 // ── Versions ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,16 @@
+/** Child of the durability test: writes without end and prints each write after it was acknowledged, until it is killed. */
+import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
+
+const notes = await openSqliteDocuments({ file: process.argv[2]! }).collection<{ _id: number; n: number }>({
+  name: 'notes',
+  version: 1,
+})
+
+await notes.insert([{ _id: 1, n: 0 }])
+for (let i = 1; ; i++) {
+  await Promise.all([
+    notes.insert(Array.from({ length: 20 }, (_, j) => ({ _id: i * 100 + j, n: i }))),
+    notes.update(1, { $inc: { n: 1 } }),
+  ])
+  process.stdout.write(`${i}\n`)
+}
