@@ -130,7 +130,7 @@ export class World {
     this.putRelation(data, at)
     const code = `WELCOME${hashKey(32, this.seed, 'welcome', userId, externalUserId, at.getTime())}`
     this.state.run(
-      'INSERT INTO welcome_code (code, user_id, external_user_id, expires_ms) VALUES (?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO welcome_code (code, user_id, external_user_id, expires_ms) VALUES (?, ?, ?, ?)',
       code,
       userId,
       externalUserId,
@@ -348,7 +348,14 @@ export class World {
   }
 
   issueResponseCode(msgid: string, what: string, at: Date): string {
-    const code = `RESPONSE${hashKey(40, this.seed, 'response', msgid, what)}`
+    let code = ''
+    for (
+      let n = 0;
+      code === '' || this.state.get('SELECT 1 FROM response_code WHERE code = ?', code) !== undefined;
+      n++
+    ) {
+      code = `RESPONSE${hashKey(40, this.seed, 'response', msgid, what, n)}`
+    }
     this.state.run(
       'INSERT INTO response_code (code, msgid, expires_ms) VALUES (?, ?, ?)',
       code,

@@ -190,6 +190,21 @@ describe('cards for guides', () => {
     expect(app.callbacks).toEqual([])
   })
 
+  it('can be pressed again when an update brings new buttons, and only those', async () => {
+    const api = await client(sandbox)
+    await api.post('message/send', cardBody(sandbox, 'g1', 'list'))
+    await sandbox.advanceTo(hours(0.5))
+    const press = async (key: string) => (await control(sandbox, 'press', { taskId: 'list', userId: 'g1', key })).status
+    expect(await press('next')).toBe(409)
+    const { template_card } = cardBody(sandbox, 'g1', 'list', ['next']) as { template_card: object }
+    const response_code = app.callbacks[0]!.fields['ResponseCode']
+    const update = { userids: ['g1'], agentid: 1000002, response_code, template_card }
+    expect((await api.post('message/update_template_card', update)).errcode).toBe(0)
+    expect([await press('done'), await press('next'), await press('next')]).toEqual([409, 200, 409])
+    expect(app.callbacks.map((c) => c.fields['EventKey'])).toEqual(['stop', 'next'])
+    expect(app.callbacks[1]!.fields['ResponseCode']).not.toBe(response_code)
+  })
+
   it('refuse a task_id that was used, by the code that says so, and hide a repetition when asked to', async () => {
     const api = await client(sandbox)
     const body = cardBody(sandbox, 'g1', 'once')

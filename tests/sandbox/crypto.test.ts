@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
+import * as official from '@wecom/crypto'
 import { decrypt, encrypt, isSignature, signatureOf } from '../../sandbox/crypto.js'
 
 // Samples of page 90968 and its official code samples.
@@ -72,6 +73,12 @@ describe('callback encryption', () => {
       expect(Buffer.from(text, 'base64').length % 32).toBe(0)
       expect(decrypt(KEY, text).message).toBe('x'.repeat(bytes))
     }
+  })
+
+  it('is what the official package reads and signs', () => {
+    const text = encrypt(KEY, '<xml>你好</xml>', RECEIVER, Buffer.from('0123456789abcdef'))
+    expect(official.decrypt(KEY, text)).toMatchObject({ message: '<xml>你好</xml>', id: RECEIVER })
+    expect(signatureOf(TOKEN, '1409659813', 'abc', text)).toBe(official.getSignature(TOKEN, '1409659813', 'abc', text))
   })
 
   it('tells signatures apart', () => {

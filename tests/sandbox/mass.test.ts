@@ -163,6 +163,20 @@ describe('members', () => {
     expect([await remind(), await remind(), await remind(), await remind()]).toEqual([0, 0, 0, 41094])
   })
 
+  it('may get to a task after all when they are reminded', async () => {
+    const diligence = { confirmAtOnce: 0.5, confirmLate: 0, never: 0.5 }
+    const contacts = Array.from({ length: 40 }, (_, i) => contact(`wm${i}`, 'g1'))
+    const api = await start({ members: [{ userId: 'g1', name: '导购 001', diligence }], contacts })
+    const ids: unknown[] = []
+    for (let i = 0; i < 40; i++) ids.push((await api.post(CREATE, massBody('g1', [`wm${i}`], i)))['msgid'])
+    await sandbox.advanceTo(hours(1))
+    const unreminded = sandbox.log().length
+    for (const msgid of ids) expect((await api.post(`${EC}remind_groupmsg_send`, { msgid })).errcode).toBe(0)
+    await sandbox.advanceTo(hours(2))
+    expect(sandbox.log().length).toBeGreaterThan(unreminded)
+    expect(new Set(sandbox.log().map((m) => m.externalUserId)).size).toBe(sandbox.log().length)
+  })
+
   it('confirm in the shares the scenario asks for', async () => {
     const diligence = { confirmAtOnce: 0.5, confirmLate: 0.3, never: 0.2 }
     const contacts = Array.from({ length: 400 }, (_, i) => contact(`wm${i}`, 'g1'))
