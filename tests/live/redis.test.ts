@@ -16,6 +16,8 @@ const url = own?.url ?? given ?? ''
 const withRedis = url === '' ? describe.skip : describe
 if (url === '') console.warn('SKIPPED: Bull on Redis (set REDIS_URL or install redis-server)')
 
+afterAll(() => own?.stop())
+
 const prefixes: string[] = []
 const opened: JobQueue[] = []
 function newPrefix(): string {
@@ -42,7 +44,6 @@ withRedis('Bull on Redis', () => {
       if (keys.length > 0) await redis.del(keys)
     }
     redis.disconnect()
-    await own?.stop()
   })
 
   jobQueueContract('Bull', async (options) => openBullQueue({ url, prefix: newPrefix(), ...options }))
@@ -241,13 +242,15 @@ describe('opening a queue without a Redis', () => {
   })
 
   it('gives up within 5 s when somebody listens but never answers', async () => {
-    const server = createServer(() => undefined).listen(0, '127.0.0.1')
+    const sockets: Socket[] = []
+    const server = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
     const sinceMs = performance.now()
     const error = await rejection(openBullQueue({ url: `redis://127.0.0.1:${port}`, prefix: 'x' }))
     expect(error.message).toContain('no answer within')
     expect(performance.now() - sinceMs).toBeLessThan(5_000)
+    for (const socket of sockets) socket.destroy()
     server.close()
   })
 
