@@ -336,7 +336,7 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
         const refusedIds: T['_id'][] = []
         for (const chunk of chunksOf(docs)) {
           try {
-            await native.insertMany(chunk.map(toStored) as mongoose.mongo.OptionalUnlessRequiredId<Stored>[], {
+            await native.insertMany(chunk.map<mongoose.mongo.OptionalUnlessRequiredId<Stored>>(toStored), {
               ordered: false,
             })
           } catch (err) {
@@ -420,7 +420,7 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
             if (stored === null && !upsert) return undefined
             const doc = stored === null ? (fromEqualities(filter) as T) : await fromStored(stored)
             applyUpdate(doc, update, stored === null)
-            return doc as T
+            return doc
           } catch (err) {
             if (!upsert || !isDuplicateId(err) || attempt === ATTEMPTS) throw err
           }

@@ -26,7 +26,6 @@ import {
   migrateDoc,
   refused,
   valueAt,
-  type Plain,
 } from './language.js'
 import {
   compileFilter,
