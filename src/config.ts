@@ -161,7 +161,11 @@ const Paths = z.strictObject({
     .default('config/policy.yaml')
     .describe('触达策略：静默时段、频次上限。 Quiet hours and caps.'),
   content: z.string().min(1).default('config/content').describe('内容目录。 Folder of contents.'),
-  events: z.string().min(1).default('config/events.yaml').describe('事件目录。 Catalogue of events that rules may name.'),
+  events: z
+    .string()
+    .min(1)
+    .default('config/events.yaml')
+    .describe('事件目录。 Catalogue of events that rules may name.'),
   segments: z.string().min(1).default('config/segments.yaml').describe('人群。 Segments.'),
   coupons: z.string().min(1).default('config/coupons.yaml').describe('券码池。 Pools of coupon codes.'),
   journeys: z.string().min(1).default('journeys').describe('旅程目录，文件名即旅程 id。 Folder of journeys.'),

@@ -18,7 +18,8 @@ export class ManualClock implements Clock {
   }
   /** @throws {RangeError} when `to` lies before the present: time never runs backwards. */
   set(to: Date): void {
-    if (to < this.current) throw new RangeError(`clock cannot go back from ${this.current.toISOString()} to ${to.toISOString()}`)
+    if (to < this.current)
+      throw new RangeError(`clock cannot go back from ${this.current.toISOString()} to ${to.toISOString()}`)
     this.current = new Date(to.getTime())
   }
 }

@@ -83,6 +83,7 @@ export function contactToRecord(
       occurredAt: fromUnix(follow.createtime),
       properties: {
         userId: follow.userid,
+        externalUserId: contact.external_userid,
         ...(follow.add_way != null && { addWay: follow.add_way }),
         ...(follow.state && { state: follow.state }),
       },
@@ -243,7 +244,7 @@ export function deletionToRecord(
     id: `wecom:del:${externalUserId}:${userId}:${by}:${at.getTime() / 1000}`,
     name: 'contact_deleted',
     occurredAt: at,
-    properties: { userId, by },
+    properties: { userId, externalUserId, by },
   }
   return {
     ref: `wecom:${externalUserId}`,

@@ -165,7 +165,7 @@ export function funnelOf(journey: JourneyFigures): { key: string; count: number;
     { key: 'created', count: journey.created, unit: 'touchUnit' },
     { key: 'confirmed', count: journey.confirmed, unit: 'touchUnit' },
     { key: 'delivered', count: journey.delivered, unit: 'touchUnit' },
-    { key: 'bought', count: journey.bought.treated, unit: 'people' },
+    { key: 'bought', count: journey.bought - journey.boughtHeldOut, unit: 'people' },
   ]
 }
 
@@ -173,11 +173,11 @@ export function funnelOf(journey: JourneyFigures): { key: string; count: number;
 export function armsOf(
   journey: JourneyFigures,
 ): { key: 'treated' | 'holdout'; n: number; x: number; ratio: number | null }[] {
-  const arm = (key: 'treated' | 'holdout', n: number) => {
-    const x = journey.bought[key]
-    return { key, n, x, ratio: n === 0 ? null : x / n }
-  }
-  return [arm('treated', journey.entered - journey.heldOut), arm('holdout', journey.heldOut)]
+  const arm = (key: 'treated' | 'holdout', n: number, x: number) => ({ key, n, x, ratio: n === 0 ? null : x / n })
+  return [
+    arm('treated', journey.entered - journey.heldOut, journey.bought - journey.boughtHeldOut),
+    arm('holdout', journey.heldOut, journey.boughtHeldOut),
+  ]
 }
 
 /** Entries of a record of counts, largest first, ties by key. */

@@ -193,7 +193,8 @@ function metricsRoute(registry: Registry): Router {
   return router
 }
 
-function requireKey(apiKeys: readonly string[]): Middleware {
+/** Lets a request with one of the keys through, answers 401 to any other. */
+export function requireKey(apiKeys: readonly string[]): Middleware {
   const digests = apiKeys.filter((key) => key !== '').map(digestOf)
   return async (ctx, next) => {
     const given = /^Bearer\s+(\S+)$/i.exec(ctx.get('Authorization'))?.[1] ?? ctx.get('X-Api-Key')

@@ -59,7 +59,8 @@ describe('renderReport', () => {
       ...buildDemoReport().journeys['dormant-vip']!,
       entered: treated.n + holdout.n,
       heldOut: holdout.n,
-      bought: { treated: treated.x, holdout: holdout.x },
+      bought: treated.x + holdout.x,
+      boughtHeldOut: holdout.x,
       effect: computeEffect({ treated, holdout }),
     }
     const text = renderReport(buildDemoReport({ journeys: { j: journey } }), {

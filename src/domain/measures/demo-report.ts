@@ -64,7 +64,9 @@ const JourneyFigures = z.strictObject({
   delivered: Count,
   /** Touches that did not go out, by reason. */
   suppressed: Counts,
-  bought: z.strictObject({ treated: Count, holdout: Count }),
+  /** Both arms, like `entered`: reached the goal within its window after entry. */
+  bought: Count,
+  boughtHeldOut: Count,
   effect: Effect,
 })
 

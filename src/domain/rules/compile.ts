@@ -306,11 +306,11 @@ class Columns {
     const { scope } = this.options
     const profiles = `SELECT profile_id AS p, traits, identifier_types FROM profiles FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id', false)}`
     const state = `SELECT profile_id AS p, mapFromArrays(groupArray(tag_id), groupArray(value)) AS st FROM tag_state FINAL WHERE tag_id IN (${literals(this.storedTags.size === 0 ? [''] : [...this.storedTags])})${profileFilter(scope, 'profile_id', false)} GROUP BY p`
-    const base = `(${profiles}) AS b\n    LEFT JOIN (${state}) AS s USING (p)`
-    if (this.aggregates.size === 0) return `(SELECT p, traits, identifier_types, st FROM ${base})`
+    const base = `(SELECT p, traits, identifier_types, st FROM (${profiles}) AS b LEFT JOIN (${state}) AS s USING (p))`
+    if (this.aggregates.size === 0) return base
     const columns = [...this.aggregates].map(([expression, alias]) => `${expression} AS ${alias}`)
     const aggregated = `SELECT p, ${columns.join(',\n      ')}\n    FROM (${this.eventRows()}) GROUP BY p`
-    return `(SELECT p, traits, identifier_types, st, ${[...this.aggregates.values()].join(', ')} FROM ${base}\n    LEFT JOIN (${aggregated}) AS e USING (p))`
+    return `(SELECT p, traits, identifier_types, st, ${[...this.aggregates.values()].join(', ')} FROM ${base} AS bs\n    LEFT JOIN (${aggregated}) AS e USING (p))`
   }
 
   private eventRows(): string {
