@@ -77,7 +77,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       closers.push(() => lock.release())
     }
     await mkdir(config.dataDir, { recursive: true })
-    const documents = await openDocuments(config)
+    const documents = await openDocuments(config, options.fsync ?? true)
     closers.push(() => documents.close())
     const events = await openEvents(config, options.fsync ?? true)
     closers.push(() => events.close())
@@ -140,8 +140,8 @@ function emptyOf(loaded: LoadedDefinitions): Definitions {
   return { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] }
 }
 
-async function openDocuments({ documents, dataDir }: Config): Promise<DocumentStore> {
-  if (documents.kind === 'sqlite') return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite') })
+async function openDocuments({ documents, dataDir }: Config, fsync: boolean): Promise<DocumentStore> {
+  if (documents.kind === 'sqlite') return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite'), fsync })
   return openMongoDocuments({
     url: documents.url,
     database: documents.database,

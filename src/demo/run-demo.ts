@@ -228,7 +228,6 @@ class Demo {
     await publishDefinitions(deps, app.loaded)
     await app.reload()
     await evaluateProfiles(deps, {
-      scope: 'all',
       evaluables: deps.definitions.current.evaluables,
       now: this.from,
       cause: 'operator',

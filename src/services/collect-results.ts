@@ -1,4 +1,5 @@
 import type { InboxRecord } from '../domain/identity/resolve.js'
+import { lookAt } from '../domain/touches/policy.js'
 import type { Touch } from '../domain/touches/touch.js'
 import { hashKey } from '../random.js'
 import { HOUR_MS } from '../time.js'
@@ -43,14 +44,13 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const stateOf = new Map(result.recipients.map((r) => [r.externalUserId, r]))
   const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
   const records: InboxRecord[] = []
-  const updates = touches
-    .filter((t) => t.state !== 'suppressed' || confirmedAt !== undefined)
-    .flatMap((touch) => {
-      const seen = stateOf.get(touch.externalUserId ?? '')
-      const set = nextState(touch, seen?.state, seen?.at, confirmedAt, final)
-      if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
-      return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
-    })
+  const updates = touches.flatMap((touch) => {
+    if (touch.state !== 'created' && touch.state !== 'confirmed') return []
+    const seen = stateOf.get(touch.externalUserId ?? '')
+    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
+    if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
+    return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
+  })
   await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records)
   await docs.touches.updateEach(updates)
   await docs.dispatches.update(doc._id, {
@@ -63,25 +63,26 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
 }
 
 function nextState(
-  touch: Touch,
+  doc: DispatchDoc,
   seen: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota' | undefined,
   at: Date | undefined,
   confirmedAt: Date | undefined,
   final: boolean,
 ): Partial<Touch> | undefined {
-  if (touch.state === 'delivered' || touch.state === 'expired') return undefined
   const confirmed = confirmedAt === undefined ? {} : { confirmedAt }
-  if (seen === 'delivered') return { ...confirmed, state: 'delivered', deliveredAt: at ?? confirmedAt! }
+  if (seen === 'delivered')
+    return { ...confirmed, state: 'delivered', ...((at ?? confirmedAt) && { deliveredAt: at ?? confirmedAt }) }
   if (seen === 'not_a_contact') return { ...confirmed, state: 'suppressed', reason: 'not_a_contact' }
   if (seen === 'over_quota') return { ...confirmed, state: 'suppressed', reason: 'quota' }
-  if (final) return { ...confirmed, state: 'expired' }
-  return confirmedAt === undefined || touch.state === 'confirmed' ? undefined : { ...confirmed, state: 'confirmed' }
+  if (final)
+    return doc.reason === 'exited' ? { state: 'suppressed', reason: 'exited' } : { ...confirmed, state: 'expired' }
+  return confirmedAt === undefined ? undefined : { ...confirmed, state: 'confirmed' }
 }
 
 function pause(deps: Deps, doc: DispatchDoc, now: Date): Date {
   const next = now.getTime() + (PAUSES_H[doc.polls] ?? 24) * HOUR_MS
   const last = doc.releasedAt.getTime() + deps.definitions.current.policy.confirmWithin
-  return new Date(now.getTime() < last ? Math.min(next, last) : next)
+  return lookAt(new Date(now.getTime() < last ? Math.min(next, last) : next))
 }
 
 export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
@@ -97,7 +98,7 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
 async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const task = await deps.docs.tasks.get(doc._id)
   if (task?.state === 'open' && now < task.dueAt) {
-    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: task.dueAt } })
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(task.dueAt) } })
     return
   }
   if (task?.state === 'open') {

@@ -13,9 +13,12 @@ export type Batch = {
   state: 'accepted' | 'planned' | 'done'
   acceptedAt: Date
   records?: InboxRecord[]
+  /** On the first batch of a group that is worked on together. */
   plan?: BatchPlan
 }
 export type BatchPlan = Omit<Resolution, 'profileIds'> & {
+  /** The batches of the group, in order. */
+  batchIds: string[]
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
   /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */

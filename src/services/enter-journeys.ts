@@ -1,11 +1,11 @@
 import { exitEvents, pinKey } from '../domain/journeys/definition.js'
+import type { Rule } from '../domain/rules/rule.js'
 import { hashKey, unitOf } from '../random.js'
 import { DAY_MS } from '../time.js'
 import { acceptRecords } from './accept-records.js'
 import type { OwnedEvent, Refusal, Run } from './collections.js'
 import type { Deps } from './deps.js'
 import { systemRecord } from './system-records.js'
-import { testRules } from './test-rules.js'
 
 /** An event that is older than this when it arrives is history: it starts no journey. */
 const FRESH_MS = DAY_MS
@@ -91,20 +91,19 @@ function whyNot(
   return now.getTime() - last < reenter.after ? 'too_soon' : undefined
 }
 
-/** Journeys that begin with an event: fresh events only, and the entry's own rule must hold. */
-export async function enterByEvents(deps: Deps, events: readonly OwnedEvent[], now: Date, key: string): Promise<void> {
+/** Who would enter the journeys that begin with an event, if `rule` holds: fresh events only. */
+export function entriesByEvents(
+  deps: Deps,
+  events: readonly OwnedEvent[],
+  now: Date,
+): { journeyId: string; profileIds: number[]; rule: Rule }[] {
   const fresh = events.filter((e) => now.getTime() - e.occurredAt.getTime() <= FRESH_MS)
-  for (const [journeyId, { journey }] of deps.definitions.current.journeys) {
-    if (!('on' in journey.enter)) continue
+  return [...deps.definitions.current.journeys].flatMap(([journeyId, { journey }]) => {
+    if (!('on' in journey.enter)) return []
     const { on, if: rule } = journey.enter
-    const ids = [...new Set(fresh.filter((e) => e.name === on).map((e) => e.profileId))]
-    if (ids.length === 0) continue
-    const holds = rule === undefined ? undefined : await testRules(deps, [rule], ids, now)
-    const entries = ids
-      .filter((id) => holds === undefined || holds.get(id)?.[0] === true)
-      .map((profileId) => ({ profileId, journeyId }))
-    await enterJourneys(deps, entries, now, `${key}:${journeyId}`)
-  }
+    const profileIds = [...new Set(fresh.filter((e) => e.name === on).map((e) => e.profileId))]
+    return profileIds.length === 0 ? [] : [{ journeyId, profileIds, rule: rule ?? { event: on } }]
+  })
 }
 
 /** Ends the runs whose exit event happened, and takes back what has not left yet. */

@@ -1,20 +1,19 @@
 import { z } from 'zod'
-import { compileDeltas, type Evaluable, readsOf, type Scope } from '../domain/rules/compile.js'
+import { compileDeltas, compileTouched, type Delta, type Evaluable, readsOf } from '../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
+import type { Rule } from '../domain/rules/rule.js'
 import { hashKey } from '../random.js'
 import { nextValue, type ProfileTag } from './collections.js'
 import type { Definitions, Deps } from './deps.js'
 import { enterJourneys } from './enter-journeys.js'
-import { profileScope } from './test-rules.js'
+import { loadTouched, readFigures, scopeOf } from './test-rules.js'
 
 const CHUNK = 2_000
 const RANGE = 50_000
 
-const Delta = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
-type Delta = z.infer<typeof Delta>
+const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 
 export type Evaluation = {
-  scope: { profileIds: readonly number[] } | 'all'
   evaluables: readonly Evaluable[]
   now: Date
   cause: 'realtime' | 'schedule' | 'operator'
@@ -52,32 +51,52 @@ export function evaluablesFor(
  */
 export async function evaluateProfiles(deps: Deps, evaluation: Evaluation): Promise<number> {
   if (evaluation.evaluables.length === 0) return 0
+  const last = (await deps.docs.meta.get('counter:profile'))?.value ?? 0
   let changes = 0
-  for await (const scope of scopesOf(deps, evaluation)) {
+  for (let from = 1; from <= last; from += RANGE) {
+    const range = last < RANGE ? {} : { fromProfileId: from, toProfileId: from + RANGE }
     const sql = compileDeltas(evaluation.evaluables, {
-      nowMs: evaluation.now.getTime(),
-      scope,
-      segments: deps.definitions.current.segments,
+      ...compileOptions(deps, evaluation.now),
+      scope: { kind: 'all', ...range },
     })
-    const deltas = await deps.events.query(sql, Delta, evaluation.scope === 'all' ? 'scan' : 'serving')
+    const deltas = await deps.events.query(sql, DeltaRow, 'scan')
     changes += deltas.length
-    for (let i = 0; i < deltas.length; i += CHUNK) await applyDeltas(deps, evaluation, deltas.slice(i, i + CHUNK))
+    await applyDeltas(deps, evaluation, deltas)
   }
   return changes
 }
 
-async function* scopesOf(deps: Deps, { scope }: Evaluation): AsyncIterable<Scope> {
-  if (scope === 'all') {
-    const last = (await deps.docs.meta.get('counter:profile'))?.value ?? 0
-    for (let from = 1; from <= last; from += RANGE)
-      yield { kind: 'all', fromProfileId: from, toProfileId: from + RANGE }
-    return
+/**
+ * The same for the profiles just touched. `tests` are rules to answer on the way, on the fresh values.
+ *
+ * @returns per profile, which of `tests` hold
+ */
+export async function evaluateTouched(
+  deps: Deps,
+  evaluation: Evaluation & { profileIds: readonly number[]; tests: readonly Rule[] },
+): Promise<Map<number, boolean[]>> {
+  const { evaluables, profileIds, tests, now } = evaluation
+  const holds = new Map<number, boolean[]>()
+  if (evaluables.length + tests.length === 0) return holds
+  for (let i = 0; i < profileIds.length; i += CHUNK) {
+    const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK))
+    const query = compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(profiles) }, tests)
+    const touched = await readFigures(deps, query, profiles)
+    for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
+    await applyDeltas(deps, evaluation, query.deltas(touched))
   }
-  for (let i = 0; i < scope.profileIds.length; i += CHUNK)
-    yield await profileScope(deps, scope.profileIds.slice(i, i + CHUNK))
+  return holds
 }
 
-async function applyDeltas(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
+function compileOptions(deps: Deps, now: Date) {
+  return { nowMs: now.getTime(), segments: deps.definitions.current.segments }
+}
+
+async function applyDeltas(deps: Deps, evaluation: Evaluation, deltas: readonly Delta[]): Promise<void> {
+  for (let i = 0; i < deltas.length; i += CHUNK) await applyChunk(deps, evaluation, deltas.slice(i, i + CHUNK))
+}
+
+async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
   const { profileTags } = deps.docs
   const tags = deltas.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
   const set: ProfileTag[] = tags

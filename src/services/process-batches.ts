@@ -1,48 +1,84 @@
 import { z } from 'zod'
 import { traitTexts, type Profile } from '../domain/identity/profile.js'
-import { linkKey, resolveIdentities, usableIdentifiers } from '../domain/identity/resolve.js'
+import { type InboxRecord, linkKey, resolveIdentities, usableIdentifiers } from '../domain/identity/resolve.js'
 import { literals } from '../domain/rules/sql.js'
 import type { Cell } from '../ports/event-store.js'
-import { evaluateProfiles, evaluablesFor } from './evaluate-profiles.js'
-import { enterByEvents, exitByEvents } from './enter-journeys.js'
+import { evaluablesFor, evaluateTouched } from './evaluate-profiles.js'
+import { enterJourneys, entriesByEvents, exitByEvents } from './enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from './collections.js'
 import type { Deps } from './deps.js'
 
+/** Batches that wait together are worked on together, up to about this many records. */
+const GROUP_RECORDS = 1_000
+
 /**
  * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
- * journeys. The plan of a batch is stored before anything of it is applied, so a repeat after a crash applies the same.
+ * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same.
  */
 export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { docs } = deps
+  // What this work itself adds to the inbox waits for the next call, together with what other lanes add.
+  const last = (await docs.meta.get('counter:batch'))?.value ?? 0
   while (signal?.aborted !== true) {
-    const batch = await deps.docs.batches.findOne({ state: { $in: ['planned', 'accepted'] } }, { sort: { seq: 1 } })
-    if (batch === undefined) return
-    const plan = batch.plan ?? (await planBatch(deps, batch))
-    const events = ownedEvents(batch, plan)
-    await applyPlan(deps, batch, plan, events)
-    const ids = plan.touchedIds
-    if (ids.length > 0) {
-      const changed = {
-        events: new Set(events.map((e) => e.name)),
-        traits: new Set(plan.changedTraits),
-        all: plan.newProfileIds.length + plan.merges.length > 0,
-      }
-      await exitByEvents(deps, events, plan.now)
-      await evaluateProfiles(deps, {
-        scope: { profileIds: ids },
-        evaluables: evaluablesFor(deps.definitions.current, changed),
-        now: plan.now,
-        cause: 'realtime',
-        key: batch._id,
-      })
-      await enterByEvents(deps, events, plan.now, batch._id)
+    const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
+    const plan = planned?.plan ?? (await planGroup(deps, last))
+    if (plan === undefined) return
+    const batches = (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq)
+    const records = batches.flatMap((b) => b.records ?? [])
+    const [first] = batches
+    if (first === undefined) throw new RangeError('a planned group has lost its batches')
+    const events = ownedEvents(records, plan)
+    await applyPlan(deps, first, plan, events)
+    await react(deps, first, plan, events)
+    // The first goes last: it holds the plan.
+    for (const id of [...plan.batchIds].reverse()) {
+      await docs.batches.update(id, { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } })
     }
-    await deps.docs.batches.update(batch._id, { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } })
   }
 }
 
-async function planBatch(deps: Deps, batch: Batch): Promise<BatchPlan> {
+/** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
+async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+  if (plan.touchedIds.length === 0) return
+  const { current } = deps.definitions
+  await exitByEvents(deps, events, plan.now)
+  const entries = entriesByEvents(deps, events, plan.now)
+  const holds = await evaluateTouched(deps, {
+    profileIds: plan.touchedIds,
+    evaluables: evaluablesFor(current, {
+      events: new Set(events.map((e) => e.name)),
+      traits: new Set(plan.changedTraits),
+      all: plan.newProfileIds.length + plan.merges.length > 0,
+    }),
+    tests: entries.map((e) => e.rule),
+    now: plan.now,
+    cause: 'realtime',
+    key: first._id,
+  })
+  const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
+    profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
+  )
+  await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
+}
+
+async function planGroup(deps: Deps, last: number): Promise<BatchPlan | undefined> {
+  const waiting = await deps.docs.batches.find(
+    { state: 'accepted', seq: { $lte: last } },
+    { sort: { seq: 1 }, limit: 20 },
+  )
+  const group: Batch[] = []
+  let size = 0
+  for (const batch of waiting) {
+    size += batch.records?.length ?? 0
+    if (group.length > 0 && size > GROUP_RECORDS) break
+    group.push(batch)
+  }
+  return group[0] === undefined ? undefined : planRecords(deps, group)
+}
+
+async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
   const { docs, definitions } = deps
-  const records = batch.records ?? []
+  const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
   const keys = [...new Set(records.flatMap((r) => usableIdentifiers(config, r).map(linkKey)))]
   const links = new Map((await docs.identifiers.getMany(keys)).map((l) => [l._id, l]))
@@ -70,18 +106,19 @@ async function planBatch(deps: Deps, batch: Batch): Promise<BatchPlan> {
   const before = (counter?.value ?? 0) + 1
   const plan: BatchPlan = {
     ...rest,
+    batchIds: group.map((b) => b._id),
     now: deps.clock.now(),
     eventOwners,
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
   }
-  await docs.batches.update(batch._id, { $set: { state: 'planned', plan } })
+  await docs.batches.update(group[0]!._id, { $set: { state: 'planned', plan } })
   return plan
 }
 
-function ownedEvents(batch: Batch, plan: BatchPlan): OwnedEvent[] {
-  return (batch.records ?? [])
+function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
+  return records
     .flatMap((record) => record.events.map((event) => ({ ...event, source: record.source })))
     .flatMap((event, i) => (plan.eventOwners[i]! > 0 ? [{ ...event, profileId: plan.eventOwners[i]! }] : []))
 }
@@ -116,6 +153,11 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
   if (plan.evidence.length > 0) await docs.evidence.insert(plan.evidence)
   if (plan.conflicts.length > 0) await docs.conflicts.insert(plan.conflicts)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
+  // Profiles that were merged into one that is merged now follow it.
+  const followers = plan.merges.flatMap(
+    (m) => plan.profiles.find((p) => p._id === m.from)?.mergedIds.map((id) => ({ id, to: m.to })) ?? [],
+  )
+  await docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } })))
   if (plan.merges.length > 0) {
     await docs.merges.insert(plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false })))
   }
@@ -190,5 +232,4 @@ async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): 
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
   await docs.profileTags.delete({ profileId: from })
-  await docs.profiles.updateMany({ mergedInto: from }, { $set: { mergedInto: to } })
 }

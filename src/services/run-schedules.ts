@@ -1,6 +1,6 @@
 import { nextAt } from '../domain/schedule.js'
 import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
-import type { Evaluable } from '../domain/rules/compile.js'
+import { type Evaluable, readsOf } from '../domain/rules/compile.js'
 import { evaluateProfiles } from './evaluate-profiles.js'
 import { enterJourneys } from './enter-journeys.js'
 import { testRules } from './test-rules.js'
@@ -17,14 +17,16 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const { tags, evaluables, journeys } = deps.definitions.current
   const evaluate = (chosen: readonly Evaluable[], key: string) => async (now: Date) => {
     await evaluateProfiles(deps, {
-      scope: 'all',
       evaluables: chosen,
       now,
       cause: 'schedule',
       key: `${key}:${now.getTime()}`,
     })
   }
-  const entries = evaluables.filter((e) => e.id.startsWith(ENTRY_PREFIX))
+  // An entry rule over tags alone changes when a tag does; only windows over events move by themselves.
+  const entries = evaluables.filter(
+    (e) => e.id.startsWith(ENTRY_PREFIX) && readsOf(e, deps.definitions.current.segments).events.size > 0,
+  )
   const schedules: Schedule[] =
     entries.length === 0 ? [] : [{ id: 'entries', cron: HOURLY, run: evaluate(entries, 'entries') }]
   const crons = new Set(tags.map((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh)))

@@ -1,3 +1,4 @@
+import { lookAt } from '../domain/touches/policy.js'
 import type { DispatchOutcome } from '../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc } from './collections.js'
@@ -67,7 +68,7 @@ async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Pro
       $set: {
         state: 'created',
         remoteId: outcome.remoteId,
-        nextAt: new Date(now.getTime() + HOUR_MS),
+        nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
     })

@@ -41,6 +41,8 @@ import { fromJson, toJson } from './sqlite-json.js'
 export type SqliteOptions = {
   /** Path of the database file (its folder exists), or `:memory:`. */
   file: string
+  /** An acknowledged write survives a power cut, not only the death of the process. Default true. */
+  fsync?: boolean
 }
 
 /** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
@@ -56,8 +58,8 @@ const LAYOUT = 1
  *
  * @throws {ConfigError} when the file cannot be opened, is no database, or was written by a newer program
  */
-export function openSqliteDocuments({ file }: SqliteOptions): DocumentStore {
-  const db = openFile(file)
+export function openSqliteDocuments({ file, fsync = true }: SqliteOptions): DocumentStore {
+  const db = openFile(file, fsync)
   const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
   let closing: Promise<void> | undefined
 
@@ -111,12 +113,13 @@ type Db = {
   close(): Promise<void>
 }
 
-function openFile(file: string): Db {
+function openFile(file: string, fsync: boolean): Db {
   let raw: Database.Database
   try {
     raw = new Database(file)
     raw.exec(
-      'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536',
+      'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; ' +
+        `PRAGMA synchronous = ${fsync ? 'FULL' : 'NORMAL'}`,
     )
     raw.exec('PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000')
   } catch (err) {

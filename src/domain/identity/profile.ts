@@ -63,24 +63,39 @@ export function ownerOf(profile: Profile): Contact | undefined {
     .sort((a, b) => a.since.getTime() - b.since.getTime() || (a.userId < b.userId ? -1 : 1))[0]
 }
 
-/** Applies what an event says about contact and consent. Events may arrive in any order: the later instant counts. */
-export function applyEvent(profile: Profile, event: RecordEvent): void {
-  const { userId, externalUserId } = event.properties as { userId?: unknown; externalUserId?: unknown }
-  if (typeof userId === 'string' && typeof externalUserId === 'string') {
-    const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
-    if (event.name === 'contact_added') {
-      if (known === undefined) profile.contacts.push({ userId, externalUserId, since: event.occurredAt })
-      else if (event.occurredAt > (known.endedAt ?? known.since)) {
-        known.since = event.occurredAt
-        delete known.endedAt
-      }
-    } else if (event.name === 'contact_deleted') {
-      if (known === undefined)
-        profile.contacts.push({ userId, externalUserId, since: event.occurredAt, endedAt: event.occurredAt })
-      else if (event.occurredAt >= known.since) known.endedAt = event.occurredAt
-    }
+/**
+ * Applies what an event says about contact and consent. Events may arrive in any order: the later instant counts.
+ *
+ * @returns whether it said anything about them
+ */
+export function applyEvent(profile: Profile, event: RecordEvent): boolean {
+  switch (event.name) {
+    case 'contact_added':
+    case 'contact_deleted':
+      return applyContact(profile, event)
+    case 'opted_out':
+      profile.optedOutAt = event.occurredAt
+      return true
+    case 'opted_in':
+      if (profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt) delete profile.optedOutAt
+      return true
+    default:
+      return false
   }
-  if (event.name === 'opted_out') profile.optedOutAt = event.occurredAt
-  if (event.name === 'opted_in' && profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt)
-    delete profile.optedOutAt
+}
+
+function applyContact(profile: Profile, { name, occurredAt, properties }: RecordEvent): boolean {
+  const { userId, externalUserId } = properties as { userId?: unknown; externalUserId?: unknown }
+  if (typeof userId !== 'string' || typeof externalUserId !== 'string') return false
+  const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
+  if (known === undefined) {
+    const ended = name === 'contact_deleted' ? { endedAt: occurredAt } : {}
+    profile.contacts.push({ userId, externalUserId, since: occurredAt, ...ended })
+  } else if (name === 'contact_deleted') {
+    if (occurredAt >= known.since) known.endedAt = occurredAt
+  } else if (occurredAt > (known.endedAt ?? known.since)) {
+    known.since = occurredAt
+    delete known.endedAt
+  }
+  return true
 }

@@ -39,6 +39,7 @@ export type Known = {
 export type Resolution = {
   /** Per record, in order; `undefined` when every identifier was unusable. */
   profileIds: (number | undefined)[]
+  /** New and changed ones, as they are now. */
   profiles: Profile[]
   links: IdentifierLink[]
   evidence: Evidence[]
@@ -87,6 +88,7 @@ export function resolveIdentities(
 class Draft {
   private readonly links = new Map<string, IdentifierLink>()
   private readonly profiles = new Map<number, Profile>()
+  private readonly changed = new Set<number>()
   private readonly evidence = new Map<string, Evidence>()
   private readonly conflicts: Conflict[] = []
   private readonly merges: Merge[] = []
@@ -198,6 +200,7 @@ class Draft {
       mergedIds: [],
     }
     this.profiles.set(profile._id, profile)
+    this.changed.add(profile._id)
     return profile
   }
 
@@ -217,6 +220,7 @@ class Draft {
       })
       return
     }
+    this.changed.add(profile._id)
     profile.identifiers.push({ ...identifier, source: record.source, since: record.observedAt })
     this.links.set(linkKey(identifier), {
       _id: linkKey(identifier),
@@ -258,6 +262,7 @@ class Draft {
       to.optedOutAt = from.optedOutAt
     to.mergedIds = [...to.mergedIds, from._id, ...from.mergedIds].sort((a, b) => a - b)
     from.mergedInto = to._id
+    this.changed.add(to._id).add(from._id)
     this.merges.push({ from: from._id, to: to._id, at: record.observedAt, linkType, source: record.source })
     return to
   }
@@ -267,11 +272,12 @@ class Draft {
       const bySource = (profile.traits[trait] ??= {})
       const said = bySource[record.source]
       if (said !== undefined && said.at > record.observedAt) continue
+      this.changed.add(profile._id)
       if (value === null) delete bySource[record.source]
       else bySource[record.source] = { value, at: record.observedAt }
       if (Object.keys(bySource).length === 0) delete profile.traits[trait]
     }
-    for (const event of record.events) applyEvent(profile, event)
+    for (const event of record.events) if (applyEvent(profile, event)) this.changed.add(profile._id)
   }
 
   private addEvidence(record: SourceRecord, identifiers: readonly Identifier[], base: Profile): void {
@@ -315,7 +321,7 @@ class Draft {
     const current = profileIds.map((id) => (id === undefined ? undefined : this.survivor(id)?._id))
     return {
       profileIds: current,
-      profiles: [...this.profiles.values()].sort((a, b) => a._id - b._id),
+      profiles: [...this.profiles.values()].filter((p) => this.changed.has(p._id)).sort((a, b) => a._id - b._id),
       links: [...this.links.values()].sort((a, b) => (a._id < b._id ? -1 : 1)),
       evidence: [...this.evidence.values()],
       conflicts: this.conflicts,

@@ -11,6 +11,17 @@ import {
   type Rule,
   STAGE_TAG,
 } from './rule.js'
+import {
+  type Bool,
+  boolSql,
+  evaluateBool,
+  evaluateText,
+  type Num,
+  type ProfileFigures,
+  type Sign,
+  type Text,
+  textSql,
+} from './expression.js'
 import { literal, literals } from './sql.js'
 
 /**
@@ -49,46 +60,86 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
  * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
  */
 export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
-  const columns = new Columns(evaluables, options)
-  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${columns.valueOf(e)})`)
+  const compiler = new Compiler(evaluables, options)
+  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${textSql(compiler.valueOf(e))})`)
   return `SELECT p, tupleElement(o, 1) AS id, st[tupleElement(o, 1)] AS old, tupleElement(o, 2) AS new
 FROM (
   SELECT p, st, arrayJoin(arrayFilter(x -> x.2 != st[x.1], [${pairs.join(',\n    ')}])) AS o
-  FROM ${columns.from()}
+  FROM ${compiler.from()}
 )
 ORDER BY p, id
-SETTINGS enable_analyzer = 0${options.scope.kind === 'profiles' ? ', max_threads = 1' : ''}`
+${analyzerFor(evaluables.length)}`
 }
 
-/** SELECT of `p`, and per rule of `rules` a column `r0`, `r1` … (0 or 1), ordered by p. */
-export function compileTests(rules: readonly Rule[], options: CompileOptions): string {
-  const columns = new Columns([], options)
-  const tests = rules.map((rule, i) => `toUInt8(${columns.test(rule)}) AS r${i}`)
-  return `SELECT p, ${tests.join(', ')} FROM ${columns.from()} ORDER BY p SETTINGS enable_analyzer = 0, max_threads = 1`
+/** Planning dominates small queries: the new analyzer plans few expressions quicker, the old one many. */
+const analyzerFor = (expressions: number) => `SETTINGS enable_analyzer = ${expressions <= 5 ? 1 : 0}`
+
+/** What is known of a touched profile outside its events. */
+export type KnownProfile = {
+  profileId: number
+  traits: Readonly<Record<string, string>>
+  identifierTypes: readonly string[]
 }
+
+/** For the profiles just touched: SQL gives the figures, the same compiled rules are computed here. */
+export type TouchedQuery = {
+  /** SELECT of `p` and the aggregate columns; absent when no rule reads events. */
+  figuresSql: string | undefined
+  /** SELECT of `p`, `id`, `value`: the stored state of the evaluated and the read tags; absent when none is needed. */
+  stateSql: string | undefined
+  columns: readonly string[]
+}
+
+export type Delta = { p: number; id: string; old: string; new: string }
+
+/** As `compileDeltas`, in two small queries and code; `tests` are rules that are wanted beside, on the fresh values. */
+export function compileTouched(
+  evaluables: readonly Evaluable[],
+  options: CompileOptions,
+  tests: readonly Rule[] = [],
+): TouchedQuery & { deltas: (profiles: readonly Touched[]) => Delta[]; holds: (figures: ProfileFigures) => boolean[] } {
+  const compiler = new Compiler(evaluables, options)
+  const compiledTests = tests.map((rule) => compiler.test(rule))
+  const values = evaluables
+    .map((e) => ({ id: e.id, value: compiler.valueOf(e) }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+  return {
+    ...compiler.touched(),
+    holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
+    deltas: (profiles) =>
+      profiles.flatMap((t) =>
+        values.flatMap(({ id, value }) => {
+          const old = t.figures.stored[id] ?? ''
+          const now = evaluateText(value, t.figures)
+          return now === old ? [] : [{ p: t.profileId, id, old, new: now }]
+        }),
+      ),
+  }
+}
+
+export type Touched = { profileId: number; figures: ProfileFigures }
 
 /** A rule with, per clause, whether it held and the figure behind it. */
 export type Explanation = { clause: string; holds: boolean; figure?: string; parts?: Explanation[] }
 
-/** SELECT of one row: `h` (0/1 per node) and `f` (text figure per node), nodes in pre-order; read it with `toExplanation`. */
-export function compileExplain(rule: Rule, options: CompileOptions): string {
-  const columns = new Columns([], options)
-  const nodes = flatten(rule)
-  const holds = nodes.map((n) => `toUInt8(${columns.test(n)})`)
-  const figures = nodes.map((n) => columns.figure(n))
-  return `SELECT [${holds.join(', ')}] AS h, [${figures.join(', ')}] AS f FROM ${columns.from()} SETTINGS enable_analyzer = 0, max_threads = 1`
-}
-
-export function toExplanation(rule: Rule, holds: readonly number[], figures: readonly string[]): Explanation {
-  let next = 0
-  const walk = (r: Rule): Explanation => {
-    const at = next++
-    const base = { clause: describeRule(r), holds: holds[at] === 1 }
-    const parts = childrenOf(r).map(walk)
-    if (parts.length > 0) return { ...base, parts }
-    return { ...base, figure: figures[at] ?? '' }
+/** Why a rule holds or not for one profile. */
+export function compileExplain(
+  rule: Rule,
+  options: CompileOptions,
+): TouchedQuery & { explain: (figures: ProfileFigures) => Explanation } {
+  const compiler = new Compiler([], options)
+  const build = (r: Rule): ((f: ProfileFigures) => Explanation) => {
+    const test = compiler.test(r)
+    const figure = compiler.figure(r)
+    const parts = childrenOf(r).map(build)
+    return (f) => ({
+      clause: describeRule(r),
+      holds: evaluateBool(test, f),
+      ...(parts.length > 0 ? { parts: parts.map((p) => p(f)) } : { figure: evaluateText(figure, f) }),
+    })
   }
-  return walk(rule)
+  const explain = build(rule)
+  return { ...compiler.touched(), explain }
 }
 
 function childrenOf(rule: Rule): Rule[] {
@@ -96,10 +147,6 @@ function childrenOf(rule: Rule): Rule[] {
   if ('any' in rule) return rule.any
   if ('not' in rule) return [rule.not]
   return []
-}
-
-function flatten(rule: Rule): Rule[] {
-  return [rule, ...childrenOf(rule).flatMap(flatten)]
 }
 
 /** One clause in the words of the rule file. */
@@ -123,7 +170,7 @@ function describeMs(ms: number): string {
 type Windowed = Pick<EventClause, 'event' | 'where' | 'within' | 'between'>
 
 /** Collects the aggregate columns that expressions need while the expressions are built. */
-class Columns {
+class Compiler {
   private readonly aggregates = new Map<string, string>()
   private readonly events = new Set<string>()
   private readonly storedTags = new Set<string>()
@@ -139,7 +186,8 @@ class Columns {
     for (const e of evaluables) this.storedTags.add(e.id)
   }
 
-  valueOf(e: Evaluable): string {
+  /** @throws {RangeError} when tags read each other in a circle */
+  valueOf(e: Evaluable): Text {
     if (this.resolving.has(e.id))
       throw new RangeError(`tags read each other in a circle: ${[...this.resolving, e.id].join(' → ')}`)
     this.resolving.add(e.id)
@@ -148,54 +196,70 @@ class Columns {
     return value
   }
 
-  private buildValue(e: Evaluable): string {
-    if ('rule' in e) return `if(${this.test(e.rule)}, '1', '')`
+  private buildValue(e: Evaluable): Text {
+    if ('rule' in e) return flag(this.test(e.rule))
     const { tag } = e
     switch (tag.type) {
       case 'flag':
-        return `if(${this.test(tag.when)}, '1', '')`
+        return flag(this.test(tag.when))
       case 'choice':
-        return `multiIf(${tag.cases.map((c) => `${this.test(c.when)}, ${literal(c.value)}`).join(', ')}, '')`
+        return {
+          text: 'choice',
+          cases: tag.cases.map((c) => ({ when: this.test(c.when), value: constant(c.value) })),
+          otherwise: ABSENT,
+        }
       case 'text':
-        return `traits[${literal(tag.trait)}]`
+        return { text: 'trait', trait: tag.trait }
       case 'number':
         return tag.score === undefined ? this.aggregateText(tag.value!) : this.scoreText(tag.score)
     }
   }
 
-  private aggregateText(a: Aggregate): string {
+  private aggregateText(a: Aggregate): Text {
     const count = this.count(a)
-    const figure =
+    const figure: Text =
       a.sum !== undefined
-        ? this.sum(a, a.sum)
+        ? { text: 'figure', of: this.sum(a, a.sum), per: 1 }
         : a.daysSince === true
-          ? `intDiv(${this.options.nowMs} - ${this.lastMs(a)}, ${DAY_MS})`
-          : count
-    return `if(${count} = 0, '', toString(${figure}))`
+          ? { text: 'figure', of: this.sinceLast(a), per: DAY_MS }
+          : { text: 'figure', of: count, per: 1 }
+    return {
+      text: 'choice',
+      cases: [{ when: { bool: 'compare', of: count, sign: '=', to: 0 }, value: ABSENT }],
+      otherwise: figure,
+    }
   }
 
-  private scoreText(score: Extract<Tag, { type: 'number' }>['score'] & object): string {
-    const counts = score.points.map((p) => this.count(p))
+  private scoreText(score: Extract<Tag, { type: 'number' }>['score'] & object): Text {
+    const columns = score.points.map((p) => this.count(p).column)
     // Weights may be fractions: points are added in thousandths so that the sum is an integer on every engine.
-    const sum = score.points.map((p, i) => `${Math.round(p.weight * 1000)} * toInt64(${counts[i]!})`).join(' + ')
-    const bounded = `greatest(0, least(${score.max}, intDiv(${sum}, 1000)))`
-    const figure = score.unless === undefined ? bounded : `if(${this.test(score.unless)}, 0, ${bounded})`
-    return `if(${counts.join(' + ')} = 0, '', toString(${figure}))`
+    const points: Num = {
+      num: 'sum',
+      terms: score.points.map((p, i) => ({ weight: Math.round(p.weight * 1000), column: columns[i]! })),
+    }
+    const evidence: Num = { num: 'sum', terms: columns.map((column) => ({ weight: 1, column })) }
+    const none = { when: { bool: 'compare', of: evidence, sign: '=', to: 0 } as const, value: ABSENT }
+    const blocked = score.unless === undefined ? [] : [{ when: this.test(score.unless), value: constant('0') }]
+    return {
+      text: 'choice',
+      cases: [none, ...blocked],
+      otherwise: { text: 'figure', of: points, per: 1000, min: 0, max: score.max },
+    }
   }
 
-  /** Boolean expression of a rule. */
-  test(rule: Rule): string {
-    if ('all' in rule) return `(${rule.all.map((r) => this.test(r)).join(' AND ')})`
-    if ('any' in rule) return `(${rule.any.map((r) => this.test(r)).join(' OR ')})`
-    if ('not' in rule) return `NOT ${this.test(rule.not)}`
+  test(rule: Rule): Bool {
+    if ('all' in rule) return { bool: 'all', of: rule.all.map((r) => this.test(r)) }
+    if ('any' in rule) return { bool: 'any', of: rule.any.map((r) => this.test(r)) }
+    if ('not' in rule) return { bool: 'not', of: this.test(rule.not) }
     if ('event' in rule) return this.testEvent(rule)
     if ('trait' in rule) {
-      const text = `traits[${literal(rule.trait)}]`
-      const tests = compare(text, rule)
-      if (rule.exists !== undefined) tests.push(`${text} ${rule.exists ? '!=' : '='} ''`)
-      return tests.length === 0 ? `${text} != ''` : `(${tests.join(' AND ')})`
+      const text: Text = { text: 'trait', trait: rule.trait }
+      const tests = compareAll(text, rule)
+      if (rule.exists === false) tests.push({ bool: 'equals', of: text, to: '' })
+      else if (rule.exists === true || tests.length === 0) tests.push(isPresent(text))
+      return { bool: 'all', of: tests }
     }
-    if ('identifier' in rule) return `has(identifier_types, ${literal(rule.identifier)})`
+    if ('identifier' in rule) return { bool: 'hasIdentifier', type: rule.identifier }
     if ('tag' in rule) return this.testTag(rule.tag, rule)
     if ('score' in rule) return this.testTag(rule.score, rule)
     if ('stage' in rule) return this.testTag(STAGE_TAG, { in: [rule.stage].flat() })
@@ -204,75 +268,78 @@ class Columns {
     return this.test(segment)
   }
 
-  /** The figure a clause was decided on, as text. */
-  figure(rule: Rule): string {
+  /** The figure a clause was decided on. */
+  figure(rule: Rule): Text {
     if ('event' in rule) {
-      if (rule.sum !== undefined) return `toString(${this.sum(rule, Object.keys(rule.sum)[0]!)})`
+      if (rule.sum !== undefined) return { text: 'figure', of: this.sum(rule, Object.keys(rule.sum)[0]!), per: 1 }
       if (rule.daysSince !== undefined)
-        return `if(${this.count(rule)} = 0, 'never', concat(toString(intDiv(${this.options.nowMs} - ${this.lastMs(rule)}, ${DAY_MS})), ' days'))`
+        return this.aggregateText({ event: rule.event, ...windowOf(rule), daysSince: true })
       if (rule.first !== undefined) return this.edge(rule, 'argMinIf', rule.first.property)
       if (rule.last !== undefined) return this.edge(rule, 'argMaxIf', rule.last.property)
-      return `toString(${this.count(rule)})`
+      return { text: 'figure', of: this.count(rule), per: 1 }
     }
-    if ('trait' in rule) return `traits[${literal(rule.trait)}]`
+    if ('trait' in rule) return { text: 'trait', trait: rule.trait }
     if ('tag' in rule) return this.tagValue(rule.tag)
     if ('score' in rule) return this.tagValue(rule.score)
     if ('stage' in rule) return this.tagValue(STAGE_TAG)
-    if ('identifier' in rule) return `arrayStringConcat(arraySort(identifier_types), ' ')`
-    return "''"
+    if ('identifier' in rule) return { text: 'identifiers' }
+    return ABSENT
   }
 
-  private tagValue(id: string): string {
+  private tagValue(id: string): Text {
     const inPass = this.inPass.get(id)
     if (inPass !== undefined) return this.valueOf(inPass)
     this.storedTags.add(id)
-    return `st[${literal(id)}]`
+    return { text: 'stored', tagId: id }
   }
 
-  private testTag(id: string, comparators: Comparators): string {
+  private testTag(id: string, comparators: Comparators): Bool {
     const value = this.tagValue(id)
-    const tests = compare(value, comparators)
-    return tests.length === 0 ? `${value} != ''` : `(${tests.join(' AND ')})`
+    const tests = compareAll(value, comparators)
+    return { bool: 'all', of: tests.length === 0 ? [isPresent(value)] : tests }
   }
 
-  private testEvent(c: EventClause): string {
+  private testEvent(c: EventClause): Bool {
     const count = this.count(c)
-    if (c.count !== undefined) return within(count, c.count)
+    const some: Bool = { bool: 'compare', of: count, sign: '>', to: 0 }
+    if (c.count !== undefined) return { bool: 'all', of: within(count, c.count) }
     if (c.sum !== undefined) {
       const [property, bounds] = Object.entries(c.sum)[0]!
-      return `(${count} > 0 AND ${within(this.sum(c, property), bounds)})`
+      return { bool: 'all', of: [some, ...within(this.sum(c, property), bounds)] }
     }
-    if (c.daysSince !== undefined) {
-      const scaled = Object.fromEntries(Object.entries(c.daysSince).map(([k, v]) => [k, v * DAY_MS]))
-      return `(${count} > 0 AND ${within(`(${this.options.nowMs} - ${this.lastMs(c)})`, scaled)})`
-    }
+    if (c.daysSince !== undefined) return { bool: 'all', of: [some, ...within(this.sinceLast(c), c.daysSince, DAY_MS)] }
     const edge = c.first ?? c.last
-    if (edge !== undefined) {
-      const tests = compare(this.edge(c, c.first === undefined ? 'argMaxIf' : 'argMinIf', edge.property), edge)
-      return `(${[`${count} > 0`, ...tests].join(' AND ')})`
+    if (edge === undefined) return some
+    return {
+      bool: 'all',
+      of: [some, ...compareAll(this.edge(c, c.first === undefined ? 'argMaxIf' : 'argMinIf', edge.property), edge)],
     }
-    return `${count} > 0`
   }
 
-  private count(w: Windowed): string {
-    return this.column(`countIf(${this.condition(w)})`)
+  private count(w: Windowed): Extract<Num, { num: 'column' }> {
+    return { num: 'column', column: this.column(`countIf(${this.condition(w)})`) }
   }
 
-  private lastMs(w: Windowed): string {
-    return this.column(`maxIf(ms, ${this.condition(w)})`)
+  private sinceLast(w: Windowed): Num {
+    return { num: 'minusColumn', from: this.options.nowMs, column: this.column(`maxIf(ms, ${this.condition(w)})`) }
   }
 
-  private sum(w: Windowed, property: string): string {
-    if (property === 'amountMinor') return this.column(`sumIf(amount_minor, ${this.condition(w)})`)
+  private sum(w: Windowed, property: string): Num {
+    if (property === 'amountMinor')
+      return { num: 'column', column: this.column(`sumIf(amount_minor, ${this.condition(w)})`) }
     this.needsProperties = true
-    return this.column(`sumIf(JSONExtractInt(properties, ${literal(property)}), ${this.condition(w)})`)
+    return {
+      num: 'column',
+      column: this.column(`sumIf(JSONExtractInt(properties, ${literal(property)}), ${this.condition(w)})`),
+    }
   }
 
   /** Value of a property at the first or last event; equal instants are decided by the event id. */
-  private edge(w: Windowed, fn: 'argMinIf' | 'argMaxIf', property: string): string {
-    this.needsProperties = true
-    const value = property === 'amountMinor' ? 'toString(amount_minor)' : propertyText(property)
-    return this.column(`${fn}(${value}, (ms, event_id), ${this.condition(w)})`)
+  private edge(w: Windowed, fn: 'argMinIf' | 'argMaxIf', property: string): Text {
+    return {
+      text: 'column',
+      column: this.column(`${fn}(${this.property(property)}, (ms, event_id), ${this.condition(w)})`),
+    }
   }
 
   private condition(w: Windowed): string {
@@ -282,14 +349,21 @@ class Columns {
     if (w.between !== undefined)
       parts.push(`ms > ${this.options.nowMs - w.between[0]}`, `ms <= ${this.options.nowMs - w.between[1]}`)
     for (const [property, test] of Object.entries(w.where ?? {})) {
-      const comparators = typeof test === 'object' ? test : { is: test }
-      if (property === 'amountMinor') parts.push(...compare('toString(amount_minor)', comparators))
-      else {
-        this.needsProperties = true
-        parts.push(...compare(propertyText(property), comparators))
-      }
+      const tests = compareAll(
+        { text: 'column', column: this.property(property) },
+        typeof test === 'object' ? test : { is: test },
+      )
+      parts.push(...tests.map(boolSql))
     }
     return parts.join(' AND ')
+  }
+
+  /** A property as text, '' when it is missing: strings without quotes, everything else as in JSON. */
+  private property(property: string): string {
+    if (property === 'amountMinor') return 'toString(amount_minor)'
+    this.needsProperties = true
+    const key = literal(property)
+    return `if(JSONType(properties, ${key}) = 'String', JSONExtractString(properties, ${key}), JSONExtractRaw(properties, ${key}))`
   }
 
   private column(expression: string): string {
@@ -304,70 +378,111 @@ class Columns {
   /** The joined source with `p`, `traits`, `identifier_types`, `st` and the aggregate columns. Call it after all expressions are built. */
   from(): string {
     const { scope } = this.options
-    const profiles = `SELECT profile_id AS p, traits, identifier_types FROM profiles FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id', false)}`
-    const state = `SELECT profile_id AS p, mapFromArrays(groupArray(tag_id), groupArray(value)) AS st FROM tag_state FINAL WHERE tag_id IN (${literals(this.storedTags.size === 0 ? [''] : [...this.storedTags])})${profileFilter(scope, 'profile_id', false)} GROUP BY p`
+    const profiles = `SELECT profile_id AS p, traits, identifier_types FROM profiles FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}`
+    const state = `SELECT profile_id AS p, mapFromArrays(groupArray(tag_id), groupArray(value)) AS st FROM tag_state FINAL WHERE ${this.stateFilter()} GROUP BY p`
     const base = `(SELECT p, traits, identifier_types, st FROM (${profiles}) AS b LEFT JOIN (${state}) AS s USING (p))`
     if (this.aggregates.size === 0) return base
+    return `(SELECT p, traits, identifier_types, st, ${[...this.aggregates.values()].join(', ')} FROM ${base} AS bs
+    LEFT JOIN (${this.figures()}) AS e USING (p))`
+  }
+
+  /** The two small queries for touched profiles. Call it after all expressions are built. */
+  touched(): TouchedQuery {
+    const settings = 'SETTINGS enable_analyzer = 0, max_threads = 1'
+    return {
+      figuresSql: this.aggregates.size === 0 ? undefined : `${this.figures()} ${settings}`,
+      stateSql:
+        this.storedTags.size === 0
+          ? undefined
+          : `SELECT profile_id AS p, tag_id AS id, value FROM tag_state FINAL WHERE ${this.stateFilter()} ${settings}`,
+      columns: [...this.aggregates.values()],
+    }
+  }
+
+  private stateFilter(): string {
+    return `tag_id IN (${literals(this.storedTags.size === 0 ? [''] : [...this.storedTags])})${profileFilter(this.options.scope, 'profile_id')}`
+  }
+
+  private figures(): string {
     const columns = [...this.aggregates].map(([expression, alias]) => `${expression} AS ${alias}`)
-    const aggregated = `SELECT p, ${columns.join(',\n      ')}\n    FROM (${this.eventRows()}) GROUP BY p`
-    return `(SELECT p, traits, identifier_types, st, ${[...this.aggregates.values()].join(', ')} FROM ${base} AS bs\n    LEFT JOIN (${aggregated}) AS e USING (p))`
+    return `SELECT p, ${columns.join(',\n      ')}\n    FROM (${this.eventRows()}) GROUP BY p`
   }
 
   private eventRows(): string {
     const { scope, nowMs } = this.options
     const columns = `name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id, amount_minor${this.needsProperties ? ', properties' : ''}`
-    const where = `name IN (${literals([...this.events])}) AND occurred_at <= fromUnixTimestamp64Milli(${nowMs}, 'UTC')${profileFilter(scope, 'profile_id', true)}`
+    const where = `name IN (${literals([...this.events])}) AND occurred_at <= fromUnixTimestamp64Milli(${nowMs}, 'UTC')`
     if (scope.kind === 'profiles') {
+      const ids = scope.profiles.flatMap((s) => [s.profileId, ...s.aliases])
       const pairs = scope.profiles.flatMap((s) => s.aliases.map((alias) => [alias, s.profileId] as const))
       const p =
         pairs.length === 0
           ? 'profile_id'
           : `transform(profile_id, [${pairs.map((x) => x[0]).join(', ')}], [${pairs.map((x) => x[1]).join(', ')}], profile_id)`
-      return `SELECT ${p} AS p, ${columns} FROM events WHERE ${where}`
+      return `SELECT ${p} AS p, ${columns} FROM events WHERE ${where} AND profile_id IN (${ids.length === 0 ? '0' : ids.join(', ')})`
     }
+    const merged = `SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0${profileFilter(scope, 'merged_into')}`
+    const range = profileFilter(scope, 'profile_id')
+    const owned = range === '' ? '' : ` AND ((${range.slice(5)}) OR profile_id IN (SELECT profile_id FROM (${merged})))`
     return `SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, ${columns}
-      FROM events LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id) WHERE ${where}`
+      FROM events LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE ${where}${owned}`
   }
 }
 
-/** With `aliases`, ids that were merged into the scope's profiles are included. Ranges cannot know them and take all. */
-function profileFilter(scope: Scope, column: string, withAliases: boolean): string {
+const ABSENT: Text = { text: 'constant', value: '' }
+
+function constant(value: string): Text {
+  return { text: 'constant', value }
+}
+
+function flag(when: Bool): Text {
+  return { text: 'choice', cases: [{ when, value: constant('1') }], otherwise: ABSENT }
+}
+
+function isPresent(text: Text): Bool {
+  return { bool: 'not', of: { bool: 'equals', of: text, to: '' } }
+}
+
+function windowOf({ where, within: window, between }: EventClause): Omit<Aggregate, 'event'> {
+  return { ...(where && { where }), ...(window !== undefined && { within: window }), ...(between && { between }) }
+}
+
+/** Survivors of the scope; merged profiles have no row of their own there. */
+function profileFilter(scope: Scope, column: string): string {
   if (scope.kind === 'profiles') {
-    const ids = scope.profiles.flatMap((s) => (withAliases ? [s.profileId, ...s.aliases] : [s.profileId]))
+    const ids = scope.profiles.map((s) => s.profileId)
     return ` AND ${column} IN (${ids.length === 0 ? '0' : ids.join(', ')})`
   }
-  if (withAliases) return ''
   return [
     scope.fromProfileId === undefined ? '' : ` AND ${column} >= ${scope.fromProfileId}`,
     scope.toProfileId === undefined ? '' : ` AND ${column} < ${scope.toProfileId}`,
   ].join('')
 }
 
-/** A property as text, '' when it is missing: strings without quotes, everything else as in JSON. */
-function propertyText(property: string): string {
-  const key = literal(property)
-  return `if(JSONType(properties, ${key}) = 'String', JSONExtractString(properties, ${key}), JSONExtractRaw(properties, ${key}))`
-}
-
-/** Tests on a text expression; numbers compare as numbers, and text that is none compares false. */
-function compare(text: string, c: Comparators): string[] {
-  const number = `toFloat64OrNull(${text})`
-  const equals = (v: string | number | boolean) =>
-    typeof v === 'number'
-      ? `ifNull(${number} = ${literal(v)}, 0)`
-      : `${text} = ${literal(typeof v === 'boolean' ? String(v) : v)}`
-  const tests: string[] = []
+/** Tests on a text; numbers compare as numbers, and text that is none compares false. */
+function compareAll(of: Text, c: Comparators): Bool[] {
+  const equals = (v: string | number | boolean): Bool =>
+    typeof v === 'number' ? { bool: 'compareText', of, sign: '=', to: v } : { bool: 'equals', of, to: String(v) }
+  const tests: Bool[] = []
   if (c.is !== undefined) tests.push(equals(c.is))
-  if (c.in !== undefined) tests.push(`(${c.in.map(equals).join(' OR ')})`)
-  if (c.gte !== undefined) tests.push(`ifNull(${number} >= ${literal(c.gte)}, 0)`)
-  if (c.gt !== undefined) tests.push(`ifNull(${number} > ${literal(c.gt)}, 0)`)
-  if (c.lte !== undefined) tests.push(`ifNull(${number} <= ${literal(c.lte)}, 0)`)
-  if (c.lt !== undefined) tests.push(`ifNull(${number} < ${literal(c.lt)}, 0)`)
+  if (c.in !== undefined) tests.push({ bool: 'any', of: c.in.map(equals) })
+  for (const [key, sign] of SIGNS) {
+    const to = c[key]
+    if (to !== undefined) tests.push({ bool: 'compareText', of, sign, to })
+  }
   return tests
 }
 
-function within(figure: string, b: Bounds): string {
-  const signs = { gte: '>=', gt: '>', lte: '<=', lt: '<', is: '=' } as const
-  const tests = Object.entries(b).map(([k, v]) => `${figure} ${signs[k as keyof typeof signs]} ${literal(v)}`)
-  return tests.length === 1 ? tests[0]! : `(${tests.join(' AND ')})`
+const SIGNS: readonly ['gte' | 'gt' | 'lte' | 'lt', Sign][] = [
+  ['gte', '>='],
+  ['gt', '>'],
+  ['lte', '<='],
+  ['lt', '<'],
+]
+
+function within(of: Num, bounds: Bounds, unit = 1): Bool[] {
+  const tests: Bool[] = SIGNS.flatMap(([key, sign]) =>
+    bounds[key] === undefined ? [] : [{ bool: 'compare' as const, of, sign, to: bounds[key] * unit }],
+  )
+  return bounds.is === undefined ? tests : [...tests, { bool: 'compare', of, sign: '=', to: bounds.is * unit }]
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DurationMs } from '../rules/rule.js'
-import { atTimeOfDay, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
+import { atTimeOfDay, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import type { SuppressReason } from './touch.js'
 
 const TimeOfDay = z
@@ -118,4 +118,10 @@ function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
   const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
   const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month!, 0)).getUTCDate()
   return allowed - used
+}
+
+/** Results are looked at on the half hour: nobody needs them to the second, and together they cost less. */
+export function lookAt(at: Date): Date {
+  const gridMs = 30 * MINUTE_MS
+  return new Date(Math.ceil(at.getTime() / gridMs) * gridMs)
 }
