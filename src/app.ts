@@ -43,6 +43,8 @@ export type AppOptions = {
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
   fsync?: boolean
   onLaneError?: (err: unknown) => void
+  /** false: services' hints are dropped, and whoever drives the clock adds every job. Default true. */
+  hints?: boolean
   /** Whether to hold the data directory; default: when an embedded store lives in it. */
   lock?: boolean
 }
@@ -92,7 +94,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       docs,
       events,
-      jobs: queue,
+      jobs: options.hints === false ? { add: () => Promise.resolve() } : queue,
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },

@@ -172,6 +172,7 @@ class Demo {
       pause: () => Promise.resolve(),
       fsync: false,
       lock: false,
+      hints: false,
       onLaneError: (err) => (this.laneError ??= err),
     })
     this.closers.push(() => this.app.close())

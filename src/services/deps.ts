@@ -36,7 +36,8 @@ export type Deps = {
   log: Log
   docs: Collections
   events: EventStore
-  jobs: JobQueue
+  /** For hints: a lost one is found again in the documents. */
+  jobs: Pick<JobQueue, 'add'>
   /** Replaced as a whole when something is published. */
   definitions: { current: Definitions }
   channels: { wecom: Channel; task: Channel }
