@@ -14,21 +14,22 @@ import { closeCard, createGuideTaskChannel } from './channels/guide-task.js'
 import { createWecomMessageChannel } from './channels/wecom-message.js'
 import type { Config } from './config.js'
 import { lockDataDir } from './data-dir.js'
-import { ConfigError } from './errors.js'
+import { ConfigError, formatProblem, InvalidInputError, type Problem } from './errors.js'
 import { wecomCallbackRouter } from './http/routes/wecom-callback.js'
-import { registerLanes } from './jobs/registry.js'
+import { registerLanes, runLane } from './jobs/registry.js'
+import { createRunAlone, type RunAlone } from './jobs/run-alone.js'
 import type { Log } from './log.js'
 import type { Channel } from './ports/channel.js'
 import type { DocumentStore } from './ports/document-store.js'
 import type { EventStore } from './ports/event-store.js'
 import type { JobQueue } from './ports/job-queue.js'
 import type { WecomEvent, WecomPort } from './ports/wecom.js'
-import { openCollections } from './services/collections.js'
+import { type Collections, openCollections } from './services/collections.js'
 import type { Definitions } from './services/deps.js'
 import { acceptCallback } from './services/handle-callbacks.js'
 import type { ServiceDeps } from './services/lanes.js'
-import { type LoadedDefinitions, loadDefinitions } from './services/load-definitions.js'
-import { liveDefinitions, publishDefinitions } from './services/publish-definitions.js'
+import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from './services/load-definitions.js'
+import { liveDefinitions, type Publication, publishDefinitions } from './services/publish-definitions.js'
 import { type Clock, systemClock } from './time.js'
 
 export type AppOptions = {
@@ -59,6 +60,16 @@ export interface App {
   readonly callbackRoutes: ReturnType<typeof wecomCallbackRouter>[]
   /** Takes what is published as the running definitions. */
   reload(): Promise<void>
+  /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
+  publish(): Promise<Publication[]>
+  /** Takes over what another process published, with the files as they are now; files that are broken are left alone. */
+  follow(): Promise<void>
+  /** Works one lane now, outside the queue. */
+  runLane(name: string, signal?: AbortSignal): Promise<void>
+  /** Several processes may work on these stores at the same time. */
+  readonly shared: boolean
+  /** Runs work while nothing else evaluates profiles. In one process it waits for `queue.start()`. */
+  alone: RunAlone
   /** Drops all data of this app's stores. */
   drop(): Promise<void>
   /** In reverse order of opening; may be called twice. */
@@ -68,7 +79,9 @@ export interface App {
 /** The composition root: opens the stores, wires ports to adapters, registers the lanes. Takes no job before `queue.start()`. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
-  const loaded = await loadDefinitions(config.paths)
+  const files = await checkDefinitions(config.paths)
+  if (files.loaded === undefined) throw new InvalidInputError('Definitions are not usable', files.problems)
+  let loaded = files.loaded
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
     for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer()
@@ -89,6 +102,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(wired.close)
 
     const docs = await openCollections(documents)
+    await allowBrokenJourneys(docs, log, files.problems)
     const deps: ServiceDeps = {
       clock,
       log,
@@ -111,9 +125,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     await reload()
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = options.owner ?? `${hostname()}:${process.pid}`
+    const lease = shared ? { meta: docs.meta, owner, clock: systemClock } : undefined
     registerLanes(queue, deps, {
       log,
-      ...(shared ? { lease: { meta: docs.meta, owner, clock: systemClock } } : {}),
+      ...(lease === undefined ? {} : { lease }),
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
     const callback = wired.callback
@@ -122,9 +137,27 @@ export async function createApp(options: AppOptions): Promise<App> {
       deps,
       documents,
       queue,
-      loaded,
+      get loaded() {
+        return loaded
+      },
       callbackRoutes: callback === undefined ? [] : [callbackRoutes(deps, callback)],
       reload,
+      publish: async () => {
+        const next = await loadDefinitions(config.paths)
+        const done = await publishDefinitions(deps, next)
+        loaded = next
+        await reload()
+        return done
+      },
+      follow: async () => {
+        const next = await checkDefinitions(config.paths)
+        for (const p of next.problems) log.warn('definition file left alone', { problem: formatProblem(p) })
+        loaded = next.loaded ?? loaded
+        await reload()
+      },
+      runLane: (name, signal) => runLane(name, deps, lease, signal),
+      shared,
+      alone: createRunAlone(queue, lease),
       drop: async () => {
         await queue.drop()
         await events.drop()
@@ -134,6 +167,34 @@ export async function createApp(options: AppOptions): Promise<App> {
     }
   } catch (err) {
     await close()
+    throw err
+  }
+}
+
+/** A broken journey file never stops a service that has published ones to run on. @throws {InvalidInputError} when it has none */
+async function allowBrokenJourneys(docs: Collections, log: Log, problems: readonly Problem[]): Promise<void> {
+  if (problems.length === 0) return
+  const published = await docs.published.findOne({ kind: 'journey' })
+  if (published === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  for (const p of problems) log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
+}
+
+/**
+ * Only the documents, for what must work whatever the definition files say: the switch that stops sending.
+ *
+ * @throws {ConflictError} when another process holds the data directory
+ */
+export async function openDocumentsOnly(config: Config): Promise<{ docs: Collections; close(): Promise<void> }> {
+  const lock = config.documents.kind === 'sqlite' ? await lockDataDir(config.dataDir) : undefined
+  try {
+    const documents = await openDocuments(config, true)
+    const close = async () => {
+      await documents.close()
+      await lock?.release()
+    }
+    return { docs: await openCollections(documents), close }
+  } catch (err) {
+    await lock?.release()
     throw err
   }
 }

@@ -34,6 +34,7 @@ import { loadDemoScenario } from './scenario.js'
 const END = new Date('2011-12-09T13:00:00Z')
 const HISTORY_BATCH = 500
 const POSITION = 'demo'
+const INBOX = 'process-batches'
 
 export type DemoOptions = {
   dataDir: string
@@ -283,9 +284,11 @@ class Demo {
   private async settle(only?: readonly string[]): Promise<void> {
     const { queue, deps } = this.app
     for (let round = 0; round < 1_000; round++) {
-      const due = only !== undefined && round === 0 ? only : only !== undefined ? [] : await dueLanes(deps)
-      if (due.length === 0) return
-      for (const name of due) {
+      const due = only !== undefined ? (round === 0 ? only : []) : await dueLanes(deps)
+      // What our own work adds to the inbox is gathered for the next tick, like everything that arrives.
+      const lanes = round === 0 ? due : due.filter((name) => name !== INBOX)
+      if (lanes.length === 0) return
+      for (const name of lanes) {
         await queue.add(name, undefined, { key: name, attempts: 1 })
         await queue.idle()
         if (this.laneError !== undefined) throw this.laneError
@@ -299,8 +302,10 @@ class Demo {
   private async nextInstant(after: Date): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
+    const inboxAt = (await dueLanes(this.app.deps)).includes(INBOX) ? tickOf(new Date(after.getTime() + 1), this.from) : undefined
     const candidates = [
-      await nextWorkAt(this.app.deps),
+      inboxAt,
+      await nextWorkAt(this.app.deps, [INBOX]),
       feedAt === undefined ? undefined : tickOf(feedAt, this.from),
       sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from),
     ].flatMap((t) => (t === undefined ? [] : [Math.max(t.getTime(), after.getTime() + 1)]))

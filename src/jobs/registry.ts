@@ -4,20 +4,22 @@ import type { JobQueue } from '../ports/job-queue.js'
 import { lanes, type ServiceDeps } from '../services/lanes.js'
 import { type LeaseDeps, withLease } from '../services/with-lease.js'
 
-/**
- * One job per lane. With several processes a lane is worked by one of them at a time (`lease`); with one process there is
- * nobody to share with.
- */
-export function registerLanes(
-  queue: JobQueue,
-  deps: ServiceDeps,
-  options: { lease?: LeaseDeps; log: Log; onError?: (err: unknown) => void },
-): void {
+export type LaneOptions = { lease?: LeaseDeps; log: Log; onError?: (err: unknown) => void }
+
+/** Works one lane now; with several processes it is worked by one of them at a time (`lease`). */
+export async function runLane(name: string, deps: ServiceDeps, lease?: LeaseDeps, signal?: AbortSignal): Promise<void> {
+  const lane = lanes.find((l) => l.name === name)
+  if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
+  if (lease === undefined) return lane.run(deps, signal)
+  await withLease(lease, name, (lost) => lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost])))
+}
+
+/** One job per lane. */
+export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneOptions): void {
   for (const lane of lanes) {
     queue.handle(lane.name, async (_data, signal) => {
       try {
-        if (options.lease === undefined) await lane.run(deps, signal)
-        else await withLease(options.lease, lane.name, (lost) => lane.run(deps, AbortSignal.any([signal, lost])))
+        await runLane(lane.name, deps, options.lease, signal)
       } catch (err) {
         options.log.error('lane failed', { lane: lane.name, cause: messageOf(err) })
         options.onError?.(err)

@@ -76,10 +76,10 @@ export async function dueLanes(deps: ServiceDeps): Promise<string[]> {
   return due
 }
 
-/** The earliest instant at which any lane has work. */
-export async function nextWorkAt(deps: ServiceDeps): Promise<Date | undefined> {
+/** The earliest instant at which any lane, but those named, has work. */
+export async function nextWorkAt(deps: ServiceDeps, but: readonly string[] = []): Promise<Date | undefined> {
   const times: (Date | undefined)[] = []
-  for (const lane of lanes) times.push(await lane.dueAt(deps))
+  for (const lane of lanes) if (!but.includes(lane.name)) times.push(await lane.dueAt(deps))
   return earliest(times)
 }
 

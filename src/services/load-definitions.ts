@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
 import { z } from 'zod'
 import { EventCatalogue, SYSTEM_EVENTS } from '../domain/events/catalogue.js'
 import { IdentityConfig } from '../domain/identity/config.js'
@@ -34,7 +34,10 @@ export type LoadedDefinitions = Omit<Definitions, 'journeys' | 'pinned' | 'evalu
   journeyFiles: readonly { journey: Journey; raw: unknown }[]
 }
 
-/** Reads and checks every definition file; all problems at once, each with file and line. */
+/**
+ * Reads and checks every definition file; all problems at once, each with file and line. `loaded` is there unless something
+ * other than a journey is wrong: then it leaves the broken journeys out, since a service runs on the published ones.
+ */
 export async function checkDefinitions(
   paths: DefinitionPaths,
 ): Promise<{ loaded?: LoadedDefinitions; problems: Problem[] }> {
@@ -144,8 +147,11 @@ export async function checkDefinitions(
       )
     }
   }
-  if (reader.problems.length > 0 || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
-    return { problems: reader.problems }
+  const { problems } = reader
+  const folder = normalize(paths.journeys)
+  const inJourney = ({ file }: Problem) => file !== undefined && [file, dirname(file)].map(normalize).includes(folder)
+  if (!problems.every(inJourney) || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
+    return { problems }
 
   const segments = new Map<string, Rule>(segmentFile.value.segments.map((s) => [s.id, s.when]))
   const allTags: Tag[] = [...tags.map((t) => t.tag), lifecycleTag(lifecycle.value)]
@@ -155,10 +161,12 @@ export async function checkDefinitions(
       { nowMs: 0, scope: { kind: 'all' }, segments },
     )
   } catch (err) {
-    return { problems: [{ file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }] }
+    const circle = { file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }
+    return { problems: [...problems, circle] }
   }
+  const broken = new Set(problems.map((p) => p.file))
   return {
-    problems: [],
+    problems,
     loaded: {
       identity: identity.value,
       policy: policy.value,
@@ -166,7 +174,9 @@ export async function checkDefinitions(
       segments,
       contents: new Map(contents.map((c): [string, Content] => [c.content.id, c.content])),
       couponPools: couponFile.value.pools,
-      journeyFiles: journeyFiles.map((f) => ({ journey: f.value, raw: f.yaml.value })),
+      journeyFiles: journeyFiles
+        .filter((f) => !broken.has(f.yaml.file))
+        .map((f) => ({ journey: f.value, raw: f.yaml.value })),
     },
   }
 }
@@ -174,7 +184,7 @@ export async function checkDefinitions(
 /** @throws {InvalidInputError} with every problem */
 export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDefinitions> {
   const { loaded, problems } = await checkDefinitions(paths)
-  if (loaded === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  if (loaded === undefined || problems.length > 0) throw new InvalidInputError('Definitions are not usable', problems)
   return loaded
 }
 

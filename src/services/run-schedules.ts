@@ -1,7 +1,9 @@
+import { z } from 'zod'
 import { nextAt } from '../domain/schedule.js'
 import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../domain/rules/compile.js'
-import { evaluateProfiles } from './evaluate-profiles.js'
+import { compileCrossings } from '../domain/rules/crossings.js'
+import { evaluateProfiles, evaluateTouched } from './evaluate-profiles.js'
 import { enterJourneys } from './enter-journeys.js'
 import { testRules } from './test-rules.js'
 import type { Deps } from './deps.js'
@@ -10,7 +12,7 @@ import type { Deps } from './deps.js'
 const NIGHTLY = '0 2 * * *'
 const HOURLY = '0 * * * *'
 
-export type Schedule = { id: string; cron: string; run: (now: Date) => Promise<void> }
+export type Schedule = { id: string; cron: string; /** `since` is when it last ran. */ run: (now: Date, since: Date) => Promise<void> }
 
 /** Entry rules on the hour, tags at their own times, recurring journeys at theirs. A missed time is caught up once. */
 export function schedulesOf(deps: Deps): Schedule[] {
@@ -28,7 +30,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
     (e) => e.id.startsWith(ENTRY_PREFIX) && readsOf(e, deps.definitions.current.segments).events.size > 0,
   )
   const schedules: Schedule[] =
-    entries.length === 0 ? [] : [{ id: 'entries', cron: HOURLY, run: evaluate(entries, 'entries') }]
+    entries.length === 0 ? [] : [{ id: 'entries', cron: HOURLY, run: (now, since) => refreshCrossed(deps, entries, now, since) }]
   const crons = new Set(tags.map((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh)))
   for (const cron of [...crons].sort()) {
     const due = new Set(tags.filter((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh) === cron).map((t) => t.id))
@@ -61,6 +63,21 @@ export function schedulesOf(deps: Deps): Schedule[] {
   return schedules
 }
 
+/** Evaluates the rules for those profiles only for whom an edge of a window has passed. */
+async function refreshCrossed(deps: Deps, entries: readonly Evaluable[], now: Date, since: Date): Promise<void> {
+  const sql = compileCrossings(entries, deps.definitions.current.segments, since.getTime(), now.getTime())
+  if (sql === undefined) return
+  const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
+  await evaluateTouched(deps, {
+    profileIds: crossed.map((row) => row.p),
+    evaluables: entries,
+    tests: [],
+    now,
+    cause: 'schedule',
+    key: `entries:${now.getTime()}`,
+  })
+}
+
 /** Runs every schedule whose time has come since its last run, in a fixed order. The cursor moves after the work. */
 export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
   const now = deps.clock.now()
@@ -68,7 +85,7 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     if (signal?.aborted === true) return
     const last = await lastRunAt(deps, schedule.id, now)
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
-    await schedule.run(now)
+    await schedule.run(now, last)
     await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
   }
 }

@@ -49,11 +49,21 @@ export function boolSql(e: Bool): string {
       return `has(identifier_types, ${literal(e.type)})`
     case 'compare':
       return `${numSql(e.of)} ${e.sign} ${literal(e.to)}`
-    case 'compareText':
-      return `ifNull(toFloat64OrNull(${textSql(e.of)}) ${e.sign} ${literal(e.to)}, 0)`
+    case 'compareText': {
+      const number = `toFloat64OrNull(${textSql(e.of)})`
+      // It reads "inf" as a number, which a city or a note is not.
+      const finite = e.sign !== '=' && isFreeText(e.of) ? `isFinite(${number}) AND ` : ''
+      return `ifNull(${finite}${number} ${e.sign} ${literal(e.to)}, 0)`
+    }
     case 'equals':
       return `${textSql(e.of)} = ${literal(e.to)}`
   }
+}
+
+/** Whether it may hold any words, not only figures of ours. */
+function isFreeText(e: Text): boolean {
+  if (e.text === 'choice') return isFreeText(e.otherwise) || e.cases.some((c) => isFreeText(c.value))
+  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure'
 }
 
 export function textSql(e: Text): string {
@@ -160,7 +170,9 @@ function compare(a: number, sign: Sign, b: number): boolean {
   }
 }
 
-/** As ClickHouse's `toFloat64OrNull` on decimal text: no blanks, no hexadecimal. */
+/** As ClickHouse's `toFloat64OrNull` on decimal text: no blanks, no hexadecimal, and nothing infinite. */
 function toNumber(text: string): number | undefined {
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : undefined
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) return undefined
+  const number = Number(text)
+  return Number.isFinite(number) ? number : undefined
 }

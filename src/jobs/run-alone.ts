@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { parseInput } from '../parse.js'
+import type { JobQueue } from '../ports/job-queue.js'
+import { type LeaseDeps, withLease } from '../services/with-lease.js'
+
+export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
+
+/** The lane that evaluates profiles with every batch. */
+const EVALUATING_LANE = 'process-batches'
+const ASK_AGAIN_MS = 500
+const JobData = z.strictObject({ id: z.int() })
+
+/**
+ * Runs work while no lane evaluates profiles, so that an older figure never overwrites a newer one: among processes under
+ * the lane's lease, in one process as a job between two others.
+ */
+export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): RunAlone {
+  if (lease !== undefined) return (work) => underLease(lease, work)
+  const waiting = new Map<number, () => Promise<void>>()
+  let lastId = 0
+  queue.handle('alone', async (data) => {
+    const { id } = parseInput(JobData, data)
+    await waiting.get(id)?.()
+  })
+  return (work) => {
+    const id = ++lastId
+    return new Promise((resolve, reject) => {
+      waiting.set(id, () => {
+        waiting.delete(id)
+        return work().then(resolve, reject)
+      })
+      queue.add('alone', { id }, { attempts: 1 }).catch(reject)
+    })
+  }
+}
+
+async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
+  const results: T[] = []
+  while (!(await withLease(lease, EVALUATING_LANE, async () => void results.push(await work())))) await sleep(ASK_AGAIN_MS)
+  return results[0]!
+}
