@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
+import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { traitTexts } from '../../../src/domain/identity/profile.js'
+import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../../../src/domain/rules/compile.js'
+import type { EventStore } from '../../../src/ports/event-store.js'
+import type { Deps } from '../../../src/services/deps.js'
+import { readFigures, scopeOf } from '../../../src/services/test-rules.js'
+import {
+  Dice,
+  meaningOf,
+  type Person,
+  randomEvaluables,
+  randomPeople,
+  randomRule,
+  SEGMENTS,
+  valueMeant,
+} from '../../support/random-rules.js'
+
+const NOW = new Date('2026-03-29T10:00:00.500Z')
+const options = { nowMs: NOW.getTime(), segments: SEGMENTS }
+const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
+const PEOPLE = 60
+const SETS = 40
+
+const home = mkdtempSync(join(tmpdir(), 'siyu-differential-'))
+let events: EventStore
+/** Survivors, with the events of everybody who was merged into them. */
+let people: Person[]
+
+beforeAll(async () => {
+  events = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 1024, maxThreads: 1 })
+  const all = randomPeople(new Dice('people'), PEOPLE, NOW)
+  await store(events, all)
+  people = all
+    .filter((p) => p.profile.mergedInto === undefined)
+    .map((p) => ({
+      ...p,
+      events: [...p.events, ...all.filter((o) => o.profile.mergedInto === p.profile._id).flatMap((o) => o.events)],
+    }))
+})
+afterAll(async () => {
+  await events.close()
+  rmSync(home, { recursive: true, force: true })
+})
+
+describe('a compiled rule means one thing', () => {
+  it.each(Array.from({ length: SETS }, (_, i) => i))(
+    'in SQL over everybody, in SQL over some, computed here, and read word by word (set %i)',
+    async (set) => {
+      const evaluables = randomEvaluables(new Dice(`set ${set}`), 14)
+      const everybody = await bySql(evaluables)
+      expect(everybody).toEqual(meant(evaluables, people))
+
+      const some = people.filter((_, i) => (i + set) % 3 !== 0)
+      const ids = new Set(some.map((p) => p.profile._id))
+      const ofSome = everybody.filter((d) => ids.has(d.p))
+      expect(await bySql(evaluables, some)).toEqual(ofSome)
+      expect(await touched(evaluables, some)).toEqual(ofSome)
+
+      const range = { kind: 'all', fromProfileId: 5, toProfileId: 30 } as const
+      const sql = compileDeltas(evaluables, { ...options, scope: range })
+      expect(await events.query(sql, DeltaRow)).toEqual(everybody.filter((d) => d.p >= 5 && d.p < 30))
+    },
+  )
+
+  it('and so do rules that are asked beside, on the values just computed', async () => {
+    const dice = new Dice('beside')
+    for (let round = 0; round < 10; round++) {
+      const evaluables = randomEvaluables(dice, 5)
+      const ids = evaluables.map((e) => e.id).filter((id) => !id.includes('/'))
+      const rules = Array.from({ length: 6 }, () => randomRule(dice, 2, ids))
+      const query = compileTouched(evaluables, { ...options, scope: scopeOf(people.map((p) => p.profile)) }, rules)
+      const figures = await readFigures(
+        { events } as unknown as Deps,
+        query,
+        people.map((p) => p.profile),
+      )
+      expect(figures.map((f) => query.holds(f.figures))).toEqual(
+        people.map((p) => rules.map((rule) => meaningOf(rule, p, NOW, freshTags(evaluables, p)))),
+      )
+    }
+  })
+
+  it('and the differences, once stored, are no differences any more', async () => {
+    const evaluables = randomEvaluables(new Dice('stored'), 20)
+    const deltas = await bySql(evaluables)
+    expect(deltas.length).toBeGreaterThan(100)
+    await storeState(events, deltas, 2)
+    expect(await bySql(evaluables)).toEqual([])
+    expect(await touched(evaluables, people)).toEqual([])
+  })
+})
+
+async function bySql(evaluables: readonly Evaluable[], some?: readonly Person[]): Promise<Delta[]> {
+  const scope = some === undefined ? ({ kind: 'all' } as const) : scopeOf(some.map((p) => p.profile))
+  return events.query(compileDeltas(evaluables, { ...options, scope }), DeltaRow)
+}
+
+async function touched(evaluables: readonly Evaluable[], some: readonly Person[]): Promise<Delta[]> {
+  const profiles = some.map((p) => p.profile)
+  const query = compileTouched(evaluables, { ...options, scope: scopeOf(profiles) })
+  return query.deltas(await readFigures({ events } as unknown as Deps, query, profiles))
+}
+
+function freshTags(evaluables: readonly Evaluable[], person: Person): (id: string) => string {
+  const tagOf = (id: string): string => {
+    const e = evaluables.find((x) => x.id === id)
+    return e === undefined ? (person.stored[id] ?? '') : valueMeant(e, person, NOW, tagOf)
+  }
+  return tagOf
+}
+
+function meant(evaluables: readonly Evaluable[], some: readonly Person[]): Delta[] {
+  const sorted = [...evaluables].sort((a, b) => (a.id < b.id ? -1 : 1))
+  return some.flatMap((person) =>
+    sorted.flatMap((e) => {
+      const now = freshTags(evaluables, person)(e.id)
+      const old = person.stored[e.id] ?? ''
+      return now === old ? [] : [{ p: person.profile._id, id: e.id, old, new: now }]
+    }),
+  )
+}
+
+async function store(to: EventStore, all: readonly Person[]): Promise<void> {
+  await to.insert(
+    'profiles',
+    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
+    all.map(({ profile: p }) => [
+      p._id,
+      p.anchor,
+      traitTexts(p),
+      p.identifiers.map((i) => i.type),
+      p.createdAt.getTime(),
+      p.mergedInto ?? 0,
+      1,
+    ]),
+    'profiles',
+  )
+  await to.insert(
+    'events',
+    ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
+    all.flatMap((p) =>
+      p.events.map((e) => [
+        p.profile._id,
+        e.name,
+        e.occurredAt.getTime(),
+        e.id,
+        'shop',
+        e.amountMinor ?? 0,
+        JSON.stringify(e.properties),
+        1,
+      ]),
+    ),
+    'events',
+  )
+  await storeState(
+    to,
+    all.flatMap((p) => Object.entries(p.stored).map(([id, value]) => ({ p: p.profile._id, id, old: '', new: value }))),
+    1,
+  )
+}
+
+async function storeState(to: EventStore, deltas: readonly Delta[], version: number): Promise<void> {
+  await to.insert(
+    'tag_changes',
+    ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
+    deltas.map((d) => [d.id, d.p, NOW.getTime(), d.old, d.new, 'operator', version]),
+    `state ${version}`,
+  )
+}
