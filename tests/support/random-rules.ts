@@ -25,7 +25,8 @@ export class Dice {
   }
 }
 
-const TEXTS = [
+/** Texts with something about them. */
+export const TEXTS = [
   '上海',
   "O'Brien",
   'say "hi" \\ there',
@@ -51,6 +52,7 @@ const TEXTS = [
   '1e',
   'true',
   '%',
+  'nul\0nul',
   '🎁',
 ]
 const NUMBERS = [0, 1, 2, 5, 42, 0.5, -7, 1000, 1e9]

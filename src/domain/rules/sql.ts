@@ -2,7 +2,7 @@
 export function literal(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? '1' : '0'
   if (typeof value === 'string')
-    return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\0', '')}'`
+    return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\0', '\\0')}'`
   if (!Number.isFinite(value)) throw new RangeError(`not a number SQL can hold: ${value}`)
   return String(value)
 }

@@ -17,6 +17,7 @@ import {
   randomPeople,
   randomRule,
   SEGMENTS,
+  TEXTS,
   valueMeant,
 } from '../../support/random-rules.js'
 
@@ -89,9 +90,33 @@ describe('a compiled rule means one thing', () => {
     const evaluables = randomEvaluables(new Dice('stored'), 20)
     const deltas = await bySql(evaluables)
     expect(deltas.length).toBeGreaterThan(100)
-    await storeState(events, deltas, 2)
+    await storeState(events, deltas, 5_000)
     expect(await bySql(evaluables)).toEqual([])
     expect(await touched(evaluables, people)).toEqual([])
+  })
+
+  it('and every text equals itself and no other', async () => {
+    const named = TEXTS.filter((t) => t !== '').map((text, i): Person => ({
+      profile: {
+        _id: 1001 + i,
+        anchor: `member_id:${1001 + i}`,
+        createdAt: NOW,
+        identifiers: [],
+        traits: { note: { shop: { value: text, at: NOW } } },
+        contacts: [],
+        mergedIds: [],
+      },
+      events: [],
+      stored: {},
+    }))
+    await store(events, named)
+    const evaluables = named.map((p, i): Evaluable => ({
+      id: `text${String(i).padStart(3, '0')}`,
+      rule: { trait: 'note', is: traitTexts(p.profile)['note']! },
+    }))
+    const own = named.map((p, i) => ({ p: p.profile._id, id: evaluables[i]!.id, old: '', new: '1' }))
+    expect(await bySql(evaluables, named)).toEqual(own)
+    expect(await touched(evaluables, named)).toEqual(own)
   })
 })
 
@@ -138,7 +163,7 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
       p.mergedInto ?? 0,
       1,
     ]),
-    'profiles',
+    `profiles from ${all[0]?.profile._id}`,
   )
   await to.insert(
     'events',
@@ -155,12 +180,12 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
         1,
       ]),
     ),
-    'events',
+    `events from ${all[0]?.profile._id}`,
   )
   await storeState(
     to,
     all.flatMap((p) => Object.entries(p.stored).map(([id, value]) => ({ p: p.profile._id, id, old: '', new: value }))),
-    1,
+    all[0]?.profile._id ?? 0,
   )
 }
 
