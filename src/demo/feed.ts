@@ -9,8 +9,8 @@ import { MINUTE_MS } from '../time.js'
 export const TICK_MS = 15 * MINUTE_MS
 
 /** The tick at whose end something that happens at `at` arrives. */
-export function tickOf(at: Date, from: Date): Date {
-  return new Date(from.getTime() + Math.ceil((at.getTime() - from.getTime()) / TICK_MS) * TICK_MS)
+export function tickOf(at: Date, from: Date, tickMs = TICK_MS): Date {
+  return new Date(from.getTime() + Math.ceil((at.getTime() - from.getTime()) / tickMs) * tickMs)
 }
 
 /** The sources' records in the order of time, pulled as the clock goes on. */

@@ -25,7 +25,7 @@ import { dueLanes, nextWorkAt } from '../services/lanes.js'
 import { publishDefinitions } from '../services/publish-definitions.js'
 import { syncWecom } from '../services/sync-wecom.js'
 import { lockDataDir } from '../data-dir.js'
-import { DAY_MS, elapsedMs, ManualClock } from '../time.js'
+import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../time.js'
 import { Feed, tickOf } from './feed.js'
 import { collectFigures } from './figures.js'
 import { loadDemoScenario } from './scenario.js'
@@ -35,6 +35,8 @@ const END = new Date('2011-12-09T13:00:00Z')
 const HISTORY_BATCH = 500
 const POSITION = 'demo'
 const INBOX = 'process-batches'
+/** When nothing arrives, what our own work added to the inbox waits this long. */
+const OWN_TICK_MS = 60 * MINUTE_MS
 
 export type DemoOptions = {
   dataDir: string
@@ -302,7 +304,9 @@ class Demo {
   private async nextInstant(after: Date): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
-    const inboxAt = (await dueLanes(this.app.deps)).includes(INBOX) ? tickOf(new Date(after.getTime() + 1), this.from) : undefined
+    const inboxAt = (await dueLanes(this.app.deps)).includes(INBOX)
+      ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS)
+      : undefined
     const candidates = [
       inboxAt,
       await nextWorkAt(this.app.deps, [INBOX]),
@@ -348,8 +352,9 @@ class Demo {
     if (!now && elapsedMs() - this.lastCountMs < 1_000) return
     this.lastCountMs = elapsedMs()
     const { docs } = this.app.deps
-    this.status.profiles = await docs.profiles.count({ mergedInto: { $exists: false } })
     this.status.merges = await docs.merges.count({})
+    // Every id given out is a profile until it is merged away.
+    this.status.profiles = ((await docs.meta.get('counter:profile'))?.value ?? 0) - this.status.merges
     const [events] = await this.app.deps.events.query('SELECT count() AS n FROM events', z.object({ n: z.number() }))
     this.status.events = events?.n ?? 0
     for (const state of ['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown']) {

@@ -31,9 +31,11 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     await applyPlan(deps, first, plan, events)
     await react(deps, first, plan, events)
     // The first goes last: it holds the plan.
-    for (const id of [...plan.batchIds].reverse()) {
-      await docs.batches.update(id, { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } })
-    }
+    await docs.batches.updateEach(
+      [...plan.batchIds]
+        .reverse()
+        .map((id) => ({ id, update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } } })),
+    )
   }
 }
 
@@ -219,14 +221,15 @@ async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): 
     const [, later] = [twin, run].sort(
       (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
     )
-    await docs.runs.update(later!._id, {
-      $set: { state: 'ended', outcome: 'merged', endedAt: now },
-      $unset: { dueAt: 1 },
-    })
+    // The run last: while it waits, a repeat after a crash finds it.
     await docs.touches.updateMany(
       { runId: later!._id, state: 'planned', dispatchId: { $exists: false } },
       { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
     )
+    await docs.runs.update(later!._id, {
+      $set: { state: 'ended', outcome: 'merged', endedAt: now },
+      $unset: { dueAt: 1 },
+    })
   }
   for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
