@@ -143,7 +143,11 @@ const definitions = {
     version: 1,
     indexes: [{ fields: ['state', 'releaseAt'] }, { fields: ['profileId'] }, { fields: ['runId'] }],
   },
-  dispatches: { name: 'dispatches', version: 1, indexes: [{ fields: ['state', 'nextAt'] }] },
+  dispatches: {
+    name: 'dispatches',
+    version: 1,
+    indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['senderUserId', 'releasedAt'] }],
+  },
   tasks: {
     name: 'tasks',
     version: 1,

@@ -183,10 +183,13 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
   const perMinute = deps.definitions.current.policy.tasksPerGuidePerMinute
   const sentTo = new Map<string, number>()
   for (const a of approved) {
+    const id = hashKey(20, 'task', a.touch._id)
+    // Its own task is there after a crash that came before its dispatch was written.
     const open = await docs.tasks.findOne({
       profileId: a.touch.profileId,
       guideUserId: a.contact.userId,
       state: 'open',
+      _id: { $ne: id },
     })
     const dueAt = a.touch.dueAt ?? new Date(now.getTime() + deps.definitions.current.policy.confirmWithin)
     const title = a.touch.title ?? a.content.text.slice(0, 20)
@@ -208,13 +211,12 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       })
       continue
     }
-    const count = (sentTo.get(a.contact.userId) ?? 0) + 1
-    sentTo.set(a.contact.userId, count)
-    if (count > perMinute) {
+    const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
+    sentTo.set(a.contact.userId, count + 1)
+    if (count >= perMinute) {
       await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } })
       continue
     }
-    const id = hashKey(20, 'task', a.touch._id)
     const task: GuideTask = {
       _id: id,
       guideUserId: a.contact.userId,
@@ -260,6 +262,15 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       a.couponCode,
     )
   }
+}
+
+/** Cards this guide was handed within the last minute. */
+function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<number> {
+  return docs.dispatches.count({
+    senderUserId,
+    releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
+    channel: 'task',
+  })
 }
 
 function customerName(profile: Profile): string {

@@ -301,7 +301,7 @@ class Draft {
     if (profile === undefined) {
       const stored = this.known.profiles.get(profileId)
       if (stored === undefined) return undefined
-      profile = structuredClone(stored)
+      profile = copyOf(stored)
       this.profiles.set(profileId, profile)
     }
     return profile
@@ -328,6 +328,17 @@ class Draft {
       merges: this.merges.map((m) => ({ ...m, to: this.survivor(m.to)!._id })),
       nextProfileId: this.nextProfileId,
     }
+  }
+}
+
+/** Deep enough to be changed here; instants are never changed in place. */
+function copyOf(profile: Profile): Profile {
+  return {
+    ...profile,
+    identifiers: profile.identifiers.map((i) => ({ ...i })),
+    traits: Object.fromEntries(Object.entries(profile.traits).map(([trait, bySource]) => [trait, { ...bySource }])),
+    contacts: profile.contacts.map((c) => ({ ...c })),
+    mergedIds: [...profile.mergedIds],
   }
 }
 

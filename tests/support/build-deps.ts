@@ -1,0 +1,265 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { openChdbEvents } from '../../src/adapters/events/chdb.js'
+import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
+import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
+import { SourceRecord } from '../../src/domain/events/record.js'
+import { IdentityConfig } from '../../src/domain/identity/config.js'
+import { Journey } from '../../src/domain/journeys/definition.js'
+import { Rule } from '../../src/domain/rules/rule.js'
+import { Tag } from '../../src/domain/tags/definition.js'
+import { Content, CouponPool } from '../../src/domain/touches/content.js'
+import { Policy } from '../../src/domain/touches/policy.js'
+import { quietLog } from '../../src/log.js'
+import { parseInput } from '../../src/parse.js'
+import type { EventStore } from '../../src/ports/event-store.js'
+import type { WecomPort } from '../../src/ports/wecom.js'
+import { acceptRecords } from '../../src/services/accept-records.js'
+import { type Collections, openCollections } from '../../src/services/collections.js'
+import { dueLanes, lanes, nextWorkAt, type ServiceDeps } from '../../src/services/lanes.js'
+import type { LoadedDefinitions } from '../../src/services/load-definitions.js'
+import { liveDefinitions, publishDefinitions } from '../../src/services/publish-definitions.js'
+import { ManualClock } from '../../src/time.js'
+import { FakeChannel } from './fake-channel.js'
+
+/** One chDB for a test file: a process holds one directory at a time. */
+export type EventHome = { store: EventStore; close(): Promise<void> }
+
+export async function openEventHome(): Promise<EventHome> {
+  const home = mkdtempSync(join(tmpdir(), 'siyu-services-'))
+  const store = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 1024, maxThreads: 1 })
+  return {
+    store,
+    close: async () => {
+      await store.close()
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+export type Definitions = {
+  tags?: readonly unknown[]
+  segments?: Readonly<Record<string, unknown>>
+  journeys?: readonly object[]
+  contents?: readonly unknown[]
+  coupons?: readonly unknown[]
+  policy?: object
+  identity?: object
+}
+
+const IDENTITY = {
+  identifiers: [
+    { type: 'unionid', strength: 'strong', max: 1 },
+    { type: 'external_userid', strength: 'strong', max: 3 },
+    { type: 'member_id', strength: 'strong', max: 3 },
+    { type: 'phone', strength: 'weak', max: 3, normalise: 'phone' },
+  ],
+}
+const POLICY = {
+  quietHours: { from: '21:00', to: '09:00' },
+  wecomQuota: { mode: 'month_days' },
+  confirmWithin: '3d',
+}
+
+/** Definitions as the loader would give them, from what an operator would write. */
+export function define(d: Definitions): LoadedDefinitions {
+  return {
+    identity: parseInput(IdentityConfig, { ...IDENTITY, ...d.identity }),
+    policy: parseInput(Policy, { ...POLICY, ...d.policy }),
+    tags: (d.tags ?? []).map((t) =>
+      parseInput(Tag, { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test', ...(t as object) }),
+    ),
+    segments: new Map(Object.entries(d.segments ?? {}).map(([id, rule]) => [id, parseInput(Rule, rule)])),
+    contents: new Map((d.contents ?? []).map((c) => parseInput(Content, c)).map((c) => [c.id, c])),
+    couponPools: (d.coupons ?? []).map((c) => parseInput(CouponPool, c)),
+    journeyFiles: (d.journeys ?? []).map((j) => {
+      const raw = { name: 'a journey', goal: { event: 'order_paid', within: '14d' }, ...j }
+      return { journey: parseInput(Journey, raw), raw }
+    }),
+  }
+}
+
+/** Throws once, at the n-th write that anything does. A read that dies is the death before the next write. */
+export class Faults {
+  writes = 0
+  failAt: number | undefined
+  private at(what: string): void {
+    if (++this.writes !== this.failAt) return
+    throw new Error(`crash at write ${this.writes}: ${what}`)
+  }
+  guard<T extends object>(name: string, target: T, methods: readonly string[]): T {
+    return new Proxy(target, {
+      get: (object, key) => {
+        const value: unknown = Reflect.get(object, key)
+        if (typeof value !== 'function') return value
+        const bound = value.bind(object) as (...args: unknown[]) => unknown
+        if (!methods.includes(String(key))) return bound
+        return async (...args: unknown[]) => {
+          this.at(`${name}.${String(key)}`)
+          return bound(...args)
+        }
+      },
+    })
+  }
+}
+
+const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
+
+export type World = {
+  deps: ServiceDeps
+  /** The same collections, without faults. */
+  docs: Collections
+  clock: ManualClock
+  wecom: FakeChannel
+  task: FakeChannel
+  closedCards: string[]
+  faults: Faults
+  /** Takes records as a source gives them. */
+  accept(key: string, ...records: unknown[]): Promise<boolean>
+  /** Works off everything that is due now. */
+  run(): Promise<void>
+  /** Moves the clock from due instant to due instant up to `at`, and works everything off. */
+  until(at: string | Date): Promise<void>
+  publish(d: Definitions): Promise<void>
+  query<S extends z.ZodType>(sql: string, row: S): Promise<z.infer<S>[]>
+  close(): Promise<void>
+}
+
+let worlds = 0
+
+/** Everything a service is handed, on embedded stores that are empty. */
+export async function buildWorld(
+  home: EventHome,
+  options: {
+    at: string
+    definitions?: Definitions | LoadedDefinitions
+    sending?: ServiceDeps['sending']
+    timeZone?: string
+    seed?: number
+  },
+): Promise<World> {
+  const world = ++worlds
+  for (const table of ['events', 'event_ids', 'profiles', 'tag_changes', 'tag_state'])
+    await home.store.command(`TRUNCATE TABLE ${table}`)
+  const faults = new Faults()
+  const store = openSqliteDocuments({ file: ':memory:', fsync: false })
+  const docs = await openCollections(store)
+  const clock = new ManualClock(new Date(options.at))
+  const jobs = openInProcessQueue()
+  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve())
+  const wecom = new FakeChannel('wecom', clock)
+  const task = new FakeChannel('task', clock)
+  const closedCards: string[] = []
+  const port: WecomPort = {
+    async *contacts() {},
+    contact: () => Promise.resolve(undefined),
+    closeCard: ({ responseCode }) => Promise.resolve(void closedCards.push(responseCode)),
+  }
+  const events: EventStore = {
+    ...home.store,
+    // Emptied tables still remember the tokens of earlier tests.
+    insert: (table, columns, rows, token) => home.store.insert(table, columns, rows, `${world}/${token}`),
+  }
+  const given = options.definitions ?? {}
+  let loaded = 'couponPools' in given ? given : define(given)
+  const deps: ServiceDeps = {
+    clock,
+    log: quietLog,
+    docs: Object.fromEntries(
+      Object.entries(docs).map(([name, c]) => [name, faults.guard(name, c, WRITES)]),
+    ) as unknown as Collections,
+    events: faults.guard('events', events, ['insert']),
+    jobs: faults.guard('jobs', jobs, ['add']),
+    definitions: { current: { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] } },
+    channels: {
+      wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),
+      task: faults.guard('task', task, ['dispatch', 'cancel']),
+    },
+    brand: { name: 'Brand', timeZone: options.timeZone ?? 'Asia/Shanghai', locale: 'zh' },
+    sending: options.sending ?? { mode: 'live', allowList: [] },
+    linkBase: 'https://m.example.com/t',
+    seed: options.seed ?? 1,
+    wecom: port,
+  }
+  const publish = async () => {
+    await publishDefinitions({ docs, clock }, loaded)
+    deps.definitions.current = await liveDefinitions({ docs }, loaded)
+  }
+  await publish()
+  const run = async () => {
+    for (let round = 0; round < 100; round++) {
+      const due = await dueLanes(deps)
+      if (due.length === 0) return
+      for (const name of due) await lanes.find((l) => l.name === name)!.run(deps)
+    }
+    throw new Error(`work does not come to an end: ${(await dueLanes(deps)).join(', ')}`)
+  }
+  return {
+    deps,
+    docs,
+    clock,
+    wecom,
+    task,
+    closedCards,
+    faults,
+    accept: (key, ...records) =>
+      acceptRecords(
+        deps,
+        key,
+        records.map((r, i) =>
+          parseInput(SourceRecord, { ref: `${key}:${i}`, source: 'shop', observedAt: clock.now(), ...(r as object) }),
+        ),
+      ),
+    run,
+    until: async (at) => {
+      const end = new Date(at)
+      await run()
+      for (let next = await nextWorkAt(deps); next !== undefined && next <= end; next = await nextWorkAt(deps)) {
+        if (next > clock.now()) clock.set(next)
+        await run()
+      }
+      if (end > clock.now()) clock.set(end)
+    },
+    publish: async (d) => {
+      loaded = define(d)
+      await publish()
+    },
+    query: (sql, row) => home.store.query(sql, row),
+    close: async () => {
+      await jobs.close()
+      await store.close()
+    },
+  }
+}
+
+/** A record about a contact of a guide: enough to write to her. */
+export function contactRecord(name: string, at: string | Date, guide = 'guide-1', more: object = {}): object {
+  const occurredAt = new Date(at)
+  return {
+    observedAt: occurredAt,
+    identifiers: [
+      { type: 'external_userid', value: `wm-${name}` },
+      { type: 'member_id', value: name },
+    ],
+    events: [
+      {
+        id: `contact:${name}`,
+        name: 'contact_added',
+        occurredAt,
+        properties: { userId: guide, externalUserId: `wm-${name}` },
+      },
+    ],
+    ...more,
+  }
+}
+
+export function eventRecord(name: string, event: string, at: string | Date, more: object = {}): object {
+  const occurredAt = new Date(at)
+  return {
+    observedAt: occurredAt,
+    identifiers: [{ type: 'member_id', value: name }],
+    events: [{ id: `${event}:${name}:${occurredAt.toISOString()}`, name: event, occurredAt, ...more }],
+  }
+}

@@ -1,0 +1,44 @@
+import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../src/ports/channel.js'
+import type { Clock } from '../../src/time.js'
+
+/** A channel that keeps what took effect, and can be told how to answer. */
+export class FakeChannel implements Channel {
+  /** What arrived, in order. */
+  readonly sent: (Dispatch & { at: Date })[] = []
+  readonly cancelled: string[] = []
+  /** How often it was asked, by dispatch. */
+  readonly asked = new Map<string, number>()
+  answer: (dispatch: Dispatch) => DispatchOutcome = (d) => ({ kind: 'created', remoteId: `msg-${d.id}`, refused: [] })
+  /** Whether a request whose outcome is unknown has taken effect. */
+  unknownArrives = true
+  /** What reading back says; default: the truth. */
+  readBack: ((dispatch: Dispatch) => DispatchOutcome | { kind: 'absent' }) | undefined
+  result: (dispatch: Dispatch & { remoteId: string }, now: Date) => DispatchResult | undefined = () => undefined
+
+  constructor(
+    readonly name: string,
+    private readonly clock: Clock,
+  ) {}
+
+  async dispatch(dispatch: Dispatch): Promise<DispatchOutcome> {
+    this.asked.set(dispatch.id, (this.asked.get(dispatch.id) ?? 0) + 1)
+    const outcome = this.answer(dispatch)
+    if (outcome.kind === 'created' || (outcome.kind === 'unknown' && this.unknownArrives))
+      this.sent.push({ ...dispatch, at: this.clock.now() })
+    return outcome
+  }
+
+  async settle(dispatch: Dispatch): Promise<DispatchOutcome | { kind: 'absent' }> {
+    if (this.readBack !== undefined) return this.readBack(dispatch)
+    const arrived = this.sent.some((s) => s.id === dispatch.id)
+    return arrived ? { kind: 'created', remoteId: `msg-${dispatch.id}`, refused: [] } : { kind: 'absent' }
+  }
+
+  async results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined> {
+    return this.result(dispatch, this.clock.now())
+  }
+
+  async cancel(dispatch: Dispatch & { remoteId: string }): Promise<void> {
+    this.cancelled.push(dispatch.id)
+  }
+}
