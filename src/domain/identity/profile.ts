@@ -24,6 +24,8 @@ export const Profile = z.strictObject({
   contacts: z.array(Contact),
   /** Set while the person does not want to be written to. */
   optedOutAt: z.date().optional(),
+  /** The latest wish to be written to again: an older opt-out that arrives late does not undo it. */
+  optedInAt: z.date().optional(),
   /** Ids of the profiles that were merged into this one, direct or not. */
   mergedIds: z.array(z.number().int()),
   /** The survivor; this document then stays as it was, so that the merge can be undone. */
@@ -74,14 +76,27 @@ export function applyEvent(profile: Profile, event: RecordEvent): boolean {
     case 'contact_deleted':
       return applyContact(profile, event)
     case 'opted_out':
-      profile.optedOutAt = event.occurredAt
+      applyConsent(profile, { optedOutAt: event.occurredAt })
       return true
     case 'opted_in':
-      if (profile.optedOutAt !== undefined && event.occurredAt > profile.optedOutAt) delete profile.optedOutAt
+      applyConsent(profile, { optedInAt: event.occurredAt })
       return true
     default:
       return false
   }
+}
+
+/** Takes over what else is known of the person's consent: the later wish counts, at one instant the opt-out. */
+export function applyConsent(profile: Profile, said: Pick<Profile, 'optedOutAt' | 'optedInAt'>): void {
+  const optedInAt = later(profile.optedInAt, said.optedInAt)
+  const optedOutAt = later(profile.optedOutAt, said.optedOutAt)
+  if (optedInAt !== undefined) profile.optedInAt = optedInAt
+  if (optedOutAt === undefined || (optedInAt !== undefined && optedInAt > optedOutAt)) delete profile.optedOutAt
+  else profile.optedOutAt = optedOutAt
+}
+
+function later(a: Date | undefined, b: Date | undefined): Date | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a
 }
 
 function applyContact(profile: Profile, { name, occurredAt, properties }: RecordEvent): boolean {
@@ -92,7 +107,7 @@ function applyContact(profile: Profile, { name, occurredAt, properties }: Record
     const ended = name === 'contact_deleted' ? { endedAt: occurredAt } : {}
     profile.contacts.push({ userId, externalUserId, since: occurredAt, ...ended })
   } else if (name === 'contact_deleted') {
-    if (occurredAt >= known.since) known.endedAt = occurredAt
+    if (occurredAt >= (known.endedAt ?? known.since)) known.endedAt = occurredAt
   } else if (occurredAt > (known.endedAt ?? known.since)) {
     known.since = occurredAt
     delete known.endedAt

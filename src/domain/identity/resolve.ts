@@ -1,6 +1,6 @@
 import type { Identifier, SourceRecord } from '../events/record.js'
 import type { IdentityConfig } from './config.js'
-import { applyEvent, type Profile, traitValue } from './profile.js'
+import { applyConsent, applyEvent, type Profile, traitValue } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
 export type IdentifierLink = {
@@ -127,7 +127,11 @@ class Draft {
         else this.refuse(record, identifier, stop, [base._id, hit._id], link, weak)
       }
     }
-    base ??= this.create(record, mine[0]!)
+    if (base === undefined) {
+      const [first] = mine
+      if (first === undefined) return undefined // all it has are identifiers that name nobody in particular
+      base = this.create(record, first)
+    }
     for (const identifier of mine) this.attach(base, identifier, record)
     this.addEvidence(record, identifiers, base)
     return base
@@ -258,8 +262,7 @@ class Draft {
       if (!to.contacts.some((c) => c.userId === contact.userId && c.externalUserId === contact.externalUserId))
         to.contacts.push({ ...contact })
     }
-    if (from.optedOutAt !== undefined && (to.optedOutAt === undefined || from.optedOutAt > to.optedOutAt))
-      to.optedOutAt = from.optedOutAt
+    applyConsent(to, from)
     to.mergedIds = [...to.mergedIds, from._id, ...from.mergedIds].sort((a, b) => a - b)
     from.mergedInto = to._id
     this.changed.add(to._id).add(from._id)
@@ -321,7 +324,10 @@ class Draft {
     const current = profileIds.map((id) => (id === undefined ? undefined : this.survivor(id)?._id))
     return {
       profileIds: current,
-      profiles: [...this.profiles.values()].filter((p) => this.changed.has(p._id)).sort((a, b) => a._id - b._id),
+      profiles: [...this.profiles.values()]
+        .filter((p) => this.changed.has(p._id))
+        .map((p) => (p.mergedInto === undefined ? p : { ...p, mergedInto: this.survivor(p._id)!._id }))
+        .sort((a, b) => a._id - b._id),
       links: [...this.links.values()].sort((a, b) => (a._id < b._id ? -1 : 1)),
       evidence: [...this.evidence.values()],
       conflicts: this.conflicts,

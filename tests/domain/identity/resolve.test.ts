@@ -1,0 +1,336 @@
+import { describe, expect, it } from '@jest/globals'
+import { SourceRecord } from '../../../src/domain/events/record.js'
+import { IdentityConfig } from '../../../src/domain/identity/config.js'
+import {
+  type InboxRecord,
+  type Known,
+  linkKey,
+  resolveIdentities,
+  type Resolution,
+  usableIdentifiers,
+} from '../../../src/domain/identity/resolve.js'
+import type { Profile } from '../../../src/domain/identity/profile.js'
+import { parseInput } from '../../../src/parse.js'
+import { Dice } from '../../support/random-rules.js'
+
+const config = parseInput(IdentityConfig, {
+  identifiers: [
+    { type: 'unionid', strength: 'strong', max: 1 },
+    { type: 'member_id', strength: 'strong', max: 2 },
+    { type: 'openid', strength: 'strong', max: 3 },
+    { type: 'email', strength: 'weak', max: 2, normalise: 'lower' },
+    { type: 'phone', strength: 'weak', max: 2, normalise: 'phone' },
+  ],
+  agree: ['birthday'],
+  ignore: [{ type: 'phone', value: '10000000000' }],
+})
+
+/** `unionid:u1 phone:13800000000 birthday=1990-01-01` on that day of March, from that source. */
+function record(day: number, text: string, source = 'crm'): SourceRecord {
+  const words = text.split(' ')
+  const split = (word: string) => {
+    const i = word.lastIndexOf(':')
+    return { type: word.slice(0, i), value: word.slice(i + 1) }
+  }
+  return parseInput(SourceRecord, {
+    ref: `${source}:${day}:${text}`,
+    source,
+    observedAt: new Date(Date.UTC(2026, 2, day)),
+    identifiers: words.filter((w) => w.includes(':')).map(split),
+    traits: Object.fromEntries(words.filter((w) => w.includes('=')).map((w) => w.split('='))),
+  })
+}
+
+/** Batches one after the other, each on what the earlier ones left. */
+function resolveAll(...batches: InboxRecord[][]): Resolution & { known: Known } {
+  const links = new Map()
+  const profiles = new Map<number, Profile>()
+  let last: Resolution | undefined
+  let next = 1
+  for (const batch of batches) {
+    last = resolveIdentities(config, batch, { links, profiles }, next)
+    for (const link of last.links) links.set(link._id, link)
+    for (const profile of last.profiles) profiles.set(profile._id, profile)
+    next = last.nextProfileId
+  }
+  return { ...last!, known: { links, profiles } }
+}
+
+describe('usableIdentifiers', () => {
+  it('puts the most trusted first, normalised, once, without what is ignored or unknown', () => {
+    const found = usableIdentifiers(
+      config,
+      record(1, 'phone:+86-138-0000-0000 phone:10000000000 qq:123 email:A@B.COM unionid:u1 phone:13800000000'),
+    )
+    expect(found.map(linkKey)).toEqual(['unionid:u1', 'email:a@b.com', 'phone:13800000000'])
+  })
+
+  it.each([
+    ['138 0000 0000', '13800000000'],
+    ['0086 138-0000-0000', '13800000000'],
+    ['(020) 1234567', '0201234567'],
+    ['+447700900000', '+447700900000'],
+    ['no phone', undefined],
+    ['123', undefined],
+  ])('reads the phone %j as %j', (value, expected) => {
+    const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'phone', value }] }
+    expect(usableIdentifiers(config, r).map((i) => i.value)).toEqual(expected === undefined ? [] : [expected])
+  })
+})
+
+describe('resolveIdentities', () => {
+  it('gives unknown people new profiles, numbered from the free id', () => {
+    const r = resolveIdentities(
+      config,
+      [record(1, 'unionid:u1'), record(1, 'unionid:u2'), record(2, 'unionid:u1 member_id:m1')],
+      { links: new Map(), profiles: new Map() },
+      7,
+    )
+    expect(r.profileIds).toEqual([7, 8, 7])
+    expect(r.nextProfileId).toBe(9)
+    expect(r.profiles.map((p) => p.anchor)).toEqual(['unionid:u1', 'unionid:u2'])
+  })
+
+  it('treats every openid app as the one type openid', () => {
+    const r = resolveAll([record(1, 'openid:wxA:o1'), record(1, 'openid:wxB:o2 openid:wxA:o1')])
+    expect(r.profileIds).toEqual([1, 1])
+  })
+
+  it('joins two profiles that a strong identifier pair names, and the older one survives', () => {
+    const r = resolveAll([record(5, 'unionid:u1')], [record(3, 'member_id:m1')], [record(6, 'unionid:u1 member_id:m1')])
+    expect(r.merges).toMatchObject([{ from: 1, to: 2, linkType: 'member_id' }])
+    expect(r.profileIds).toEqual([2])
+    expect(r.known.profiles.get(2)).toMatchObject({ anchor: 'member_id:m1', mergedIds: [1] })
+    expect(r.known.profiles.get(1)?.mergedInto).toBe(2)
+    expect([...r.known.links.values()].map((l) => l.profileId)).toEqual([2, 2])
+  })
+
+  it('lets the lower id survive of two that began at one instant', () => {
+    const r = resolveAll([record(3, 'member_id:m1'), record(3, 'unionid:u1')], [record(3, 'unionid:u1 member_id:m1')])
+    expect(r.merges).toMatchObject([{ from: 2, to: 1 }])
+  })
+
+  it('points every member of a chain of merges at the last survivor, in one batch and over batches', () => {
+    const people = [record(3, 'member_id:a'), record(2, 'unionid:b'), record(1, 'openid:wx:c')]
+    const joins = [record(4, 'member_id:a unionid:b'), record(5, 'unionid:b openid:wx:c')]
+    const atOnce = resolveAll([...people, ...joins])
+    expect(atOnce.profileIds).toEqual([3, 3, 3, 3, 3])
+    expect(atOnce.merges.map((m) => [m.from, m.to])).toEqual([
+      [1, 3],
+      [2, 3],
+    ])
+    expect(atOnce.profiles.map((p) => [p._id, p.mergedInto, p.mergedIds])).toEqual([
+      [1, 3, []],
+      [2, 3, [1]],
+      [3, undefined, [1, 2]],
+    ])
+    const oneByOne = resolveAll(people, joins.slice(0, 1), joins.slice(1))
+    expect(oneByOne.known.profiles.get(3)?.mergedIds).toEqual([1, 2])
+    expect(oneByOne.profiles.map((p) => p._id)).toEqual([2, 3])
+  })
+
+  it('takes a record of our own by its profile, also after that was merged away', () => {
+    const own: InboxRecord = { ...record(7, 'unionid:u9'), identifiers: [], profileId: 1 }
+    const r = resolveAll(
+      [record(5, 'unionid:u1')],
+      [record(3, 'member_id:m1')],
+      [record(6, 'unionid:u1 member_id:m1'), own],
+    )
+    expect(r.profileIds).toEqual([2, 2])
+  })
+
+  describe('what stops a merge', () => {
+    it('two unionids: they are two people, the record goes to the more trusted identifier', () => {
+      const r = resolveAll(
+        [record(1, 'unionid:u1 member_id:m1'), record(1, 'unionid:u2')],
+        [record(2, 'unionid:u2 member_id:m1')],
+      )
+      expect(r.merges).toEqual([])
+      expect(r.profileIds).toEqual([2])
+      expect(r.conflicts).toMatchObject([
+        { kind: 'too_many', linkType: 'member_id', stoppedBy: 'unionid', profileIds: [2, 1] },
+      ])
+    })
+
+    it('two unionids in one record: the first in order counts, the other is a conflict', () => {
+      const r = resolveAll([record(1, 'unionid:u2 unionid:u1')])
+      expect(r.known.profiles.get(1)?.identifiers.map((i) => i.value)).toEqual(['u1'])
+      expect(r.conflicts).toMatchObject([{ kind: 'too_many', linkType: 'unionid' }])
+      expect(r.known.links.has('unionid:u2')).toBe(false)
+    })
+
+    it('more values of a type than one person may have', () => {
+      const r = resolveAll(
+        [record(1, 'unionid:u1 member_id:m1 member_id:m2'), record(1, 'member_id:m3')],
+        [record(2, 'unionid:u1 member_id:m3')],
+      )
+      expect(r.merges).toEqual([])
+      expect(r.conflicts).toMatchObject([{ kind: 'too_many', linkType: 'member_id', stoppedBy: 'member_id' }])
+    })
+
+    it('a weak identifier between two different members, and from then on it joins nobody', () => {
+      const r = resolveAll(
+        [record(1, 'member_id:m1 phone:13800000000')],
+        [record(2, 'member_id:m2 phone:13800000000')],
+        [record(3, 'email:a@b.c phone:13800000000')],
+      )
+      expect(r.profileIds).toEqual([3])
+      expect(r.conflicts).toMatchObject([{ kind: 'shared_identifier', linkType: 'phone', profileIds: [1] }])
+      expect(r.known.links.get('phone:13800000000')).toMatchObject({ shared: true, profileId: 1 })
+    })
+
+    it('a weak identifier between two birthdays', () => {
+      const r = resolveAll(
+        [record(1, 'member_id:m1 phone:13800000000 birthday=1990-01-01')],
+        [record(2, 'email:a@b.c phone:13800000000 birthday=1991-02-02')],
+      )
+      expect(r.profileIds).toEqual([2])
+      expect(r.conflicts).toMatchObject([{ kind: 'contradiction', linkType: 'phone', stoppedBy: 'birthday' }])
+    })
+
+    it('nothing between a strong identifier and two birthdays', () => {
+      const r = resolveAll(
+        [record(1, 'unionid:u1 birthday=1990-01-01')],
+        [record(2, 'unionid:u1 member_id:m1 birthday=1991-02-02')],
+      )
+      expect(r.profileIds).toEqual([1])
+      expect(r.conflicts).toEqual([])
+    })
+
+    it('nothing where a weak identifier meets no contradiction', () => {
+      const r = resolveAll(
+        [record(1, 'member_id:m1 phone:13800000000 birthday=1990-01-01')],
+        [record(2, 'unionid:u1 phone:13800000000 birthday=1990-01-01')],
+      )
+      expect(r.profileIds).toEqual([1])
+      expect(r.known.profiles.get(1)?.identifiers.map((i) => i.type)).toEqual(['member_id', 'phone', 'unionid'])
+    })
+  })
+
+  it('knows nobody in a record whose only identifier is a shared phone, and says so', () => {
+    const r = resolveAll(
+      [record(1, 'member_id:m1 phone:13800000000'), record(2, 'member_id:m2 phone:13800000000')],
+      [record(3, 'phone:13800000000')],
+    )
+    expect(r.profileIds).toEqual([undefined])
+    expect(r.profiles).toEqual([])
+    expect(r.conflicts).toMatchObject([{ kind: 'shared_identifier', linkType: 'phone' }])
+  })
+
+  it('knows nobody in a record without a usable identifier', () => {
+    expect(resolveAll([record(1, 'phone:10000000000')]).profileIds).toEqual([undefined])
+  })
+
+  it('keeps what each source said of a trait, the latest per source, through a merge', () => {
+    const r = resolveAll(
+      [record(1, 'unionid:u1 city=上海', 'crm')],
+      [record(2, 'member_id:m1 city=杭州', 'pos'), record(5, 'member_id:m1 city=苏州', 'crm')],
+      [record(3, 'unionid:u1 member_id:m1 city=北京', 'crm')],
+    )
+    const city = r.known.profiles.get(1)?.traits['city']
+    expect(Object.entries(city ?? {}).map(([source, said]) => [source, said.value])).toEqual([
+      ['crm', '苏州'],
+      ['pos', '杭州'],
+    ])
+  })
+
+  it('forgets a trait that its source takes back', () => {
+    const back = { ...record(2, 'unionid:u1'), traits: { city: null } }
+    expect(resolveAll([record(1, 'unionid:u1 city=上海')], [back]).known.profiles.get(1)?.traits).toEqual({})
+  })
+
+  it('carries consent and contacts over to the survivor', () => {
+    const out = {
+      ...record(4, 'member_id:m1'),
+      events: [
+        { id: 'x', name: 'opted_out', occurredAt: new Date(Date.UTC(2026, 2, 4)), properties: {} },
+        {
+          id: 'y',
+          name: 'contact_added',
+          occurredAt: new Date(Date.UTC(2026, 2, 4)),
+          properties: { userId: 'guide-1', externalUserId: 'wm1' },
+        },
+      ],
+    }
+    const r = resolveAll([record(1, 'unionid:u1'), out], [record(5, 'unionid:u1 member_id:m1')])
+    expect(r.known.profiles.get(1)).toMatchObject({
+      optedOutAt: new Date(Date.UTC(2026, 2, 4)),
+      contacts: [{ userId: 'guide-1' }],
+    })
+  })
+
+  it('keeps as evidence which identifiers a source named together, and whether that was used', () => {
+    const r = resolveAll(
+      [record(1, 'member_id:m1 phone:13800000000')],
+      [record(2, 'member_id:m2 phone:13800000000 email:a@b.c')],
+    )
+    expect(r.evidence.map((e) => [e.a, e.b, e.used])).toEqual([
+      ['member_id:m2', 'email:a@b.c', true],
+      ['member_id:m2', 'phone:13800000000', false],
+      ['email:a@b.c', 'phone:13800000000', false],
+    ])
+  })
+
+  it('leaves the profiles it was given untouched', () => {
+    const first = resolveAll([record(1, 'unionid:u1 city=上海')])
+    const before = JSON.stringify([...first.known.profiles])
+    resolveIdentities(config, [record(2, 'unionid:u1 member_id:m9 city=杭州')], first.known, 2)
+    expect(JSON.stringify([...first.known.profiles])).toBe(before)
+  })
+
+  it('finds the same people however the records are cut into batches', () => {
+    const dice = new Dice('batches')
+    for (let round = 0; round < 30; round++) {
+      const records = Array.from({ length: 25 }, (_, i) =>
+        record(
+          1 + (i % 28),
+          [
+            dice.chance(0.4) ? `unionid:u${dice.below(6)}` : '',
+            dice.chance(0.5) ? `member_id:m${dice.below(8)}` : '',
+            dice.chance(0.5) ? `phone:1380000000${dice.below(5)}` : '',
+            dice.chance(0.2) ? `birthday=199${dice.below(2)}-01-01` : '',
+            `openid:wx:o${dice.below(20)}`,
+          ]
+            .filter((w) => w !== '')
+            .join(' '),
+        ),
+      )
+      const atOnce = resolveAll(records)
+      const cut = 1 + dice.below(23)
+      const inTwo = resolveAll(records.slice(0, cut), records.slice(cut))
+      const oneByOne = resolveAll(...records.map((r) => [r]))
+      const view = (r: { known: Known }) => ({
+        links: [...r.known.links.values()].sort((a, b) => (a._id < b._id ? -1 : 1)),
+        survivors: [...r.known.profiles.values()]
+          .filter((p) => p.mergedInto === undefined)
+          .sort((a, b) => a._id - b._id),
+      })
+      expect(view(inTwo)).toEqual(view(atOnce))
+      expect(view(oneByOne)).toEqual(view(atOnce))
+    }
+  })
+
+  it('never leaves a profile with more identifiers of a type than it may have, nor a link to nobody', () => {
+    const dice = new Dice('limits')
+    for (let round = 0; round < 50; round++) {
+      const records = Array.from({ length: 20 }, () =>
+        record(
+          1 + dice.below(20),
+          Array.from(
+            { length: 1 + dice.below(3) },
+            () => dice.pick(['unionid:u', 'member_id:m', 'phone:1380000000', 'email:e']) + String(dice.below(5)),
+          ).join(' '),
+        ),
+      )
+      const { known, profileIds } = resolveAll(records)
+      for (const profile of known.profiles.values()) {
+        for (const rule of config.identifiers) {
+          expect(profile.identifiers.filter((i) => i.type.startsWith(rule.type)).length).toBeLessThanOrEqual(rule.max)
+        }
+      }
+      for (const link of known.links.values()) expect(known.profiles.get(link.profileId)?.mergedInto).toBeUndefined()
+      for (const id of profileIds)
+        expect(id === undefined || known.profiles.get(id)?.mergedInto === undefined).toBe(true)
+    }
+  })
+})
