@@ -62,8 +62,11 @@ export interface App {
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
   publish(): Promise<Publication[]>
-  /** Takes over what another process published, with the files as they are now; files that are broken are left alone. */
-  follow(): Promise<void>
+  /**
+   * Takes over what another process has published, if it has, with the files as they are now; files that are broken are
+   * left alone. Resolves to whether there was something.
+   */
+  follow(): Promise<boolean>
   /** Works one lane now, outside the queue. */
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
@@ -99,7 +102,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const queue = await openJobs(config, log)
     closers.push(() => queue.close())
     const wired = wireWecom(config, clock, log, options.pause)
-    closers.push(wired.close)
+    closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
     await allowBrokenJourneys(docs, log, files.problems)
@@ -119,7 +122,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     }
     if ((await docs.meta.get('published')) === undefined)
       await publishDefinitions(deps, { ...loaded, journeyFiles: [] })
+    let publication: number | undefined
     const reload = async () => {
+      publication = (await docs.meta.get('published'))?.value
       deps.definitions.current = await liveDefinitions(deps, loaded)
     }
     await reload()
@@ -150,10 +155,12 @@ export async function createApp(options: AppOptions): Promise<App> {
         return done
       },
       follow: async () => {
+        if ((await docs.meta.get('published'))?.value === publication) return false
         const next = await checkDefinitions(config.paths)
         for (const p of next.problems) log.warn('definition file left alone', { problem: formatProblem(p) })
         loaded = next.loaded ?? loaded
         await reload()
+        return true
       },
       runLane: (name, signal) => runLane(name, deps, lease, signal),
       shared,
@@ -176,7 +183,8 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
   if (problems.length === 0) return
   const published = await docs.published.findOne({ kind: 'journey' })
   if (published === undefined) throw new InvalidInputError('Definitions are not usable', problems)
-  for (const p of problems) log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
+  for (const p of problems)
+    log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
 }
 
 /**
@@ -184,7 +192,7 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
  *
  * @throws {ConflictError} when another process holds the data directory
  */
-export async function openDocumentsOnly(config: Config): Promise<{ docs: Collections; close(): Promise<void> }> {
+export async function openDocumentsOnly(config: Config): Promise<{ docs: Collections; close: () => Promise<void> }> {
   const lock = config.documents.kind === 'sqlite' ? await lockDataDir(config.dataDir) : undefined
   try {
     const documents = await openDocuments(config, true)

@@ -1,20 +1,69 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { checkCommand } from './cli/check.js'
 import { demoCommand } from './cli/demo.js'
+import { importCommand } from './cli/import.js'
+import type { ServiceOptions } from './cli/open-service.js'
+import { publishCommand } from './cli/publish.js'
+import { runSandboxCommand } from './cli/sandbox.js'
+import { schemasCommand } from './cli/schemas.js'
+import { sendCommand } from './cli/send.js'
+import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
+import { explainEntryCommand, explainTagCommand, listTagsCommand, refreshTagsCommand } from './cli/tags.js'
+import { whyCommand } from './cli/why.js'
+import { syncWecomCommand } from './cli/wecom.js'
 import { AppError, messageOf } from './errors.js'
+import { parsePerson, type PersonOptions } from './cli/person.js'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
+type WithConfig = { config: string }
+
+/** What every command that opens the stores is given. */
+function service({ config }: WithConfig): ServiceOptions {
+  return { config, env: process.env, signal: stop.signal }
+}
+
 function wholeNumber(text: string): number {
   const n = Number(text)
-  if (!Number.isInteger(n) || n < 0) throw new InvalidArgumentError('give a whole number, 0 or more.')
+  if (text.trim() === '' || !Number.isInteger(n) || n < 0)
+    throw new InvalidArgumentError('给一个非负整数 give a whole number, 0 or more.')
   return n
 }
+
+function instant(text: string): Date {
+  const at = new Date(text)
+  if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('写成 write it as 2026-01-31T09:00:00+08:00.')
+  return at
+}
+
+const configOption = () => new Option('--config <file>', '配置文件 · configuration').default('config/service.yaml')
+const examples = (...lines: string[]) => `\n例子 Examples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
 
 const program = new Command('siyu')
   .description('私域：企业微信里的客户数据与营销自动化 · private-domain marketing for WeCom')
   .showHelpAfterError('（siyu --help 查看用法 · shows how to use it）')
+  .addHelpText(
+    'after',
+    `
+第一次用 First steps:
+  $ siyu demo                                   一年真实订单走完整条路，什么都不用装 a year of real orders, nothing to install
+  $ siyu check                                  检查你改过的文件 checks the files you edited
+  $ siyu serve                                  启动服务 starts the service
+  $ siyu publish                                让改过的旅程生效 makes edited journeys live
+
+数据 Data:
+  $ siyu import config/sources/members.yaml     导入一份 CSV imports a CSV file
+  $ siyu tags explain rfm_class --member 13085  为什么是这个标签值 why a tag has its value
+  $ siyu why 42                                 为什么收到或没收到 why somebody got something, or did not
+
+停发 Stop all sends at once:
+  $ siyu send stop
+
+服务正在运行时，命令会交给它去做。 While the service runs, commands have it do the work.
+每个命令的细节 Details of a command: siyu <命令 command> --help`,
+  )
 
 program
   .command('demo')
@@ -25,8 +74,180 @@ program
   .option('--seed <n>', '随机种子 · seed of every draw', wholeNumber, 1)
   .option('--days <n>', '实时阶段的天数 · days to live through', wholeNumber, 90)
   .option('--keep', '结束后继续提供页面 · go on serving the page after the end', false)
-  .option('--lang <zh|en>', '语言 · language', 'zh')
+  .addOption(new Option('--lang <zh|en>', '语言 · language').choices(['zh', 'en']).default('zh'))
   .action(async (options: Parameters<typeof demoCommand>[0]) => demoCommand(options, process.env, stop.signal))
+
+program
+  .command('serve')
+  .description('启动服务 · run the service')
+  .addOption(configOption())
+  .addOption(
+    new Option('--role <roles>', `这个进程做什么，逗号分隔 · what this process does, with commas: ${ROLES.join(',')}`)
+      .argParser(parseRoles)
+      .default(ROLES, ROLES.join(',')),
+  )
+  .option('--port <n>', '监听端口，代替 http.port · port, instead of http.port', wholeNumber)
+  .addHelpText(
+    'after',
+    examples(
+      'siyu serve',
+      'siyu serve --port 0',
+      'siyu serve --role worker   # 需要 needs MONGODB_URI, CLICKHOUSE_URL, REDIS_URL',
+    ),
+  )
+  .action(async (options: ServeCommand) => serveCommand(options, process.env, stop.signal))
+
+program
+  .command('check')
+  .description(
+    '检查配置、定义和数据源映射，什么都不改 · check configuration, definitions and mappings; changes nothing',
+  )
+  .addOption(configOption())
+  .action(async (options: WithConfig) => checkCommand(options, process.env))
+
+program
+  .command('publish')
+  .description('检查后让旅程生效 · check, then make the journeys live')
+  .addOption(configOption())
+  .action(async (options: WithConfig) => publishCommand(service(options)))
+
+program
+  .command('import')
+  .description('按映射导入 CSV，重复执行无害 · import CSV files through their mappings; repeating it is harmless')
+  .argument('[mappings...]', '映射文件，默认为配置里的 sources · mapping files; default: sources of the configuration')
+  .addOption(configOption())
+  .addHelpText(
+    'after',
+    examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml --config config/demo.yaml'),
+  )
+  .action(async (mappings: string[], options: WithConfig) => importCommand(mappings, service(options)))
+
+const tags = program.command('tags').description('标签：列表、刷新、解释 · tags: list, refresh, explain')
+tags
+  .command('list')
+  .description('全部标签和覆盖率 · every tag with its coverage')
+  .addOption(configOption())
+  .action(async (options: WithConfig) => listTagsCommand(service(options)))
+tags
+  .command('refresh')
+  .description('现在重算，默认全部 · compute now, all of them by default')
+  .option('--tag <id...>', '只算这些 · only these', [])
+  .addOption(configOption())
+  .addHelpText('after', examples('siyu tags refresh', 'siyu tags refresh --tag rfm_class intent'))
+  .action(async (options: WithConfig & { tag: string[] }) => refreshTagsCommand(options.tag, service(options)))
+person(
+  tags
+    .command('explain')
+    .description(
+      '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
+    )
+    .argument('<tag>', '标签 id · tag id'),
+)
+  .addHelpText(
+    'after',
+    examples('siyu tags explain rfm_class --member 13085', 'siyu tags explain lifecycle_stage --profile 42'),
+  )
+  .action(async (tag: string, options: WithConfig & PersonOptions) =>
+    explainTagCommand(tag, parsePerson(options), service(options)),
+  )
+
+const journeys = program.command('journeys').description('旅程：解释进入条件 · journeys: explain who enters')
+person(
+  journeys
+    .command('explain')
+    .description('一个人是否满足进入条件，为什么 · whether a person meets the entry rule, and why')
+    .argument('<journey>', '旅程 id · journey id'),
+)
+  .addHelpText('after', examples('siyu journeys explain vip-dormant-30-60d --profile 42'))
+  .action(async (journey: string, options: WithConfig & PersonOptions) =>
+    explainEntryCommand(journey, parsePerson(options), service(options)),
+  )
+
+const wecom = program.command('wecom').description('企业微信 · WeCom')
+wecom
+  .command('sync')
+  .description('拉取全部客户 · pull every contact')
+  .addOption(configOption())
+  .action(async (options: WithConfig) => syncWecomCommand(service(options)))
+
+const send = program.command('send').description('停发开关 · the switch that stops every send')
+for (const [action, text] of [
+  ['stop', '立刻停止一切发送 · stop every send at once'],
+  ['resume', '恢复发送 · send again'],
+  ['status', '现在的状态 · how it stands'],
+] as const) {
+  send
+    .command(action)
+    .description(text)
+    .addOption(configOption())
+    .action(async (options: WithConfig) => sendCommand(action, service(options)))
+}
+
+person(
+  program
+    .command('why')
+    .description('一个人收到了什么、没收到什么，为什么 · what a person got and did not get, and why')
+    .argument('[touch-or-profile]', '触达 id，或档案号 · a touch id, or a profile number'),
+)
+  .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/1'))
+  .action(async (of: string | undefined, options: WithConfig & PersonOptions) =>
+    whyCommand(
+      of === undefined ? parsePerson(options) : /^\d+$/.test(of) ? { profileId: Number(of) } : { touchId: of },
+      service(options),
+    ),
+  )
+
+program
+  .command('sandbox')
+  .description('本地企业微信沙盒 · a local WeCom to try things on')
+  .option('--port <n>', '端口，默认任选 · port; default: any free one', wholeNumber)
+  .option('--scenario <file>', '成员与客户 YAML · members and customers as YAML')
+  .option('--seed <n>', '随机种子 · seed of every draw', wholeNumber, 1)
+  .addOption(
+    new Option('--clock <kind>', '真实时间，或由控制接口推进 · real time, or moved by the control API')
+      .choices(['real', 'step'])
+      .default('real'),
+  )
+  .option('--start-at <time>', '从何时开始 · where a stepped clock starts', instant)
+  .option('--callback <url>', '把回调发到哪里 · where callbacks are sent')
+  .option('--state <file>', '状态文件，默认在内存 · state file; default: in memory')
+  .option('--json', '给程序读的一行 JSON · one line of JSON for programs', false)
+  .addHelpText('after', examples('siyu sandbox --port 9090 --callback http://127.0.0.1:8080/wecom/callback'))
+  .action(async (options: SandboxOptions) => {
+    const { scenario, state, ...rest } = options
+    await runSandboxCommand(
+      {
+        ...rest,
+        ...(scenario === undefined ? {} : { scenarioFile: scenario }),
+        ...(state === undefined ? {} : { stateFile: state }),
+      },
+      stop.signal,
+    )
+  })
+type SandboxOptions = {
+  port?: number
+  scenario?: string
+  seed: number
+  clock: 'real' | 'step'
+  startAt?: Date
+  callback?: string
+  state?: string
+  json: boolean
+}
+
+program
+  .command('schemas')
+  .description('写出编辑器补全用的 JSON Schema · write the JSON Schemas that editors complete files by')
+  .option('--check', '只检查是否最新 · only say whether they are current', false)
+  .action(async (options: { check: boolean }) => schemasCommand(options))
+
+function person(command: Command): Command {
+  return command
+    .option('--profile <n>', '档案号 · profile number', wholeNumber)
+    .option('--member <id>', '会员号，即 --identifier member_id:<id> · member id')
+    .option('--identifier <type:value>', '任意标识，如 unionid:… 、phone:… · any identifier')
+    .addOption(configOption())
+}
 
 try {
   await program.parseAsync()

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { CsvMapping } from '../connectors/csv/mapping.js'
 import { ServiceConfig } from './config.js'
 import { EventCatalogue } from './domain/events/catalogue.js'
 import { IdentityConfig } from './domain/identity/config.js'
@@ -20,4 +21,5 @@ export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'content', schema: ContentFile },
   { name: 'tags', schema: TagFile },
   { name: 'journey', schema: Journey },
+  { name: 'source', schema: CsvMapping },
 ]

@@ -11,7 +11,7 @@ export type ProgressOptions = {
 
 /** Shows how far a long piece of work is; one piece at a time. */
 export interface Progress {
-  /** Begins a piece of `total` steps; ends the one before, if it is still open. */
+  /** Begins a piece of `total` steps, 0 when nobody knows how many; ends the one before, if it is still open. */
   start(label: string, total: number): void
   /** `n` steps of the total are done; cheap enough to call for every batch. */
   set(n: number, note?: string): void
@@ -89,6 +89,7 @@ export function createProgress({ stream, quiet = false, locale }: ProgressOption
 const integers = new Intl.NumberFormat('en-US')
 
 function drawBar(piece: Piece, left: string): string {
+  if (piece.total === 0) return `${piece.label}  ${figuresOf(piece)}`
   const ratio = ratioOf(piece)
   const full = Math.round(ratio * BAR_CELLS)
   const percent = `${Math.floor(ratio * 100)} %`.padStart(5)
@@ -100,7 +101,7 @@ function figuresOf(piece: Piece, left?: string): string {
   const tookMs = elapsedMs() - piece.startedMs
   const perMs = tookMs === 0 ? 0 : piece.n / tookMs
   return [
-    `${integers.format(piece.n)}/${integers.format(piece.total)}`,
+    piece.total === 0 ? integers.format(piece.n) : `${integers.format(piece.n)}/${integers.format(piece.total)}`,
     `${integers.format(Math.round(perMs * SECOND_MS))}/s`,
     left === undefined || perMs === 0 ? '' : `${left} ${formatDuration((piece.total - piece.n) / perMs)}`,
     piece.note,

@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import { AppError, InvalidInputError, messageOf, type Problem } from '../errors.js'
+import { AppError, ConfigError, InvalidInputError, messageOf, type Problem } from '../errors.js'
 import type { Log } from '../log.js'
 
 /** A refusal that only HTTP knows. */
@@ -37,7 +37,7 @@ export function errorMiddleware(log: Log): Middleware {
   }
 }
 
-type Reply = { status: number } & ErrorBody['error']
+export type Reply = { status: number } & ErrorBody['error']
 
 const STATUS_OF_CODE: Partial<Record<string, number>> = {
   invalid_input: 400,
@@ -48,10 +48,11 @@ const STATUS_OF_CODE: Partial<Record<string, number>> = {
   unknown_outcome: 502,
 }
 
-function toReply(err: unknown): Reply {
+/** What a caller is told of whatever was thrown. */
+export function toReply(err: unknown): Reply {
   if (err instanceof HttpError) return { status: err.status, code: err.code, message: err.message }
   if (err instanceof AppError) {
-    const problems = err instanceof InvalidInputError ? err.problems : undefined
+    const problems = err instanceof InvalidInputError || err instanceof ConfigError ? err.problems : undefined
     const message = problems === undefined ? err.message : err.message.split('\n')[0]!
     return {
       status: STATUS_OF_CODE[err.code] ?? 500,

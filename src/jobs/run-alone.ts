@@ -37,6 +37,7 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
 
 async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(lease, EVALUATING_LANE, async () => void results.push(await work())))) await sleep(ASK_AGAIN_MS)
+  while (!(await withLease(lease, EVALUATING_LANE, async () => void results.push(await work()))))
+    await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

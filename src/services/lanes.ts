@@ -3,9 +3,10 @@ import { collectResults } from './collect-results.js'
 import type { Deps } from './deps.js'
 import { handleCallbacks } from './handle-callbacks.js'
 import { processBatches } from './process-batches.js'
-import { isStopped, releaseTouches } from './release-touches.js'
+import { releaseTouches } from './release-touches.js'
 import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
+import { isStopped } from './switch-sending.js'
 
 export type ServiceDeps = Deps & { wecom: WecomPort }
 

@@ -8,6 +8,7 @@ import { DAY_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc, GuideTask } from './collections.js'
 import type { Deps } from './deps.js'
 import { sendDispatches } from './send-dispatches.js'
+import { isStopped } from './switch-sending.js'
 
 const BATCH = 1_000
 const LOOK_BACK_MS = 62 * DAY_MS
@@ -15,12 +16,6 @@ const LOOK_BACK_MS = 62 * DAY_MS
 const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
 
 const liquid = new Liquid({ strictVariables: true, strictFilters: true, ownPropertyOnly: true })
-
-export const STOP_SWITCH = 'sending:stopped'
-
-export async function isStopped(deps: Pick<Deps, 'docs'>): Promise<boolean> {
-  return (await deps.docs.meta.get(STOP_SWITCH))?.flag === true
-}
 
 /**
  * Lets due touches out: policy per person over all journeys, then one dispatch per content and sender. A dispatch is

@@ -3,6 +3,7 @@ import type { DispatchOutcome } from '../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc } from './collections.js'
 import type { Deps } from './deps.js'
+import { isStopped } from './switch-sending.js'
 
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
@@ -18,14 +19,18 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
     if (settled.kind === 'absent') await send(deps, doc)
     else await save(deps, doc, settled)
   }
-  while (signal?.aborted !== true) {
+  const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
+  while (await mayGoOn()) {
     const now = deps.clock.now()
     const due = await dispatches.find(
       { state: 'ready', nextAt: { $lte: now } },
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
-    for (const doc of due) await send(deps, doc)
+    for (const doc of due) {
+      if (!(await mayGoOn())) return
+      await send(deps, doc)
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import { parseInput, toProblems } from '../../parse.js'
 
 export type RecordsDeps = {
   /** Resolves once the records survive a power cut. Which of them were known before is found out later. */
-  accept: (records: readonly SourceRecord[]) => Promise<{ batchId: string }>
+  accept: (records: readonly SourceRecord[], key: string | undefined) => Promise<{ batchId: string }>
 }
 
 /** Over HTTP an instant is ISO 8601 with its zone, or milliseconds since the epoch. */
@@ -24,13 +24,16 @@ const RecordBody = SourceRecord.extend({
 })
 
 /** The records are parsed one by one: a bad one must not keep out the others. */
-const PostRecordsBody = z.strictObject({ records: z.array(z.unknown()).min(1).max(1000) })
+const PostRecordsBody = z.strictObject({
+  records: z.array(z.unknown()).min(1).max(1000),
+  key: z.string().min(1).max(200).optional().describe('the same key again is the same batch, and taken once'),
+})
 
 /** `POST /v1/records`: takes the good records of a batch and lists the bad ones. */
 export function recordsRouter({ accept }: RecordsDeps): Router {
   const router = new Router()
   router.post('/v1/records', async (ctx) => {
-    const { records } = parseInput(PostRecordsBody, ctx.request.body, 'Invalid request body')
+    const { records, key } = parseInput(PostRecordsBody, ctx.request.body, 'Invalid request body')
     const good: SourceRecord[] = []
     const rejected: { index: number; problems: Problem[] }[] = []
     for (const [index, record] of records.entries()) {
@@ -42,7 +45,7 @@ export function recordsRouter({ accept }: RecordsDeps): Router {
       const problems = rejected.flatMap(({ index, problems }) => problems.map((p) => withPrefix(p, `records.${index}`)))
       throw new InvalidInputError('None of the records can be used', problems)
     }
-    const { batchId } = await accept(good)
+    const { batchId } = await accept(good, key)
     ctx.status = 202
     ctx.body = { batchId, accepted: good.length, rejected }
   })

@@ -1,0 +1,27 @@
+import { InvalidInputError } from '../errors.js'
+import { parseInput } from '../parse.js'
+import { PersonQuery } from '../services/find-person.js'
+
+/** The options by which commands name somebody. */
+export type PersonOptions = { profile?: number; member?: string; identifier?: string }
+
+/** @throws {InvalidInputError} unless exactly one is given */
+export function parsePerson({ profile, member, identifier }: PersonOptions): PersonQuery {
+  if ([profile, member, identifier].filter((x) => x !== undefined).length !== 1) {
+    const hint = '给出其一 give one of --profile 42, --member 13085, --identifier unionid:…'
+    throw new InvalidInputError('指哪个人？ Whom?', [
+      { path: '--profile', message: '要说明一个人 one person is needed', hint },
+    ])
+  }
+  if (profile !== undefined) return parseInput(PersonQuery, { profileId: profile }, '--profile')
+  if (member !== undefined)
+    return parseInput(PersonQuery, { identifier: { type: 'member_id', value: member } }, '--member')
+  // The type may hold a colon of its own: openid:<appid>:<value>.
+  const text = identifier ?? ''
+  const at = text.startsWith('openid:') ? text.indexOf(':', 'openid:'.length) : text.indexOf(':')
+  if (at <= 0) {
+    const hint = '写成 write it as type:value, e.g. unionid:oABC'
+    throw new InvalidInputError('--identifier', [{ path: '--identifier', message: '没有类型 has no type', hint }])
+  }
+  return parseInput(PersonQuery, { identifier: { type: text.slice(0, at), value: text.slice(at + 1) } }, '--identifier')
+}

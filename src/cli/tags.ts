@@ -1,0 +1,134 @@
+import type { Explanation } from '../domain/rules/compile.js'
+import { textOf } from '../domain/tags/definition.js'
+import type { TagReason } from '../services/explain-tag.js'
+import type { PersonQuery } from '../services/find-person.js'
+import { elapsedMs, SECOND_MS } from '../time.js'
+import { displayWidth, padEnd } from './display-width.js'
+import { openService, type Service, type ServiceOptions } from './open-service.js'
+import { formatCount, formatRatio } from './report-text.js'
+import { formatAt, renderTable } from './table.js'
+
+/** `siyu tags list` */
+export async function listTagsCommand(options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const { profiles, tags } = await service.call('tags', {})
+    const columns = [
+      { title: '标签 tag' },
+      { title: '名称 name' },
+      { title: '类型 type' },
+      { title: '人数 profiles', align: 'right' as const },
+      { title: '覆盖 coverage', align: 'right' as const },
+      { title: '刷新 refresh' },
+      { title: '负责 owner' },
+      { title: '用途 purpose' },
+    ]
+    const rows = tags.map((t) => [
+      t.id,
+      textOf(t.name, service.config.brand.locale),
+      t.type,
+      formatCount(t.profiles),
+      formatRatio(profiles === 0 ? null : t.profiles / profiles),
+      t.refresh,
+      t.owner,
+      t.purpose,
+    ])
+    process.stdout.write(renderTable(columns, rows))
+    process.stdout.write(
+      `${tags.length} 个标签，${formatCount(profiles)} 人 · ${tags.length} tags, ${formatCount(profiles)} profiles\n`,
+    )
+  })
+}
+
+/** `siyu tags refresh` */
+export async function refreshTagsCommand(tags: readonly string[], options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const startedMs = elapsedMs()
+    const done = await service.call('tags/refresh', { tags: [...tags] })
+    const took = ((elapsedMs() - startedMs) / SECOND_MS).toFixed(1)
+    process.stdout.write(
+      `✓ 已刷新 ${done.tags} 个标签、${formatCount(done.profiles)} 人，${formatCount(done.changes)} 处变化，用时 ${took} s · ` +
+        `refreshed ${done.tags} tags of ${formatCount(done.profiles)} profiles, ${formatCount(done.changes)} changes\n`,
+    )
+  })
+}
+
+/** `siyu tags explain` */
+export async function explainTagCommand(tag: string, person: PersonQuery, options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    process.stdout.write(renderReason(await service.call('tags/explain', { tag, person }), service.config.brand))
+  })
+}
+
+/** `siyu journeys explain` */
+export async function explainEntryCommand(
+  journey: string,
+  person: PersonQuery,
+  options: ServiceOptions,
+): Promise<void> {
+  await withService(options, async (service) => {
+    process.stdout.write(
+      renderReason(await service.call('journeys/explain', { journey, person }), service.config.brand),
+    )
+  })
+}
+
+async function withService(options: ServiceOptions, work: (service: Service) => Promise<void>): Promise<void> {
+  const service = await openService(options)
+  try {
+    await work(service)
+  } finally {
+    await service.close()
+  }
+}
+
+/** The value, since when, and every clause with its figure, aligned. */
+export function renderReason(reason: TagReason, brand: { timeZone: string; locale: 'zh' | 'en' }): string {
+  const { timeZone } = brand
+  const since = reason.since === undefined ? '' : `，自 since ${formatAt(reason.since, timeZone)}`
+  const head = [
+    `${textOf(reason.name, brand.locale)} ${reason.id} = ${valueText(reason.value, reason.type)}${since}`,
+    `档案 profile ${reason.profileId}，按此刻的数据 as of ${formatAt(reason.at, timeZone)} ${timeZone}`,
+    ...(reason.type !== 'journey' && reason.value !== reason.stored
+      ? [
+          `已存的值 stored: ${valueText(reason.stored, reason.type)}，下次刷新会更新 the next refresh will change it (siyu tags refresh)`,
+        ]
+      : []),
+  ]
+  const lines = reason.cases.flatMap(({ value, taken, tree }) => [
+    ...(value === undefined ? [] : [{ text: `${taken === true ? '→' : ' '} ${value}` }]),
+    ...treeLines(tree, value === undefined ? 0 : 1),
+  ])
+  const width = Math.max(...lines.map((l) => displayWidth(l.text)))
+  const body = lines.map((l) => (l.figure === undefined ? l.text : `${padEnd(l.text, width)}   ${l.figure}`))
+  return [...head, '', ...body, ''].join('\n')
+}
+
+type Line = { text: string; figure?: string }
+
+function treeLines(tree: Explanation, depth: number): Line[] {
+  const text = `${'  '.repeat(depth)}${tree.holds ? '✓' : '✗'} ${clauseText(tree.clause)}`
+  if (tree.parts === undefined)
+    return [{ text, figure: tree.figure === undefined || tree.figure === '' ? '–' : tree.figure }]
+  return [{ text }, ...tree.parts.flatMap((p) => treeLines(p, depth + 1))]
+}
+
+const GROUPS: Readonly<Record<string, string>> = { all: '全部满足 all of', any: '任一满足 any of', not: '不满足 not' }
+const SIGNS: Readonly<Record<string, string>> = { gte: '≥', gt: '>', lte: '≤', lt: '<', is: '=' }
+
+/** `count {"gte":3}` reads better as `count ≥ 3`. */
+function clauseText(clause: string): string {
+  return (
+    GROUPS[clause] ??
+    clause
+      .replace(/[{}"]/g, '')
+      .replace(/\b(gte|gt|lte|lt|is)[: ]\s*(?=\S)/g, (_, sign: string) => `${SIGNS[sign]} `)
+      .replace(/:(?=≥|>|≤|<|=)/g, ' ')
+  )
+}
+
+function valueText(value: string, type: TagReason['type']): string {
+  if (type === 'journey')
+    return value === '' ? '不满足进入条件 entry rule does not hold' : '满足进入条件 entry rule holds'
+  if (value === '') return '无 none'
+  return type === 'flag' ? '是 yes' : value
+}

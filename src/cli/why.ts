@@ -1,0 +1,91 @@
+import type { WhyQuery } from '../services/explain-touches.js'
+import { openService, type ServiceOptions } from './open-service.js'
+import { nameOf } from './report-text.js'
+import { formatAt, renderTable } from './table.js'
+
+/** `siyu why`: what was and was not done for one person, with reasons. */
+export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise<void> {
+  const service = await openService(options)
+  try {
+    const why = await service.call('why', { of })
+    const { timeZone } = service.config.brand
+    const at = (iso: string | undefined) => formatAt(iso, timeZone)
+    const guide =
+      why.guideUserId === undefined
+        ? '没有导购好友，无法触达 nobody has her as a contact'
+        : `导购 guide ${why.guideUserId}`
+    const optedOut = why.optedOutAt === undefined ? '' : `，已退订 opted out ${at(why.optedOutAt)}`
+    process.stdout.write(`档案 profile ${why.profileId}，${guide}${optedOut}\n`)
+    if (why.sending.stopped) process.stdout.write('■ 已停发 · sending is stopped (siyu send resume)\n')
+    if (why.runs.length > 0) {
+      const columns = ['进入 entered', '旅程 journey', '版本 version', '组 arm', '状态 state', '结果 outcome'].map(
+        (title) => ({ title }),
+      )
+      const rows = why.runs.map((r) => [
+        at(r.enteredAt),
+        r.journeyId,
+        String(r.version),
+        word(r.arm),
+        word(r.state),
+        word(r.outcome),
+      ])
+      process.stdout.write(`\n${renderTable(columns, rows)}`)
+    }
+    if (why.touches.length > 0) {
+      const columns = [
+        '计划 planned',
+        '触达 touch',
+        '渠道 channel',
+        '内容 content',
+        '状态 state',
+        '原因或时间 reason or time',
+      ].map((title) => ({ title }))
+      const rows = why.touches.map((t) => [
+        at(t.plannedAt),
+        t.id,
+        word(t.channel),
+        t.contentId,
+        word(t.state),
+        t.reason !== undefined ? word(t.reason) : at(t.deliveredAt ?? t.releaseAt),
+      ])
+      process.stdout.write(`\n${renderTable(columns, rows)}`)
+    }
+    if (why.refusals.length > 0) {
+      const columns = ['时间 at', '未进入的旅程 not entered', '原因 reason'].map((title) => ({ title }))
+      process.stdout.write(
+        `\n${renderTable(
+          columns,
+          why.refusals.map((r) => [at(r.at), r.journeyId, word(r.reason)]),
+        )}`,
+      )
+    }
+    if (why.runs.length + why.touches.length + why.refusals.length === 0) {
+      process.stdout.write('没有进过旅程，也没有触达 · entered no journey, no touch planned\n')
+    }
+    if (!('touchId' in of)) {
+      process.stdout.write(
+        `\n某个旅程为什么没进 why not a journey: siyu journeys explain <journey> --profile ${why.profileId}\n`,
+      )
+    }
+  } finally {
+    await service.close()
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  already_in: '已在其中 already in',
+  once_only: '一生一次 once only',
+  too_soon: '间隔不够 too soon',
+  max_entries: '次数已满 max entries',
+  waiting: '进行中 waiting',
+  ended: '已结束 ended',
+  finished: '走完 finished',
+  merged: '并入他人 merged',
+}
+
+function word(key: string | undefined): string {
+  if (key === undefined) return ''
+  if (WORDS[key] !== undefined) return WORDS[key]
+  const { zh, en } = nameOf(key)
+  return zh === en ? zh : `${zh} ${en}`
+}

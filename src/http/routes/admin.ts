@@ -1,0 +1,56 @@
+import { PassThrough } from 'node:stream'
+import Router from '@koa/router'
+import type { Log } from '../../log.js'
+import { parseInput } from '../../parse.js'
+import { type OperationDeps, type OperationName, operations } from '../../services/operations.js'
+import { messageOf } from '../../errors.js'
+import { SECOND_MS } from '../../time.js'
+import { toReply } from '../error-middleware.js'
+
+/** So that neither side takes a quiet connection for a dead one. */
+const SIGN_OF_LIFE_MS = 10 * SECOND_MS
+
+/**
+ * `POST /v1/<operation>` for each of `operations`. A quick one answers its result as JSON; a long one answers lines of
+ * JSON: `{"done":n}` as it goes on, then `{"result":…}` or `{"error":…}`.
+ */
+export function adminRouter(app: OperationDeps, log: Log): Router {
+  const router = new Router({ prefix: '/v1' })
+  for (const name of Object.keys(operations) as OperationName[]) {
+    const { input, long } = operations[name]
+    // Of this pair the table says that they fit; the compiler cannot follow it through a union.
+    const run = operations[name].run as (app: OperationDeps, input: unknown, onProgress: Progress) => Promise<unknown>
+    router.post(`/${name}`, async (ctx) => {
+      const given: unknown = parseInput(input, ctx.request.body ?? {}, 'Invalid request body')
+      if (!long) {
+        ctx.body = await run(app, given, () => undefined)
+        return
+      }
+      ctx.type = 'application/x-ndjson'
+      ctx.body = lines(log, name, (onProgress) => run(app, given, onProgress))
+    })
+  }
+  return router
+}
+
+type Progress = (done: number) => void
+
+function lines(log: Log, name: string, work: (onProgress: Progress) => Promise<unknown>): PassThrough {
+  const out = new PassThrough()
+  const write = (line: object) => void (out.writable && out.write(`${JSON.stringify(line)}\n`))
+  const beat = setInterval(() => write({}), SIGN_OF_LIFE_MS)
+  work((done) => write({ done }))
+    .then(
+      (result) => write({ result }),
+      (err: unknown) => {
+        const { status, ...error } = toReply(err)
+        if (status >= 500) log.error('operation failed', { operation: name, cause: messageOf(err) })
+        write({ error })
+      },
+    )
+    .finally(() => {
+      clearInterval(beat)
+      out.end()
+    })
+  return out
+}

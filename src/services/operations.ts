@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { hashKey } from '../random.js'
+import { type Evaluation, evaluateProfiles } from './evaluate-profiles.js'
+import { explainEntry, explainTag } from './explain-tag.js'
+import { explainTouches, WhyQuery } from './explain-touches.js'
+import { PersonQuery } from './find-person.js'
+import type { ServiceDeps } from './lanes.js'
+import { listTags } from './list-tags.js'
+import type { Publication } from './publish-definitions.js'
+import { SendingAction, switchSending } from './switch-sending.js'
+import { syncWecom } from './sync-wecom.js'
+import { InvalidInputError } from '../errors.js'
+import { nearest } from '../yaml-file.js'
+
+/** What the operations need of the running parts. */
+export type OperationDeps = {
+  deps: ServiceDeps
+  publish: () => Promise<Publication[]>
+  alone: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+/** Called with how much is done. */
+type OnProgress = (done: number) => void
+
+type Operation<S extends z.ZodType, R> = {
+  input: S
+  /** May take longer than a request should: answered piece by piece. */
+  long: boolean
+  run: (app: OperationDeps, input: z.infer<S>, onProgress: OnProgress) => Promise<R>
+}
+
+/**
+ * What operators ask of a service, by name: the command line runs them on stores it opens itself, or over HTTP
+ * (`POST /v1/<name>`) in the service that holds them. Inputs and results are JSON.
+ */
+export const operations = {
+  publish: quick(z.strictObject({}), async (app): Promise<Publication[]> => app.publish()),
+  tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps)),
+  'tags/refresh': long(z.strictObject({ tags: z.array(z.string()).default([]) }), refreshTags),
+  'tags/explain': quick(z.strictObject({ tag: z.string(), person: PersonQuery }), async ({ deps }, { tag, person }) =>
+    explainTag(deps, tag, person),
+  ),
+  'journeys/explain': quick(
+    z.strictObject({ journey: z.string(), person: PersonQuery }),
+    async ({ deps }, { journey, person }) => explainEntry(deps, journey, person),
+  ),
+  why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of)),
+  sending: quick(z.strictObject({ action: SendingAction }), async ({ deps }, { action }) => ({
+    mode: deps.sending.mode,
+    ...(await switchSending(deps.docs, action, deps.clock.now())),
+  })),
+  'wecom/sync': long(z.strictObject({}), async ({ deps }, _input, onProgress) => ({
+    contacts: await syncWecom(deps, onProgress),
+  })),
+  inbox: quick(z.strictObject({}), async ({ deps }) => ({
+    /** Batches that are accepted and not yet worked off. */
+    waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
+  })),
+} as const
+
+export type Operations = typeof operations
+export type OperationName = keyof Operations
+export type OperationInput<N extends OperationName> = z.input<Operations[N]['input']>
+export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>
+
+async function refreshTags(
+  { deps, alone }: OperationDeps,
+  { tags }: { tags: string[] },
+): Promise<{ tags: number; profiles: number; changes: number }> {
+  const { current } = deps.definitions
+  const known = current.tags.map((t) => t.id)
+  const problems = tags
+    .filter((id) => !known.includes(id))
+    .map((id) => {
+      const near = nearest(id, known)
+      const hint = near === undefined ? 'siyu tags list' : `是不是 did you mean "${near}"?`
+      return { path: 'tags', message: `没有标签 there is no tag "${id}"`, hint }
+    })
+  if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
+  const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
+  const changes = await alone(async () => {
+    const now = deps.clock.now()
+    const evaluation: Evaluation = {
+      evaluables: deps.definitions.current.evaluables.filter((e) => chosen.has(e.id)),
+      now,
+      cause: 'operator',
+      key: `operator:${hashKey(16, now.getTime(), ...chosen)}`,
+    }
+    return evaluateProfiles(deps, evaluation)
+  })
+  const profiles = await deps.docs.profiles.count({ mergedInto: { $exists: false } })
+  return { tags: known.filter((id) => chosen.has(id)).length, profiles, changes }
+}
+
+function quick<S extends z.ZodType, R>(input: S, run: Operation<S, R>['run']): Operation<S, R> {
+  return { input, long: false, run }
+}
+
+function long<S extends z.ZodType, R>(input: S, run: Operation<S, R>['run']): Operation<S, R> {
+  return { input, long: true, run }
+}
