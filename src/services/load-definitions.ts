@@ -157,7 +157,10 @@ export async function checkDefinitions(
   const allTags: Tag[] = [...tags.map((t) => t.tag), lifecycleTag(lifecycle.value)]
   try {
     compileDeltas(
-      allTags.map((tag) => ({ id: tag.id, tag })),
+      [
+        ...allTags.map((tag): Evaluable => ({ id: tag.id, tag })),
+        ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
+      ],
       { nowMs: 0, scope: { kind: 'all' }, segments },
     )
   } catch (err) {

@@ -186,14 +186,18 @@ class Compiler {
     for (const e of evaluables) this.storedTags.add(e.id)
   }
 
-  /** @throws {RangeError} when tags read each other in a circle */
   valueOf(e: Evaluable): Text {
-    if (this.resolving.has(e.id))
-      throw new RangeError(`tags read each other in a circle: ${[...this.resolving, e.id].join(' → ')}`)
-    this.resolving.add(e.id)
-    const value = this.buildValue(e)
-    this.resolving.delete(e.id)
-    return value
+    return this.once(e.id, () => this.buildValue(e))
+  }
+
+  /** @throws {RangeError} when tags or segments read each other in a circle */
+  private once<T>(name: string, build: () => T): T {
+    if (this.resolving.has(name))
+      throw new RangeError(`tags or segments read each other in a circle: ${[...this.resolving, name].join(' → ')}`)
+    this.resolving.add(name)
+    const built = build()
+    this.resolving.delete(name)
+    return built
   }
 
   private buildValue(e: Evaluable): Text {
@@ -265,7 +269,7 @@ class Compiler {
     if ('stage' in rule) return this.testTag(STAGE_TAG, { in: [rule.stage].flat() })
     const segment = this.options.segments.get(rule.segment)
     if (segment === undefined) throw new RangeError(`there is no segment "${rule.segment}"`)
-    return this.test(segment)
+    return this.once(`segment ${rule.segment}`, () => this.test(segment))
   }
 
   /** The figure a clause was decided on. */

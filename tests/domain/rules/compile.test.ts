@@ -1,0 +1,170 @@
+import { describe, expect, it } from '@jest/globals'
+import {
+  compileDeltas,
+  compileExplain,
+  compileTouched,
+  describeRule,
+  type Evaluable,
+  readsOf,
+} from '../../../src/domain/rules/compile.js'
+import type { ProfileFigures } from '../../../src/domain/rules/expression.js'
+import { Rule } from '../../../src/domain/rules/rule.js'
+import { Tag } from '../../../src/domain/tags/definition.js'
+import { parseInput } from '../../../src/parse.js'
+import { DAY_MS } from '../../../src/time.js'
+
+const NOW_MS = Date.UTC(2026, 2, 10)
+const rule = (input: unknown): Rule => parseInput(Rule, input)
+const flag = (id: string, when: unknown): Evaluable => ({
+  id,
+  tag: parseInput(Tag, { id, name: id, category: 'model', owner: 'crm', purpose: 'test', type: 'flag', when }),
+})
+const segments = new Map([
+  ['buyers', rule({ event: 'order_paid' })],
+  ['outer', rule({ all: [{ segment: 'buyers' }, { trait: 'city' }] })],
+])
+const options = { nowMs: NOW_MS, scope: { kind: 'all' } as const, segments }
+const figures = (more: Partial<ProfileFigures>): ProfileFigures => ({
+  traits: {},
+  identifierTypes: [],
+  stored: {},
+  columns: {},
+  ...more,
+})
+
+describe('compileDeltas', () => {
+  it('lets a tag read another one in the same pass, in whichever order they stand', () => {
+    const [a, b] = [flag('aa', { tag: 'bb' }), flag('bb', { trait: 'city', is: '上海' })]
+    for (const evaluables of [
+      [a, b],
+      [b, a],
+    ]) {
+      const query = compileTouched(evaluables, options)
+      const deltas = query.deltas([
+        { profileId: 1, figures: figures({ traits: { city: '上海' }, stored: { aa: '' } }) },
+      ])
+      expect(deltas).toEqual([
+        { p: 1, id: 'aa', old: '', new: '1' },
+        { p: 1, id: 'bb', old: '', new: '1' },
+      ])
+    }
+  })
+
+  it('reads a tag that is not in the pass from the stored state', () => {
+    const query = compileTouched([flag('aa', { tag: 'bb' })], options)
+    expect(query.stateSql).toContain("'bb'")
+    const deltas = query.deltas([{ profileId: 1, figures: figures({ stored: { bb: '1' } }) }])
+    expect(deltas.map((d) => d.new)).toEqual(['1'])
+  })
+
+  it.each<[string, Evaluable[], RegExp]>([
+    ['a tag that reads itself', [flag('aa', { tag: 'aa' })], /circle: aa → aa/],
+    [
+      'three tags in a ring',
+      [flag('aa', { tag: 'bb' }), flag('bb', { not: { tag: 'cc' } }), flag('cc', { tag: 'aa' })],
+      /circle: aa → bb → cc → aa/,
+    ],
+  ])('refuses %s and names the circle', (_what, evaluables, message) => {
+    expect(() => compileDeltas(evaluables, options)).toThrow(message)
+  })
+
+  it('refuses segments that name each other in a circle', () => {
+    const circle = new Map([
+      ['one', rule({ segment: 'two' })],
+      ['two', rule({ any: [{ segment: 'one' }, { event: 'order_paid' }] })],
+    ])
+    expect(() => compileDeltas([flag('aa', { segment: 'one' })], { ...options, segments: circle })).toThrow(
+      /circle: .*segment one → segment two → segment one/,
+    )
+  })
+
+  it('refuses a segment that nobody defined', () => {
+    expect(() => compileDeltas([flag('aa', { segment: 'none' })], options)).toThrow('there is no segment "none"')
+  })
+
+  it('computes an aggregate that two rules share once', () => {
+    const query = compileTouched(
+      [
+        flag('aa', { event: 'order_paid', within: '7d', count: { gte: 3 } }),
+        flag('bb', { not: { event: 'order_paid', within: '7d' } }),
+        flag('cc', { event: 'order_paid', within: '8d' }),
+      ],
+      options,
+    )
+    expect(query.columns).toHaveLength(2)
+  })
+
+  it('asks no events when no rule reads any', () => {
+    expect(compileTouched([flag('aa', { trait: 'city' })], options).figuresSql).toBeUndefined()
+  })
+})
+
+describe('readsOf', () => {
+  it('follows segments into segments', () => {
+    const reads = readsOf({ id: 'enter/x', rule: rule({ segment: 'outer' }) }, segments)
+    expect([...reads.events]).toEqual(['order_paid'])
+    expect([...reads.traits]).toEqual(['city'])
+  })
+
+  it('ends on segments in a circle', () => {
+    const circle = new Map([
+      ['one', rule({ segment: 'two' })],
+      ['two', rule({ any: [{ segment: 'one' }, { event: 'order_paid' }] })],
+    ])
+    expect([...readsOf({ id: 'enter/x', rule: rule({ segment: 'one' }) }, circle).events]).toEqual(['order_paid'])
+  })
+})
+
+describe('compileExplain', () => {
+  it('gives every clause with its answer and the figure behind it', () => {
+    const { explain, columns } = compileExplain(
+      rule({
+        all: [
+          { event: 'order_paid', within: '7d', count: { gte: 3 } },
+          { not: { event: 'order_paid', daysSince: { gt: 30 } } },
+          { any: [{ tag: 'tier', is: 'gold' }, { trait: 'city', is: '上海' }, { identifier: 'phone' }] },
+        ],
+      }),
+      options,
+    )
+    expect(columns).toHaveLength(3)
+    const [inWindow, ever, lastAt] = columns as [string, string, string]
+    const explanation = explain(
+      figures({
+        traits: { city: '杭州' },
+        identifierTypes: ['unionid', 'phone'],
+        stored: { tier: 'silver' },
+        columns: { [inWindow]: 4, [ever]: 9, [lastAt]: NOW_MS - 40 * DAY_MS },
+      }),
+    )
+    expect(explanation).toEqual({
+      clause: 'all',
+      holds: false,
+      parts: [
+        { clause: 'event order_paid, within 7d, count {"gte":3}', holds: true, figure: '4' },
+        {
+          clause: 'not',
+          holds: false,
+          parts: [{ clause: 'event order_paid, daysSince {"gt":30}', holds: true, figure: '40' }],
+        },
+        {
+          clause: 'any',
+          holds: true,
+          parts: [
+            { clause: 'tag tier, is gold', holds: false, figure: 'silver' },
+            { clause: 'trait city, is 上海', holds: false, figure: '杭州' },
+            { clause: 'identifier phone', holds: true, figure: 'phone unionid' },
+          ],
+        },
+      ],
+    })
+  })
+
+  it.each([
+    [{ event: 'a', within: '90s' }, 'event a, within 90s'],
+    [{ event: 'a', between: ['7d', '24h'] }, 'event a, between 7d and 1d ago'],
+    [{ event: 'a', within: '36h' }, 'event a, within 36h'],
+  ])('says %j in the words of the rule file', (input, words) => {
+    expect(describeRule(rule(input))).toBe(words)
+  })
+})
