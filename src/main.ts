@@ -18,6 +18,12 @@ import { parsePerson, type PersonOptions } from './cli/person.js'
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
+// Whoever reads our output may have seen enough of it (`siyu why 42 | head`).
+process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+  if (err.code !== 'EPIPE') throw err
+  process.exit()
+})
+
 type WithConfig = { config: string }
 
 /** What every command that opens the stores is given. */

@@ -1,3 +1,5 @@
+import { loadConfig } from '../config.js'
+import { loadDefinitions } from '../services/load-definitions.js'
 import type { Publication } from '../services/publish-definitions.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { renderTable } from './table.js'
@@ -11,6 +13,8 @@ const CHANGES: Readonly<Record<Publication['change'], string>> = {
 
 /** `siyu publish`: checks the files and makes them live. */
 export async function publishCommand(options: ServiceOptions): Promise<void> {
+  // Before any store is opened, so that a mistake in a file changes nothing.
+  await loadDefinitions((await loadConfig({ file: options.config, env: options.env })).paths)
   const service = await openService(options)
   try {
     const done = await service.call('publish', {})
