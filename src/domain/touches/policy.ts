@@ -61,9 +61,12 @@ function afterQuiet(policy: Policy, at: Date, timeZone: string): Date {
   const { hour, minute } = toWallTime(at, timeZone)
   const now = hour * 60 + minute
   if (from === to) return at
-  if (from < to) return now >= from && now < to ? atTimeOfDay(at, to, timeZone) : at
-  if (now >= from) return atTimeOfDay(at, to, timeZone, 1)
-  return now < to ? atTimeOfDay(at, to, timeZone) : at
+  if (from > to && now >= from) return atTimeOfDay(at, to, timeZone, 1)
+  if (now >= to || (from < to && now < from)) return at
+  const end = atTimeOfDay(at, to, timeZone)
+  if (end > at) return end
+  // The clock was put back and shows these hours a second time.
+  return new Date((Math.floor(at.getTime() / MINUTE_MS) + to - now) * MINUTE_MS)
 }
 
 /** What is known of a person when a touch of hers is due. */
