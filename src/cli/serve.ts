@@ -13,7 +13,7 @@ import { jsonLog, type Log } from '../log.js'
 import { hashKey } from '../random.js'
 import { acceptRecords } from '../services/accept-records.js'
 import { SECOND_MS } from '../time.js'
-import { announceService } from './service-client.js'
+import { announceService, isEmbedded } from './service-client.js'
 
 export const ROLES = ['api', 'worker', 'scheduler'] as const
 export type Role = (typeof ROLES)[number]
@@ -88,7 +88,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   })
   const { url } = await server.listen()
   closers.push(() => server.close())
-  if (isApi) closers.push(await announceService(config.dataDir, url))
+  if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url))
   const watch = watchPublished(() => app.follow(), log)
   closers.push(() => watch.stop())
   if (roles.includes('worker')) await app.queue.start()

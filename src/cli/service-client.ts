@@ -28,9 +28,14 @@ export async function announceService(dataDir: string, url: string): Promise<() 
   return () => rm(file, { force: true })
 }
 
+/** One process holds the data directory, so commands go through it. */
+export function isEmbedded({ documents, events }: Config): boolean {
+  return documents.kind === 'sqlite' || events.kind === 'chdb'
+}
+
 /** The service that holds this configuration's embedded stores now; `undefined` when none does. */
 export async function findService(config: Config): Promise<RunningService | undefined> {
-  if (config.documents.kind !== 'sqlite' && config.events.kind !== 'chdb') return undefined
+  if (!isEmbedded(config)) return undefined
   const text = await readFile(join(config.dataDir, 'service.json'), 'utf8').catch((err: NodeJS.ErrnoException) => {
     if (err.code === 'ENOENT') return undefined
     throw err

@@ -10,6 +10,8 @@ import type { Deps } from './deps.js'
 import { sendDispatches } from './send-dispatches.js'
 import { isStopped } from './switch-sending.js'
 
+export { STOP_SWITCH } from './switch-sending.js'
+
 const BATCH = 1_000
 const LOOK_BACK_MS = 62 * DAY_MS
 /** States in which a touch has taken its place among a person's caps. */

@@ -13,7 +13,7 @@ export type SendingStatus = {
   ready: number
 }
 
-const STOP_SWITCH = 'sending:stopped'
+export const STOP_SWITCH = 'sending:stopped'
 
 export async function isStopped({ docs }: { docs: Pick<Collections, 'meta'> }): Promise<boolean> {
   return (await docs.meta.get(STOP_SWITCH))?.flag === true
