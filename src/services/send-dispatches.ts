@@ -1,4 +1,4 @@
-import { lookAt } from '../domain/touches/policy.js'
+import { lookAt, releaseAfter } from '../domain/touches/policy.js'
 import type { DispatchOutcome } from '../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc } from './collections.js'
@@ -16,7 +16,7 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
   const { dispatches } = deps.docs
   for (const doc of await dispatches.find({ state: 'sending' })) {
     const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
-    if (settled.kind === 'absent') await send(deps, doc)
+    if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
     else await save(deps, doc, settled)
   }
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
@@ -27,6 +27,12 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
+    // Released in time, then put off by the platform or by a crash.
+    const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
+    if (openAt > now) {
+      await dispatches.updateMany({ state: 'ready', nextAt: { $lte: now } }, { $set: { nextAt: openAt } })
+      return
+    }
     for (const doc of due) {
       if (!(await mayGoOn())) return
       await send(deps, doc)
