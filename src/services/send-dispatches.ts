@@ -87,10 +87,12 @@ async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Pro
     return
   }
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
+  // Touches that joined a task count as created while its card was on its way.
+  const joined = doc.channel === 'task' ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
-    touchIds.map((id) => ({
+    [...new Set([...touchIds, ...joined])].map((id) => ({
       id,
-      where: { state: 'planned' },
+      where: { state: { $in: ['planned', 'created'] } },
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
