@@ -195,7 +195,7 @@ person(
     .description('一个人收到了什么、没收到什么，为什么 · what a person got and did not get, and why')
     .argument('[touch-or-profile]', '触达 id，或档案号 · a touch id, or a profile number'),
 )
-  .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/1'))
+  .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/0'))
   .action(async (of: string | undefined, options: WithConfig & PersonOptions) =>
     whyCommand(
       of === undefined ? parsePerson(options) : /^\d+$/.test(of) ? { profileId: Number(of) } : { touchId: of },
@@ -258,8 +258,14 @@ function person(command: Command): Command {
 try {
   await program.parseAsync()
 } catch (err) {
-  process.stderr.write(
-    `${err instanceof AppError ? err.message : err instanceof Error ? (err.stack ?? err.message) : messageOf(err)}\n`,
-  )
-  process.exitCode = 1
+  const interrupted = stop.signal.aborted && err instanceof Error && err.name === 'AbortError'
+  const text = interrupted
+    ? '已中断，可以重新执行 · interrupted; it can be run again'
+    : err instanceof AppError
+      ? err.message
+      : err instanceof Error
+        ? (err.stack ?? err.message)
+        : messageOf(err)
+  process.stderr.write(`${text}\n`)
+  process.exitCode = interrupted ? 130 : 1
 }

@@ -66,9 +66,9 @@ export class Feed {
 
   private async peek(stream: Feed['streams'][number]): Promise<SourceRecord | undefined> {
     while (stream.waiting.length === 0 && !stream.ended) {
-      const { value, done } = await stream.iterator.next()
-      if (done === true) stream.ended = true
-      else stream.waiting = value
+      const next = await stream.iterator.next()
+      if (next.done === true) stream.ended = true
+      else stream.waiting = next.value
     }
     return stream.waiting[0]
   }

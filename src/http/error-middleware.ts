@@ -52,7 +52,8 @@ const STATUS_OF_CODE: Partial<Record<string, number>> = {
 export function toReply(err: unknown): Reply {
   if (err instanceof HttpError) return { status: err.status, code: err.code, message: err.message }
   if (err instanceof AppError) {
-    const problems = err instanceof InvalidInputError || err instanceof ConfigError ? err.problems : undefined
+    const found = err instanceof InvalidInputError || err instanceof ConfigError ? err.problems : []
+    const problems = found.length > 0 ? found : undefined
     const message = problems === undefined ? err.message : err.message.split('\n')[0]!
     return {
       status: STATUS_OF_CODE[err.code] ?? 500,

@@ -30,6 +30,14 @@ describe('createProgress', () => {
     expect(written().match(/\d+ %/g)).toEqual(['30 %', '80 %'])
   })
 
+  it('counts without a share where nobody knows the total', () => {
+    const { progress, written } = open({ locale: 'en' })
+    progress.start('read', 0)
+    for (const n of [500, 1_000]) progress.set(n)
+    progress.done()
+    expect(written()).toMatch(/^read {2}done {2}1,000 {2}took /)
+  })
+
   it('writes no colour or cursor codes where there is no terminal', () => {
     const { progress, written } = open()
     progress.start('a', 10)

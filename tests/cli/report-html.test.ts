@@ -20,7 +20,15 @@ function figuresOf(report: DemoReport): string[] {
     ...Object.values(report.tags).flatMap((t) => [formatCount(t.profiles), formatRatio(t.coverage)]),
     ...[stages.atStart, stages.atEnd, ...Object.values(stages.matrix)].flatMap(counts),
     ...Object.values(report.journeys).flatMap((j) => [
-      ...counts({ ...j.suppressed, bt: j.bought - j.boughtHeldOut, bh: j.boughtHeldOut, e: j.entered, h: j.heldOut, p: j.planned, c: j.created }),
+      ...counts({
+        ...j.suppressed,
+        bt: j.bought - j.boughtHeldOut,
+        bh: j.boughtHeldOut,
+        e: j.entered,
+        h: j.heldOut,
+        p: j.planned,
+        c: j.created,
+      }),
       ...counts({ c: j.confirmed, d: j.delivered }),
       formatEffect(j.effect),
     ]),

@@ -13,9 +13,9 @@ let accepted: SourceRecord[][]
 beforeEach(async () => {
   accepted = []
   const router = recordsRouter({
-    accept: async (records) => {
+    accept: async (records, key) => {
       accepted.push([...records])
-      return { batchId: `b${accepted.length}` }
+      return { batchId: key ?? `b${accepted.length}` }
     },
   })
   server = createHttpServer({
@@ -70,6 +70,11 @@ describe('POST /v1/records', () => {
         },
       ],
     ])
+  })
+
+  it('hands the caller’s key on, so that a batch sent again is known', async () => {
+    expect((await send({ records: [record()], key: 'import:1' })).body).toMatchObject({ batchId: 'import:1' })
+    expect((await send({ records: [record()], key: '' })).status).toBe(400)
   })
 
   it('takes the good ones and lists the bad ones by index', async () => {
