@@ -24,14 +24,21 @@ export type Evaluation = {
 /** Those that read something that changed, and those that read them in turn. */
 export function evaluablesFor(
   definitions: Pick<Definitions, 'evaluables' | 'segments'>,
-  changed: { events: ReadonlySet<string>; traits: ReadonlySet<string>; all: boolean },
+  changed: {
+    events: ReadonlySet<string>
+    traits: ReadonlySet<string>
+    identifiers: ReadonlySet<string>
+    all: boolean
+  },
 ): Evaluable[] {
   if (changed.all) return [...definitions.evaluables]
   const reads = new Map(definitions.evaluables.map((e) => [e.id, readsOf(e, definitions.segments)]))
   const chosen = new Set(
     definitions.evaluables.flatMap((e) => {
       const r = reads.get(e.id)!
-      return [...r.events].some((x) => changed.events.has(x)) || [...r.traits].some((x) => changed.traits.has(x))
+      return (['events', 'traits', 'identifiers'] as const).some((kind) =>
+        [...r[kind]].some((x) => changed[kind].has(x)),
+      )
         ? [e.id]
         : []
     }),

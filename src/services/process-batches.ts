@@ -50,6 +50,7 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     evaluables: evaluablesFor(current, {
       events: new Set(events.map((e) => e.name)),
       traits: new Set(plan.changedTraits),
+      identifiers: new Set(plan.links.map((l) => l.type)),
       all: plan.newProfileIds.length + plan.merges.length > 0,
     }),
     tests: entries.map((e) => e.rule),
