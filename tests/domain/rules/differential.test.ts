@@ -6,8 +6,11 @@ import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
 import { traitTexts } from '../../../src/domain/identity/profile.js'
 import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../../../src/domain/rules/compile.js'
+import { compileCrossings } from '../../../src/domain/rules/crossings.js'
+import type { Rule } from '../../../src/domain/rules/rule.js'
 import type { EventStore } from '../../../src/ports/event-store.js'
 import type { Deps } from '../../../src/services/deps.js'
+import { HOUR_MS } from '../../../src/time.js'
 import { readFigures, scopeOf } from '../../../src/services/test-rules.js'
 import {
   Dice,
@@ -93,6 +96,28 @@ describe('a compiled rule means one thing', () => {
     await storeState(events, deltas, 5_000)
     expect(await bySql(evaluables)).toEqual([])
     expect(await touched(evaluables, people)).toEqual([])
+  })
+
+  it('and whoever it changes for by the passing of time alone has an event that crossed an edge', async () => {
+    const dice = new Dice('crossings')
+    const since = new Date(NOW.getTime() - HOUR_MS)
+    let changed = 0
+    for (let round = 0; round < 60; round++) {
+      const rules = Array.from({ length: 4 }, () => randomRule(dice, 2))
+      const evaluables = rules.map((rule, i): Evaluable => ({ id: `enter/r${i}`, rule }))
+      const sql = compileCrossings(evaluables, SEGMENTS, since.getTime(), NOW.getTime())
+      const rows = sql === undefined ? [] : await events.query(sql, z.object({ p: z.number() }))
+      const crossed = new Set(rows.map((r) => r.p))
+      for (const person of people) {
+        // What happened within the hour was seen when it arrived.
+        if (person.events.some((e) => e.occurredAt > since && e.occurredAt <= NOW)) continue
+        const holds = (rule: Rule, at: Date) => meaningOf(rule, person, at, (id) => person.stored[id] ?? '')
+        const moved = rules.filter((rule) => holds(rule, since) !== holds(rule, NOW))
+        changed += moved.length
+        if (!crossed.has(person.profile._id)) expect(moved).toEqual([])
+      }
+    }
+    expect(changed).toBeGreaterThan(30)
   })
 
   it('and every text equals itself and no other', async () => {
