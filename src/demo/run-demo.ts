@@ -34,7 +34,6 @@ import { loadDemoScenario } from './scenario.js'
 const END = new Date('2011-12-09T13:00:00Z')
 const HISTORY_BATCH = 500
 const POSITION = 'demo'
-const INBOX = 'process-batches'
 /** When nothing arrives, what our own work added to the inbox waits this long. */
 const OWN_TICK_MS = 60 * MINUTE_MS
 
@@ -286,9 +285,7 @@ class Demo {
   private async settle(only?: readonly string[]): Promise<void> {
     const { queue, deps } = this.app
     for (let round = 0; round < 1_000; round++) {
-      const due = only !== undefined ? (round === 0 ? only : []) : await dueLanes(deps)
-      // What our own work adds to the inbox is gathered for the next tick, like everything that arrives.
-      const lanes = round === 0 ? due : due.filter((name) => name !== INBOX)
+      const lanes = only === undefined ? await dueLanes(deps) : round === 0 ? only : []
       if (lanes.length === 0) return
       for (const name of lanes) {
         await queue.add(name, undefined, { key: name, attempts: 1 })
@@ -304,12 +301,11 @@ class Demo {
   private async nextInstant(after: Date): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
-    const inboxAt = (await dueLanes(this.app.deps)).includes(INBOX)
-      ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS)
-      : undefined
+    const own = await this.app.deps.docs.batches.findOne({ state: 'accepted' })
+    const inboxAt = own === undefined ? undefined : tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS)
     const candidates = [
       inboxAt,
-      await nextWorkAt(this.app.deps, [INBOX]),
+      await nextWorkAt(this.app.deps, ['process-batches']),
       feedAt === undefined ? undefined : tickOf(feedAt, this.from),
       sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from),
     ].flatMap((t) => (t === undefined ? [] : [Math.max(t.getTime(), after.getTime() + 1)]))

@@ -51,7 +51,9 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
     return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
   })
-  await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records)
+  await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records, {
+    own: true,
+  })
   await docs.touches.updateEach(updates)
   await docs.dispatches.update(doc._id, {
     $set: final

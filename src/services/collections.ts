@@ -12,6 +12,8 @@ export type Batch = {
   seq: number
   state: 'accepted' | 'planned' | 'done'
   acceptedAt: Date
+  /** Said by our own lanes; see `acceptRecords`. */
+  own?: true
   records?: InboxRecord[]
   /** On the first batch of a group that is worked on together. */
   plan?: BatchPlan

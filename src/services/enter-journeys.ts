@@ -74,6 +74,7 @@ export async function enterJourneys(
         properties: { journeyId: run.journeyId, runId: run._id, version: run.version, arm: run.arm },
       }),
     ),
+    { own: true },
   )
   await deps.jobs.add('resume-runs', undefined, { key: 'resume-runs' })
 }

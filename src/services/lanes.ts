@@ -2,7 +2,7 @@ import type { WecomPort } from '../ports/wecom.js'
 import { collectResults } from './collect-results.js'
 import type { Deps } from './deps.js'
 import { handleCallbacks } from './handle-callbacks.js'
-import { processBatches } from './process-batches.js'
+import { processBatches, waitingAt } from './process-batches.js'
 import { releaseTouches } from './release-touches.js'
 import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
@@ -33,8 +33,12 @@ export const lanes: readonly Lane[] = [
   {
     name: 'process-batches',
     run: processBatches,
-    dueAt: async ({ docs }) =>
-      (await docs.batches.findOne({ state: { $in: ['planned', 'accepted'] } })) === undefined ? undefined : LONG_AGO,
+    dueAt: async ({ docs, clock }) => {
+      const now = clock.now()
+      const ready = (await docs.batches.findOne({ state: 'planned' })) ?? (await docs.batches.findOne(waitingAt(now)))
+      if (ready !== undefined) return LONG_AGO
+      return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
+    },
   },
   { name: 'run-schedules', run: runSchedules, dueAt: nextScheduleAt },
   {

@@ -2,11 +2,17 @@ import { z } from 'zod'
 import { traitTexts, type Profile } from '../domain/identity/profile.js'
 import { type InboxRecord, linkKey, resolveIdentities, usableIdentifiers } from '../domain/identity/resolve.js'
 import { literals } from '../domain/rules/sql.js'
+import type { Filter } from '../ports/document-store.js'
 import type { Cell } from '../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from './evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from './enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from './collections.js'
 import type { Deps } from './deps.js'
+
+/** Batches that may be worked on: all but what our own lanes said at this very instant. */
+export function waitingAt(now: Date): Filter {
+  return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $lt: now } }] }
+}
 
 /** Batches that wait together are worked on together, up to about this many records. */
 const GROUP_RECORDS = 1_000
@@ -17,11 +23,9 @@ const GROUP_RECORDS = 1_000
  */
 export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { docs } = deps
-  // What this work itself adds to the inbox waits for the next call, together with what other lanes add.
-  const last = (await docs.meta.get('counter:batch'))?.value ?? 0
   while (signal?.aborted !== true) {
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const plan = planned?.plan ?? (await planGroup(deps, last))
+    const plan = planned?.plan ?? (await planGroup(deps))
     if (plan === undefined) return
     const batches = (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq)
     const records = batches.flatMap((b) => b.records ?? [])
@@ -64,11 +68,8 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
   await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
 }
 
-async function planGroup(deps: Deps, last: number): Promise<BatchPlan | undefined> {
-  const waiting = await deps.docs.batches.find(
-    { state: 'accepted', seq: { $lte: last } },
-    { sort: { seq: 1 }, limit: 20 },
-  )
+async function planGroup(deps: Deps): Promise<BatchPlan | undefined> {
+  const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
   const group: Batch[] = []
   let size = 0
   for (const batch of waiting) {

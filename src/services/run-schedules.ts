@@ -12,7 +12,11 @@ import type { Deps } from './deps.js'
 const NIGHTLY = '0 2 * * *'
 const HOURLY = '0 * * * *'
 
-export type Schedule = { id: string; cron: string; /** `since` is when it last ran. */ run: (now: Date, since: Date) => Promise<void> }
+export type Schedule = {
+  id: string
+  cron: string
+  /** `since` is when it last ran. */ run: (now: Date, since: Date) => Promise<void>
+}
 
 /** Entry rules on the hour, tags at their own times, recurring journeys at theirs. A missed time is caught up once. */
 export function schedulesOf(deps: Deps): Schedule[] {
@@ -30,7 +34,9 @@ export function schedulesOf(deps: Deps): Schedule[] {
     (e) => e.id.startsWith(ENTRY_PREFIX) && readsOf(e, deps.definitions.current.segments).events.size > 0,
   )
   const schedules: Schedule[] =
-    entries.length === 0 ? [] : [{ id: 'entries', cron: HOURLY, run: (now, since) => refreshCrossed(deps, entries, now, since) }]
+    entries.length === 0
+      ? []
+      : [{ id: 'entries', cron: HOURLY, run: (now, since) => refreshCrossed(deps, entries, now, since) }]
   const crons = new Set(tags.map((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh)))
   for (const cron of [...crons].sort()) {
     const due = new Set(tags.filter((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh) === cron).map((t) => t.id))
