@@ -7,6 +7,7 @@ import { SourceRecord } from '../domain/events/record.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { parseInput } from '../parse.js'
 import { checkSources, problemsFound } from './check.js'
+import { drain } from './drain.js'
 import { openService, type Service, type ServiceOptions } from './open-service.js'
 import { createProgress, type Progress } from './progress.js'
 import { formatCount, formatMinor, nameOf, SOURCE_FIELDS } from './report-text.js'
@@ -38,18 +39,7 @@ export async function importCommand(mappings: readonly string[], options: Servic
   const service = await openService(options)
   try {
     for (const file of files) await importFile(await loadCsvMapping(file), service, progress, options.signal)
-    let total = 0
-    await service.drain((left) => {
-      if (total === 0 && left > 0) progress.start('处理 · working off', (total = left))
-      progress.set(total - left)
-    })
-    progress.done()
-    const { waiting } = await service.call('inbox', {})
-    process.stdout.write(
-      waiting === 0
-        ? '✓ 已导入 · imported\n'
-        : `已收下，还有 ${waiting} 批待处理，启动服务后继续 · accepted; ${waiting} batches are left for the service\n`,
-    )
+    if (await drain(service, progress)) process.stdout.write('✓ 已导入 · imported\n')
   } finally {
     await service.close()
   }

@@ -17,6 +17,8 @@ export interface Progress {
   set(n: number, note?: string): void
   /** Ends the piece; does nothing when none is open. */
   done(note?: string): void
+  /** Ends the piece without calling it done; says nothing. */
+  drop(): void
 }
 
 type Piece = {
@@ -83,7 +85,12 @@ export function createProgress({ stream, quiet = false, locale }: ProgressOption
     piece = undefined
   }
 
-  return { start, set, done }
+  function drop(): void {
+    piece?.bar?.stop()
+    piece = undefined
+  }
+
+  return { start, set, done, drop }
 }
 
 const integers = new Intl.NumberFormat('en-US')

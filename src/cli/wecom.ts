@@ -1,3 +1,4 @@
+import { drain } from './drain.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { createProgress } from './progress.js'
 import { formatCount } from './report-text.js'
@@ -10,13 +11,10 @@ export async function syncWecomCommand(options: ServiceOptions): Promise<void> {
     progress.start('读取客户 · reading contacts', 0)
     const { contacts } = await service.call('wecom/sync', {}, (done) => progress.set(done))
     progress.done()
-    let total = 0
-    await service.drain((left) => {
-      if (total === 0 && left > 0) progress.start('处理 · working off', (total = left))
-      progress.set(total - left)
-    })
-    progress.done()
-    process.stdout.write(`✓ 已同步 ${formatCount(contacts)} 位客户 · synchronised ${formatCount(contacts)} contacts\n`)
+    if (await drain(service, progress))
+      process.stdout.write(
+        `✓ 已同步 ${formatCount(contacts)} 位客户 · synchronised ${formatCount(contacts)} contacts\n`,
+      )
   } finally {
     await service.close()
   }
