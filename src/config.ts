@@ -193,12 +193,6 @@ export const ServiceConfig = z.strictObject({
     .default(1)
     .describe('对照组与分流的种子，上线后不要改。 Seed of holdouts and splits; do not change it once live.'),
   sources: z.array(z.string().min(1)).default([]).describe('数据源映射文件。 Mapping files of data sources.'),
-  wechaty: z
-    .strictObject({
-      puppet: z.string().min(1).describe('wechaty 的 puppet 包名。 Package name of the wechaty puppet.'),
-    })
-    .optional()
-    .describe('个人微信（可选，配置后才加载）。 wechaty; loaded only when configured.'),
 })
 export type Config = z.infer<typeof ServiceConfig>
 

@@ -1,6 +1,7 @@
+import { armOf } from '../domain/journeys/arm.js'
 import { exitEvents, pinKey } from '../domain/journeys/definition.js'
 import type { Rule } from '../domain/rules/rule.js'
-import { hashKey, unitOf } from '../random.js'
+import { hashKey } from '../random.js'
 import { DAY_MS } from '../time.js'
 import { acceptRecords } from './accept-records.js'
 import type { OwnedEvent, Refusal, Run } from './collections.js'
@@ -44,7 +45,7 @@ export async function enterJourneys(
       continue
     }
     const n = runs.length
-    const holdout = unitOf(deps.seed, 'holdout', journeyId, profile.anchor) < journey.holdout
+    const arm = armOf(deps.seed, journeyId, profile.anchor, journey.holdout)
     entered.push({
       _id: `${journeyId}:${profileId}:${n}`,
       journeyId,
@@ -55,9 +56,8 @@ export async function enterJourneys(
       path: '0',
       arrivedAt: now,
       enteredAt: now,
-      ...(holdout
-        ? { arm: 'holdout', state: 'ended', outcome: 'holdout', endedAt: now }
-        : { arm: 'treated', state: 'waiting', dueAt: now }),
+      arm,
+      ...(arm === 'holdout' ? { state: 'ended', outcome: 'holdout', endedAt: now } : { state: 'waiting', dueAt: now }),
     })
   }
   if (refusals.length > 0) await docs.refusals.insert(refusals)

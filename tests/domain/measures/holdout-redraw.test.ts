@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { parse } from 'csv-parse/sync'
 import { computeEffect } from '../../../src/domain/measures/newcombe.js'
-import { unitOf } from '../../../src/random.js'
+import { armOf } from '../../../src/domain/journeys/arm.js'
 
 /** The demo's live phase: the last 90 days of the file, which ends on 2011-12-09. Dates compare as text. */
 const LIVE_FROM = '2011-09-10'
@@ -34,7 +34,7 @@ describe('a holdout drawn again and again over the purchases of the file', () =>
         { n: 0, x: 0 },
       ]
       for (const [customer, bought] of buyers) {
-        const arm = unitOf(seed, 'holdout', 'redraw', customer) < HOLDOUT_RATIO ? holdout : treated
+        const arm = armOf(seed, 'redraw', customer, HOLDOUT_RATIO) === 'holdout' ? holdout : treated
         arm.n++
         if (bought) arm.x++
       }
