@@ -14,6 +14,7 @@ import { Policy } from '../domain/touches/policy.js'
 import { InvalidInputError, messageOf, type Problem } from '../errors.js'
 import { nearest, parseYaml, readYaml, type YamlFile } from '../yaml-file.js'
 import type { Definitions } from './deps.js'
+import { renderContent } from './render-content.js'
 
 export type DefinitionPaths = {
   tags: string
@@ -137,6 +138,21 @@ export async function checkDefinitions(
       reader.add(yaml, ['steps'], `two steps have the id "${twice}"`, 'give each step an id of its own')
   }
   const pools = new Set(couponFile?.value.pools.map((p) => p.id))
+  const contentOf = new Map(contents.map((c) => [c.content.id, c.content]))
+  for (const { value, yaml } of journeyFiles) {
+    for (const { path, name } of journeyReferences(value).filter((r) => r.path.at(-2) === 'send')) {
+      const content = contentOf.get(name)
+      const step = path.slice(0, -1).reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], value)
+      const handsOver = (step as { channel: string }).channel === 'coupon'
+      if (content === undefined || handsOver === (content.coupon !== undefined)) continue
+      reader.add(
+        yaml,
+        path,
+        handsOver ? `content "${name}" has no coupon to hand over` : `content "${name}" carries a code of one customer`,
+        handsOver ? 'name a pool in the content, or write channel: wecom' : 'write channel: coupon',
+      )
+    }
+  }
   for (const { content, yaml, path } of contents) {
     if (content.coupon !== undefined && !pools.has(content.coupon)) {
       reader.add(
@@ -145,6 +161,12 @@ export async function checkDefinitions(
         `there is no coupon pool "${content.coupon}"`,
         `define it in ${paths.coupons}`,
       )
+    }
+    try {
+      renderContent(content, { brand: 'brand', ...(content.coupon === undefined ? {} : { coupon: 'CODE' }) })
+    } catch (err) {
+      const hint = 'use {{ brand }}, and {{ coupon }} where the content names a pool'
+      reader.add(yaml, [...path, 'text'], `the text cannot be filled in: ${messageOf(err)}`, hint)
     }
   }
   const { problems } = reader

@@ -1,4 +1,3 @@
-import { Liquid } from 'liquidjs'
 import { ownerOf, type Contact, type Profile } from '../domain/identity/profile.js'
 import type { Content } from '../domain/touches/content.js'
 import { decideRelease, releaseAfter } from '../domain/touches/policy.js'
@@ -7,6 +6,7 @@ import { hashKey } from '../random.js'
 import { DAY_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc, GuideTask } from './collections.js'
 import type { Deps } from './deps.js'
+import { renderContent } from './render-content.js'
 import { sendDispatches } from './send-dispatches.js'
 import { isStopped } from './switch-sending.js'
 
@@ -16,8 +16,6 @@ const BATCH = 1_000
 const LOOK_BACK_MS = 62 * DAY_MS
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
-
-const liquid = new Liquid({ strictVariables: true, strictFilters: true, ownPropertyOnly: true })
 
 /**
  * Lets due touches out: policy per person over all journeys, then one dispatch per content and sender. A dispatch is
@@ -159,7 +157,7 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
       senderUserId: contact.userId,
       recipients,
       content: {
-        text: render(deps, content, {}),
+        text: renderContent(content, { brand: deps.brand.name }),
         link: {
           title: content.link?.title ?? deps.brand.name,
           url: `${deps.linkBase}${content.link?.path ?? '/'}${content.link?.path.includes('?') === true ? '&' : '?'}m=${id}`,
@@ -226,7 +224,10 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       dueAt,
     }
     await docs.tasks.insert([task])
-    const script = render(deps, a.content, a.couponCode === undefined ? {} : { coupon: a.couponCode })
+    const script = renderContent(a.content, {
+      brand: deps.brand.name,
+      ...(a.couponCode === undefined ? {} : { coupon: a.couponCode }),
+    })
     await writeDispatch(
       deps,
       {
@@ -275,10 +276,6 @@ function customerName(profile: Profile): string {
   return names === undefined
     ? `#${profile._id}`
     : String(Object.entries(names).sort(([a], [b]) => (a < b ? -1 : 1))[0]![1].value)
-}
-
-function render(deps: Deps, content: Content, variables: Record<string, string>): string {
-  return liquid.parseAndRenderSync(content.text, { brand: deps.brand.name, ...variables }) as string
 }
 
 async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
