@@ -61,6 +61,12 @@ const TRAITS = ['city', 'level', 'note']
 const PROPERTIES = ['category', 'quantity', 'amountMinor', "it's"]
 const IDENTIFIERS = ['unionid', 'phone', 'openid']
 const WINDOWS = ['1h', '24h', '7d', '30d']
+const BETWEENS = [
+  ['7d', '24h'],
+  ['30d', '7d'],
+  ['24h', '0s'],
+  ['8d', '7d'],
+]
 /** Tags that are stored and in no evaluation. */
 export const STORED_TAGS = ['imported', 'old_score', STAGE_TAG]
 export const SEGMENTS: ReadonlyMap<string, Rule> = new Map(
@@ -91,14 +97,9 @@ function bounds(d: Dice, values: readonly number[]): Record<string, number> {
 
 function windowed(d: Dice): Record<string, unknown> {
   const w: Record<string, unknown> = { event: d.pick(EVENTS) }
-  if (d.chance(0.4)) w['within'] = d.pick(WINDOWS)
-  else if (d.chance(0.4))
-    w['between'] = d.pick([
-      ['7d', '24h'],
-      ['30d', '7d'],
-      ['24h', '0s'],
-      ['8d', '7d'],
-    ])
+  const window = d.chance(0.4) ? 'within' : d.chance(0.4) ? 'between' : undefined
+  if (window === 'within') w[window] = d.pick(WINDOWS)
+  if (window === 'between') w[window] = d.pick(BETWEENS)
   if (d.chance(0.35)) {
     w['where'] = Object.fromEntries(
       Array.from({ length: 1 + d.below(2) }, () => [d.pick(PROPERTIES), d.chance(0.5) ? scalar(d) : comparators(d)]),

@@ -10,7 +10,12 @@ const DAY_MS = 86_400_000
  *
  * @returns undefined when none of the rules has a window
  */
-export function compileCrossings(evaluables: readonly Evaluable[], segments: ReadonlyMap<string, Rule>, sinceMs: number, nowMs: number): string | undefined {
+export function compileCrossings(
+  evaluables: readonly Evaluable[],
+  segments: ReadonlyMap<string, Rule>,
+  sinceMs: number,
+  nowMs: number,
+): string | undefined {
   const edges = new Map<string, Set<number>>()
   for (const e of evaluables) if ('rule' in e) collectEdges(e.rule, segments, edges)
   const tests = [...edges].flatMap(([event, offsets]) => {
@@ -39,5 +44,9 @@ function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Ma
 }
 
 function edgesOf({ within, between, daysSince }: EventClause): number[] {
-  return [...(within === undefined ? [] : [within]), ...(between ?? []), ...Object.values(daysSince ?? {}).map((days) => days * DAY_MS)]
+  return [
+    ...(within === undefined ? [] : [within]),
+    ...(between ?? []),
+    ...Object.values(daysSince ?? {}).map((days) => days * DAY_MS),
+  ]
 }

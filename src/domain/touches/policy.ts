@@ -119,7 +119,7 @@ function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
   const current = period(facts.now)
   const used = facts.massReleasedAt.filter((at) => period(at) === current).length
   const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
-  const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month!, 0)).getUTCDate()
+  const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month, 0)).getUTCDate()
   return allowed - used
 }
 

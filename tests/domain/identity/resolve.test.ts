@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { IdentityConfig } from '../../../src/domain/identity/config.js'
 import {
+  type IdentifierLink,
   type InboxRecord,
   type Known,
   linkKey,
@@ -37,13 +38,13 @@ function record(day: number, text: string, source = 'crm'): SourceRecord {
     source,
     observedAt: new Date(Date.UTC(2026, 2, day)),
     identifiers: words.filter((w) => w.includes(':')).map(split),
-    traits: Object.fromEntries(words.filter((w) => w.includes('=')).map((w) => w.split('='))),
+    traits: Object.fromEntries(words.filter((w) => w.includes('=')).map((w) => w.split('=') as [string, string])),
   })
 }
 
 /** Batches one after the other, each on what the earlier ones left. */
 function resolveAll(...batches: InboxRecord[][]): Resolution & { known: Known } {
-  const links = new Map()
+  const links = new Map<string, IdentifierLink>()
   const profiles = new Map<number, Profile>()
   let last: Resolution | undefined
   let next = 1
