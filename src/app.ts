@@ -130,7 +130,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     await reload()
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = options.owner ?? `${hostname()}:${process.pid}`
-    const lease = shared ? { meta: docs.meta, owner, clock: systemClock } : undefined
+    // Wherever documents can be reached by another process, lanes take turns.
+    const lease = config.documents.kind === 'mongo' ? { meta: docs.meta, owner, clock: systemClock } : undefined
     registerLanes(queue, deps, {
       log,
       ...(lease === undefined ? {} : { lease }),

@@ -11,7 +11,9 @@ export async function runLane(name: string, deps: ServiceDeps, lease?: LeaseDeps
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
   if (lease === undefined) return lane.run(deps, signal)
-  await withLease(lease, name, (lost) => lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost])))
+  await withLease(lease, lane.lease ?? name, (lost) =>
+    lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost])),
+  )
 }
 
 /** One job per lane. */

@@ -2,12 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { parseInput } from '../parse.js'
 import type { JobQueue } from '../ports/job-queue.js'
+import { EVALUATION_LEASE } from '../services/lanes.js'
 import { type LeaseDeps, withLease } from '../services/with-lease.js'
 
 export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
 
-/** The lane that evaluates profiles with every batch. */
-const EVALUATING_LANE = 'process-batches'
 const ASK_AGAIN_MS = 500
 const JobData = z.strictObject({ id: z.int() })
 
@@ -37,7 +36,7 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
 
 async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(lease, EVALUATING_LANE, async () => void results.push(await work()))))
+  while (!(await withLease(lease, EVALUATION_LEASE, async () => void results.push(await work()))))
     await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

@@ -10,8 +10,13 @@ import { isStopped } from './switch-sending.js'
 
 export type ServiceDeps = Deps & { wecom: WecomPort }
 
+/** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
+export const EVALUATION_LEASE = 'evaluation'
+
 type Lane = {
   name: string
+  /** Lanes with one lease never work at the same time; default: the lane's own name. */
+  lease?: string
   run(deps: ServiceDeps, signal?: AbortSignal): Promise<void>
   /** The earliest instant at which this lane has work, in the past when it has some now. */
   dueAt(deps: ServiceDeps): Promise<Date | undefined>
@@ -32,6 +37,7 @@ export const lanes: readonly Lane[] = [
   },
   {
     name: 'process-batches',
+    lease: EVALUATION_LEASE,
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()
@@ -40,7 +46,7 @@ export const lanes: readonly Lane[] = [
       return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
     },
   },
-  { name: 'run-schedules', run: runSchedules, dueAt: nextScheduleAt },
+  { name: 'run-schedules', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
   {
     name: 'resume-runs',
     run: resumeRuns,
