@@ -6,7 +6,7 @@ import { computeEffect } from '../domain/measures/newcombe.js'
 import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
 import { literal } from '../domain/rules/sql.js'
 import { STAGE_TAG } from '../domain/rules/rule.js'
-import { isQuiet } from '../domain/touches/policy.js'
+import { isQuiet, type Policy } from '../domain/touches/policy.js'
 import type { Touch } from '../domain/touches/touch.js'
 import type { ServiceDeps } from '../services/lanes.js'
 
@@ -47,7 +47,7 @@ export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
       ),
     },
     tasks: await taskFigures(deps),
-    sandbox: checkSandbox(input, touches),
+    sandbox: checkSandbox(input.sandbox, touches, deps.definitions.current.policy, deps.brand.timeZone),
   }
 }
 
@@ -174,8 +174,12 @@ async function taskFigures(deps: ServiceDeps): Promise<DemoReport['tasks']> {
  * The sandbox's log against the ledger, by means of its own: links name their dispatch, times are the platform's.
  * Caps count the time a message was handed over; a guide who confirms late is not the ledger's breach.
  */
-function checkSandbox({ deps, sandbox }: FiguresInput, touches: readonly Touch[]): DemoReport['sandbox'] {
-  const { policy } = deps.definitions.current
+export function checkSandbox(
+  sandbox: Pick<Sandbox, 'log' | 'counts'>,
+  touches: readonly Touch[],
+  policy: Policy,
+  timeZone: string,
+): DemoReport['sandbox'] {
   const ledger = new Map(touches.map((t) => [`${t.dispatchId} ${t.externalUserId}`, t]))
   const arrived = new Map<string, number>()
   const handedOver = new Map<number, number[]>()
@@ -189,8 +193,7 @@ function checkSandbox({ deps, sandbox }: FiguresInput, touches: readonly Touch[]
     const touch = ledger.get(key)
     if (touch === undefined) withoutTouch++
     else handedOver.set(touch.profileId, [...(handedOver.get(touch.profileId) ?? []), message.createdAt.getTime()])
-    if (isQuiet(policy, message.createdAt, deps.brand.timeZone) || isQuiet(policy, message.sentAt, deps.brand.timeZone))
-      inQuietHours++
+    if (isQuiet(policy, message.createdAt, timeZone) || isQuiet(policy, message.sentAt, timeZone)) inQuietHours++
   }
   let overCap = 0
   for (const times of handedOver.values()) {
