@@ -56,6 +56,7 @@ const NAMES: Record<string, Bilingual> = {
   not_on_allow_list: both('不在白名单', 'not on the allow-list'),
   coupon_stock: both('券已发完', 'no coupon left'),
   refused: both('平台拒绝', 'refused by the platform'),
+  no_content: both('内容已删除', 'content is gone'),
   sending_off: both('已停发', 'sending is off'),
   wecom: both('企业微信', 'WeCom'),
   coupon: both('优惠券', 'coupon'),

@@ -118,7 +118,7 @@ export async function exitByEvents(deps: Deps, events: readonly OwnedEvent[], no
     if (journey === undefined || run.arm === 'holdout') continue
     const exits = exitEvents(journey)
     const left = ending.some(
-      (e) => e.profileId === run.profileId && exits.includes(e.name) && e.occurredAt >= run.enteredAt,
+      (e) => e.profileId === run.profileId && exits.includes(e.name) && e.occurredAt > run.enteredAt,
     )
     if (!left) continue
     await deps.docs.runs.update(

@@ -1,6 +1,12 @@
 import { z } from 'zod'
-import { traitTexts, type Profile } from '../domain/identity/profile.js'
-import { type InboxRecord, linkKey, resolveIdentities, usableIdentifiers } from '../domain/identity/resolve.js'
+import { identifierTypes, traitTexts, type Profile } from '../domain/identity/profile.js'
+import {
+  type InboxRecord,
+  linkKey,
+  resolveIdentities,
+  sharedKey,
+  usableIdentifiers,
+} from '../domain/identity/resolve.js'
 import { literals } from '../domain/rules/sql.js'
 import type { Filter } from '../ports/document-store.js'
 import type { Cell } from '../ports/event-store.js'
@@ -84,7 +90,8 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   const { docs, definitions } = deps
   const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
-  const keys = [...new Set(records.flatMap((r) => usableIdentifiers(config, r).map(linkKey)))]
+  const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
+  const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
   const links = new Map((await docs.identifiers.getMany(keys)).map((l) => [l._id, l]))
   const profiles = await loadProfiles(deps, [
     ...[...links.values()].map((l) => l.profileId),
@@ -192,7 +199,7 @@ async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): 
     p._id,
     p.anchor,
     traitTexts(p),
-    [...new Set(p.identifiers.map((i) => i.type))].sort(),
+    identifierTypes(p),
     p.createdAt.getTime(),
     p.mergedInto ?? 0,
     version,

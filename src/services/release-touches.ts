@@ -85,8 +85,11 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
     const profile = profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(profile)
     const content = contents.get(touch.contentId)
-    if (content === undefined)
-      throw new RangeError(`touch ${touch._id} names content "${touch.contentId}", which does not exist`)
+    if (content === undefined) {
+      deps.log.error('content of a planned touch is gone', { touchId: touch._id, contentId: touch.contentId })
+      suppressed.push({ touch, reason: 'no_content' })
+      continue
+    }
     const mine = taken.filter((t) => t.profileId === touch.profileId)
     const decision = decideRelease(policy, touch.channel, {
       now,

@@ -99,9 +99,13 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
     case 'end':
       m.ended = true
       return []
-    case 'goto':
+    case 'goto': {
+      const branched = m.rules !== undefined
       moveTo(decision.path)
+      // Saved before the arm is walked: a repeat after a crash must not choose again on other facts.
+      if (branched && m.ended === undefined) m.sleepUntil = now
       return []
+    }
     case 'send':
     case 'task': {
       const common = {

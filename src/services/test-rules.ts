@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Profile, traitTexts } from '../domain/identity/profile.js'
+import { identifierTypes, type Profile, traitTexts } from '../domain/identity/profile.js'
 import { compileTouched, type Scope, type Touched, type TouchedQuery } from '../domain/rules/compile.js'
 import type { Rule } from '../domain/rules/rule.js'
 import type { Deps } from './deps.js'
@@ -48,7 +48,7 @@ export async function readFigures(deps: Deps, query: TouchedQuery, profiles: rea
     profileId: p._id,
     figures: {
       traits: traitTexts(p),
-      identifierTypes: [...new Set(p.identifiers.map((i) => i.type))],
+      identifierTypes: identifierTypes(p),
       stored: stored.get(p._id) ?? {},
       columns: columns.get(p._id) ?? {},
     },

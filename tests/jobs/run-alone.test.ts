@@ -5,6 +5,7 @@ import { createRunAlone } from '../../src/jobs/run-alone.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/services/collections.js'
+import { EVALUATION_LEASE } from '../../src/services/lanes.js'
 import { withLease } from '../../src/services/with-lease.js'
 import { fixedClock } from '../../src/time.js'
 
@@ -43,7 +44,7 @@ describe('createRunAlone', () => {
     const clock = fixedClock('2026-01-01T00:00:00Z')
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
-    await withLease({ meta, owner: 'worker', clock }, 'process-batches', async () => {
+    await withLease({ meta, owner: 'worker', clock }, EVALUATION_LEASE, async () => {
       waiting = createRunAlone(queue, { meta, owner: 'command', clock })(() => Promise.resolve(order.push('alone')))
       await new Promise((resolve) => setTimeout(resolve, 50))
       order.push('lane ends')

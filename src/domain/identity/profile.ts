@@ -58,6 +58,11 @@ export function traitTexts(profile: Profile): Record<string, string> {
   )
 }
 
+/** Types of the identifiers, as rules read them: `openid:wx123` is an `openid`. */
+export function identifierTypes(profile: Profile): string[] {
+  return [...new Set(profile.identifiers.map((i) => i.type.split(':', 1)[0]!))].sort()
+}
+
 /** The contact through whom to write: the oldest relation that still stands. */
 export function ownerOf(profile: Profile): Contact | undefined {
   return profile.contacts

@@ -1,4 +1,5 @@
 import type { Identifier, SourceRecord } from '../events/record.js'
+import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
 import { applyConsent, applyEvent, type Profile, traitValue } from './profile.js'
 
@@ -50,6 +51,11 @@ export type Resolution = {
 
 export function linkKey(identifier: Identifier): string {
   return `${identifier.type}:${identifier.value}`
+}
+
+/** Where what is known only by a shared identifier is kept. */
+export function sharedKey(identifier: Identifier): string {
+  return `shared:${linkKey(identifier)}`
 }
 
 /** Identifiers of a record in order of trust, normalised, without repeats, ignored values and unconfigured types. */
@@ -129,8 +135,7 @@ class Draft {
     }
     if (base === undefined) {
       const [first] = mine
-      if (first === undefined) return undefined // all it has are identifiers that name nobody in particular
-      base = this.create(record, first)
+      base = first === undefined ? this.holderOf(identifiers[0]!, record) : this.create(record, linkKey(first))
     }
     for (const identifier of mine) this.attach(base, identifier, record)
     this.addEvidence(record, identifiers, base)
@@ -172,6 +177,24 @@ class Draft {
     return undefined
   }
 
+  /** What is known only by a shared identifier belongs to nobody in particular: it is kept on a profile of its own. */
+  private holderOf(identifier: Identifier, record: SourceRecord): Profile {
+    const key = sharedKey(identifier)
+    const link = this.link(key)
+    const known = link === undefined ? undefined : this.profile(link.profileId)
+    if (known !== undefined) return known
+    const holder = this.create(record, key)
+    this.links.set(key, {
+      _id: key,
+      type: 'shared',
+      value: linkKey(identifier),
+      profileId: holder._id,
+      shared: true,
+      since: record.observedAt,
+    })
+    return holder
+  }
+
   private refuse(
     record: SourceRecord,
     identifier: Identifier,
@@ -182,7 +205,7 @@ class Draft {
   ): void {
     if (weak && !link.shared) this.links.set(link._id, { ...link, shared: true })
     this.conflicts.push({
-      _id: `${record.ref}:${identifier.type}`,
+      _id: `${record.ref}:${identifier.type}:${hashKey(8, identifier.value)}`,
       at: record.observedAt,
       source: record.source,
       ref: record.ref,
@@ -193,10 +216,10 @@ class Draft {
     })
   }
 
-  private create(record: SourceRecord, first: Identifier): Profile {
+  private create(record: SourceRecord, anchor: string): Profile {
     const profile: Profile = {
       _id: this.nextProfileId++,
-      anchor: linkKey(first),
+      anchor,
       createdAt: record.observedAt,
       identifiers: [],
       traits: {},
@@ -213,7 +236,7 @@ class Draft {
     const same = profile.identifiers.filter((i) => typeName(i.type) === rule.type)
     if (same.length >= rule.max) {
       this.conflicts.push({
-        _id: `${record.ref}:${identifier.type}`,
+        _id: `${record.ref}:${identifier.type}:${hashKey(8, identifier.value)}`,
         at: record.observedAt,
         source: record.source,
         ref: record.ref,

@@ -45,6 +45,7 @@ function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Ma
 
 function edgesOf({ within, between, daysSince }: EventClause): number[] {
   return [
+    0, // an event dated ahead of its arrival
     ...(within === undefined ? [] : [within]),
     ...(between ?? []),
     ...Object.values(daysSince ?? {}).map((days) => days * DAY_MS),

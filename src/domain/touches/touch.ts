@@ -18,6 +18,7 @@ export const SuppressReason = z.enum([
   'not_on_allow_list',
   'coupon_stock',
   'refused',
+  'no_content',
   'sending_off',
 ])
 export type SuppressReason = z.infer<typeof SuppressReason>

@@ -208,14 +208,14 @@ describe('resolveIdentities', () => {
     })
   })
 
-  it('knows nobody in a record whose only identifier is a shared phone, and says so', () => {
-    const r = resolveAll(
-      [record(1, 'member_id:m1 phone:13800000000'), record(2, 'member_id:m2 phone:13800000000')],
-      [record(3, 'phone:13800000000')],
-    )
-    expect(r.profileIds).toEqual([undefined])
-    expect(r.profiles).toEqual([])
-    expect(r.conflicts).toMatchObject([{ kind: 'shared_identifier', linkType: 'phone' }])
+  it('keeps what is known only by a shared phone on one profile of its own, and says so', () => {
+    const shared = [record(1, 'member_id:m1 phone:13800000000'), record(2, 'member_id:m2 phone:13800000000')]
+    const first = resolveAll(shared, [record(3, 'phone:13800000000')])
+    expect(first.profileIds).toEqual([3])
+    expect(first.profiles).toMatchObject([{ _id: 3, anchor: 'shared:phone:13800000000', identifiers: [] }])
+    expect(first.conflicts).toMatchObject([{ kind: 'shared_identifier', linkType: 'phone' }])
+    const again = resolveAll(shared, [record(3, 'phone:13800000000')], [record(4, 'phone:13800000000')])
+    expect(again.profileIds).toEqual([3])
   })
 
   it('knows nobody in a record without a usable identifier', () => {
