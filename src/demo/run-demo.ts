@@ -92,7 +92,7 @@ class Demo {
   private readonly clock: ManualClock
   private readonly status: DemoStatus
   private readonly closers: (() => Promise<void>)[] = []
-  private laneError: unknown
+  private laneError: Error | undefined
   private html: string | undefined
   private lastCountMs = -Infinity
   private feed!: Feed
@@ -149,11 +149,7 @@ class Demo {
     })
     const startSandboxAt = () =>
       startSandbox({ file: join(dataDir, 'sandbox.sqlite'), seed, startAt: this.from, clock: 'step', scenario })
-    const watch: Log = {
-      info: (fact, fields) => this.note(fact, fields),
-      warn: this.options.log.warn,
-      error: this.options.log.error,
-    }
+    const watch: Log = { ...this.options.log, info: (fact, fields) => this.note(fact, fields) }
     const sandbox = await startSandboxAt()
     this.sandbox = sandbox
     this.closers.push(() => sandbox.close())
@@ -175,7 +171,7 @@ class Demo {
       fsync: false,
       lock: false,
       hints: false,
-      onLaneError: (err) => (this.laneError ??= err),
+      onLaneError: (err) => (this.laneError ??= err instanceof Error ? err : new Error(messageOf(err))),
     })
     this.closers.push(() => this.app.close())
     await this.app.queue.start()

@@ -47,13 +47,18 @@ describe('a contact becomes one record', () => {
         id: 'wecom:add:woAJ2GCAAAXtWyujaWJHDDGi0mACHAAA:rocky:1525779812',
         name: 'contact_added',
         occurredAt: new Date('2018-05-08T11:43:32Z'),
-        properties: { userId: 'rocky', addWay: 10 },
+        properties: { userId: 'rocky', externalUserId: 'woAJ2GCAAAXtWyujaWJHDDGi0mACHAAA', addWay: 10 },
       },
       {
         id: 'wecom:add:woAJ2GCAAAXtWyujaWJHDDGi0mACHAAA:tommy:1525881637',
         name: 'contact_added',
         occurredAt: new Date('2018-05-09T16:00:37Z'),
-        properties: { userId: 'tommy', addWay: 3, state: '外联二维码1' },
+        properties: {
+          userId: 'tommy',
+          externalUserId: 'woAJ2GCAAAXtWyujaWJHDDGi0mACHAAA',
+          addWay: 3,
+          state: '外联二维码1',
+        },
       },
     ])
   })
@@ -73,7 +78,7 @@ describe('a contact becomes one record', () => {
     const small = contactToRecord(batch, NOW, new Map([['et1', '重要']]))
     expect(small.identifiers).toEqual([{ type: 'external_userid', value: 'wm1' }])
     expect(small.traits).toEqual({ wecom_owner: 'guide01', wecom_followers: 'guide01', wecom_tags: 'et2,重要' })
-    expect(small.events?.[0]?.properties).toEqual({ userId: 'guide01' })
+    expect(small.events?.[0]?.properties).toEqual({ userId: 'guide01', externalUserId: 'wm1' })
   })
 
   it('that takes back owner, followers and tags when nobody follows any more', () => {
@@ -128,7 +133,7 @@ describe('a callback', () => {
         id: 'wecom:del:woAJ2GCAAAXtWyujaWJHDDGi0mACAAAA:zhangsan:customer:1403610513',
         name: 'contact_deleted',
         occurredAt: at,
-        properties: { userId: 'zhangsan', by: 'customer' },
+        properties: { userId: 'zhangsan', externalUserId: 'woAJ2GCAAAXtWyujaWJHDDGi0mACAAAA', by: 'customer' },
       },
     ])
   })
