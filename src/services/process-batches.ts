@@ -7,7 +7,7 @@ import {
   sharedKey,
   usableIdentifiers,
 } from '../domain/identity/resolve.js'
-import { literals } from '../domain/rules/sql.js'
+import { literals, SMALL_QUERY } from '../domain/rules/sql.js'
 import type { Filter } from '../ports/document-store.js'
 import type { Cell } from '../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from './evaluate-profiles.js'
@@ -151,7 +151,7 @@ const EventId = z.object({ event_id: z.string() })
 async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
   const rows = await deps.events.query(
-    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) SETTINGS enable_analyzer = 0, max_threads = 1`,
+    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
     EventId,
   )
   return new Set(rows.map((r) => r.event_id))

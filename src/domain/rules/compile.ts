@@ -22,7 +22,7 @@ import {
   type Text,
   textSql,
 } from './expression.js'
-import { literal, literals } from './sql.js'
+import { literal, literals, SMALL_QUERY } from './sql.js'
 
 /**
  * Something with a value per profile that is kept and compared: a tag, or a rule under an id (a journey's entry).
@@ -392,13 +392,12 @@ class Compiler {
 
   /** The two small queries for touched profiles. Call it after all expressions are built. */
   touched(): TouchedQuery {
-    const settings = 'SETTINGS enable_analyzer = 0, max_threads = 1'
     return {
-      figuresSql: this.aggregates.size === 0 ? undefined : `${this.figures()} ${settings}`,
+      figuresSql: this.aggregates.size === 0 ? undefined : `${this.figures()} ${SMALL_QUERY}`,
       stateSql:
         this.storedTags.size === 0
           ? undefined
-          : `SELECT profile_id AS p, tag_id AS id, value FROM tag_state FINAL WHERE ${this.stateFilter()} ${settings}`,
+          : `SELECT profile_id AS p, tag_id AS id, value FROM tag_state FINAL WHERE ${this.stateFilter()} ${SMALL_QUERY}`,
       columns: [...this.aggregates.values()],
     }
   }

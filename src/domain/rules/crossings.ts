@@ -1,6 +1,6 @@
 import type { Evaluable } from './compile.js'
 import { type EventClause, type Rule } from './rule.js'
-import { literal } from './sql.js'
+import { literal, SMALL_QUERY } from './sql.js'
 
 const DAY_MS = 86_400_000
 
@@ -26,7 +26,7 @@ export function compileCrossings(
   return `SELECT DISTINCT if(m.merged_into = 0, profile_id, m.merged_into) AS p
 FROM (SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM events WHERE ${tests.join(' OR ')}) AS e
 LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id)
-ORDER BY p`
+ORDER BY p ${SMALL_QUERY}`
 }
 
 function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
