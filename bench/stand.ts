@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type App, createApp } from '../src/app.js'
+import { type Config, loadConfig } from '../src/config.js'
+import { quietLog } from '../src/log.js'
+import type { Clock } from '../src/time.js'
+
+/** Where package.json is: one folder up from bench, two from dist/bench. */
+export const root = (() => {
+  const up = join(dirname(fileURLToPath(import.meta.url)), '..')
+  return basename(up) === 'dist' ? join(up, '..') : up
+})()
+
+/** The product on embedded stores in `dataDir`, with the shipped definitions. Nothing works by itself: lanes are called. */
+export async function openStand(dataDir: string, clock: Clock, journeys = join(root, 'journeys')): Promise<App> {
+  const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
+  const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
+  const app = await createApp({
+    config: {
+      ...config,
+      dataDir,
+      paths: { ...paths, journeys },
+      documents: { kind: 'sqlite' },
+      events: { kind: 'chdb' },
+      jobs: { kind: 'in-process' },
+      sending: { mode: 'live', allowList: [] },
+    },
+    log: quietLog,
+    clock,
+    hints: false,
+  })
+  await app.publish()
+  return app
+}
+
+export function installedVersion(name: string): string {
+  const text = readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -1,0 +1,132 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, statfs } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem, type as systemName } from 'node:os'
+import { join } from 'node:path'
+import { query } from 'chdb'
+import Database from 'libsql'
+import { z } from 'zod'
+import { parseInput } from '../src/parse.js'
+import { MINUTE_MS, systemClock } from '../src/time.js'
+import { demo } from './demo.js'
+import { documents } from './documents.js'
+import { ingest } from './ingest.js'
+import { journeys } from './journeys.js'
+import type { Benchmark, Scale } from './measure.js'
+import { BenchResult, CaseResult, RESULT_VERSION, RunResult } from './result.js'
+import { installedVersion } from './stand.js'
+import { tagRefresh } from './tag-refresh.js'
+
+export const benchmarks: readonly Benchmark[] = [ingest, tagRefresh, journeys, documents, demo]
+
+/** Those that run without being named. */
+export const usual: readonly Benchmark[] = [ingest, tagRefresh, journeys, documents]
+
+/** Longer than any benchmark takes: one that hangs is ended. */
+const TIMEOUT_MS = 20 * MINUTE_MS
+
+export type SuiteOptions = {
+  scale: Scale
+  /** As typed, for the record. */
+  command: string
+  note: (text: string) => void
+  signal: AbortSignal
+}
+
+/** Runs benchmarks one after another, each in a process of its own: the memory of one is no part of the next. */
+export async function runSuite(chosen: readonly Benchmark[], options: SuiteOptions): Promise<RunResult> {
+  const startedAt = systemClock.now().toISOString()
+  const before = load()
+  const dir = await mkdtemp(join(tmpdir(), 'siyu-bench-'))
+  try {
+    const done: BenchResult[] = []
+    for (const benchmark of chosen) {
+      const loadBefore = load()
+      const cases = await runApart(benchmark, dir, options)
+      const { name, baseline } = benchmark
+      const unit = `${benchmark.unit.zh} ${benchmark.unit.en}`
+      done.push({ name, unit, baseline, load: { before: loadBefore, after: load() }, cases })
+    }
+    return parseInput(RunResult, {
+      version: RESULT_VERSION,
+      command: options.command,
+      scale: options.scale,
+      startedAt,
+      finishedAt: systemClock.now().toISOString(),
+      versions: versions(),
+      machine: {
+        cpu: cpus()[0]?.model ?? 'unknown',
+        cores: availableParallelism(),
+        memoryMiB: Math.round(totalmem() / 2 ** 20),
+        system: `${systemName()} ${release()}`,
+        fileSystem: await fileSystemOf(dir),
+      },
+      load: { before, after: load() },
+      benchmarks: done,
+    })
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/** What the child does: one benchmark, its cases handed back as a message. */
+export async function runHere(name: string, scale: Scale, dir: string): Promise<void> {
+  const benchmark = benchmarks.find((b) => b.name === name)
+  if (benchmark === undefined || process.send === undefined)
+    throw new RangeError(`"${name}" was not started as a benchmark of a suite`)
+  const send = (message: unknown) => process.send!(message)
+  send({ cases: await benchmark.run({ scale, dir, note: (text) => void send({ note: text }) }) })
+}
+
+const Message = z.union([z.strictObject({ note: z.string() }), z.strictObject({ cases: z.array(CaseResult) })])
+
+async function runApart(benchmark: Benchmark, dir: string, options: SuiteOptions): Promise<CaseResult[]> {
+  const args = ['--child', benchmark.name, '--scale', options.scale, '--dir', dir]
+  const child = fork(process.argv[1]!, args, {
+    signal: options.signal,
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+  })
+  let cases: CaseResult[] | undefined
+  child.on('message', (message) => {
+    const said = parseInput(Message, message, `benchmark ${benchmark.name} sent something else than its result`)
+    if ('cases' in said) cases = said.cases
+    else options.note(`${benchmark.name}  ${said.note}`)
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0 || cases === undefined) throw new Error(`benchmark ${benchmark.name} ended with ${code} and no result`)
+  return cases
+}
+
+function load(): [number, number, number] {
+  const [one, five, fifteen] = loadavg()
+  return [one!, five!, fifteen!]
+}
+
+function versions(): Record<string, string> {
+  const db = new Database(':memory:')
+  const sqlite = db.prepare('SELECT sqlite_version() AS v').get() as { v: string }
+  db.close()
+  return {
+    siyu: installedVersion('..'),
+    node: process.versions.node,
+    chdb: installedVersion('chdb'),
+    clickhouse: query('SELECT version()', 'TSV').trim(),
+    libsql: installedVersion('libsql'),
+    sqlite: sqlite.v,
+  }
+}
+
+/** Magic numbers of statfs(2). */
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0xef53: 'ext4',
+  0x01021994: 'tmpfs',
+  0x794c7630: 'overlayfs',
+  0x9123683e: 'btrfs',
+  0x58465342: 'xfs',
+}
+
+async function fileSystemOf(dir: string): Promise<string> {
+  const { type } = await statfs(dir)
+  return FILE_SYSTEMS[type] ?? `file system 0x${type.toString(16)}`
+}
