@@ -228,7 +228,7 @@ onServers('siyu demo on MongoDB and Redis', () => {
       await mongo.useDb(BESIDE).collection<{ _id: string }>('touches').insertOne({ _id: 'foreign' })
       await mongo.useDb(own).collection<{ _id: string }>('stale').insertOne({ _id: 'own' })
       await redis.set(`${BESIDE}:jobs:id`, 'foreign')
-      await redis.set(`${own}:stale`, 'own')
+      await redis.set(`${own}:jobs:stale`, 'own')
 
       const [inHistory, inLive] = [
         { mark: 6, afterMs: 300 },
@@ -246,7 +246,7 @@ onServers('siyu demo on MongoDB and Redis', () => {
       expect(await mongo.useDb(BESIDE).collection('touches').countDocuments()).toBe(1)
       expect(await redis.get(`${BESIDE}:jobs:id`)).toBe('foreign')
       expect(await collections()).not.toContain('stale')
-      expect(await redis.exists(`${own}:stale`)).toBe(0)
+      expect(await redis.exists(`${own}:jobs:stale`)).toBe(0)
     },
     KILLS_MS,
   )
