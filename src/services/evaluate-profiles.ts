@@ -8,7 +8,7 @@ import type { Definitions, Deps } from './deps.js'
 import { enterJourneys } from './enter-journeys.js'
 import { loadTouched, readFigures, scopeOf } from './test-rules.js'
 
-const CHUNK = 2_000
+const CHUNK = 1_000
 const RANGE = 50_000
 
 const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
