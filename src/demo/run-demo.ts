@@ -34,6 +34,8 @@ import { loadDemoScenario } from './scenario.js'
 const END = new Date('2011-12-09T13:00:00Z')
 const HISTORY_BATCH = 500
 const POSITION = 'demo'
+/** What guides and customers do arrives gathered per this much virtual time, or with the next orders. */
+const WORLD_TICK_MS = 30 * MINUTE_MS
 /** When nothing arrives, what our own work added to the inbox waits this long. */
 const OWN_TICK_MS = 60 * MINUTE_MS
 
@@ -303,7 +305,7 @@ class Demo {
       inboxAt,
       await nextWorkAt(this.app.deps, ['process-batches']),
       feedAt === undefined ? undefined : tickOf(feedAt, this.from),
-      sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from),
+      sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from, WORLD_TICK_MS),
     ].flatMap((t) => (t === undefined ? [] : [Math.max(t.getTime(), after.getTime() + 1)]))
     const next = Math.min(...candidates)
     return next <= END.getTime() ? new Date(next) : undefined

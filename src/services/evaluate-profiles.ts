@@ -31,10 +31,11 @@ export function evaluablesFor(
     all: boolean
   },
 ): Evaluable[] {
-  if (changed.all) return [...definitions.evaluables]
-  const reads = new Map(definitions.evaluables.map((e) => [e.id, readsOf(e, definitions.segments)]))
+  const evaluables = definitions.evaluables.filter((e) => 'rule' in e || e.tag.refresh === 'realtime')
+  if (changed.all) return evaluables
+  const reads = new Map(evaluables.map((e) => [e.id, readsOf(e, definitions.segments)]))
   const chosen = new Set(
-    definitions.evaluables.flatMap((e) => {
+    evaluables.flatMap((e) => {
       const r = reads.get(e.id)!
       return (['events', 'traits', 'identifiers'] as const).some((kind) =>
         [...r[kind]].some((x) => changed[kind].has(x)),
@@ -47,7 +48,7 @@ export function evaluablesFor(
     size = chosen.size
     for (const [id, r] of reads) if ([...r.tags].some((t) => chosen.has(t))) chosen.add(id)
   }
-  return definitions.evaluables.filter((e) => chosen.has(e.id))
+  return evaluables.filter((e) => chosen.has(e.id))
 }
 
 /**

@@ -159,38 +159,46 @@ async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<st
 
 async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
   const { docs } = deps
-  if (plan.profiles.length > 0) await docs.profiles.put(plan.profiles)
-  if (plan.links.length > 0) await docs.identifiers.put(plan.links)
-  if (plan.evidence.length > 0) await docs.evidence.insert(plan.evidence)
-  if (plan.conflicts.length > 0) await docs.conflicts.insert(plan.conflicts)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
     (m) => plan.profiles.find((p) => p._id === m.from)?.mergedIds.map((id) => ({ id, to: m.to })) ?? [],
   )
-  await docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } })))
-  if (plan.merges.length > 0) {
-    await docs.merges.insert(plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false })))
-  }
-  await docs.meta.updateEach([
-    { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
-  ])
-  await insertProfileRows(deps, plan, batch.seq)
-  await deps.events.insert(
-    'events',
-    ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-    events.map((e) => [
-      e.profileId,
-      e.name,
-      e.occurredAt.getTime(),
-      e.id,
-      e.source,
-      e.amountMinor ?? 0,
-      JSON.stringify(e.properties),
-      batch.seq,
+  const merges = plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false }))
+  // The plan is stored, so their order is of no account.
+  await allDone([
+    docs.profiles.put(plan.profiles),
+    docs.identifiers.put(plan.links),
+    docs.evidence.insert(plan.evidence),
+    docs.conflicts.insert(plan.conflicts),
+    docs.merges.insert(merges),
+    docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } }))),
+    docs.meta.updateEach([
+      { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
-    `batch:${batch._id}`,
-  )
+    insertProfileRows(deps, plan, batch.seq),
+    deps.events.insert(
+      'events',
+      ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
+      events.map((e) => [
+        e.profileId,
+        e.name,
+        e.occurredAt.getTime(),
+        e.id,
+        e.source,
+        e.amountMinor ?? 0,
+        JSON.stringify(e.properties),
+        batch.seq,
+      ]),
+      `batch:${batch._id}`,
+    ),
+  ])
+}
+
+/** Waits for all, also when one fails: nobody goes on while the others still write. @throws the first failure */
+async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((r) => r.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */

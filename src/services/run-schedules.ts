@@ -2,14 +2,16 @@ import { z } from 'zod'
 import { nextAt } from '../domain/schedule.js'
 import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../domain/rules/compile.js'
-import { compileCrossings } from '../domain/rules/crossings.js'
+import { compileCrossings, countsDays } from '../domain/rules/crossings.js'
 import { evaluateProfiles, evaluateTouched } from './evaluate-profiles.js'
 import { enterJourneys } from './enter-journeys.js'
 import { testRules } from './test-rules.js'
 import type { Deps } from './deps.js'
 
-/** When tags that follow every change are refreshed for the passing of time. */
+/** When the passing of time is worked into tags that follow every change: for those for whom a window's edge passed. */
 const NIGHTLY = '0 2 * * *'
+/** When everything is computed for everybody, whatever has been found by then. */
+const WEEKLY = '0 3 * * 0'
 const HOURLY = '0 * * * *'
 
 export type Schedule = {
@@ -29,19 +31,30 @@ export function schedulesOf(deps: Deps): Schedule[] {
       key: `${key}:${now.getTime()}`,
     })
   }
+  const { segments } = deps.definitions.current
+  const isEntry = (e: Evaluable) => e.id.startsWith(ENTRY_PREFIX)
+  const refreshOf = new Map(tags.map((t) => [t.id, t.refresh]))
   // An entry rule over tags alone changes when a tag does; only windows over events move by themselves.
-  const entries = evaluables.filter(
-    (e) => e.id.startsWith(ENTRY_PREFIX) && readsOf(e, deps.definitions.current.segments).events.size > 0,
-  )
-  const schedules: Schedule[] =
-    entries.length === 0
-      ? []
-      : [{ id: 'entries', cron: HOURLY, run: (now, since) => refreshCrossed(deps, entries, now, since) }]
-  const crons = new Set(tags.map((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh)))
-  for (const cron of [...crons].sort()) {
-    const due = new Set(tags.filter((t) => (t.refresh === 'realtime' ? NIGHTLY : t.refresh) === cron).map((t) => t.id))
-    // Entry rules read the fresh values in the same pass at night.
-    const chosen = evaluables.filter((e) => due.has(e.id) || (cron === NIGHTLY && e.id.startsWith(ENTRY_PREFIX)))
+  const entries = evaluables.filter((e) => isEntry(e) && readsOf(e, segments).events.size > 0)
+  const realtime = evaluables.filter((e) => isEntry(e) || refreshOf.get(e.id) === 'realtime')
+  const schedules: Schedule[] = [
+    { id: 'nightly', cron: NIGHTLY, run: (now, since) => refreshCrossed(deps, realtime, now, since, 'nightly') },
+    { id: 'weekly', cron: WEEKLY, run: evaluate(evaluables, 'weekly') },
+  ]
+  if (entries.length > 0) {
+    schedules.unshift({
+      id: 'entries',
+      cron: HOURLY,
+      run: (now, since) => refreshCrossed(deps, entries, now, since, 'entries'),
+    })
+  }
+  const byCron = new Map<string, Evaluable[]>()
+  for (const e of evaluables) {
+    const refresh = refreshOf.get(e.id)
+    const cron = refresh !== undefined && refresh !== 'realtime' ? refresh : countsDays(e) ? NIGHTLY : undefined
+    if (cron !== undefined) byCron.set(cron, [...(byCron.get(cron) ?? []), e])
+  }
+  for (const [cron, chosen] of [...byCron].sort(([a], [b]) => (a < b ? -1 : 1))) {
     schedules.push({ id: `refresh ${cron}`, cron, run: evaluate(chosen, `refresh:${cron}`) })
   }
   for (const [journeyId, { journey }] of journeys) {
@@ -69,18 +82,25 @@ export function schedulesOf(deps: Deps): Schedule[] {
   return schedules
 }
 
-/** Evaluates the rules for those profiles only for whom an edge of a window has passed. */
-async function refreshCrossed(deps: Deps, entries: readonly Evaluable[], now: Date, since: Date): Promise<void> {
-  const sql = compileCrossings(entries, deps.definitions.current.segments, since.getTime(), now.getTime())
+/** Evaluates for those profiles only for whom an edge of a window has passed. */
+async function refreshCrossed(
+  deps: Deps,
+  evaluables: readonly Evaluable[],
+  now: Date,
+  since: Date,
+  key: string,
+): Promise<void> {
+  const sql = compileCrossings(evaluables, deps.definitions.current.segments, since.getTime(), now.getTime())
   if (sql === undefined) return
   const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
+  const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))
   await evaluateTouched(deps, {
-    profileIds: crossed.map((row) => row.p),
-    evaluables: entries,
+    profileIds: [...new Set(profiles.map((p) => p.mergedInto ?? p._id))].sort((a, b) => a - b),
+    evaluables,
     tests: [],
     now,
     cause: 'schedule',
-    key: `entries:${now.getTime()}`,
+    key: `${key}:${now.getTime()}`,
   })
 }
 

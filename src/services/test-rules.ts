@@ -35,8 +35,10 @@ const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string() })
 /** Runs a touched query; every profile gets figures, with or without events. */
 export async function readFigures(deps: Deps, query: TouchedQuery, profiles: readonly Profile[]): Promise<Touched[]> {
   if (profiles.length === 0) return []
-  const rows = query.figuresSql === undefined ? [] : await deps.events.query(query.figuresSql, FigureRow)
-  const states = query.stateSql === undefined ? [] : await deps.events.query(query.stateSql, StateRow)
+  const [rows, states] = await Promise.all([
+    query.figuresSql === undefined ? [] : deps.events.query(query.figuresSql, FigureRow),
+    query.stateSql === undefined ? [] : deps.events.query(query.stateSql, StateRow),
+  ])
   const columns = new Map(rows.map((row) => [row['p'] as number, row]))
   const stored = new Map<number, Record<string, string>>()
   for (const { p, id, value } of states) {

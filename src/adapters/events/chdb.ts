@@ -6,7 +6,7 @@ import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
-import { laneSettings, openClickhouseClientEvents, type Lane } from './clickhouse-client.js'
+import { connectionsOf, laneSettings, openClickhouseClientEvents, type Lane } from './clickhouse-client.js'
 
 export type ChdbEventsOptions = {
   /** Data directory; made when absent. One process holds it, and a process holds one at a time. */
@@ -43,15 +43,18 @@ export async function openChdbEvents({
   await drainPending() // a store closed a moment ago may still be letting go
   const opened: ClickHouseClient[] = []
   try {
-    const lanes = {
-      insert: await openLane(path, 'insert', memoryLimitMb, maxThreads, opened),
-      serving: await openLane(path, 'serving', memoryLimitMb, maxThreads, opened),
-      scan: await openLane(path, 'scan', memoryLimitMb, maxThreads, opened),
+    // Two each where small statements come in pairs; a connection does one thing at a time.
+    const open = async (lane: Lane, connections: number) => {
+      const clients: ClickHouseClient[] = []
+      for (let i = 0; i < connections; i++) clients.push(await openLane(path, lane, memoryLimitMb, maxThreads, opened))
+      return connectionsOf(clients)
     }
+    const lanes = { insert: await open('insert', 2), serving: await open('serving', 2), scan: await open('scan', 1) }
     return await openClickhouseClientEvents({
       kind: 'chdb',
       system: SYSTEM,
       lanes,
+      clients: opened,
       database: DATABASE,
       dialect: { cluster: undefined, fsync },
       attempts: 1,

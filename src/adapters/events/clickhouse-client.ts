@@ -26,12 +26,30 @@ export function laneSettings(lane: Lane) {
   }
 }
 
+/** Runs an act on the connection of a lane that has the least to do. */
+export type Connections = <T>(act: (client: ClickHouseClient) => Promise<T>) => Promise<T>
+
+export function connectionsOf(clients: readonly ClickHouseClient[]): Connections {
+  const busy = clients.map(() => 0)
+  return async (act) => {
+    const least = busy.indexOf(Math.min(...busy))
+    busy[least]!++
+    try {
+      return await act(clients[least]!)
+    } finally {
+      busy[least]!--
+    }
+  }
+}
+
 export type ClickhouseClientOptions = {
   kind: EventStore['kind']
   /** Named in errors: `chDB`, `ClickHouse at host:port`. Never a URL, which may hold a password. */
   system: string
+  /** Every client of the lanes, to be closed. */
+  clients: readonly ClickHouseClient[]
   /** One client a lane: a chDB connection is one queue, so lanes that must not wait for each other need their own. */
-  lanes: Readonly<Record<Lane, ClickHouseClient>>
+  lanes: Readonly<Record<Lane, Connections>>
   database: string
   dialect: SchemaDialect
   /** Attempts for reads and inserts (an insert repeats its token, so it lands once). 1 where nothing is transient. */
@@ -71,7 +89,7 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
 
   async function readRows<S extends z.ZodType>(sql: string, row: S, lane: Lane): Promise<z.infer<S>[]> {
     const rows = await call('query', attempts, async () => {
-      const result = await lanes[lane].query({ query: sql, format: 'JSONEachRow' })
+      const result = await lanes[lane]((client) => client.query({ query: sql, format: 'JSONEachRow' }))
       // Line breaks inside values are escaped, so every real one ends a row.
       return JSON.parse(`[${(await result.text()).trimEnd().replaceAll('\n', ',')}]`) as unknown
     })
@@ -94,15 +112,15 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
       const sql = insertStatement(table, columns, rows, token)
       const what = `insert of ${rows.length} rows into ${table}`
       // A parse error quotes the row, and rows hold customers' data: such texts go no further.
-      await call(what, attempts, () => lanes.insert.command({ query: sql }), true)
+      await call(what, attempts, () => lanes.insert((client) => client.command({ query: sql })), true)
     },
     query: (sql, row, lane = 'serving') => readRows(sql, row, lane),
     async command(sql) {
-      await call('command', 1, () => lanes.scan.command({ query: sql }))
+      await call('command', 1, () => lanes.scan((client) => client.command({ query: sql })))
     },
     async ping() {
       await call('ping', 1, async () =>
-        (await lanes.serving.query({ query: 'SELECT 1', format: 'JSONEachRow' })).text(),
+        (await lanes.serving((client) => client.query({ query: 'SELECT 1', format: 'JSONEachRow' }))).text(),
       )
     },
     async drop() {
@@ -112,7 +130,7 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
     close() {
       closing ??= (async () => {
         await Promise.allSettled(running)
-        await Promise.all(Object.values(lanes).map((client) => client.close()))
+        await Promise.all(options.clients.map((client) => client.close()))
         await options.release()
       })()
       return closing

@@ -2,6 +2,7 @@ import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { ConfigError } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
 import {
+  connectionsOf,
   LANE_TIMEOUT_MS,
   laneSettings,
   openClickhouseClientEvents,
@@ -48,10 +49,12 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
       // The whole result first: a query that fails half-way then gives its error, not half a result.
       clickhouse_settings: { ...laneSettings(name), wait_end_of_query: 1 },
     })
+  const [insert, serving, scan] = [lane('insert'), lane('serving'), lane('scan')]
   return openClickhouseClientEvents({
     kind: 'clickhouse',
     system,
-    lanes: { insert: lane('insert'), serving: lane('serving'), scan: lane('scan') },
+    lanes: { insert: connectionsOf([insert]), serving: connectionsOf([serving]), scan: connectionsOf([scan]) },
+    clients: [insert, serving, scan],
     database,
     dialect: { cluster, fsync: false },
     attempts: 3,

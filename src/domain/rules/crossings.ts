@@ -5,7 +5,7 @@ import { literal, SMALL_QUERY } from './sql.js'
 const DAY_MS = 86_400_000
 
 /**
- * SELECT of `p`: the profiles for which the passing of time from `sinceMs` to `nowMs` can have changed a rule, because an
+ * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs` can have changed a rule, because an
  * event of theirs crossed the edge of a window. Only windows over events move by themselves.
  *
  * @returns undefined when none of the rules has a window
@@ -17,16 +17,32 @@ export function compileCrossings(
   nowMs: number,
 ): string | undefined {
   const edges = new Map<string, Set<number>>()
-  for (const e of evaluables) if ('rule' in e) collectEdges(e.rule, segments, edges)
+  for (const e of evaluables) collectOf(e, segments, edges)
   const tests = [...edges].flatMap(([event, offsets]) => {
     const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
     return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
   })
   if (tests.length === 0) return undefined
-  return `SELECT DISTINCT if(m.merged_into = 0, profile_id, m.merged_into) AS p
-FROM (SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM events WHERE ${tests.join(' OR ')}) AS e
-LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id)
-ORDER BY p ${SMALL_QUERY}`
+  return `SELECT DISTINCT profile_id AS p FROM (
+  SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM events
+) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
+}
+
+/** A number of days since something grows by itself for everybody: no edge tells when. */
+export function countsDays(e: Evaluable): boolean {
+  return 'tag' in e && e.tag.type === 'number' && e.tag.value?.daysSince === true
+}
+
+function collectOf(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
+  if ('rule' in e) return collectEdges(e.rule, segments, edges)
+  const { tag } = e
+  if (tag.type === 'flag') collectEdges(tag.when, segments, edges)
+  else if (tag.type === 'choice') tag.cases.forEach((c) => collectEdges(c.when, segments, edges))
+  else if (tag.type === 'number') {
+    if (tag.value !== undefined) addEdges(tag.value, edges)
+    tag.score?.points.forEach((p) => addEdges(p, edges))
+    if (tag.score?.unless !== undefined) collectEdges(tag.score.unless, segments, edges)
+  }
 }
 
 function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
@@ -36,18 +52,22 @@ function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Ma
   else if ('segment' in rule) {
     const behind = segments.get(rule.segment)
     if (behind !== undefined) collectEdges(behind, segments, edges)
-  } else if ('event' in rule) {
-    const offsets = edges.get(rule.event) ?? new Set()
-    for (const ms of edgesOf(rule)) offsets.add(ms)
-    edges.set(rule.event, offsets)
-  }
+  } else if ('event' in rule) addEdges(rule, edges)
 }
 
-function edgesOf({ within, between, daysSince }: EventClause): number[] {
-  return [
-    0, // an event dated ahead of its arrival
-    ...(within === undefined ? [] : [within]),
-    ...(between ?? []),
-    ...Object.values(daysSince ?? {}).map((days) => days * DAY_MS),
-  ]
+function addEdges(
+  {
+    event,
+    within,
+    between,
+    daysSince,
+  }: Pick<EventClause, 'event' | 'within' | 'between'> & { daysSince?: EventClause['daysSince'] | true },
+  edges: Map<string, Set<number>>,
+): void {
+  const days = typeof daysSince === 'object' ? Object.values(daysSince) : []
+  const offsets = edges.get(event) ?? new Set<number>()
+  // 0: an event dated ahead of its arrival.
+  for (const ms of [0, ...(within === undefined ? [] : [within]), ...(between ?? []), ...days.map((d) => d * DAY_MS)])
+    offsets.add(ms)
+  edges.set(event, offsets)
 }
