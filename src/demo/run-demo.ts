@@ -340,10 +340,10 @@ class Demo {
     return report
   }
 
-  /** Figures for the page, about once a second. */
+  /** Figures for the page, every other second. */
   private async count(progress: number, now = false): Promise<void> {
     this.status.progress = Math.min(1, progress)
-    if (!now && elapsedMs() - this.lastCountMs < 1_000) return
+    if (!now && elapsedMs() - this.lastCountMs < 2_000) return
     this.lastCountMs = elapsedMs()
     const { docs } = this.app.deps
     this.status.merges = await docs.merges.count({})

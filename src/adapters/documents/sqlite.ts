@@ -119,7 +119,7 @@ function openFile(file: string, fsync: boolean): Db {
     raw = new Database(file)
     raw.exec(
       'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; ' +
-        `PRAGMA synchronous = ${fsync ? 'FULL' : 'NORMAL'}`,
+        `PRAGMA synchronous = ${fsync ? 'FULL' : 'OFF'}`,
     )
     raw.exec('PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000')
   } catch (err) {

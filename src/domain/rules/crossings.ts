@@ -5,8 +5,9 @@ import { literal, SMALL_QUERY } from './sql.js'
 const DAY_MS = 86_400_000
 
 /**
- * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs` can have changed a rule, because an
- * event of theirs crossed the edge of a window. Only windows over events move by themselves.
+ * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs`
+ * can have changed a rule, because an event of theirs crossed the edge of a window. Only windows over events move by
+ * themselves. An event dated ahead of its arrival crosses none: a full refresh finds it.
  *
  * @returns undefined when none of the rules has a window
  */
@@ -66,8 +67,7 @@ function addEdges(
 ): void {
   const days = typeof daysSince === 'object' ? Object.values(daysSince) : []
   const offsets = edges.get(event) ?? new Set<number>()
-  // 0: an event dated ahead of its arrival.
-  for (const ms of [0, ...(within === undefined ? [] : [within]), ...(between ?? []), ...days.map((d) => d * DAY_MS)])
+  for (const ms of [...(within === undefined ? [] : [within]), ...(between ?? []), ...days.map((d) => d * DAY_MS)])
     offsets.add(ms)
   edges.set(event, offsets)
 }
