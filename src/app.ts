@@ -29,6 +29,7 @@ import type { Definitions } from './services/deps.js'
 import { acceptCallback } from './services/handle-callbacks.js'
 import type { ServiceDeps } from './services/lanes.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from './services/load-definitions.js'
+import { refreshWhenChanged } from './services/run-schedules.js'
 import { liveDefinitions, type Publication, publishDefinitions } from './services/publish-definitions.js'
 import { type Clock, systemClock } from './time.js'
 
@@ -126,6 +127,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const reload = async () => {
       publication = (await docs.meta.get('published'))?.value
       deps.definitions.current = await liveDefinitions(deps, loaded)
+      await refreshWhenChanged(deps)
     }
     await reload()
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hashKey } from '../random.js'
 import { nextAt } from '../domain/schedule.js'
 import { ENTRY_PREFIX } from '../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../domain/rules/compile.js'
@@ -13,6 +14,8 @@ const NIGHTLY = '0 2 * * *'
 /** When everything is computed for everybody, whatever has been found by then. */
 const WEEKLY = '0 3 * * 0'
 const HOURLY = '0 * * * *'
+/** The schedule that computes everything for everybody. */
+const FULL = 'weekly'
 
 export type Schedule = {
   id: string
@@ -39,7 +42,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const realtime = evaluables.filter((e) => isEntry(e) || refreshOf.get(e.id) === 'realtime')
   const schedules: Schedule[] = [
     { id: 'nightly', cron: NIGHTLY, run: (now, since) => refreshCrossed(deps, realtime, now, since, 'nightly') },
-    { id: 'weekly', cron: WEEKLY, run: evaluate(evaluables, 'weekly') },
+    { id: FULL, cron: WEEKLY, run: evaluate(evaluables, FULL) },
   ]
   if (entries.length > 0) {
     schedules.unshift({
@@ -102,6 +105,16 @@ async function refreshCrossed(
     cause: 'schedule',
     key: `${key}:${now.getTime()}`,
   })
+}
+
+/** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
+export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
+  const hash = hashKey(32, JSON.stringify(definitions.current.evaluables))
+  if ((await docs.meta.get('evaluated'))?.text === hash) return
+  await docs.meta.updateEach([
+    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) } }, upsert: true },
+    { id: 'evaluated', update: { $set: { text: hash } }, upsert: true },
+  ])
 }
 
 /** Runs every schedule whose time has come since its last run, in a fixed order. The cursor moves after the work. */
