@@ -6,16 +6,11 @@ import type { Log } from '../../src/log.js'
 import { intOf } from '../../src/random.js'
 import { SECOND_MS } from '../../src/time.js'
 import type { World } from '../world/world.js'
-import { contactEndpoints } from './contacts.js'
-import { type Caller, type Endpoint, type Endpoints, Refusal, type Reply } from './endpoint.js'
+import { type Caller, type Endpoint, Refusal, type Reply } from './endpoint.js'
+import { allEndpoints } from './endpoints.js'
 import type { Fault, Faults } from './faults.js'
-import { massEndpoints } from './mass.js'
-import { mediaEndpoints } from './media.js'
-import { memberEndpoints } from './members.js'
-import { messageEndpoints } from './messages.js'
 import { Rates } from './rates.js'
-import { tagEndpoints } from './tags.js'
-import { callerOf, tokenEndpoints } from './tokens.js'
+import { callerOf } from './tokens.js'
 
 /** A request body above this is 40206. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -43,15 +38,7 @@ export async function openServer(
   port: number,
 ): Promise<{ port: number; calls: () => number; close: () => Promise<void> }> {
   const { world, limits } = parts
-  const endpoints: Endpoints = {
-    ...tokenEndpoints(world),
-    ...memberEndpoints(world),
-    ...contactEndpoints(world),
-    ...tagEndpoints(world),
-    ...massEndpoints(world),
-    ...messageEndpoints(world, limits),
-    ...mediaEndpoints(world, limits),
-  }
+  const endpoints = allEndpoints(world, limits)
   const rates = new Rates()
   let calls = 0
   const app = new Koa()
