@@ -62,6 +62,9 @@ CREATE TABLE welcome_code (
 CREATE TABLE media (
   media_id TEXT PRIMARY KEY, type TEXT NOT NULL, file_name TEXT NOT NULL, content BLOB NOT NULL, created_ms INTEGER NOT NULL,
   permanent INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE object (
+  kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE UNIQUE INDEX object_order ON object (kind, seq);
 CREATE TABLE outbox (
   seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting');
 CREATE INDEX outbox_state ON outbox (state, seq);
