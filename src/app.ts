@@ -9,7 +9,8 @@ import { openClickhouseEvents } from './adapters/events/clickhouse.js'
 import { openBullQueue } from './adapters/queue/bull.js'
 import { openInProcessQueue } from './adapters/queue/in-process.js'
 import { type CallbackReader, openCallback } from './adapters/wecom/callback.js'
-import { createWecomClient, iterateContacts, type WecomClient } from './adapters/wecom/client.js'
+import { createWecomClient, type WecomClient } from './adapters/wecom/client.js'
+import { iterateContacts } from './adapters/wecom/contacts.js'
 import { closeCard, createGuideTaskChannel } from './channels/guide-task.js'
 import { createWecomMessageChannel } from './channels/wecom-message.js'
 import type { Config } from './config.js'
@@ -256,7 +257,7 @@ function wireWecom({ wecom }: Config, clock: Clock, log: Log, pause: AppOptions[
 
 function wecomPort(client: WecomClient, clock: Clock): WecomPort {
   const tagNames = async () =>
-    new Map((await client.corpTags()).flatMap((group) => group.tag.map((t) => [t.id, t.name] as const)))
+    new Map((await client.tags.list()).flatMap((group) => group.tag.map((t) => [t.id, t.name] as const)))
   return {
     async *contacts() {
       const names = await tagNames()
@@ -264,7 +265,7 @@ function wecomPort(client: WecomClient, clock: Clock): WecomPort {
         yield batch.map((detail) => contactToRecord(detail, clock.now(), names))
     },
     contact: async (externalUserId) => {
-      const detail = await client.contact(externalUserId)
+      const detail = await client.contacts.get(externalUserId)
       return detail === undefined ? undefined : contactToRecord(detail, clock.now())
     },
     closeCard: async (card) => {

@@ -37,7 +37,7 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
       }
     }
     try {
-      const { msgId, responseCode, invalid } = await client.sendMessage({
+      const { msgId, responseCode, invalid } = await client.messages.send({
         toUsers: [dispatch.senderUserId],
         content: { msgtype: 'template_card', template_card: toTemplateCard(dispatch, card) },
         duplicateCheckSeconds: DUPLICATE_CHECK_SECONDS,
@@ -74,7 +74,7 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
     async cancel({ id, remoteId }) {
       if (remoteId === taskIdOf(id)) return // known by its task id only, and recall wants the message id
       try {
-        await client.recallMessage(remoteId)
+        await client.messages.recall(remoteId)
       } catch (err) {
         if (!(err instanceof WecomError && err.meaning === 'already_done')) throw err
       }
@@ -88,11 +88,11 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
  * @returns false when it was too late
  */
 export async function closeCard(
-  client: Pick<WecomClient, 'updateCardButton'>,
+  client: { messages: Pick<WecomClient['messages'], 'updateButton'> },
   { userId, responseCode, text }: { userId: string; responseCode: string; text: string },
 ): Promise<boolean> {
   try {
-    await client.updateCardButton(userId, responseCode, clipText(text, CARD.buttonText))
+    await client.messages.updateButton(userId, responseCode, clipText(text, CARD.buttonText))
     return true
   } catch (err) {
     if (err instanceof WecomError && err.meaning === 'already_done') return false

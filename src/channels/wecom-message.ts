@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Attachment, GroupMessageSend, WecomClient } from '../adapters/wecom/client.js'
+import type { WecomClient } from '../adapters/wecom/client.js'
 import { WecomError } from '../adapters/wecom/error-codes.js'
 import { MASS_MESSAGE_MAX_RECIPIENTS } from '../adapters/wecom/limits.js'
+import type { Attachment, GroupMessageSend } from '../adapters/wecom/mass.js'
 import { UpstreamError } from '../errors.js'
 import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../ports/channel.js'
 import { DAY_MS, SECOND_MS, type Clock } from '../time.js'
@@ -35,7 +36,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
   async function findMessageId(dispatch: Dispatch): Promise<string | undefined> {
     const from = new Date(dispatch.createdAt.getTime() - DAY_MS)
     const to = new Date(Math.max(dispatch.createdAt.getTime(), clock.now().getTime()) + DAY_MS)
-    for await (const messages of client.massMessages(from, to)) {
+    for await (const messages of client.mass.list(from, to)) {
       for (const { msgid, attachments } of messages) {
         if (attachments.some(({ link }) => link?.url === dispatch.content.link?.url)) return msgid
       }
@@ -46,7 +47,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
   async function fetchSends(msgId: string, senderUserId: string): Promise<GroupMessageSend[]> {
     const all: GroupMessageSend[] = []
     try {
-      for await (const sends of client.massMessageSends(msgId, senderUserId)) all.push(...sends)
+      for await (const sends of client.mass.sends(msgId, senderUserId)) all.push(...sends)
     } catch (err) {
       if (!isCancelledError(err)) throw err
     }
@@ -69,7 +70,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
         },
       }
       try {
-        const { msgId, failed } = await client.addMassMessage({
+        const { msgId, failed } = await client.mass.create({
           sender: dispatch.senderUserId,
           externalUserIds: dispatch.recipients.map(({ externalUserId }) => externalUserId),
           text: dispatch.content.text,
@@ -106,7 +107,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
       let confirmedAt: Date | undefined
       let isCancelled = false
       try {
-        for await (const tasks of client.massMessageTasks(dispatch.remoteId)) {
+        for await (const tasks of client.mass.tasks(dispatch.remoteId)) {
           const task = tasks.find(({ userid, status }) => status !== 0 && isSameUser(userid, dispatch.senderUserId))
           if (task !== undefined) confirmedAt = toDate(task.send_time) ?? clock.now()
         }
@@ -140,7 +141,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
     },
 
     async cancel({ remoteId }) {
-      await client.cancelMassMessage(remoteId)
+      await client.mass.cancel(remoteId)
     },
   }
 }

@@ -1,5 +1,8 @@
+import { z } from 'zod'
 import { MINUTE_MS, SECOND_MS, type Clock } from '../../time.js'
 import { WecomError } from './error-codes.js'
+
+export const TokenReply = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() })
 
 export interface TokenSource {
   /** The current token; fetched once however many callers wait for it. */

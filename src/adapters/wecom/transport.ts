@@ -8,8 +8,7 @@ import type { Log } from '../../log.js'
 import { MINUTE_MS, SECOND_MS, type Clock } from '../../time.js'
 import { meaningOf, WecomError } from './error-codes.js'
 import { createLimiter } from './limits.js'
-import { TokenReply } from './replies.js'
-import { createTokenSource } from './token.js'
+import { createTokenSource, TokenReply } from './token.js'
 
 export type WecomOptions = {
   /** Default `https://qyapi.weixin.qq.com`. */
@@ -27,6 +26,9 @@ export type WecomOptions = {
   pause?: (ms: number) => Promise<void>
 }
 
+/** Who waits less when calls queue, first to last. */
+export type Priority = 'welcome' | 'callback' | 'interactive' | 'send' | 'sync'
+
 export type WecomCall<S extends z.ZodType> = {
   /** Path below `/cgi-bin/`. */
   api: string
@@ -36,6 +38,8 @@ export type WecomCall<S extends z.ZodType> = {
   reply: S
   /** `harmless` calls may be repeated by the transport; those with an `effect` never are. */
   repeat: 'harmless' | 'effect'
+  /** Default `interactive`. */
+  priority?: Priority
 }
 
 export interface WecomTransport {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { createWecomClient, iterateContacts, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { iterateContacts } from '../../../src/adapters/wecom/contacts.js'
 import { WecomError } from '../../../src/adapters/wecom/error-codes.js'
 import { UnknownOutcomeError, UpstreamError } from '../../../src/errors.js'
 import { jsonLog } from '../../../src/log.js'
@@ -58,53 +59,53 @@ async function thrownBy(promise: Promise<unknown>): Promise<Error> {
 describe('tokens', () => {
   it('fetches one token however many callers wait for it', async () => {
     stub.on('externalcontact/get_follow_user_list', { follow_user: ['guide01'] })
-    const answers = await Promise.all(Array.from({ length: 10 }, () => client.followUsers()))
+    const answers = await Promise.all(Array.from({ length: 10 }, () => client.contacts.followUsers()))
     expect(answers).toEqual(Array.from({ length: 10 }, () => ['guide01']))
     expect(stub.tokenCalls).toBe(1)
   })
 
   it('refreshes a stale token once for ten callers and repeats each call once', async () => {
     stub.on('externalcontact/get_follow_user_list', { follow_user: ['guide01'] })
-    await client.followUsers()
+    await client.contacts.followUsers()
     stub.token = 'token-2'
-    await Promise.all(Array.from({ length: 10 }, () => client.followUsers()))
+    await Promise.all(Array.from({ length: 10 }, () => client.contacts.followUsers()))
     expect(stub.tokenCalls).toBe(2)
     expect(stub.calls.filter((call) => call.token === 'token-2')).toHaveLength(10)
   })
 
   it.each([40014, 42001, 40001])('repeats a call with an effect after %i, as it was not applied', async (errcode) => {
     stub.on('externalcontact/add_msg_template', { errcode, errmsg: 'token' }, CREATED)
-    await expect(client.addMassMessage(message)).resolves.toEqual({ msgId: 'msg1', failed: [] })
+    await expect(client.mass.create(message)).resolves.toEqual({ msgId: 'msg1', failed: [] })
     expect(stub.calls).toHaveLength(2)
   })
 
   it('gives up when the new token is refused as well', async () => {
     stub.on('externalcontact/get_follow_user_list', { errcode: 40014, errmsg: 'invalid access_token' })
-    const err = await thrownBy(client.followUsers())
+    const err = await thrownBy(client.contacts.followUsers())
     expect(err).toMatchObject({ upstreamCode: '40014', retryable: false })
     expect(stub.calls).toHaveLength(2)
   })
 
   it('fetches a new token when the old one is used up', async () => {
     stub.on('externalcontact/get_follow_user_list', { follow_user: [] })
-    await client.followUsers()
+    await client.contacts.followUsers()
     clock.set(new Date(clock.now().getTime() + 7_199_000))
-    await client.followUsers()
+    await client.contacts.followUsers()
     expect(stub.tokenCalls).toBe(1)
     clock.set(new Date(clock.now().getTime() + 1_000))
-    await client.followUsers()
+    await client.contacts.followUsers()
     expect(stub.tokenCalls).toBe(2)
   })
 
   it('asks a person about a wrong secret and does not try it again within a minute', async () => {
     stub.on('gettoken', { errcode: 40001, errmsg: `invalid credential ${SECRET}, hint: [1], from ip: 203.0.113.9` })
-    const err = await thrownBy(client.followUsers())
+    const err = await thrownBy(client.contacts.followUsers())
     expect(err).toMatchObject({ meaning: 'tell_a_person', retryable: false })
     expect(err.message).toContain('Secret')
-    await thrownBy(client.followUsers())
+    await thrownBy(client.contacts.followUsers())
     expect(stub.tokenCalls).toBe(1)
     clock.set(new Date(clock.now().getTime() + 60_000))
-    await thrownBy(client.followUsers())
+    await thrownBy(client.contacts.followUsers())
     expect(stub.tokenCalls).toBe(2)
   })
 })
@@ -119,13 +120,13 @@ describe('calls without an effect', () => {
     ['a truncated answer', '{"errcode":0,"errmsg":"ok","follow_us'],
   ])('are repeated with growing pauses after %s', async (_what, answer) => {
     stub.on('externalcontact/get_follow_user_list', answer, answer, { follow_user: ['guide01'] })
-    await expect(client.followUsers()).resolves.toEqual(['guide01'])
+    await expect(client.contacts.followUsers()).resolves.toEqual(['guide01'])
     expect(pauses).toEqual([500, 2000])
   })
 
   it('are given up after the third failure', async () => {
     stub.on('externalcontact/get_follow_user_list', 'cut')
-    const err = await thrownBy(client.followUsers())
+    const err = await thrownBy(client.contacts.followUsers())
     expect(err).toBeInstanceOf(UpstreamError)
     expect(err).toMatchObject({ retryable: true })
     expect(stub.calls).toHaveLength(3)
@@ -133,23 +134,23 @@ describe('calls without an effect', () => {
 
   it('wait a minute after 45009, and are not sent into the hour after a second one', async () => {
     stub.on('externalcontact/get_follow_user_list', { errcode: 45009, errmsg: 'api freq out of limit' })
-    const err = await thrownBy(client.followUsers())
+    const err = await thrownBy(client.contacts.followUsers())
     expect(pauses).toEqual([60_000])
     expect(err).toMatchObject({ errcode: 45009, retryable: true, retryAfterMs: 3_600_000 })
-    await thrownBy(client.followUsers())
+    await thrownBy(client.contacts.followUsers())
     expect(stub.calls).toHaveLength(2)
   })
 
   it('are not repeated when refused for good', async () => {
     stub.on('externalcontact/get_follow_user_list', { errcode: 48002, errmsg: 'api forbidden' })
-    expect(await thrownBy(client.followUsers())).toMatchObject({ meaning: 'tell_a_person', retryable: false })
+    expect(await thrownBy(client.contacts.followUsers())).toMatchObject({ meaning: 'tell_a_person', retryable: false })
     expect(stub.calls).toHaveLength(1)
     expect(lines.some((line) => line.includes('"level":"error"') && line.includes('48002'))).toBe(true)
   })
 
   it('name the field when an answer has another shape', async () => {
     stub.on('user/get', { name: '导购 001' })
-    expect((await thrownBy(client.member('guide01'))).message).toContain('userid')
+    expect((await thrownBy(client.members.get('guide01'))).message).toContain('userid')
   })
 })
 
@@ -164,16 +165,16 @@ describe('calls with an effect', () => {
     ['fields may have been dropped', { ...CREATED, errmsg: 'ok. Warning: wrong json format. ' }],
   ])('are sent once and end unknown when %s', async (_what, answer) => {
     stub.on('externalcontact/add_msg_template', answer)
-    expect(await thrownBy(client.addMassMessage(message))).toBeInstanceOf(UnknownOutcomeError)
+    expect(await thrownBy(client.mass.create(message))).toBeInstanceOf(UnknownOutcomeError)
     expect(stub.calls).toHaveLength(1)
   })
 
   it('are retryable, not unknown, when nothing listens', async () => {
     const url = stub.url
     stub.on('externalcontact/get_follow_user_list', { follow_user: [] })
-    await client.followUsers() // holds a token, so that the message itself meets the closed port
+    await client.contacts.followUsers() // holds a token, so that the message itself meets the closed port
     await stub.close()
-    const err = await thrownBy(client.addMassMessage(message))
+    const err = await thrownBy(client.mass.create(message))
     expect(err).toMatchObject({ code: 'upstream_failed', retryable: true })
     stub = await openWecomStub()
     expect(stub.url).not.toBe(url)
@@ -181,17 +182,17 @@ describe('calls with an effect', () => {
 
   it('are not repeated when the platform is busy', async () => {
     stub.on('externalcontact/add_msg_template', { errcode: 45033, errmsg: 'api concurrent out of limit' })
-    expect(await thrownBy(client.addMassMessage(message))).toMatchObject({ meaning: 'slow_down', retryable: true })
+    expect(await thrownBy(client.mass.create(message))).toMatchObject({ meaning: 'slow_down', retryable: true })
     expect(stub.calls).toHaveLength(1)
   })
 
   it('are not even sent while their API is blocked', async () => {
     stub.on('externalcontact/add_msg_template', { errcode: 45009, errmsg: 'api freq out of limit' }, CREATED)
-    await thrownBy(client.addMassMessage(message))
-    expect(await thrownBy(client.addMassMessage(message))).toMatchObject({ errcode: 45009, retryAfterMs: 60_000 })
+    await thrownBy(client.mass.create(message))
+    expect(await thrownBy(client.mass.create(message))).toMatchObject({ errcode: 45009, retryAfterMs: 60_000 })
     expect(stub.calls).toHaveLength(1)
     clock.set(new Date(clock.now().getTime() + 60_000))
-    await expect(client.addMassMessage(message)).resolves.toMatchObject({ msgId: 'msg1' })
+    await expect(client.mass.create(message)).resolves.toMatchObject({ msgId: 'msg1' })
   })
 })
 
@@ -200,12 +201,12 @@ it('keeps secrets, tokens and addresses with them out of errors and logs', async
   stub.on('externalcontact/add_msg_template', 'hang')
   stub.on('user/get', { errcode: 40003, errmsg: 'invalid userid 10000000001, hint: [16], from ip: 203.0.113.9' })
   const errors = [
-    await thrownBy(client.followUsers()),
-    await thrownBy(client.addMassMessage(message)),
-    await thrownBy(client.member('guide01')),
+    await thrownBy(client.contacts.followUsers()),
+    await thrownBy(client.mass.create(message)),
+    await thrownBy(client.members.get('guide01')),
   ]
   const nowhere = openClient('http://127.0.0.1:1')
-  errors.push(await thrownBy(nowhere.followUsers()))
+  errors.push(await thrownBy(nowhere.contacts.followUsers()))
   nowhere.close()
   const everything =
     errors.map((err) => `${err.stack} ${JSON.stringify(err)} ${String(err.cause)}`).join() + lines.join()
@@ -225,8 +226,8 @@ describe('contacts', () => {
   it('reads 84061 as no customers on the list and as nobody on the details', async () => {
     stub.on('externalcontact/list', { errcode: 84061, errmsg: 'not external contact', external_userid: [] })
     stub.on('externalcontact/get', { errcode: 84061, errmsg: 'not external contact', follow_user: [] })
-    await expect(client.contactIdsOf('guide01')).resolves.toEqual([])
-    await expect(client.contact('wm1')).resolves.toBeUndefined()
+    await expect(client.contacts.list('guide01')).resolves.toEqual([])
+    await expect(client.contacts.get('wm1')).resolves.toBeUndefined()
   })
 
   it('joins followers over the pages of one contact', async () => {
@@ -235,7 +236,7 @@ describe('contacts', () => {
       follow_user: [{ userid: query['cursor'] === 'c1' ? 'guide02' : 'guide01', createtime: 1525779812 }],
       ...(query['cursor'] === undefined && { next_cursor: 'c1' }),
     }))
-    const detail = await client.contact('wm1')
+    const detail = await client.contacts.get('wm1')
     expect(detail?.follow_user.map(({ userid }) => userid)).toEqual(['guide01', 'guide02'])
   })
 
@@ -267,7 +268,7 @@ describe('contacts', () => {
 
   it('clears remark phones with one empty number', async () => {
     stub.on('externalcontact/remark', {})
-    await client.remark('guide01', 'wm1', { mobiles: [] })
+    await client.contacts.remark('guide01', 'wm1', { mobiles: [] })
     expect(stub.calls[0]?.body).toEqual({ userid: 'guide01', external_userid: 'wm1', remark_mobiles: [''] })
   })
 })
@@ -275,7 +276,7 @@ describe('contacts', () => {
 describe('messages', () => {
   it('sends an app message with duplicate check and splits the invalid members', async () => {
     stub.on('message/send', { msgid: 'm1', response_code: 'rc', invaliduser: 'guide02|guide03' })
-    const sent = await client.sendMessage({
+    const sent = await client.messages.send({
       toUsers: ['guide01', 'guide02', 'guide03'],
       content: { msgtype: 'text', text: { content: '三位顾客待跟进' } },
       duplicateCheckSeconds: 1800,
@@ -293,20 +294,20 @@ describe('messages', () => {
 
   it('cancels twice without complaint', async () => {
     stub.on('externalcontact/cancel_groupmsg_send', {}, { errcode: 41093, errmsg: 'group message canceled' })
-    await client.cancelMassMessage('msg1')
-    await client.cancelMassMessage('msg1')
+    await client.mass.cancel('msg1')
+    await client.mass.cancel('msg1')
     expect(stub.calls).toHaveLength(2)
   })
 
   it('uploads media as a form', async () => {
     stub.on('media/upload', { type: 'image', media_id: 'MEDIA', created_at: '1380000000' })
-    await expect(client.uploadMedia('image', 'a.png', new Uint8Array([1, 2, 3, 4, 5, 6]))).resolves.toBe('MEDIA')
+    await expect(client.media.upload('image', 'a.png', new Uint8Array([1, 2, 3, 4, 5, 6]))).resolves.toBe('MEDIA')
     expect(stub.calls[0]?.query).toMatchObject({ type: 'image' })
   })
 
   it('says welcome_msg 41051 is delivered already', async () => {
     stub.on('externalcontact/send_welcome_msg', { errcode: 41051, errmsg: 'welcome sent' })
-    const err = await thrownBy(client.sendWelcome('CODE', '欢迎'))
+    const err = await thrownBy(client.welcome.send('CODE', '欢迎'))
     expect(err).toBeInstanceOf(WecomError)
     expect(err).toMatchObject({ meaning: 'already_done' })
   })

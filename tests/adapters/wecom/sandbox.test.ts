@@ -5,7 +5,8 @@ import { contactToRecord, readCallbackEvent, type WecomEvent } from '../../../co
 import { startSandbox, type Sandbox } from '../../../sandbox/sandbox.js'
 import { parseScenario } from '../../../sandbox/scenario.js'
 import { openCallback } from '../../../src/adapters/wecom/callback.js'
-import { createWecomClient, iterateContacts, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
+import { iterateContacts } from '../../../src/adapters/wecom/contacts.js'
 import { closeCard, createGuideTaskChannel } from '../../../src/channels/guide-task.js'
 import { createWecomMessageChannel } from '../../../src/channels/wecom-message.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
@@ -94,13 +95,13 @@ it('syncs every contact once with all followers, over several pages, also when t
   expect(records.filter(({ traits }) => traits['wecom_followers'] === 'Guide002,guide001')).toHaveLength(25)
 
   sandbox.expireTokens()
-  const detail = await client.contact(idOf(1))
+  const detail = await client.contacts.get(idOf(1))
   expect(records.find(({ ref }) => ref === `wecom:${idOf(1)}`)?.events).toEqual(
     SourceRecord.parse(contactToRecord(detail!, START)).events,
   )
-  await expect(client.contact(idOf(900))).resolves.toBeUndefined()
-  expect((await client.corpTags()).map((group) => group.tag.map(({ name }) => name))).toEqual([['重要']])
-  expect((await client.member('guide001')).name).toBe('导购 001')
+  await expect(client.contacts.get(idOf(900))).resolves.toBeUndefined()
+  expect((await client.tags.list()).map((group) => group.tag.map(({ name }) => name))).toEqual([['重要']])
+  expect((await client.members.get('guide001')).name).toBe('导购 001')
 })
 
 it('hears of an added contact and answers the URL check', async () => {
@@ -108,7 +109,7 @@ it('hears of an added contact and answers the URL check', async () => {
   await sandbox.advanceTo(new Date(START.getTime() + 2 * HOUR_MS))
   const added = received.filter((event) => event.kind === 'fetch_contact')
   expect(added).toEqual([expect.objectContaining({ why: 'added', externalUserId: idOf(0), userId: 'guide001' })])
-  const detail = await client.contact(idOf(0))
+  const detail = await client.contacts.get(idOf(0))
   expect(contactToRecord(detail!, sandbox.now()).events).toHaveLength(1)
 })
 

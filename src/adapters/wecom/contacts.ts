@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import type { Calls } from './calls.js'
+import { Cursor, List, Nothing, Text, UnixSeconds } from './wire.js'
+
+const FollowUsersReply = z.object({ follow_user: List(z.string()) })
+const ContactIdsReply = z.object({ external_userid: List(z.string()) })
+
+const ExternalContact = z.object({
+  external_userid: z.string().min(1),
+  name: Text,
+  avatar: Text,
+  /** 1 WeChat user, 2 WeCom user. */
+  type: z.number().optional(),
+  /** 0 unknown, 1 male, 2 female. */
+  gender: z.number().optional(),
+  unionid: Text,
+  corp_name: Text,
+})
+
+/** `tags` come with the contact's details, `tag_id` (corp tags only) with batches. */
+const FollowUser = z.object({
+  userid: z.string().min(1),
+  remark: Text,
+  description: Text,
+  /** Unix seconds at which this member added the customer. */
+  createtime: UnixSeconds,
+  remark_mobiles: List(z.string()),
+  oper_userid: Text,
+  add_way: z.number().optional(),
+  state: Text,
+  tags: List(z.object({ group_name: Text, tag_name: Text, tag_id: Text, type: z.number() })),
+  tag_id: List(z.string()),
+})
+
+/** A customer and the members who follow her, as `externalcontact/get` tells it. */
+export const ContactDetail = z.object({ external_contact: ExternalContact, follow_user: List(FollowUser) })
+export type ContactDetail = z.infer<typeof ContactDetail>
+const ContactReply = ContactDetail.extend({ next_cursor: Cursor })
+
+/** One customer as one member knows her. */
+const ContactRow = z.object({ external_contact: ExternalContact, follow_info: FollowUser })
+export type ContactRow = z.infer<typeof ContactRow>
+const ContactBatchReply = z.object({ external_contact_list: List(ContactRow), next_cursor: Cursor })
+
+export type RemarkFields = { remark?: string; description?: string; company?: string; mobiles?: readonly string[] }
+
+/** Members and customers in one page of `rows`. @see document/path/92994 (read 2026-08) */
+const BATCH = { members: 100, limit: 100 }
+
+/** Customers (客户管理). */
+export function contactCalls(calls: Calls) {
+  return {
+    /** Members with the customer-contact feature, as far as the app may see them (page 92571). */
+    async followUsers(): Promise<string[]> {
+      return (await calls.get('externalcontact/get_follow_user_list', FollowUsersReply)).follow_user
+    },
+    /** External userids of one member's customers; empty when she has none (page 92113). */
+    async list(userId: string): Promise<string[]> {
+      const asked = calls.get('externalcontact/list', ContactIdsReply, { userid: userId })
+      return (await calls.unless(['already_done'], asked))?.external_userid ?? []
+    },
+    /**
+     * All followers included; `undefined` when nobody we may see has this contact (any more, or yet: half-added) (page
+     * 92114).
+     */
+    async get(externalUserId: string): Promise<ContactDetail | undefined> {
+      const fetchPage = (cursor: string | undefined) =>
+        calls.get('externalcontact/get', ContactReply, {
+          external_userid: externalUserId,
+          ...(cursor !== undefined && { cursor }),
+        })
+      const first = await calls.unless(['give_up_recipient'], fetchPage(undefined))
+      if (first === undefined) return undefined
+      const { external_contact, follow_user, next_cursor } = first
+      for (let cursor = next_cursor; cursor !== undefined;) {
+        const page = await fetchPage(cursor)
+        follow_user.push(...page.follow_user)
+        cursor = page.next_cursor
+      }
+      return { external_contact, follow_user }
+    },
+    /** One row per (member, customer), in pages of at most 100 (page 92994). @param userIds - at most 100 */
+    rows: (userIds: readonly string[]): AsyncIterable<ContactRow[]> =>
+      calls.pages(
+        'externalcontact/batch/get_by_user',
+        ContactBatchReply,
+        { userid_list: userIds, limit: BATCH.limit },
+        (page) => ({ items: page.external_contact_list, next: page.next_cursor }),
+        { meaningEmpty: ['already_done'] },
+      ),
+    /** At least one of the fields. `mobiles` replaces the whole list (page 92115). */
+    async remark(
+      userId: string,
+      externalUserId: string,
+      { remark, description, company, mobiles }: RemarkFields,
+    ): Promise<void> {
+      await calls.act('externalcontact/remark', Nothing, {
+        userid: userId,
+        external_userid: externalUserId,
+        remark,
+        description,
+        remark_company: company,
+        // An empty list would change nothing: one empty number clears it.
+        remark_mobiles: mobiles?.length === 0 ? [''] : mobiles,
+      })
+    },
+  }
+}
+
+/**
+ * Every customer the app may see, with all her followers, in batches of at most 500, in order of first appearance. A
+ * customer of two members comes in two rows that may be pages apart, so nothing is given out before all rows are read:
+ * memory grows with the number of customers, by about 1 kB each.
+ */
+export async function* iterateContacts({
+  contacts,
+}: {
+  contacts: Pick<ReturnType<typeof contactCalls>, 'followUsers' | 'rows'>
+}): AsyncIterable<ContactDetail[]> {
+  const byId = new Map<string, ContactDetail>()
+  for (const userIds of chunk(await contacts.followUsers(), BATCH.members)) {
+    for await (const rows of contacts.rows(userIds)) {
+      for (const { external_contact, follow_info } of rows) {
+        const known = byId.get(external_contact.external_userid)
+        if (known === undefined) {
+          byId.set(external_contact.external_userid, { external_contact, follow_user: [follow_info] })
+        } else if (known.follow_user.every((follow) => follow.userid !== follow_info.userid)) {
+          known.follow_user.push(follow_info)
+        }
+      }
+    }
+  }
+  yield* chunk([...byId.values()], 500)
+}
+
+function chunk<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
+}
