@@ -6,6 +6,7 @@ import { systemClock } from '../src/time.js'
 import { CallbackSender } from './callbacks.js'
 import { controlRoutes } from './http/control.js'
 import { Fault, Faults, type FaultInput } from './http/faults.js'
+import { createHandler, type Handler } from './http/handle.js'
 import { openServer } from './http/server.js'
 import { expireTokens } from './http/tokens.js'
 import { type CallbackSecrets, identityOf, type SandboxApp } from './identity.js'
@@ -99,6 +100,10 @@ export interface Sandbox {
   fault(fault: FaultInput): void
   /** Ends every token now. */
   expireTokens(): void
+  /** Answers one request as the port does, without a socket; `undefined` when the connection is dropped instead. */
+  handle: Handler['handle']
+  /** Waits on the sandbox's clock; a stepped clock waits real time. Ends early, without an error, when the signal says so. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** May be called twice. */
   close(): Promise<void>
 }
@@ -169,17 +174,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     },
     verifyCallbackUrl: () => callbacks.verify(),
     log: (skip = 0) => readLog(state, skip),
-    counts: () => readCounts(state, server.calls()),
+    counts: () => readCounts(state, handler.calls()),
     fault: (fault: FaultInput) => faults.add(parseInput(Fault, fault, 'Sandbox fault')),
     expireTokens: () => expireTokens(world, now()),
   }
   const control = controlRoutes({ world, sandbox, deliver, clock })
-  const server = await openServer({ world, now, limits, faults, log, control }, options.port ?? 0).catch(
-    (err: unknown) => {
-      state.close()
-      throw err
-    },
-  )
+  const handler = createHandler({ world, now, limits, faults, log, control })
+  const server = await openServer(handler.handle, options.port ?? 0, log).catch((err: unknown) => {
+    state.close()
+    throw err
+  })
   const ticker =
     clock === 'real'
       ? setInterval(
@@ -190,6 +194,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       : undefined
   return {
     ...sandbox,
+    handle: handler.handle,
+    sleep: pause,
     url: `http://127.0.0.1:${server.port}`,
     close: async () => {
       if (closing) return
@@ -277,4 +283,11 @@ function readCounts(state: State, apiCalls: number): SandboxCounts {
     repliesByKind: { interested: of('replies:interested'), stop: of('replies:stop'), other: of('replies:other') },
     pressesByKey: Object.fromEntries(presses.map(([name, n]) => [name.slice('presses:'.length), n])),
   }
+}
+
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+  })
 }

@@ -6,7 +6,7 @@ import type { Sandbox } from '../sandbox.js'
 import type { World } from '../world/world.js'
 import { Fault } from './faults.js'
 import { page } from './page.js'
-import type { ServerParts } from './server.js'
+import type { HandleParts } from './handle.js'
 
 class WrongControlKeyError extends AppError {
   readonly code = 'wrong_control_key'
@@ -40,13 +40,13 @@ const Bodies = {
 
 type ControlParts = {
   world: World
-  sandbox: Omit<Sandbox, 'url' | 'close'>
+  sandbox: Omit<Sandbox, 'url' | 'close' | 'handle' | 'sleep'>
   deliver: () => Promise<void>
   clock: 'step' | 'real'
 }
 
 /** What people do in their clients, the clock, faults and a view of it all: nothing here exists on the real platform. */
-export function controlRoutes({ world, sandbox, deliver, clock }: ControlParts): ServerParts['control'] {
+export function controlRoutes({ world, sandbox, deliver, clock }: ControlParts): HandleParts['control'] {
   const member = (userId: string): string => {
     const found = world.member(userId)
     if (found === undefined) throw new NotFoundError(`no member "${userId}" in the scenario`)

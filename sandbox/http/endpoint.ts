@@ -41,6 +41,22 @@ export type Endpoint = {
 }
 export type Endpoints = Record<string, Endpoint>
 
+/** Another platform behind the same port (WeChat Pay, official account): reads and answers requests in its own way. */
+export type Neighbour = {
+  matches(path: string): boolean
+  answer(request: NeighbourRequest): { status: number; headers: Record<string, string>; body: Buffer }
+}
+export type NeighbourRequest = {
+  method: string
+  path: string
+  query: URLSearchParams
+  /** Path and query as they came: signatures cover them. */
+  url: string
+  headers: Readonly<Record<string, string | string[] | undefined>>
+  body: Buffer
+  now: Date
+}
+
 /** Reads parameters; what does not fit is 40058, as on the platform. */
 export function read<S extends z.ZodType>(schema: S, params: Record<string, unknown>): z.infer<S> {
   const result = schema.safeParse(params)

@@ -1,6 +1,6 @@
 import type { World } from '../world/world.js'
 import { contactEndpoints } from './contacts.js'
-import type { Endpoints } from './endpoint.js'
+import type { Endpoints, Neighbour } from './endpoint.js'
 import { massEndpoints } from './mass.js'
 import { mediaEndpoints } from './media.js'
 import { memberEndpoints } from './members.js'
@@ -19,4 +19,9 @@ export function allEndpoints(world: World, limits: boolean): Endpoints {
     ...messageEndpoints(world, limits),
     ...mediaEndpoints(world, limits),
   }
+}
+
+/** Other platforms on the same port; asked in this order for paths that WeCom does not know. */
+export function allNeighbours(_world: World, _limits: boolean): Neighbour[] {
+  return []
 }
