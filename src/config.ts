@@ -132,9 +132,26 @@ const Wecom = z.strictObject({
         .describe(
           '接收消息服务器配置里的 EncodingAESKey，43 位。 EncodingAESKey of the callback settings, 43 characters.',
         ),
+      url: HttpUrl.optional().describe(
+        '企业微信访问本服务回调的公网地址，siyu doctor 用它自查。 Where WeCom reaches this callback from outside; siyu doctor tries it.',
+      ),
     })
     .optional()
     .describe('接收回调（按钮、好友变更）所需，不填则收不到。 Needed to receive callbacks (buttons, contact changes).'),
+  contactSyncSecret: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      '通讯录同步助手的 Secret，只用来列出全部成员 id。 Secret of the contact-sync assistant; only lists every member id.',
+    ),
+  writeback: z
+    .enum(['on', 'off', 'dry'])
+    .default('on')
+    .describe(
+      '带 writeback 的标签是否写回企业微信：on 写；dry 只记录；off 不写。sending.mode 为 dry 时只记录，为 allow_list 时只写白名单。 ' +
+        'Whether tags marked writeback are pushed: on, dry (logged only), off. With sending.mode dry they are only logged, with allow_list only its customers are written to.',
+    ),
 })
 
 const Sending = z.strictObject({

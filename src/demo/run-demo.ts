@@ -164,6 +164,7 @@ class Demo {
           agentId: sandbox.app.agentId,
           secret: sandbox.app.secret,
           callback: sandbox.app.callback,
+          writeback: 'off',
         },
       },
       log: watch,
