@@ -119,6 +119,7 @@ function silent(name: string): Channel {
     dispatch: ({ id }) => Promise.resolve({ kind: 'created', remoteId: id, refused: [] }),
     settle: () => Promise.resolve({ kind: 'absent' }),
     results: () => Promise.resolve(undefined),
+    remind: () => Promise.resolve(),
     cancel: () => Promise.resolve(),
   }
 }

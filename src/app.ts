@@ -284,6 +284,7 @@ function withoutWecom(): Pick<Wired, 'port' | 'channels'> {
     dispatch: () => Promise.resolve({ kind: 'refused', reason: 'not_configured', message: missing.message }),
     settle: () => Promise.resolve({ kind: 'absent' }),
     results: () => Promise.resolve(undefined),
+    remind: () => Promise.resolve(),
     cancel: () => Promise.resolve(),
   })
   return {

@@ -71,6 +71,8 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
     settle: send,
     /** A card has no results of its own: what the guide did comes as a callback. */
     results: () => Promise.resolve({ recipients: [], final: true }),
+    /** The card stays where it is; a second one would be a second task. */
+    remind: () => Promise.resolve(),
     async cancel({ id, remoteId }) {
       if (remoteId === taskIdOf(id)) return // known by its task id only, and recall wants the message id
       try {

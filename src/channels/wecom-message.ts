@@ -22,6 +22,9 @@ const LINK_MAX_BYTES = { title: 128, url: 2_048, desc: 512 }
 /** The list can be asked for a month at most. */
 const LIST_MAX_MS = 30 * DAY_MS
 
+/** Reminded 3 times in 24 h already, or cancelled meanwhile. */
+const NO_REMINDER = new Set([41093, 41094])
+
 const STATES = { 0: 'waiting', 1: 'delivered', 2: 'not_a_contact', 3: 'over_quota' } as const
 const isKnown = (status: number): status is keyof typeof STATES => status in STATES
 
@@ -137,6 +140,14 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
         recipients,
         final: isCancelled || (confirmedAt !== undefined && recipients.every(({ state }) => state !== 'waiting')),
         ...(confirmedAt !== undefined && { confirmedAt }),
+      }
+    },
+
+    async remind({ remoteId }) {
+      try {
+        await client.mass.remind(remoteId)
+      } catch (err) {
+        if (!(err instanceof WecomError) || !NO_REMINDER.has(err.errcode)) throw err
       }
     },
 

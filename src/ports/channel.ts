@@ -59,6 +59,8 @@ export interface Channel {
   settle(dispatch: Dispatch): Promise<DispatchOutcome | { kind: 'absent' }>
   /** Where things stand; `undefined` when the platform cannot say yet. Channels without results resolve to final. */
   results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined>
+  /** Tells the sender once more that something waits for her. No-op where nothing has to be confirmed, or too often. */
+  remind(dispatch: Dispatch & { remoteId: string }): Promise<void>
   /** Takes back what the sender has not confirmed yet. No-op when it is too late. */
   cancel(dispatch: Dispatch & { remoteId: string }): Promise<void>
 }

@@ -1,6 +1,8 @@
 import type { InboxRecord } from '../domain/identity/resolve.js'
-import { lookAt } from '../domain/touches/policy.js'
+import { lookAt, nextReminderAt } from '../domain/touches/policy.js'
 import type { Touch } from '../domain/touches/touch.js'
+import { messageOf } from '../errors.js'
+import type { DispatchResult } from '../ports/channel.js'
 import { hashKey } from '../random.js'
 import { HOUR_MS } from '../time.js'
 import { acceptRecords } from './accept-records.js'
@@ -36,8 +38,12 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     result = await channel.results(dispatch) // a guide may have pressed send just before
     if (result !== undefined) result = { ...result, final: true }
   }
+  const reminders = await remind(deps, doc, result, now)
   if (result === undefined) {
-    await docs.dispatches.update(doc._id, { $set: { nextAt: pause(deps, doc, now) }, $inc: { polls: 1 } })
+    await docs.dispatches.update(doc._id, {
+      $set: { nextAt: pause(deps, doc, now, reminders) },
+      $inc: { polls: 1 },
+    })
     return
   }
   const { confirmedAt, final } = result
@@ -58,7 +64,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   await docs.dispatches.update(doc._id, {
     $set: final
       ? { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) }
-      : { nextAt: pause(deps, doc, now) },
+      : { nextAt: pause(deps, doc, now, reminders) },
     $inc: { polls: 1 },
     ...(final ? { $unset: { nextAt: 1 } } : {}),
   })
@@ -81,10 +87,37 @@ function nextState(
   return confirmedAt === undefined ? undefined : { ...confirmed, state: 'confirmed' }
 }
 
-function pause(deps: Deps, doc: DispatchDoc, now: Date): Date {
+/**
+ * Reminds a guide who has not pressed send, when it is time. Written down before it is asked for: better a reminder lost
+ * in a crash than a guide reminded twice.
+ *
+ * @returns how often she has been reminded now
+ */
+async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | undefined, now: Date): Promise<number> {
+  const reminders = doc.reminders ?? 0
+  const at = reminderAt(deps, doc, reminders)
+  if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
+    return reminders
+  await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } })
+  try {
+    await deps.channels[doc.channel].remind({ ...toDispatch(doc), remoteId: doc.remoteId ?? '' })
+    deps.log.info('guide reminded', { dispatchId: doc._id, userId: doc.senderUserId })
+  } catch (err) {
+    // The message itself is where it was; there may be a next reminder.
+    deps.log.warn('guide not reminded', { dispatchId: doc._id, cause: messageOf(err) })
+  }
+  return reminders + 1
+}
+
+function reminderAt({ definitions, brand }: Deps, doc: DispatchDoc, reminders: number): Date | undefined {
+  return nextReminderAt(definitions.current.policy, doc.releasedAt, reminders, brand.timeZone)
+}
+
+function pause(deps: Deps, doc: DispatchDoc, now: Date, reminders: number): Date {
   const next = now.getTime() + (PAUSES_H[doc.polls] ?? 24) * HOUR_MS
+  const remindMs = reminderAt(deps, doc, reminders)?.getTime() ?? Infinity
   const last = doc.releasedAt.getTime() + deps.definitions.current.policy.confirmWithin
-  return lookAt(new Date(now.getTime() < last ? Math.min(next, last) : next))
+  return lookAt(new Date(now.getTime() < last ? Math.min(next, last, Math.max(remindMs, now.getTime() + 1)) : next))
 }
 
 export function deliveredRecord(touch: Touch, at: Date): InboxRecord {

@@ -74,6 +74,8 @@ export type DispatchDoc = {
   nextAt?: Date
   attempts: number
   polls: number
+  /** How often the sender was reminded. */
+  reminders?: number
   remoteId?: string
   responseCode?: string
   confirmedAt?: Date

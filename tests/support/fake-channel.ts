@@ -5,6 +5,7 @@ import type { Clock } from '../../src/time.js'
 export class FakeChannel implements Channel {
   /** What arrived, in order. */
   readonly sent: (Dispatch & { at: Date })[] = []
+  readonly reminded: { id: string; at: Date }[] = []
   readonly cancelled: string[] = []
   /** How often it was asked, by dispatch. */
   readonly asked = new Map<string, number>()
@@ -36,6 +37,10 @@ export class FakeChannel implements Channel {
 
   async results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined> {
     return this.result(dispatch, this.clock.now())
+  }
+
+  async remind(dispatch: Dispatch & { remoteId: string }): Promise<void> {
+    this.reminded.push({ id: dispatch.id, at: this.clock.now() })
   }
 
   async cancel(dispatch: Dispatch & { remoteId: string }): Promise<void> {

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { DurationMs } from '../rules/rule.js'
-import { atTimeOfDay, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
+import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import type { SuppressReason } from './touch.js'
+
+/** @see 提醒成员群发, developer.work.weixin.qq.com/document/path/97610 (read 2026-08) */
+const REMINDERS_PER_DAY = 3
 
 const TimeOfDay = z
   .string()
@@ -24,6 +27,21 @@ export const Policy = z.strictObject({
     .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
     .describe('the quota of mass messages per customer as set in the WeCom admin page'),
   confirmWithin: DurationMs.describe('a mass message or task that no guide confirmed for this long is taken back'),
+  remindAfter: z
+    .array(DurationMs)
+    .default([])
+    .superRefine((durations, ctx) => {
+      const tooMany = durations.findIndex((after, i) => after - (durations[i - REMINDERS_PER_DAY] ?? -DAY_MS) < DAY_MS)
+      if (durations.some((after, i) => after <= (durations[i - 1] ?? 0)))
+        ctx.addIssue({ code: 'custom', message: 'durations must rise, e.g. [4h, 1d]' })
+      else if (tooMany !== -1)
+        ctx.addIssue({
+          code: 'custom',
+          path: [tooMany],
+          message: 'WeCom allows 3 reminders in 24 h: spread them wider',
+        })
+    })
+    .describe('this long after a mass message was created its guide is reminded to press send, outside quiet hours'),
   priority: z
     .array(z.string())
     .default([])
@@ -121,6 +139,22 @@ function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
   const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
   const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month, 0)).getUTCDate()
   return allowed - used
+}
+
+/**
+ * When the sender of a mass message is reminded next, if she has still not confirmed it.
+ *
+ * @param reminders - how often she was reminded of it
+ */
+export function nextReminderAt(
+  policy: Policy,
+  releasedAt: Date,
+  reminders: number,
+  timeZone: string,
+): Date | undefined {
+  const after = policy.remindAfter[reminders]
+  if (after === undefined || after >= policy.confirmWithin) return undefined
+  return releaseAfter(policy, new Date(releasedAt.getTime() + after), timeZone)
 }
 
 /** Results are looked at on the half hour: nobody needs them to the second, and together they cost less. */

@@ -3,6 +3,7 @@ import {
   decideRelease,
   isQuiet,
   lookAt,
+  nextReminderAt,
   Policy,
   type ReleaseFacts,
   releaseAfter,
@@ -207,5 +208,30 @@ describe('the policy file', () => {
     } catch (err) {
       expect((err as InvalidInputError).problems.map((p) => p.path)).toEqual([path])
     }
+  })
+})
+
+describe('nextReminderAt', () => {
+  const released = at('2026-03-02T02:00:00Z') // 10:00 in Shanghai
+  const next = (reminders: number, remindAfter: string[]) =>
+    nextReminderAt(policy({ remindAfter }), released, reminders, 'Asia/Shanghai')
+
+  it('counts from the release, waits for the end of quiet hours, and ends with the time to confirm', () => {
+    expect(next(0, ['4h', '12h'])).toEqual(at('2026-03-02T06:00:00Z'))
+    expect(next(1, ['4h', '12h'])).toEqual(at('2026-03-03T01:00:00Z'))
+    expect(next(2, ['4h', '12h'])).toBeUndefined()
+    expect(next(0, ['3d'])).toBeUndefined()
+  })
+
+  it.each([
+    [['1h', '2h', '3h'], true],
+    [['1h', '2h', '3h', '25h'], true],
+    [['1h', '2h', '3h', '24h'], false],
+    [['2h', '1h'], false],
+    [['0s'], false],
+  ])('takes %j: %s', (remindAfter, fine) => {
+    const read = () => policy({ remindAfter })
+    if (fine) expect(read().remindAfter).toHaveLength(remindAfter.length)
+    else expect(read).toThrow(InvalidInputError)
   })
 })
