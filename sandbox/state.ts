@@ -3,7 +3,7 @@ import { ConfigError, messageOf } from '../src/errors.js'
 
 type Value = string | number | Buffer | null
 
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
@@ -19,6 +19,24 @@ CREATE INDEX relation_contact ON relation (external_user_id);
 CREATE TABLE relation_tag (
   user_id TEXT NOT NULL, external_user_id TEXT NOT NULL, tag_id TEXT NOT NULL,
   PRIMARY KEY (user_id, external_user_id, tag_id)) WITHOUT ROWID;
+CREATE TABLE resignation (user_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE transfer (
+  seq INTEGER PRIMARY KEY, handover TEXT NOT NULL, takeover TEXT NOT NULL, external_user_id TEXT NOT NULL, resigned INTEGER NOT NULL,
+  asked_ms INTEGER NOT NULL, takeover_ms INTEGER NOT NULL, status INTEGER NOT NULL);
+CREATE INDEX transfer_pair ON transfer (handover, takeover, seq);
+CREATE INDEX transfer_contact ON transfer (external_user_id, seq);
+CREATE TABLE chat (
+  chat_id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, notice TEXT NOT NULL, created_ms INTEGER NOT NULL,
+  member_version TEXT NOT NULL, status INTEGER NOT NULL DEFAULT 0, dismissed_ms INTEGER) WITHOUT ROWID;
+CREATE INDEX chat_owner ON chat (owner, chat_id);
+CREATE TABLE chat_member (
+  chat_id TEXT NOT NULL, id TEXT NOT NULL, type INTEGER NOT NULL, join_ms INTEGER NOT NULL, join_scene INTEGER NOT NULL,
+  invitor TEXT, state TEXT, nickname TEXT NOT NULL DEFAULT '', is_admin INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (chat_id, id)) WITHOUT ROWID;
+CREATE INDEX chat_member_id ON chat_member (id);
+CREATE TABLE chat_move (
+  seq INTEGER PRIMARY KEY, chat_id TEXT NOT NULL, at_ms INTEGER NOT NULL, id TEXT NOT NULL, type INTEGER NOT NULL, joined INTEGER NOT NULL);
+CREATE INDEX chat_move_chat ON chat_move (chat_id, at_ms);
 CREATE TABLE tag_group (group_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_ms INTEGER NOT NULL, ord INTEGER NOT NULL);
 CREATE TABLE tag (
   tag_id TEXT PRIMARY KEY, group_id TEXT NOT NULL, name TEXT NOT NULL, created_ms INTEGER NOT NULL, ord INTEGER NOT NULL,
@@ -28,7 +46,8 @@ CREATE TABLE due (
   PRIMARY KEY (at_ms, kind, key)) WITHOUT ROWID;
 CREATE TABLE mass (
   msgid TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, content TEXT NOT NULL, content_hash TEXT NOT NULL,
-  draw_key TEXT NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  draw_key TEXT NOT NULL, cancelled INTEGER NOT NULL DEFAULT 0, chat_type TEXT NOT NULL DEFAULT 'single', creator TEXT,
+  allow_select INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX mass_created ON mass (created_ms, msgid);
 CREATE TABLE mass_task (
   msgid TEXT NOT NULL, user_id TEXT NOT NULL, status INTEGER NOT NULL DEFAULT 0, sent_ms INTEGER,
@@ -61,7 +80,7 @@ CREATE TABLE welcome_code (
   used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE media (
   media_id TEXT PRIMARY KEY, type TEXT NOT NULL, file_name TEXT NOT NULL, content BLOB NOT NULL, created_ms INTEGER NOT NULL,
-  permanent INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  scene TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE object (
   kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE UNIQUE INDEX object_order ON object (kind, seq);
@@ -155,6 +174,10 @@ export class State {
     return new Map(
       this.all<{ name: string; n: number }>('SELECT name, n FROM counter ORDER BY name').map((r) => [r.name, r.n]),
     )
+  }
+
+  get closed(): boolean {
+    return !this.open
   }
 
   /** May be called twice. */
