@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { contactToRecord, deletionToRecord, readCallbackEvent } from '../connectors/wecom/map.js'
+import { contactToRecord, deletionToRecord, readCallbackEvent, wecomTagName } from '../connectors/wecom/map.js'
 import { openMongoDocuments } from './adapters/documents/mongo.js'
 import { openSqliteDocuments } from './adapters/documents/sqlite.js'
 import { openChdbEvents } from './adapters/events/chdb.js'
@@ -257,7 +257,7 @@ function wireWecom({ wecom }: Config, clock: Clock, log: Log, pause: AppOptions[
 
 function wecomPort(client: WecomClient, clock: Clock): WecomPort {
   const tagNames = async () =>
-    new Map((await client.tags.list()).flatMap((group) => group.tag.map((t) => [t.id, t.name] as const)))
+    new Map((await client.tags.list()).flatMap((g) => g.tag.map((t) => [t.id, wecomTagName(g.group_name, t.name)])))
   return {
     async *contacts() {
       const names = await tagNames()

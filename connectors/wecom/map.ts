@@ -20,7 +20,14 @@ export const ContactDetail = z.object({
       remark_mobiles: z.array(z.string()).nullish(),
       /** From details. `type` 1 corp tag, 2 the member's own (no id), 3 of a rule group. */
       tags: z
-        .array(z.object({ tag_id: z.string().nullish(), tag_name: z.string().nullish(), type: z.number() }))
+        .array(
+          z.object({
+            group_name: z.string().nullish(),
+            tag_name: z.string().nullish(),
+            tag_id: z.string().nullish(),
+            type: z.number(),
+          }),
+        )
         .nullish(),
       /** From batches: ids only, the member's own tags left out. */
       tag_id: z.array(z.string()).nullish(),
@@ -38,7 +45,7 @@ const MAX_IDENTIFIERS = 50
  *
  * Phones are what members typed into their remarks: evidence, not proof.
  * @param now - when it was read
- * @param tagNames - names of corp tags by id; tags without a known name are listed by id
+ * @param tagNames - `wecomTagName` of corp tags by id; tags without a known name are listed by id
  */
 export function contactToRecord(
   detail: ContactDetail,
@@ -58,7 +65,10 @@ export function contactToRecord(
     inOrder.flatMap((follow) => [
       ...(follow.tags ?? [])
         .filter((tag) => tag.type === 1)
-        .map((tag) => tag.tag_name || tagNames.get(tag.tag_id ?? '') || tag.tag_id || ''),
+        .map(
+          ({ group_name: group, tag_name: name, tag_id: id }) =>
+            (name && wecomTagName(group ?? '', name)) || tagNames.get(id ?? '') || id || '',
+        ),
       ...(follow.tag_id ?? []).map((id) => tagNames.get(id) ?? id),
     ]),
   )
@@ -89,6 +99,14 @@ export function contactToRecord(
       },
     })),
   }
+}
+
+/**
+ * A corp tag as rules name it, `等级/重要`, in the trait `wecom_tags`: `{ trait: wecom_tags, has: 等级/重要 }`. The trait lists
+ * them with commas, so a comma in a name is written as the wide one.
+ */
+export function wecomTagName(group: string, name: string): string {
+  return (group === '' ? name : `${group}/${name}`).replaceAll(',', '，')
 }
 
 /** What a callback asks us to do. */

@@ -31,6 +31,7 @@ export const TEXTS = [
   "O'Brien",
   'say "hi" \\ there',
   'two\nlines',
+  'a,b',
   '',
   '42',
   '42.0',
@@ -113,7 +114,10 @@ function ruleInput(d: Dice, depth: number, tags: readonly string[]): Record<stri
   const inner = () => ruleInput(d, depth - 1, tags)
   if (kind === 0 || kind === 1) return { [kind === 0 ? 'all' : 'any']: Array.from({ length: 1 + d.below(3) }, inner) }
   if (kind === 2) return { not: inner() }
-  if (kind === 3) return { trait: d.pick(TRAITS), ...(d.chance(0.3) ? { exists: d.chance(0.5) } : comparators(d)) }
+  if (kind === 3) {
+    const listed = d.chance(0.2) ? { has: d.pick(['b', 'a', '上海', "O'Brien"]) } : {}
+    return { trait: d.pick(TRAITS), ...listed, ...(d.chance(0.3) ? { exists: d.chance(0.5) } : comparators(d)) }
+  }
   if (kind === 4) return { identifier: d.pick(IDENTIFIERS) }
   if (kind === 5) return { tag: d.pick([...tags, 'imported']), ...comparators(d) }
   if (kind === 6)
@@ -260,6 +264,7 @@ export function meaningOf(rule: Rule, person: Person, now: Date, tagOf: (id: str
   if ('score' in rule) return isTrueOf(tagOf(rule.score), rule)
   if ('trait' in rule) {
     const text = traitTexts(person.profile)[rule.trait] ?? ''
+    if (rule.has !== undefined && !text.split(',').includes(rule.has)) return false
     if (rule.exists === false) return text === '' && isTrueOf(text, rule, true)
     return (rule.exists !== true || text !== '') && isTrueOf(text, rule)
   }

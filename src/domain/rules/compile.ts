@@ -259,6 +259,7 @@ class Compiler {
     if ('trait' in rule) {
       const text: Text = { text: 'trait', trait: rule.trait }
       const tests = compareAll(text, rule)
+      if (rule.has !== undefined) tests.push({ bool: 'listed', of: text, entry: rule.has })
       if (rule.exists === false) tests.push({ bool: 'equals', of: text, to: '' })
       else if (rule.exists === true || tests.length === 0) tests.push(isPresent(text))
       return { bool: 'all', of: tests }

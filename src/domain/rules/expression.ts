@@ -29,6 +29,8 @@ export type Bool =
   /** Text that is no number compares false. */
   | { bool: 'compareText'; of: Text; sign: Sign; to: number }
   | { bool: 'equals'; of: Text; to: string }
+  /** One entry of a list with commas. */
+  | { bool: 'listed'; of: Text; entry: string }
 
 /** The figures of one profile. */
 export type ProfileFigures = {
@@ -57,6 +59,8 @@ export function boolSql(e: Bool): string {
     }
     case 'equals':
       return `${textSql(e.of)} = ${literal(e.to)}`
+    case 'listed':
+      return `has(splitByChar(',', ${textSql(e.of)}), ${literal(e.entry)})`
   }
 }
 
@@ -117,6 +121,8 @@ export function evaluateBool(e: Bool, p: ProfileFigures): boolean {
     }
     case 'equals':
       return evaluateText(e.of, p) === e.to
+    case 'listed':
+      return evaluateText(e.of, p).split(',').includes(e.entry)
   }
 }
 

@@ -90,7 +90,16 @@ const EventClause = z
   )
   .refine((c) => c.between === undefined || c.between[0] > c.between[1], 'between starts longer ago than it ends')
 
-const TraitClause = z.strictObject({ trait: z.string(), exists: z.boolean().optional(), ...comparators })
+const TraitClause = z.strictObject({
+  trait: z.string(),
+  exists: z.boolean().optional(),
+  has: z
+    .string()
+    .min(1)
+    .describe('one entry of a list with commas, e.g. the WeCom tag 等级/重要 of wecom_tags')
+    .optional(),
+  ...comparators,
+})
 const IdentifierClause = z.strictObject({ identifier: z.string().describe('has an identifier of this type') })
 const TagClause = z.strictObject({ tag: Name, ...comparators })
 const StageClause = z.strictObject({ stage: z.union([Name, z.array(Name).min(1)]) })

@@ -37,7 +37,7 @@ describe('a contact becomes one record', () => {
       avatar: 'http://p.qlogo.cn/bizmail/IcsdgagqefergqerhewSdage/0',
       wecom_owner: 'rocky',
       wecom_followers: 'rocky,tommy',
-      wecom_tags: '重要',
+      wecom_tags: '等级/重要',
     })
   })
 
