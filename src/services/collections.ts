@@ -2,6 +2,7 @@ import type { Evidence, Conflict, IdentifierLink, InboxRecord, Merge, Resolution
 import type { RecordEvent } from '../domain/events/record.js'
 import type { Profile } from '../domain/identity/profile.js'
 import type { Touch } from '../domain/touches/touch.js'
+import type { WecomDepartment, WecomGroup, WecomMember, WecomRelation, WecomTag } from '../domain/wecom/mirror.js'
 import type { DispatchContent } from '../ports/channel.js'
 import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../ports/document-store.js'
 
@@ -106,8 +107,44 @@ export type CouponCode = {
   issuedAt?: Date
 }
 
-/** A callback as it came in, until it has been worked on. `_id` is the hash of its decrypted content. */
-export type StoredCallback = { _id: string; seq: number; state: 'accepted' | 'done'; acceptedAt: Date; event: unknown }
+/**
+ * A callback as it came in. `_id` is the hash of its decrypted message, which is kept until it has been worked on: first
+ * what cannot wait (`urgent`: a welcome, a lost customer), then the rest.
+ */
+export type StoredCallback = {
+  _id: string
+  seq: number
+  state: 'urgent' | 'accepted' | 'done'
+  acceptedAt: Date
+  message?: string
+}
+
+/** A welcome message, one per welcome code. `_id` is the hash of the code. */
+export type Welcome = {
+  _id: string
+  userId: string
+  externalUserId: string
+  /** sending: asked for, no answer stored. dropped: not asked for. refused: the platform said no. unknown: nobody can tell. */
+  state: 'sending' | 'sent' | 'dropped' | 'refused' | 'unknown'
+  reason?: string
+  ruleId?: string
+  contentId?: string
+  /** When the platform said that she was added; the code lives 20 s from then. */
+  addedAt: Date
+  /** When the last of it was decided. */
+  at: Date
+}
+
+/** Members whose contacts are read together in a full sync. `_id` is `<sync>/<number>`. */
+export type SyncChunk = {
+  _id: string
+  sync: number
+  state: 'waiting' | 'done'
+  userIds: string[]
+  /** Where to go on; absent before the first page. */
+  cursor?: string
+  relations: number
+}
 
 /** A published version of a definition; journeys are pinned to theirs. */
 export type PublishedDefinition = {
@@ -162,8 +199,25 @@ const definitions = {
     version: 1,
     indexes: [{ fields: ['pool', 'state'] }, { fields: ['touchId'], unique: true, sparse: true }],
   },
-  callbacks: { name: 'callbacks', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
+  callbacks: {
+    name: 'callbacks',
+    version: 2,
+    indexes: [{ fields: ['state', 'seq'] }],
+    // Version 1 kept what it had read instead of the message; contacts are read anew by the next reconciliation.
+    migrations: { 1: ({ event: _event, ...doc }) => ({ ...doc, state: 'done' }) },
+  },
   published: { name: 'published', version: 1, indexes: [{ fields: ['kind', 'id', 'version'] }] },
+  welcomes: { name: 'welcomes', version: 1, indexes: [{ fields: ['externalUserId'] }, { fields: ['state'] }] },
+  wecomRelations: {
+    name: 'wecom_relations',
+    version: 1,
+    indexes: [{ fields: ['externalUserId'] }, { fields: ['userId', 'state'] }],
+  },
+  wecomMembers: { name: 'wecom_members', version: 1, indexes: [{ fields: ['serves', 'state'] }] },
+  wecomDepartments: { name: 'wecom_departments', version: 1 },
+  wecomTags: { name: 'wecom_tags', version: 1, indexes: [{ fields: ['groupName', 'name'] }] },
+  wecomGroups: { name: 'wecom_groups', version: 1, indexes: [{ fields: ['ownerUserId'] }] },
+  wecomSyncChunks: { name: 'wecom_sync_chunks', version: 1, indexes: [{ fields: ['sync', 'state'] }] },
 } satisfies Record<string, CollectionDefinition>
 
 export type Collections = {
@@ -183,6 +237,14 @@ export type Collections = {
   coupons: Collection<CouponCode>
   callbacks: Collection<StoredCallback>
   published: Collection<PublishedDefinition>
+  welcomes: Collection<Welcome>
+  /** The mirror of what WeCom holds. */
+  wecomRelations: Collection<WecomRelation>
+  wecomMembers: Collection<WecomMember>
+  wecomDepartments: Collection<WecomDepartment>
+  wecomTags: Collection<WecomTag>
+  wecomGroups: Collection<WecomGroup>
+  wecomSyncChunks: Collection<SyncChunk>
 }
 
 /** Opens (creates, migrates) every collection. */

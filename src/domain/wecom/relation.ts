@@ -1,0 +1,135 @@
+import type { SourceRecordInput } from '../events/record.js'
+import { hashKey } from '../../random.js'
+
+/** What the platform shows of a customer to everybody who has her. */
+export type WecomContact = {
+  name?: string
+  avatar?: string
+  /** 1 WeChat user, 2 WeCom user. */
+  type?: number
+  /** 0 unknown, 1 male, 2 female. */
+  gender?: number
+  unionId?: string
+}
+
+/** One customer as one member knows her: what details and batches both tell. The member's own tags are not among it. */
+export type Relation = {
+  userId: string
+  externalUserId: string
+  contact: WecomContact
+  follow: {
+    /** When this member added her; to the second. */
+    addedAt: Date
+    remark?: string
+    description?: string
+    /** What the member typed: evidence, not proof. */
+    mobiles: string[]
+    /** Corp tags and tags of rule groups, sorted. */
+    tagIds: string[]
+    addWay?: number
+    /** Channel code of the contact way or acquisition link. */
+    state?: string
+    /** Who began it: the member, the customer, or who assigned her. */
+    operUserId?: string
+  }
+}
+
+/**
+ * `active`: both have each other. `lost`: the customer deleted the member, who still has her; the platform goes on showing
+ * it. `ended`: the platform shows it no more.
+ */
+export type RelationState = 'active' | 'lost' | 'ended'
+
+export function relationId(userId: string, externalUserId: string): string {
+  return `${userId}/${externalUserId}`
+}
+
+/** The same for the same content, wherever it was read. */
+export function relationHash({ contact, follow }: Pick<Relation, 'contact' | 'follow'>): string {
+  const { name, avatar, type, gender, unionId } = contact
+  const { addedAt, remark, description, mobiles, tagIds, addWay, state, operUserId } = follow
+  return hashKey(
+    16,
+    JSON.stringify([
+      [name, avatar, type, gender, unionId],
+      [addedAt.getTime(), remark, description, mobiles, tagIds, addWay, state, operUserId],
+    ]),
+  )
+}
+
+/**
+ * A corp tag as rules name it, `等级/重要`, in the trait `wecom_tags`: `{ trait: wecom_tags, has: 等级/重要 }`. The trait lists
+ * them with commas, so a comma in a name is written as the wide one.
+ */
+export function wecomTagName(group: string, name: string): string {
+  return (group === '' ? name : `${group}/${name}`).replaceAll(',', '，')
+}
+
+const GENDERS: Readonly<Record<number, string>> = { 1: 'male', 2: 'female' }
+const MAX_IDENTIFIERS = 50
+
+/**
+ * One record per customer: identifiers, traits, and one `contact_added` per relation, whose id rests on the time of the
+ * relation, so that a full sync and a callback tell the same event.
+ *
+ * @param relations - every one of hers that is known, in any order, at least one; traits come from those that stand
+ * @param now - when it was read
+ * @param tagNames - `wecomTagName` of corp tags by id; tags without a known name are listed by id
+ */
+export function contactRecord(
+  relations: readonly (Relation & { state?: RelationState })[],
+  now: Date,
+  tagNames: ReadonlyMap<string, string> = new Map(),
+): SourceRecordInput {
+  const inOrder = [...relations].sort(
+    (a, b) => a.follow.addedAt.getTime() - b.follow.addedAt.getTime() || (a.userId < b.userId ? -1 : 1),
+  )
+  const standing = inOrder.filter((r) => r.state === undefined || r.state === 'active')
+  const [first] = inOrder
+  if (first === undefined) throw new RangeError('a contact without a relation is nobody’s contact')
+  const { externalUserId } = first
+  // The newest relation was read last, or at least holds what was true when she was added last.
+  const contact = inOrder.reduce<WecomContact>((all, r) => ({ ...all, ...r.contact }), {})
+  const phones = unique(inOrder.flatMap((r) => r.follow.mobiles.map((phone) => phone.trim()))).filter((p) => p !== '')
+  const gender = GENDERS[contact.gender ?? 0]
+  const tags = unique(standing.flatMap((r) => r.follow.tagIds).map((id) => tagNames.get(id) ?? id)).sort()
+  return {
+    ref: `wecom:${externalUserId}`,
+    source: 'wecom',
+    observedAt: now,
+    identifiers: [
+      { type: 'external_userid', value: externalUserId },
+      ...(contact.unionId === undefined ? [] : [{ type: 'unionid', value: contact.unionId }]),
+      ...phones.map((value) => ({ type: 'phone', value })),
+    ].slice(0, MAX_IDENTIFIERS),
+    traits: {
+      ...(contact.name && { name: contact.name }),
+      ...(gender !== undefined && { gender }),
+      ...(contact.avatar && { avatar: contact.avatar }),
+      // The member who has known her longest; null takes back what an earlier sync said.
+      wecom_owner: standing[0]?.userId ?? null,
+      wecom_followers: listOf(standing.map((r) => r.userId)),
+      wecom_tags: listOf(tags),
+    },
+    events: inOrder.map(({ userId, follow }) => ({
+      id: `wecom:add:${externalUserId}:${userId}:${follow.addedAt.getTime() / 1000}`,
+      name: 'contact_added',
+      occurredAt: follow.addedAt,
+      properties: {
+        userId,
+        externalUserId,
+        ...(follow.addWay !== undefined && { addWay: follow.addWay }),
+        ...(follow.state && { state: follow.state }),
+      },
+    })),
+  }
+}
+
+function unique(items: readonly string[]): string[] {
+  return [...new Set(items)]
+}
+
+/** A trait holds one value: a list becomes text, `null` when empty. */
+function listOf(items: readonly string[]): string | null {
+  return items.length === 0 ? null : items.join(',')
+}
