@@ -26,6 +26,18 @@ const Member = z.strictObject({
     .refine(([from, to]) => parseTimeOfDay(from)! < parseTimeOfDay(to)!, 'work must end after it begins')
     .default(['09:30', '20:30']),
   timeZone: TimeZone.optional().describe("Her working hours' time zone; default: the scenario's"),
+  departmentIds: z.array(z.int().min(1)).min(1).default([1]).describe('The first is her main department'),
+  position: z.string().default('导购'),
+  isActivated: z.boolean().default(true).describe('False: she has never signed in to WeCom'),
+  hasCustomerContact: z.boolean().default(true).describe('False: she has not been given the customer-contact feature'),
+  customerLimit: z.int().min(1).default(20_000).describe('A takeover beyond it fails'),
+  resignsAt: Instant.optional().describe('When she leaves the company; her customers and groups wait for a new owner'),
+})
+
+const Department = z.strictObject({
+  id: z.int().min(1),
+  name: z.string().min(1).max(64),
+  parentId: z.int().min(0).describe('0: the root, which has id 1'),
 })
 
 const Contact = z.strictObject({
@@ -58,6 +70,7 @@ const Habits = z.strictObject({
   interestedRatio: Ratio.default(0.3).describe('of replies, and of outcomes of guide cards'),
   stopRatio: Ratio.default(0.05).describe('of replies, and of outcomes of guide cards'),
   deleteRatio: Ratio.default(0).describe('of read messages: the customer deletes the member'),
+  refuseTransferRatio: Ratio.default(0).describe('of customers whom another member is to take over'),
   wakingHours: z.tuple([TimeOfDay, TimeOfDay]).default(['08:00', '22:30']),
 })
 
@@ -66,6 +79,7 @@ export const Scenario = z
   .strictObject({
     timeZone: TimeZone.default('Asia/Shanghai'),
     quotaMode: z.enum(['month_days', 'week_7', 'day_1']).default('month_days'),
+    departments: z.array(Department).default([{ id: 1, name: '沙盒公司', parentId: 0 }]),
     members: z.array(Member).min(1),
     contacts: z.array(Contact).default([]),
     corpTags: z.array(TagGroup).default([]),
@@ -79,6 +93,7 @@ export const Scenario = z
 export type Scenario = z.infer<typeof Scenario>
 export type ScenarioInput = z.input<typeof Scenario>
 export type ScenarioMember = Scenario['members'][number]
+export type ScenarioDepartment = Scenario['departments'][number]
 export type ScenarioContact = Scenario['contacts'][number]
 
 export function parseScenario(input: unknown, what = 'Sandbox scenario'): Scenario {
@@ -128,13 +143,26 @@ export function tagIdsOf(group: Scenario['corpTags'][number]): { groupId: string
   }
 }
 
-function referenceProblems({ members, contacts, corpTags }: z.output<typeof Scenario>): Problem[] {
+function referenceProblems({ departments, members, contacts, corpTags }: z.output<typeof Scenario>): Problem[] {
   const problems: Problem[] = []
+  const departmentIds = new Set(departments.map((d) => d.id))
+  departments.forEach((d, i) => {
+    if (d.id === 1 ? d.parentId !== 0 : !departmentIds.has(d.parentId) || d.parentId === d.id)
+      problems.push({
+        path: `departments.${i}.parentId`,
+        message: `no department ${d.parentId} to be the parent of ${d.id}`,
+      })
+  })
+  if (!departmentIds.has(1)) problems.push({ path: 'departments', message: 'the root, id 1, is missing' })
   const known = new Set<string>()
   members.forEach((m, i) => {
     const key = m.userId.toLowerCase()
     if (known.has(key)) problems.push({ path: `members.${i}.userId`, message: `"${m.userId}" is there twice` })
     known.add(key)
+    for (const id of m.departmentIds) {
+      if (!departmentIds.has(id))
+        problems.push({ path: `members.${i}.departmentIds`, message: `no department ${id}: add it to departments` })
+    }
   })
   const tags = new Set(corpTags.flatMap((group) => tagIdsOf(group).tagIds))
   const seen = new Set<string>()

@@ -54,7 +54,7 @@ export function contactEndpoints(world: World): Endpoints {
           id,
         )
         if (contact === undefined || relations.length === 0) throw new Refusal(40096, 'invalid external userid')
-        const friends = relations.filter((r) => r.status !== 'member_deleted')
+        const friends = relations.filter((r) => r.status === 'active' || r.status === 'customer_deleted')
         if (friends.length === 0) throw new Refusal(84061, 'not external contact')
         return {
           external_contact: toContact(contact),

@@ -5,7 +5,11 @@ import { tagIdsOf, type Scenario, type ScenarioContact, type ScenarioMember } fr
 import type { State } from '../state.js'
 import { toXml, type XmlFields } from '../xml.js'
 import { quotaPeriod } from './calendar.js'
+import { Chats } from './chats.js'
 import { drawButton, drawHandledAt, drawReaction, drawReadAt, type ReplyKind } from './draws.js'
+import { EventLog } from './event-log.js'
+import { Staff } from './staff.js'
+import { Transfers } from './transfers.js'
 
 /** Page 92137: a welcome code lives 20 s. */
 const WELCOME_CODE_MS = 20 * SECOND_MS
@@ -30,16 +34,39 @@ type DueData = {
   read: { messageId: string }
   reply: { messageId: string; reply: ReplyKind }
   press: { msgid: string; userId: string; key: string }
+  takeover: { seq: number }
+  resign: { userId: string }
 }
 type Kind = keyof DueData
 
-export type RelationStatus = 'active' | 'customer_deleted' | 'member_deleted'
+/** `half`: the customer has added a member who has not added him back; the APIs answer 84061 as if there were nothing. */
+export type RelationStatus = 'half' | 'active' | 'customer_deleted' | 'member_deleted'
+export type Relation = {
+  userId: string
+  externalUserId: string
+  status: RelationStatus
+  createdAt: Date
+  addWay: number
+  state?: string
+  remark: string
+  remarkMobiles: string[]
+  tagIds: string[]
+}
 type CardBody = {
   card_type: string
   action_menu?: { action_list: { key: string }[] } | null | undefined
   submit_button?: { key: string } | null | undefined
   button_list?: { type?: number; key?: string }[]
   button_selection?: { question_key: string; selected_id?: string; option_list: { id: string }[] }
+}
+
+type RelationRow = {
+  status: RelationStatus
+  created_ms: number
+  add_way: number
+  state: string | null
+  remark: string
+  remark_mobiles: string
 }
 
 /** The same text and link give the same hash, whoever computes it. */
@@ -52,7 +79,10 @@ export function contentHashOf(text: string, url = ''): string {
  * log, callbacks, the clock's position) is written in one transaction, so a kill leaves it done or not done.
  */
 export class World {
-  readonly members: ReadonlyMap<string, ScenarioMember>
+  readonly staff: Staff
+  readonly chats = new Chats(this)
+  readonly transfers = new Transfers(this)
+  readonly events = new EventLog()
   private nextDueMs: number | undefined
 
   constructor(
@@ -63,13 +93,14 @@ export class World {
     /** Nobody is called back while there is no receiver. */
     private readonly callsBack: () => boolean,
   ) {
-    this.members = new Map(scenario.members.map((m) => [m.userId.toLowerCase(), m]))
-    this.refreshNextDue()
+    this.staff = new Staff(state, scenario.members)
+    this.restore()
   }
 
-  /** User ids are case-insensitive on input. */
+  /** Somebody who works here now. User ids are case-insensitive on input. */
   member(userId: string): ScenarioMember | undefined {
-    return this.members.get(userId.toLowerCase())
+    const member = this.staff.find(userId)
+    return member === undefined || this.staff.leftAt(member.userId) !== undefined ? undefined : member
   }
 
   get nextAtMs(): number | undefined {
@@ -95,6 +126,11 @@ export class World {
       )
     })
     for (const contact of contacts) this.populateContact(contact, startAt)
+    for (const { userId, resignsAt } of this.staff.all) {
+      if (resignsAt === undefined) continue
+      if (resignsAt > startAt) this.schedule(resignsAt, 'resign', userId, { userId })
+      else this.staff.resign(userId, resignsAt)
+    }
     this.refreshNextDue()
   }
 
@@ -117,26 +153,68 @@ export class World {
   /** One transaction; keeps the knowledge of what is next. */
   write<T>(work: () => T): T {
     try {
-      return this.state.tx(work)
+      return this.state.tx(() => {
+        const before = this.events.events
+        const result = work()
+        if (this.events.events > before) this.state.setMeta('event_log', this.events.toText())
+        return result
+      })
+    } catch (err) {
+      this.restore()
+      throw err
     } finally {
       this.refreshNextDue()
     }
   }
 
+  /** Writes a line of the event log: something that people did, or that was done to them. Keys are ids, never texts. */
+  happened(at: Date, kind: string, ...keys: string[]): void {
+    this.events.add(at, kind, keys)
+  }
+
   /** A member and a customer become friends, now. @returns whether they were not yet. */
   addContact(data: DueData['add'], at: Date): boolean {
     const { userId, externalUserId } = data
-    if (this.relationStatus(userId, externalUserId) === 'active') return false
-    this.putRelation(data, at)
-    const code = `WELCOME${hashKey(32, this.seed, 'welcome', userId, externalUserId, at.getTime())}`
-    this.state.run(
-      'INSERT OR REPLACE INTO welcome_code (code, user_id, external_user_id, expires_ms) VALUES (?, ?, ?, ?)',
-      code,
-      userId,
-      externalUserId,
-      at.getTime() + WELCOME_CODE_MS,
-    )
+    const before = this.relationStatus(userId, externalUserId)
+    if (before === 'active') return false
+    this.putRelation(data, 'active', at)
+    this.happened(at, 'added', userId, externalUserId)
+    // Who came half-way has the code of that event.
+    const code = before === 'half' ? undefined : this.issueWelcomeCode(userId, externalUserId, at)
     this.raiseContactEvent('add_external_contact', userId, externalUserId, at, { State: data.state, WelcomeCode: code })
+    return true
+  }
+
+  /** The customer adds a member who lets everybody in and has not added him back (page 92130). `addContact` completes it. */
+  addHalf(data: DueData['add'], at: Date): boolean {
+    const { userId, externalUserId } = data
+    const before = this.relationStatus(userId, externalUserId)
+    if (before === 'active' || before === 'half') return false
+    this.putRelation(data, 'half', at)
+    this.happened(at, 'half_added', userId, externalUserId)
+    const code = this.issueWelcomeCode(userId, externalUserId, at)
+    this.raiseContactEvent('add_half_external_contact', userId, externalUserId, at, {
+      State: data.state,
+      WelcomeCode: code,
+    })
+    return true
+  }
+
+  /** She leaves the company: her groups wait for a new owner, her customers are still hers until somebody takes over. */
+  resign(userId: string, at: Date): boolean {
+    if (!this.staff.resign(userId, at)) return false
+    this.happened(at, 'resigned', userId)
+    for (const chat of this.chats.list({ owners: [userId], limit: Number.MAX_SAFE_INTEGER }))
+      this.chats.setStatus(chat.chatId, 1)
+    this.raise(at, {
+      ToUserName: this.identity.corpId,
+      FromUserName: 'sys',
+      CreateTime: Math.floor(at.getTime() / SECOND_MS),
+      MsgType: 'event',
+      Event: 'change_contact',
+      ChangeType: 'delete_user',
+      UserID: userId,
+    })
     return true
   }
 
@@ -145,12 +223,8 @@ export class World {
     const status = this.relationStatus(userId, externalUserId)
     if (status === undefined || status === 'member_deleted' || (by === 'customer' && status === 'customer_deleted'))
       return false
-    this.state.run(
-      'UPDATE relation SET status = ? WHERE user_id = ? AND external_user_id = ?',
-      by === 'customer' ? 'customer_deleted' : 'member_deleted',
-      userId,
-      externalUserId,
-    )
+    this.setStatus(userId, externalUserId, by === 'customer' ? 'customer_deleted' : 'member_deleted')
+    this.happened(at, by === 'customer' ? 'customer_deleted' : 'member_deleted', userId, externalUserId)
     this.raiseContactEvent(by === 'customer' ? 'del_follow_user' : 'del_external_contact', userId, externalUserId, at)
     return true
   }
@@ -163,7 +237,7 @@ export class World {
     at: Date,
   ): boolean {
     const status = this.relationStatus(userId, externalUserId)
-    if (status === undefined || status === 'member_deleted') return false
+    if (status === undefined || status === 'member_deleted' || status === 'half') return false
     if (edit.remark !== undefined) {
       this.state.run(
         'UPDATE relation SET remark = ? WHERE user_id = ? AND external_user_id = ?',
@@ -182,8 +256,46 @@ export class World {
         tagId,
       )
     }
+    this.happened(at, 'edited', userId, externalUserId)
     this.raiseContactEvent('edit_external_contact', userId, externalUserId, at)
     return true
+  }
+
+  relation(userId: string, externalUserId: string): Relation | undefined {
+    const row = this.state.get<RelationRow>(
+      'SELECT * FROM relation WHERE user_id = ? AND external_user_id = ?',
+      userId,
+      externalUserId,
+    )
+    if (row === undefined) return undefined
+    const tags = this.state.all<{ tag_id: string }>(
+      'SELECT tag_id FROM relation_tag WHERE user_id = ? AND external_user_id = ? ORDER BY tag_id',
+      userId,
+      externalUserId,
+    )
+    return {
+      userId,
+      externalUserId,
+      status: row.status,
+      createdAt: new Date(row.created_ms),
+      addWay: row.add_way,
+      ...(row.state === null ? {} : { state: row.state }),
+      remark: row.remark,
+      remarkMobiles: JSON.parse(row.remark_mobiles) as string[],
+      tagIds: tags.map((t) => t.tag_id),
+    }
+  }
+
+  /** Another member has the customer as well, with the remark and tags of the first. Calls nobody back. */
+  copyRelation(from: Relation, userId: string, at: Date): void {
+    const { externalUserId, addWay, state, remark, remarkMobiles, tagIds } = from
+    const data = { userId, externalUserId, addWay, remarkMobiles, tagIds, ...(state === undefined ? {} : { state }) }
+    this.putRelation(data, 'active', at, remark)
+  }
+
+  /** The relation is gone for the APIs. Calls nobody back. */
+  endRelation(userId: string, externalUserId: string): void {
+    this.setStatus(userId, externalUserId, 'member_deleted')
   }
 
   relationStatus(userId: string, externalUserId: string): RelationStatus | undefined {
@@ -220,7 +332,7 @@ export class World {
       'SELECT * FROM mass WHERE msgid = ?',
       msgid,
     )
-    if (mass === undefined || mass.cancelled === 1) return false
+    if (mass === undefined || mass.cancelled === 1 || this.staff.leftAt(userId) !== undefined) return false
     const changed = this.state.run(
       'UPDATE mass_task SET status = 2, sent_ms = ? WHERE msgid = ? AND user_id = ? AND status = 0',
       at.getTime(),
@@ -261,6 +373,7 @@ export class World {
         )
     }
     this.state.count('confirmed')
+    this.happened(at, 'confirmed', msgid, userId)
     return true
   }
 
@@ -291,6 +404,7 @@ export class World {
       userId,
       externalUserId,
     )
+    this.happened(at, 'delivered', messageId)
     const readAt = drawReadAt(this.seed, this.scenario, externalUserId, `${userId}/${contentHash}`, at)
     if (readAt !== undefined) this.schedule(readAt, 'read', messageId, { messageId })
   }
@@ -323,6 +437,7 @@ export class World {
     this.state.count(`presses:${key.split(':')[0]}`)
     const code = this.issueResponseCode(msgid, `press/${userId}`, at)
     const selection = card.button_selection
+    this.happened(at, 'pressed', userId, row.task_id, key)
     this.raise(at, {
       ToUserName: this.identity.corpId,
       FromUserName: userId,
@@ -373,6 +488,8 @@ export class World {
       read: (d) => this.read(d.messageId, at),
       reply: (d) => this.reply(d.messageId, d.reply, at),
       press: (d) => void this.press(d.msgid, d.userId, d.key, at),
+      takeover: (d) => this.transfers.carryOut(d.seq, at),
+      resign: (d) => void this.resign(d.userId, at),
     }
     const player = players[kind] as (data: DueData[Kind]) => void
     player(data)
@@ -385,6 +502,7 @@ export class World {
     )!
     const { user_id: userId, external_user_id: externalUserId } = message
     this.state.run('UPDATE message SET read_ms = ? WHERE message_id = ?', at.getTime(), messageId)
+    this.happened(at, 'read', messageId)
     this.state.count('reads')
     const reaction = drawReaction(this.seed, this.scenario, externalUserId, `${userId}/${message.content_hash}`, at)
     if (reaction?.kind === 'reply') this.schedule(reaction.at, 'reply', messageId, { messageId, reply: reaction.reply })
@@ -398,6 +516,7 @@ export class World {
       messageId,
     )!
     this.state.run('UPDATE message SET replied_ms = ?, reply = ? WHERE message_id = ?', at.getTime(), reply, messageId)
+    this.happened(at, 'replied', messageId, reply)
     this.state.run(
       'UPDATE relation SET last_ms = ? WHERE user_id = ? AND external_user_id = ?',
       at.getTime(),
@@ -439,16 +558,11 @@ export class World {
       const { addWay, state, remarkMobiles, tagIds } = contact
       const data = { userId, externalUserId, addWay, remarkMobiles, tagIds, ...(state === undefined ? {} : { state }) }
       if (addedAt > startAt) this.schedule(addedAt, 'add', `${externalUserId}/${userId}`, data)
-      else this.putRelation(data, addedAt)
+      else this.putRelation(data, 'active', addedAt)
       if (deletedAt === undefined) return
       if (deletedAt > startAt)
         this.schedule(deletedAt, 'customer_deletes', `${externalUserId}/${userId}`, { userId, externalUserId })
-      else
-        this.state.run(
-          `UPDATE relation SET status = 'customer_deleted' WHERE user_id = ? AND external_user_id = ?`,
-          userId,
-          externalUserId,
-        )
+      else this.setStatus(userId, externalUserId, 'customer_deleted')
     })
   }
 
@@ -459,29 +573,46 @@ export class World {
 
   private putRelation(
     { userId, externalUserId, addWay, state, remarkMobiles, tagIds }: DueData['add'],
+    status: RelationStatus,
     at: Date,
+    remark?: string,
   ): void {
-    const name = this.state.get<{ name: string }>(
-      'SELECT name FROM contact WHERE external_user_id = ?',
-      externalUserId,
-    )!.name
+    const name =
+      remark ??
+      this.state.get<{ name: string }>('SELECT name FROM contact WHERE external_user_id = ?', externalUserId)!.name
     this.state.run(
       `INSERT OR REPLACE INTO relation (user_id, external_user_id, status, created_ms, last_ms, add_way, state, remark, remark_mobiles)
-       VALUES (?, ?, 'active', ?, ?, ?, ?, ?, ?)`,
-      userId, externalUserId, at.getTime(), at.getTime(), addWay, state ?? null, name, JSON.stringify(remarkMobiles),
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      userId, externalUserId, status, at.getTime(), at.getTime(), addWay, state ?? null, name, JSON.stringify(remarkMobiles),
     ) // prettier-ignore
     this.state.run('DELETE FROM relation_tag WHERE user_id = ? AND external_user_id = ?', userId, externalUserId)
     for (const tagId of tagIds)
       this.state.run('INSERT OR IGNORE INTO relation_tag VALUES (?, ?, ?)', userId, externalUserId, tagId)
   }
 
-  private raiseContactEvent(
-    changeType: string,
-    userId: string,
-    externalUserId: string,
-    at: Date,
-    more: XmlFields = {},
-  ): void {
+  private setStatus(userId: string, externalUserId: string, status: RelationStatus): void {
+    this.state.run(
+      'UPDATE relation SET status = ? WHERE user_id = ? AND external_user_id = ?',
+      status,
+      userId,
+      externalUserId,
+    )
+  }
+
+  private issueWelcomeCode(userId: string, externalUserId: string, at: Date): string {
+    const code = `WELCOME${hashKey(32, this.seed, 'welcome', userId, externalUserId, at.getTime())}`
+    this.state.run(
+      'INSERT OR REPLACE INTO welcome_code (code, user_id, external_user_id, expires_ms) VALUES (?, ?, ?, ?)',
+      code,
+      userId,
+      externalUserId,
+      at.getTime() + WELCOME_CODE_MS,
+    )
+    return code
+  }
+
+  /** An event of `change_external_contact` (page 92130). */
+  raiseContactEvent(changeType: string, userId: string, externalUserId: string, at: Date, more: XmlFields = {}): void {
     this.raise(at, {
       ToUserName: this.identity.corpId,
       FromUserName: 'sys',
@@ -495,18 +626,28 @@ export class World {
     })
   }
 
-  private raise(at: Date, fields: XmlFields): void {
+  /** Puts a callback into the outbox; it is sent to every app that should get it once the transaction is written. */
+  raise(at: Date, fields: XmlFields): void {
     if (this.callsBack()) this.state.run('INSERT INTO outbox (at_ms, body) VALUES (?, ?)', at.getTime(), toXml(fields))
   }
 
-  private schedule<K extends Kind>(at: Date, kind: K, key: string, data: DueData[K]): void {
+  /** The world does it at `at`; what is there already under the same instant, kind and key is not doubled. */
+  schedule<K extends Kind>(at: Date, kind: K, key: string, data: DueData[K]): void {
     this.state.run('INSERT OR IGNORE INTO due VALUES (?, ?, ?, ?)', at.getTime(), kind, key, JSON.stringify(data))
   }
 
   private memberOf(userId: string): ScenarioMember {
-    const member = this.member(userId)
+    const member = this.staff.find(userId)
     if (member === undefined) throw new RangeError(`no member "${userId}" in the scenario`)
     return member
+  }
+
+  /** What is kept in memory, as the state has it. */
+  private restore(): void {
+    this.staff.refresh()
+    const events = this.state.meta('event_log')
+    this.events.restore(events ?? new EventLog().toText())
+    this.refreshNextDue()
   }
 
   private refreshNextDue(): void {

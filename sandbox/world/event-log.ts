@@ -1,0 +1,94 @@
+/** What one event adds: 4 × 32 bits. */
+type Lanes = [number, number, number, number]
+
+const PRIMES: Lanes = [597399067, 2869860233, 951274213, 2716044179]
+const EMPTY: Lanes = [1779033703, 3144134277, 1013904242, 2773480762]
+
+/**
+ * A running hash over everything that happened, so that two runs can be compared without keeping either: lines of
+ * (instant, kind, keys), the instants in their order. Within one instant the order does not count, since requests of
+ * one instant may arrive in any. 128 bits, against accidents and not against anybody.
+ */
+export class EventLog {
+  /** Told of every event, in the order of happening. */
+  onEvent: ((at: Date, kind: string, keys: readonly string[]) => void) | undefined
+  private chain: Lanes = [...EMPTY]
+  private sum: Lanes = [0, 0, 0, 0]
+  private atMs = 0
+  private n = 0
+
+  /** How many events there were. */
+  get events(): number {
+    return this.n
+  }
+
+  /** 32 hex digits. */
+  get hash(): string {
+    return hex(fold(this.chain, this.atMs, this.sum))
+  }
+
+  add(at: Date, kind: string, keys: readonly string[]): void {
+    const atMs = at.getTime()
+    if (atMs !== this.atMs) {
+      this.chain = fold(this.chain, this.atMs, this.sum)
+      this.sum = [0, 0, 0, 0]
+      this.atMs = atMs
+    }
+    let line = kind
+    for (const key of keys) line += `\n${key}`
+    const lanes = hashText(line)
+    for (let i = 0; i < 4; i++) this.sum[i] = (this.sum[i]! + lanes[i]!) >>> 0
+    this.n++
+    this.onEvent?.(at, kind, keys)
+  }
+
+  /** The whole state as a short text, to be stored with what happened. */
+  toText(): string {
+    return JSON.stringify([this.chain, this.sum, this.atMs, this.n])
+  }
+
+  /** Goes on, or back, to where `toText` was taken. */
+  restore(text: string): void {
+    const [chain, sum, atMs, n] = JSON.parse(text) as [Lanes, Lanes, number, number]
+    Object.assign(this, { chain, sum, atMs, n })
+  }
+}
+
+function hashText(text: string): Lanes {
+  let [a, b, c, d] = EMPTY
+  const [p, q, r, s] = PRIMES
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    a = b ^ Math.imul(a ^ code, p)
+    b = c ^ Math.imul(b ^ code, q)
+    c = d ^ Math.imul(c ^ code, r)
+    d = a ^ Math.imul(d ^ code, s)
+  }
+  return scramble([a, b, c, d])
+}
+
+function fold(chain: Lanes, atMs: number, sum: Lanes): Lanes {
+  const high = Math.floor(atMs / 2 ** 32)
+  const mixed = scramble([chain[0] ^ atMs, chain[1] ^ high, chain[2], chain[3]])
+  return scramble([mixed[0] ^ sum[0], mixed[1] ^ sum[1], mixed[2] ^ sum[2], mixed[3] ^ sum[3]])
+}
+
+/** Every bit of the input reaches every bit of the result. */
+function scramble([a, b, c, d]: Lanes): Lanes {
+  const [p, q, r, s] = PRIMES
+  for (let round = 0; round < 2; round++) {
+    a = Math.imul(c ^ (a >>> 18), p)
+    b = Math.imul(d ^ (b >>> 22), q)
+    c = Math.imul(a ^ (c >>> 17), r)
+    d = Math.imul(b ^ (d >>> 19), s)
+    a ^= b ^ c ^ d
+    b ^= a
+    c ^= a
+    d ^= a
+  }
+  return [a >>> 0, b >>> 0, c >>> 0, d >>> 0]
+}
+
+function hex(lanes: Lanes): string {
+  return lanes.map((lane) => lane.toString(16).padStart(8, '0')).join('')
+}
