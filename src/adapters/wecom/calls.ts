@@ -14,7 +14,7 @@ export interface Calls {
   /** POST that may be repeated: it changes nothing, or the same thing again. */
   read<S extends z.ZodType>(api: string, reply: S, body: Json | FormData, options?: PostOptions): Promise<z.infer<S>>
   /** POST with an effect: sent once, and a lost answer is an {UnknownOutcomeError}. */
-  act<S extends z.ZodType>(api: string, reply: S, body: Json, options?: CallOptions): Promise<z.infer<S>>
+  act<S extends z.ZodType>(api: string, reply: S, body: Json, options?: PostOptions): Promise<z.infer<S>>
   /** Follows cursors of a `read`: a page may be empty while there is a next one. */
   pages<S extends z.ZodType, T>(
     api: string,
@@ -34,19 +34,15 @@ export function createCalls(transport: Pick<WecomTransport, 'call'>, priority?: 
     const chosen = options?.priority ?? priority
     return chosen === undefined ? {} : { priority: chosen }
   }
+  const post =
+    (repeat: 'harmless' | 'effect'): Calls['read'] =>
+    (api, reply, body, options) =>
+      transport.call({ api, reply, repeat, body, ...order(options), ...(options?.query && { query: options.query }) })
   const calls: Calls = {
     get: (api, reply, query, options) =>
       transport.call({ api, reply, repeat: 'harmless', ...order(options), ...(query && { query }) }),
-    read: (api, reply, body, options) =>
-      transport.call({
-        api,
-        reply,
-        repeat: 'harmless',
-        body,
-        ...order(options),
-        ...(options?.query && { query: options.query }),
-      }),
-    act: (api, reply, body, options) => transport.call({ api, reply, repeat: 'effect', body, ...order(options) }),
+    read: post('harmless'),
+    act: post('effect'),
     async *pages(api, reply, body, take, options) {
       let cursor: string | undefined
       do {

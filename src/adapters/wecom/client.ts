@@ -1,12 +1,20 @@
-import { appMessageCalls } from './app-messages.js'
+import { acquisitionCalls } from './acquisition.js'
 import { agentCalls } from './agent.js'
-import { createCalls } from './calls.js'
+import { appMessageCalls } from './app-messages.js'
+import { type Calls, createCalls } from './calls.js'
 import { contactCalls } from './contacts.js'
+import { groupCalls } from './groups.js'
+import { idCalls } from './ids.js'
 import { massCalls } from './mass.js'
 import { mediaCalls } from './media.js'
 import { memberCalls } from './members.js'
+import { createTickets, signInCalls, type TicketSources } from './sign-in.js'
+import { statisticsCalls } from './statistics.js'
+import { strategyCalls } from './strategies.js'
 import { tagCalls } from './tags.js'
-import { createTransport, type Priority, type WecomOptions, type WecomTransport } from './transport.js'
+import { transferCalls } from './transfer.js'
+import { createTransport, type Priority, type WecomOptions } from './transport.js'
+import { contactWayCalls, joinWayCalls } from './ways.js'
 import { welcomeCalls } from './welcome.js'
 
 export type { WecomOptions } from './transport.js'
@@ -21,23 +29,33 @@ export type WecomClient = ReturnType<typeof createWecomClient>
 export function createWecomClient(options: WecomOptions) {
   const { agentId } = options
   const transport = createTransport(options)
+  const tickets = createTickets(options.clock, createCalls(transport))
+  const queuedAs = (priority?: Priority) => areas(createCalls(transport, priority), options, tickets)
   return {
     agentId,
-    ...areas(transport, agentId),
+    ...queuedAs(),
     /** The same calls, queued with another priority unless a call has one of its own. Default `interactive`. */
-    as: (priority: Priority) => areas(transport, agentId, priority),
+    as: (priority: Priority) => queuedAs(priority),
     /** May be called twice. */
     close: () => transport.close(),
   }
 }
 
-function areas(transport: WecomTransport, agentId: number, priority?: Priority) {
-  const calls = createCalls(transport, priority)
+function areas(calls: Calls, { agentId, clock }: WecomOptions, tickets: TicketSources) {
   return {
     agent: agentCalls(calls, agentId),
     contacts: contactCalls(calls),
     tags: tagCalls(calls),
+    strategies: strategyCalls(calls),
+    groups: groupCalls(calls),
+    contactWays: contactWayCalls(calls),
+    joinWays: joinWayCalls(calls),
+    acquisition: acquisitionCalls(calls),
+    ids: idCalls(calls),
     members: memberCalls(calls),
+    transfer: transferCalls(calls),
+    statistics: statisticsCalls(calls),
+    signIn: signInCalls(calls, clock, tickets),
     mass: massCalls(calls),
     welcome: welcomeCalls(calls),
     messages: appMessageCalls(calls, agentId),

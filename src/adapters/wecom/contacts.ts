@@ -42,6 +42,24 @@ const ContactRow = z.object({ external_contact: ExternalContact, follow_info: Fo
 export type ContactRow = z.infer<typeof ContactRow>
 const ContactBatchReply = z.object({ external_contact_list: List(ContactRow), next_cursor: Cursor })
 
+const Served = z.object({
+  is_customer: z.boolean(),
+  /** Lives 4 hours. */
+  tmp_openid: z.string().min(1),
+  /** Of customers. */
+  external_userid: Text,
+  /** Masked; of those who are no customers. */
+  name: Text,
+  /** Known through this member's friendship, */
+  follow_userid: Text,
+  /** or through this group. */
+  chat_id: Text,
+  chat_name: Text,
+  add_time: UnixSeconds,
+})
+export type Served = z.infer<typeof Served>
+const ServedReply = z.object({ info_list: List(Served), next_cursor: Cursor })
+
 export type RemarkFields = { remark?: string; description?: string; company?: string; mobiles?: readonly string[] }
 
 /** Members and customers in one page of `rows`. @see document/path/92994 (read 2026-08) */
@@ -88,6 +106,12 @@ export function contactCalls(calls: Calls) {
         (page) => ({ items: page.external_contact_list, next: page.next_cursor }),
         { meaningEmpty: ['already_done'] },
       ),
+    /** Everybody the company ever served, customer or not, in pages of at most 1,000; cursors expire (page 99434). */
+    served: (): AsyncIterable<Served[]> =>
+      calls.pages('externalcontact/contact_list', ServedReply, { limit: 1_000 }, (page) => ({
+        items: page.info_list,
+        next: page.next_cursor,
+      })),
     /** At least one of the fields. `mobiles` replaces the whole list (page 92115). */
     async remark(
       userId: string,
