@@ -74,6 +74,15 @@ export const Behaviour = z.strictObject({
     .min(0)
     .default(0)
     .describe('How long a new mass message or moment answers 41063 / 41079: being dispatched'),
+  resultsSettleMs: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('How long after a member sent a mass message its customers still show as unsent'),
+  groupSender: z
+    .enum(['owners', 'required'])
+    .default('owners')
+    .describe('A mass message to groups without a sender: goes to their owners, or is refused'),
   refuseLongCardTexts: z
     .boolean()
     .default(false)
