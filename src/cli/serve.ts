@@ -1,5 +1,6 @@
 import { createApp } from '../app.js'
 import { type Config, type Env, loadConfig } from '../config.js'
+import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import { ConfigError } from '../errors.js'
 import { openApiKeys } from '../http/api-key.js'
 import { createMetrics } from '../http/metrics.js'
@@ -72,6 +73,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
     routes: isApi
       ? [
           recordsRouter({
+            findProblem: (record) => findIdentifierProblem(deps.definitions.current.identity, record),
             accept: async (records, key) => {
               // Without a key the content is the key: a request that is repeated after a lost answer is taken once.
               const batchId = key ?? `http:${hashKey(32, JSON.stringify(records))}`

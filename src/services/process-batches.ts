@@ -114,6 +114,9 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
     }),
   )
   const { profileIds, ...rest } = resolution
+  const dropped = records.filter((_record, i) => profileIds[i] === undefined).map((record) => record.ref)
+  if (dropped.length > 0)
+    deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
   const plan: BatchPlan = {
     ...rest,

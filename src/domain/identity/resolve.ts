@@ -1,3 +1,4 @@
+import type { Problem } from '../../errors.js'
 import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
@@ -72,6 +73,17 @@ export function usableIdentifiers(config: IdentityConfig, record: SourceRecord):
   return found
     .filter((x, i) => i === 0 || found[i - 1]!.type !== x.type || found[i - 1]!.value !== x.value)
     .map(({ type, value }) => ({ type, value }))
+}
+
+/** Why nobody could be found by this record, if so. */
+export function findIdentifierProblem(config: IdentityConfig, record: SourceRecord): Problem | undefined {
+  if (usableIdentifiers(config, record).length > 0) return undefined
+  const types = [...new Set(record.identifiers.map((i) => i.type))].join(', ')
+  return {
+    path: 'identifiers',
+    message: `none of them (${types}) can be used: the type is not configured, or the value is empty or ignored`,
+    hint: `config/identity.yaml knows ${config.identifiers.map((i) => i.type).join(', ')}`,
+  }
 }
 
 /**

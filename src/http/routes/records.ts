@@ -7,6 +7,8 @@ import { parseInput, toProblems } from '../../parse.js'
 export type RecordsDeps = {
   /** Resolves once the records survive a power cut. Which of them were known before is found out later. */
   accept: (records: readonly SourceRecord[], key: string | undefined) => Promise<{ batchId: string }>
+  /** Why a well-formed record would be of no use: nobody could be found by it. */
+  findProblem: (record: SourceRecord) => Problem | undefined
 }
 
 /** Over HTTP an instant is ISO 8601 with its zone, or milliseconds since the epoch. */
@@ -30,7 +32,7 @@ const PostRecordsBody = z.strictObject({
 })
 
 /** `POST /v1/records`: takes the good records of a batch and lists the bad ones. */
-export function recordsRouter({ accept }: RecordsDeps): Router {
+export function recordsRouter({ accept, findProblem }: RecordsDeps): Router {
   const router = new Router()
   router.post('/v1/records', async (ctx) => {
     const { records, key } = parseInput(PostRecordsBody, ctx.request.body, 'Invalid request body')
@@ -38,8 +40,10 @@ export function recordsRouter({ accept }: RecordsDeps): Router {
     const rejected: { index: number; problems: Problem[] }[] = []
     for (const [index, record] of records.entries()) {
       const result = RecordBody.safeParse(record)
-      if (result.success) good.push(result.data)
-      else rejected.push({ index, problems: toProblems(result.error, record) })
+      const problem = result.success ? findProblem(result.data) : undefined
+      if (!result.success) rejected.push({ index, problems: toProblems(result.error, record) })
+      else if (problem !== undefined) rejected.push({ index, problems: [problem] })
+      else good.push(result.data)
     }
     if (good.length === 0) {
       const problems = rejected.flatMap(({ index, problems }) => problems.map((p) => withPrefix(p, `records.${index}`)))

@@ -8,6 +8,7 @@ import {
   linkKey,
   resolveIdentities,
   type Resolution,
+  findIdentifierProblem,
   usableIdentifiers,
 } from '../../../src/domain/identity/resolve.js'
 import type { Profile } from '../../../src/domain/identity/profile.js'
@@ -76,6 +77,16 @@ describe('usableIdentifiers', () => {
   ])('reads the phone %j as %j', (value, expected) => {
     const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'phone', value }] }
     expect(usableIdentifiers(config, r).map((i) => i.value)).toEqual(expected === undefined ? [] : [expected])
+  })
+})
+
+describe('findIdentifierProblem', () => {
+  it('says which types were given and which are known, and nothing when one will do', () => {
+    const { path, message, hint } = findIdentifierProblem(config, record(1, 'fax:1'))!
+    expect(path).toBe('identifiers')
+    expect(message).toContain('(fax)')
+    expect(hint).toContain('unionid')
+    expect(findIdentifierProblem(config, record(1, 'fax:1 unionid:u1'))).toBeUndefined()
   })
 })
 

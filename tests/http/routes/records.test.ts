@@ -13,6 +13,7 @@ let accepted: SourceRecord[][]
 beforeEach(async () => {
   accepted = []
   const router = recordsRouter({
+    findProblem: (r) => (r.identifiers[0]!.value === 'M0' ? { path: 'identifiers', message: 'of no use' } : undefined),
     accept: async (records, key) => {
       accepted.push([...records])
       return { batchId: key ?? `b${accepted.length}` }
@@ -52,6 +53,19 @@ function record(changes: object = {}): object {
 }
 
 describe('POST /v1/records', () => {
+  it('lists records by which nobody could be found', async () => {
+    const useless = record({ identifiers: [{ type: 'member_id', value: 'M0' }] })
+    expect(await send({ records: [useless, record()] })).toEqual({
+      status: 202,
+      body: {
+        batchId: 'b1',
+        accepted: 1,
+        rejected: [{ index: 0, problems: [{ path: 'identifiers', message: 'of no use' }] }],
+      },
+    })
+    expect((await send({ records: [useless] })).status).toBe(400)
+  })
+
   it('takes records with instants as text with a zone or as milliseconds', async () => {
     const event = { id: 'shop:1', name: 'order_paid', occurredAt: 1769821200000, amountMinor: 100 }
     expect(await send({ records: [record({ events: [event] })] })).toEqual({
