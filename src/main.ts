@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { checkCommand } from './cli/check.js'
 import { demoCommand } from './cli/demo.js'
+import { doctorCommand } from './cli/doctor.js'
 import { importCommand } from './cli/import.js'
 import type { ServiceOptions } from './cli/open-service.js'
 import { publishCommand } from './cli/publish.js'
@@ -110,6 +111,18 @@ program
   )
   .addOption(configOption())
   .action(async (options: WithConfig) => checkCommand(options, process.env))
+
+program
+  .command('doctor')
+  .description(
+    '上线前体检：凭证、可信 IP、可见范围、权限、回调、时钟、存储，什么都不改 · checks credentials, trusted IP, range, rights, callback, clock and stores; changes nothing',
+  )
+  .addOption(configOption())
+  .option('--json', '给程序读 · for programs', false)
+  .addHelpText('after', examples('siyu doctor', 'siyu doctor --json'))
+  .action(async (options: WithConfig & { json: boolean }) => {
+    if (!(await doctorCommand(options, process.env))) process.exitCode = 1
+  })
 
 program
   .command('publish')

@@ -1,0 +1,78 @@
+import { type Config, type Env, loadConfig } from '../config.js'
+import { doctorParts } from '../doctor.js'
+import { ConfigError, formatProblem, messageOf } from '../errors.js'
+import { about, type Finding } from '../services/finding.js'
+import { checkDefinitions } from '../services/load-definitions.js'
+import { runDoctor } from '../services/run-doctor.js'
+import type { SendingStatus } from '../services/switch-sending.js'
+import type { Clock } from '../time.js'
+import { checkSources } from './check.js'
+import { callService, findService } from './service-client.js'
+import { renderTable } from './table.js'
+
+export type DoctorCommand = { config: string; json: boolean }
+
+const SIGNS: Readonly<Record<Finding['state'], string>> = { ok: '✓', failed: '✗', warned: '!', skipped: '–' }
+
+/** `siyu doctor`: what is right, what is not, and where to click. Resolves to whether nothing failed. */
+export async function doctorCommand(
+  command: DoctorCommand,
+  env: Env,
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+  clock?: Clock,
+): Promise<boolean> {
+  const findings = await examine(command.config, env, clock)
+  const healthy = findings.every((f) => f.state !== 'failed')
+  write(command.json ? `${JSON.stringify({ healthy, findings }, null, 2)}\n` : textOf(findings))
+  return healthy
+}
+
+async function examine(file: string, env: Env, clock: Clock | undefined): Promise<Finding[]> {
+  const check = about('config', '配置文件 configuration')
+  let config: Config
+  try {
+    config = await loadConfig({ file, env })
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err
+    return [check.failed(`${file}: ${err.problems.length} 个问题 problems`, err.problems.map(formatProblem).join('; '))]
+  }
+  const service = await findService(config)
+  const status =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/sending', { action: 'status' })) as SendingStatus)
+  const { problems } = await checkDefinitions(config.paths)
+  const parts = await doctorParts(config, {
+    ...(clock !== undefined && { clock }),
+    ...(service !== undefined && { serviceUrl: service.url }),
+  })
+  const findings = await runDoctor({
+    ...parts,
+    problems: [...problems, ...(await sourceProblems(config))],
+    sending: { ...config.sending, ...(status !== undefined && { status }) },
+  })
+  const running =
+    service === undefined ? '服务没有运行 the service is not running' : `服务在 the service is at ${service.url}`
+  return [check.ok(`${file}；${running}`), ...findings]
+}
+
+async function sourceProblems(config: Config) {
+  try {
+    return await checkSources(config.sources, config)
+  } catch (err) {
+    return [{ path: 'sources', message: messageOf(err) }]
+  }
+}
+
+function textOf(findings: readonly Finding[]): string {
+  const columns = [{ title: '' }, { title: '检查 check' }, { title: '看到 found' }]
+  const table = renderTable(
+    columns,
+    findings.map((f) => [SIGNS[f.state], f.title, f.found]),
+  )
+  const todo = findings.filter((f) => f.fix !== undefined && f.state !== 'ok')
+  const fixes = todo.map((f) => `${SIGNS[f.state]} ${f.title}\n    → ${f.fix}\n`).join('')
+  const failed = findings.filter((f) => f.state === 'failed').length
+  const end = failed === 0 ? '✓ 可以开始 · ready\n' : `✗ ${failed} 项要先解决 · ${failed} to be settled first\n`
+  return `${table}\n${fixes}${fixes === '' ? '' : '\n'}${end}`
+}
