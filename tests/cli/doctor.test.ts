@@ -1,0 +1,158 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { rm, writeFile } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { startSandbox, type Sandbox } from '../../sandbox/sandbox.js'
+import { parseScenario } from '../../sandbox/scenario.js'
+import { openCallback } from '../../src/adapters/wecom/callback.js'
+import { doctorCommand } from '../../src/cli/doctor.js'
+import type { Finding } from '../../src/services/finding.js'
+import { DAY_MS, MINUTE_MS, systemClock } from '../../src/time.js'
+import { makeSite } from '../support/run-siyu.js'
+
+const CALLBACK = { token: 'doctortoken', encodingAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG' }
+let site: Awaited<ReturnType<typeof makeSite>>
+let sandbox: Sandbox | undefined
+let receiver: Server | undefined
+
+beforeEach(async () => {
+  site = await makeSite()
+})
+afterEach(async () => {
+  await sandbox?.close()
+  if (receiver !== undefined) await new Promise((resolve) => receiver?.close(resolve))
+  sandbox = receiver = undefined
+  await rm(site.dir, { recursive: true, force: true })
+})
+
+async function open(app: object = {}): Promise<Sandbox> {
+  sandbox = await startSandbox({
+    file: ':memory:',
+    seed: 1,
+    startAt: systemClock.now(),
+    clock: 'step',
+    scenario: parseScenario({
+      apps: [{ name: 'siyu', ...app }],
+      members: [
+        { userId: 'guide001', name: '导购 001' },
+        { userId: 'guide002', name: '导购 002', hasCustomerContact: false },
+      ],
+      contacts: [],
+    }),
+  })
+  return sandbox
+}
+
+type Settings = { corpId?: string; secret?: string; agentId?: number; more?: string }
+
+async function examine(
+  settings: Settings = {},
+  clock = systemClock,
+): Promise<{ healthy: boolean; of: Map<string, Finding> }> {
+  const { corpId = sandbox!.corpId, secret = sandbox!.app.secret, agentId = sandbox!.app.agentId, more = '' } = settings
+  const config = site.path('doctor.yaml')
+  await writeFile(
+    config,
+    `brand: { name: 测试品牌 }\ndataDir: ${site.dataDir}\nwecom:\n  baseUrl: ${sandbox!.url}\n  corpId: ${corpId}\n  agentId: ${agentId}\n  secret: ${secret}\n${more}`,
+  )
+  let text = ''
+  const healthy = await doctorCommand({ config, json: true }, {}, (t) => (text += t), clock)
+  const { findings } = JSON.parse(text) as { findings: Finding[] }
+  expect(text).not.toContain(secret)
+  return { healthy, of: new Map(findings.map((f) => [f.id, f])) }
+}
+
+describe('siyu doctor', () => {
+  it('finds nothing wrong with a company that is set up', async () => {
+    await open()
+    const { healthy, of } = await examine({ more: `  contactSyncSecret: ${sandbox!.contactSyncSecret}\n` })
+    expect([...of.values()].filter((f) => f.state === 'failed')).toEqual([])
+    expect(healthy).toBe(true)
+    const ok = ['wecom.reach', 'clock', 'wecom.credentials', 'wecom.ip', 'wecom.agent', 'wecom.range', 'wecom.contact']
+    for (const id of [...ok, 'wecom.contact_sync']) expect([id, of.get(id)?.state]).toEqual([id, 'ok'])
+    expect(of.get('wecom.contact')?.found).toContain('1 名成员')
+    expect(of.get('callback.keys')?.state).toBe('warned')
+    expect(of.get('stores.documents')?.state).toBe('skipped')
+  })
+
+  it.each<[string, Settings, string, RegExp]>([
+    ['a secret that was reset', { secret: 'no-such-secret' }, 'wecom.credentials', /40001/],
+    ['a wrong corp id', { corpId: 'wwnobody' }, 'wecom.credentials', /40013/],
+    ['an agent id of another app', { agentId: 1 }, 'wecom.agent', /301002|40056/],
+    ['a contact-sync secret that is none', { more: '  contactSyncSecret: wrong\n' }, 'wecom.contact_sync', /40001/],
+  ])('names %s and what rests on it', async (_what, settings, id, found) => {
+    await open()
+    const { healthy, of } = await examine(settings)
+    expect(healthy).toBe(false)
+    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) as string })
+    expect(of.get(id)?.fix).toContain('→')
+  })
+
+  it.each<[string, object, string, RegExp]>([
+    ['an address that is not trusted', { trustedIps: ['192.0.2.1'] }, 'wecom.ip', /127\.0\.0\.1/],
+    ['an app without customer contact', { customerContact: false }, 'wecom.contact', /48002/],
+    ['an app that was switched off', { disabled: true }, 'wecom.agent', /50003/],
+    ['an app that sees nobody with the feature', { visible: { members: ['guide002'] } }, 'wecom.contact', /没有人/],
+    ['an app that sees nobody', { visible: { members: [], departments: [] } }, 'wecom.range', /nobody/],
+  ])('names %s', async (_what, app, id, found) => {
+    await open(app)
+    const { healthy, of } = await examine()
+    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) as string })
+    expect(healthy).toBe(false)
+  })
+
+  it('says that nothing answers, and skips the rest', async () => {
+    const url = (await open()).url
+    await sandbox!.close()
+    const { healthy, of } = await examine()
+    expect(url).not.toBe('')
+    expect(of.get('wecom.reach')).toMatchObject({
+      state: 'failed',
+      found: expect.stringContaining('ECONNREFUSED') as string,
+    })
+    expect(of.get('wecom.contact')?.state).toBe('skipped')
+    expect(healthy).toBe(false)
+  })
+
+  it('warns of a clock that is off, and by how much', async () => {
+    await open()
+    const slow = { now: () => new Date(systemClock.now().getTime() - 2 * MINUTE_MS) }
+    const { healthy, of } = await examine({}, slow)
+    expect(of.get('clock')).toMatchObject({
+      state: 'warned',
+      found: expect.stringMatching(/慢 1(19|20|21) s/) as string,
+    })
+    expect(healthy).toBe(true)
+  })
+
+  it('plays the URL check against the public address', async () => {
+    await open()
+    let answer = (query: unknown) => openCallback({ ...CALLBACK, corpId: sandbox!.corpId }).verifyUrl(query)
+    receiver = createServer((req, res) =>
+      res.end(answer(Object.fromEntries(new URL(req.url ?? '', 'http://x').searchParams))),
+    )
+    await new Promise<void>((resolve) => receiver!.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/wecom/callback`
+    const more = `  callback: { token: ${CALLBACK.token}, encodingAesKey: ${CALLBACK.encodingAesKey}, url: "${url}" }\n`
+    const right = await examine({ more })
+    expect(['callback.keys', 'callback.public', 'callback.service'].map((id) => right.of.get(id)?.state)).toEqual([
+      'ok',
+      'ok',
+      'skipped',
+    ])
+    answer = () => '<html>login</html>'
+    const wrong = await examine({ more })
+    expect(wrong.of.get('callback.public')).toMatchObject({
+      state: 'failed',
+      fix: expect.stringContaining('反向代理') as string,
+    })
+  })
+
+  it('lists what is wrong with the configuration itself', async () => {
+    await open()
+    await sandbox!.advanceTo(new Date(systemClock.now().getTime() + DAY_MS))
+    const { healthy, of } = await examine({ more: '  nonsense: 1\n' })
+    expect(of.get('config')?.fix).toContain('nonsense')
+    expect(healthy).toBe(false)
+  })
+})
