@@ -9,6 +9,7 @@ import { journeyReferences, type Reference, ruleReferences, tagReferences } from
 import { type Rule, STAGE_TAG } from '../domain/rules/rule.js'
 import { SegmentFile } from '../domain/segments/definition.js'
 import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../domain/tags/definition.js'
+import { writebackProblems } from '../domain/tags/writeback.js'
 import { type Content, ContentFile, CouponFile, type CouponPool } from '../domain/touches/content.js'
 import { Policy } from '../domain/touches/policy.js'
 import { InvalidInputError, messageOf, type Problem } from '../errors.js'
@@ -115,6 +116,10 @@ export async function checkDefinitions(
         'give one of count: true, sum: <property>, daysSince: true',
       )
     }
+  }
+  for (const { tagId, problem } of writebackProblems(tags.map((t) => t.tag))) {
+    const { yaml, path } = tags.find((t) => t.tag.id === tagId)!
+    reader.add(yaml, [...path, problem.path], problem.message, problem.hint!)
   }
   lifecycle?.value.stages.forEach(
     (s, i) => s.when !== undefined && check(lifecycle.yaml, ruleReferences(s.when, ['stages', i, 'when'])),

@@ -45,9 +45,19 @@ const Score = z.strictObject({
   unless: Rule.optional().describe('when this holds the score is 0, evidence or not'),
 })
 
+/** Where a tag is pushed in WeCom; names there have at most 30 characters. */
+const WritebackTag = z
+  .string()
+  .regex(/^[^/]{1,30}\/[^/]{1,30}$/, 'write it as <group>/<name>, each at most 30 characters')
+  .describe('corp tag in WeCom that is put on customers who have this tag: <group>/<name>')
+const WritebackGroup = z
+  .string()
+  .regex(/^[^/]{1,30}$/, "write it as <group>, at most 30 characters; the cases' names are the tags")
+  .describe("group of corp tags in WeCom; the customer gets the one with the case's name")
+
 /** One tag: a named, typed statement about a profile. */
 export const Tag = z.discriminatedUnion('type', [
-  z.strictObject({ ...common, type: z.literal('flag'), when: Rule }),
+  z.strictObject({ ...common, type: z.literal('flag'), when: Rule, writeback: WritebackTag.optional() }),
   z.strictObject({
     ...common,
     type: z.literal('choice'),
@@ -55,6 +65,7 @@ export const Tag = z.discriminatedUnion('type', [
       .array(z.strictObject({ value: z.string().min(1), name: LocalText.optional(), when: Rule }))
       .min(1)
       .describe('the first case that holds wins'),
+    writeback: WritebackGroup.optional(),
   }),
   z.strictObject({ ...common, type: z.literal('number'), value: Aggregate.optional(), score: Score.optional() }),
   z.strictObject({ ...common, type: z.literal('text'), trait: z.string().describe('the trait whose value it shows') }),
@@ -70,6 +81,7 @@ export const Lifecycle = z
       .array(z.strictObject({ id: z.string().regex(/^[a-z][a-z0-9_]*$/), name: LocalText, when: Rule.optional() }))
       .min(2)
       .describe('in order; the first whose rule holds is the stage; only the last has no rule'),
+    writeback: WritebackGroup.optional(),
   })
   .refine((l) => l.stages.every((s, i) => (s.when === undefined) === (i === l.stages.length - 1)), {
     message: 'every stage but the last needs `when`, the last must have none',
@@ -89,6 +101,7 @@ export function lifecycleTag(lifecycle: Lifecycle): Tag {
     purpose: 'exactly one stage per profile',
     type: 'choice',
     cases: lifecycle.stages.map((s) => ({ value: s.id, name: s.name, when: s.when ?? always })),
+    ...(lifecycle.writeback !== undefined && { writeback: lifecycle.writeback }),
   }
 }
 
