@@ -185,6 +185,13 @@ const Paths = z.strictObject({
     .describe('事件目录。 Catalogue of events that rules may name.'),
   segments: z.string().min(1).default('config/segments.yaml').describe('人群。 Segments.'),
   coupons: z.string().min(1).default('config/coupons.yaml').describe('券码池。 Pools of coupon codes.'),
+  wecom: z
+    .string()
+    .min(1)
+    .default('config/wecom')
+    .describe(
+      '活码、群码、获客链接的目录。 Folder of live codes, group codes and acquisition links: ways, join-ways, links.',
+    ),
   journeys: z.string().min(1).default('journeys').describe('旅程目录，文件名即旅程 id。 Folder of journeys.'),
 })
 

@@ -6,6 +6,7 @@ import { IdentityConfig } from './domain/identity/config.js'
 import { Journey } from './domain/journeys/definition.js'
 import { SegmentFile } from './domain/segments/definition.js'
 import { Lifecycle, TagFile } from './domain/tags/definition.js'
+import { JoinWayFile, LinkFile, WayFile } from './domain/ways/definition.js'
 import { ContentFile, CouponFile } from './domain/touches/content.js'
 import { Policy } from './domain/touches/policy.js'
 
@@ -22,4 +23,7 @@ export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'tags', schema: TagFile },
   { name: 'journey', schema: Journey },
   { name: 'source', schema: CsvMapping },
+  { name: 'wecom-ways', schema: WayFile },
+  { name: 'wecom-join-ways', schema: JoinWayFile },
+  { name: 'wecom-links', schema: LinkFile },
 ]

@@ -2,7 +2,9 @@ import { checkCsvFile } from '../../connectors/csv/index.js'
 import { loadCsvMapping } from '../../connectors/csv/mapping.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import { InvalidInputError, type Problem } from '../errors.js'
+import type { Ways } from '../domain/ways/definition.js'
 import { checkDefinitions, type LoadedDefinitions } from '../services/load-definitions.js'
+import { checkWays } from '../services/load-ways.js'
 import { truncate } from './display-width.js'
 import { renderTable } from './table.js'
 
@@ -10,12 +12,13 @@ import { renderTable } from './table.js'
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
   const config = await loadConfig({ file, env })
   const { loaded, problems } = await checkDefinitions(config.paths)
-  const all = [...problems, ...(await checkSources(config.sources, config))]
+  const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
+  const all = [...problems, ...wayProblems, ...(await checkSources(config.sources, config))]
   if (loaded === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
       [{ title: '检查 checked' }, { title: '数量 count', align: 'right' }, { title: '内容 what' }],
-      rowsOf(loaded, config, file),
+      rowsOf(loaded, ways, config, file),
     ),
   )
   process.stdout.write('✓ 没有问题 · nothing is wrong\n')
@@ -54,7 +57,7 @@ export async function checkSources(mappings: readonly string[], config: Config):
   return problems
 }
 
-function rowsOf(loaded: LoadedDefinitions, config: Config, file: string): string[][] {
+function rowsOf(loaded: LoadedDefinitions, { ways, joinWays, links }: Ways, config: Config, file: string): string[][] {
   const { tags, segments, contents, couponPools, journeyFiles, identity } = loaded
   const realtime = tags.filter((t) => t.refresh === 'realtime').length
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
@@ -67,6 +70,11 @@ function rowsOf(loaded: LoadedDefinitions, config: Config, file: string): string
     row('内容 contents', contents.size, [...contents.keys()].join(', ')),
     row('券池 coupons', couponPools.length, couponPools.map((p) => p.id).join(', ')),
     row('旅程 journeys', journeyFiles.length, journeyFiles.map((j) => j.journey.id).join(', ')),
+    row(
+      '活码 ways',
+      ways.length + joinWays.length + links.length,
+      [...ways, ...joinWays, ...links].map((w) => w.id).join(', '),
+    ),
     row('数据源 sources', config.sources.length, config.sources.join(', ')),
   ]
 }

@@ -3,6 +3,7 @@ import { doctorParts } from '../doctor.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/finding.js'
 import { checkDefinitions } from '../services/load-definitions.js'
+import { checkWays } from '../services/load-ways.js'
 import { runDoctor } from '../services/run-doctor.js'
 import type { SendingStatus } from '../services/switch-sending.js'
 import type { Clock } from '../time.js'
@@ -48,7 +49,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   })
   const findings = await runDoctor({
     ...parts,
-    problems: [...problems, ...(await sourceProblems(config))],
+    problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

@@ -1,6 +1,4 @@
-import { readdir } from 'node:fs/promises'
-import { basename, dirname, join, normalize } from 'node:path'
-import { z } from 'zod'
+import { basename, dirname, normalize } from 'node:path'
 import { EventCatalogue, SYSTEM_EVENTS } from '../domain/events/catalogue.js'
 import { IdentityConfig } from '../domain/identity/config.js'
 import { ENTRY_PREFIX, Journey, placeSteps } from '../domain/journeys/definition.js'
@@ -13,7 +11,8 @@ import { writebackProblems } from '../domain/tags/writeback.js'
 import { type Content, ContentFile, CouponFile, type CouponPool } from '../domain/touches/content.js'
 import { Policy } from '../domain/touches/policy.js'
 import { InvalidInputError, messageOf, type Problem } from '../errors.js'
-import { nearest, parseYaml, readYaml, type YamlFile } from '../yaml-file.js'
+import { nearest, type YamlFile } from '../yaml-file.js'
+import { DefinitionReader } from './definition-reader.js'
 import type { Definitions } from './deps.js'
 import { renderContent } from './render-content.js'
 
@@ -43,7 +42,7 @@ export type LoadedDefinitions = Omit<Definitions, 'journeys' | 'pinned' | 'evalu
 export async function checkDefinitions(
   paths: DefinitionPaths,
 ): Promise<{ loaded?: LoadedDefinitions; problems: Problem[] }> {
-  const reader = new Reader()
+  const reader = new DefinitionReader()
   const identity = await reader.file(paths.identity, IdentityConfig)
   const policy = await reader.file(paths.policy, Policy)
   const lifecycle = await reader.file(paths.lifecycle, Lifecycle)
@@ -224,64 +223,4 @@ export function evaluablesOf(tags: readonly Tag[], journeys: Iterable<Journey>):
     'when' in j.enter && !('every' in j.enter) ? [{ id: `${ENTRY_PREFIX}${j.id}`, rule: j.enter.when }] : [],
   )
   return [...tags.map((tag) => ({ id: tag.id, tag })), ...entries]
-}
-
-type Loaded<T> = { value: T; yaml: YamlFile }
-
-/** Reads files and gathers what is wrong with them. */
-class Reader {
-  readonly problems: Problem[] = []
-
-  add(yaml: YamlFile, path: readonly (string | number)[], message: string, hint: string): void {
-    const line = yaml.lineOf(path)
-    this.problems.push({
-      file: yaml.file,
-      ...(line === undefined ? {} : { line }),
-      path: path.join('.'),
-      message,
-      hint,
-    })
-  }
-
-  async file<S extends z.ZodType>(file: string, schema: S): Promise<Loaded<z.infer<S>> | undefined> {
-    let yaml: YamlFile
-    try {
-      yaml = await readYaml(file)
-    } catch (err) {
-      if (!(err instanceof InvalidInputError)) throw err
-      this.problems.push(...err.problems)
-      return undefined
-    }
-    const parsed = parseYaml(schema, yaml)
-    if ('value' in parsed) return { value: parsed.value, yaml }
-    this.problems.push(...parsed.problems)
-    return undefined
-  }
-
-  async folder<S extends z.ZodType>(folder: string, schema: S): Promise<Loaded<z.infer<S>>[]> {
-    let names: string[]
-    try {
-      names = (await readdir(folder)).filter((n) => /\.ya?ml$/.test(n)).sort()
-    } catch (err) {
-      this.problems.push({
-        file: folder,
-        path: '',
-        message: `the folder cannot be read: ${messageOf(err)}`,
-        hint: 'create it or correct paths in service.yaml',
-      })
-      return []
-    }
-    const files: (Loaded<z.infer<S>> | undefined)[] = []
-    for (const name of names) files.push(await this.file(join(folder, name), schema))
-    return files.filter((f) => f !== undefined)
-  }
-
-  unique(what: string, items: readonly { id: string; yaml: YamlFile; path: readonly (string | number)[] }[]): void {
-    const seen = new Map<string, YamlFile>()
-    for (const { id, yaml, path } of items) {
-      const first = seen.get(id)
-      if (first === undefined) seen.set(id, yaml)
-      else this.add(yaml, path, `${what} "${id}" is defined twice, first in ${first.file}`, 'rename or remove one')
-    }
-  }
 }
