@@ -36,6 +36,8 @@ export function createWecomClient(options: WecomOptions) {
     ...queuedAs(),
     /** The same calls, queued with another priority unless a call has one of its own. Default `interactive`. */
     as: (priority: Priority) => queuedAs(priority),
+    /** Calls, waits and codes by API, since this client was created. */
+    stats: () => transport.stats(),
     /** May be called twice. */
     close: () => transport.close(),
   }

@@ -1,14 +1,20 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
-import axios, { isAxiosError, isCancel } from 'axios'
+import axios, { type AxiosAdapter, isAxiosError, isCancel } from 'axios'
 import { z } from 'zod'
 import { UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { Log } from '../../log.js'
-import { MINUTE_MS, SECOND_MS, type Clock } from '../../time.js'
-import { meaningOf, WecomError } from './error-codes.js'
-import { createLimiter } from './limits.js'
-import { createTokenSource, TokenReply } from './token.js'
+import { type Clock, SECOND_MS } from '../../time.js'
+import { createCallStats, type WecomStats } from './call-stats.js'
+import { meaningOf, PASSING, WecomError } from './error-codes.js'
+import { createGate, patienceOf } from './gate.js'
+import { planOf, type Priority } from './limits.js'
+import { type CallEnd, leaseMsOf, type QuotaStore } from './quota.js'
+import { createInProcessQuota } from './quota-in-process.js'
+import { createTokenSource } from './token.js'
+
+export type { Priority } from './limits.js'
 
 export type WecomOptions = {
   /** Default `https://qyapi.weixin.qq.com`. */
@@ -22,12 +28,21 @@ export type WecomOptions = {
   /** Per exchange, connecting and reading included. Default 10,000. */
   timeoutMs?: number
   log: Log
-  /** How to wait, in milliseconds; default real time. Whoever runs on a virtual clock gives its own. */
-  pause?: (ms: number) => Promise<void>
+  /**
+   * Limits and lanes that this client shares with others of the same company, in this process or (Redis) beyond; whoever
+   * opened it closes it. Default: one of its own.
+   */
+  quota?: QuotaStore
+  /**
+   * How to wait, in milliseconds; default real time. Whoever runs on a virtual clock gives its own, which may end early when
+   * the signal is aborted.
+   */
+  pause?: (ms: number, signal?: AbortSignal) => Promise<void>
+  /** What ends an exchange that takes too long; default real time. */
+  timeoutSignal?: (ms: number) => AbortSignal
+  /** In place of sockets. */
+  adapter?: AxiosAdapter
 }
-
-/** Who waits less when calls queue, first to last. */
-export type Priority = 'welcome' | 'callback' | 'interactive' | 'send' | 'sync'
 
 export type WecomCall<S extends z.ZodType> = {
   /** Path below `/cgi-bin/`. */
@@ -36,9 +51,13 @@ export type WecomCall<S extends z.ZodType> = {
   /** Present: POST, as JSON or as a form; absent: GET. */
   body?: Record<string, unknown> | FormData
   reply: S
-  /** `harmless` calls may be repeated by the transport; those with an `effect` never are. */
-  repeat: 'harmless' | 'effect'
-  /** Default `interactive`. */
+  /**
+   * `harmless`: changes nothing that matters, so the transport may repeat it. `idempotent`: a write that leaves the same
+   * state however often it is applied (marking tags, a remark, a deletion); repeated as well, but when every answer was
+   * lost, whether it was applied is unknown. `effect`: sent again only when it was certainly not applied.
+   */
+  repeat: 'harmless' | 'idempotent' | 'effect'
+  /** Default: what the table says for the API, else the client's own. */
   priority?: Priority
 }
 
@@ -49,36 +68,41 @@ export interface WecomTransport {
    * @throws {UnknownOutcomeError} the call has an effect and its answer was lost or unreadable
    */
   call<S extends z.ZodType>(call: WecomCall<S>): Promise<z.infer<S>>
-  /** Closes kept connections. May be called twice. */
+  /** Since the client was created, by API. */
+  stats(): WecomStats
+  /** Closes kept connections and turns away whoever waits. May be called twice. */
   close(): void
 }
 
-/** Exchanges in all for a harmless call. */
+/** Exchanges in all for one call: as many as the platform allows after -1, more where it only asks for patience. */
 const TRIES = 3
+const TRIES_WHEN_REFUSED = 6
 const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 8 * SECOND_MS
+const NO_ANSWER = 'no_answer'
 const MAX_REPLY_BYTES = 50_000_000
-
-/** Answers that may be another one in a moment, for this and any call. */
-const PASSING = new Set([-1, 6000, 45009, 45033, 45035])
 
 /** The request certainly never left this machine. */
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'])
 
+const TokenReply = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() })
 const ReplyHead = z.looseObject({ errcode: z.number().int().default(0), errmsg: z.string().default('') })
 
 /** Talks to the platform: tokens, limits, time-outs, and the difference between refused, not reached and unknown. */
 export function createTransport(options: WecomOptions): WecomTransport {
-  const { clock, log, timeoutMs = 10 * SECOND_MS, pause = (ms: number) => sleep(ms) } = options
-  const limiter = createLimiter(clock)
+  const { clock, log, agentId, timeoutMs = 10 * SECOND_MS, pause = realPause } = options
+  const timeoutSignal = options.timeoutSignal ?? ((ms: number) => AbortSignal.timeout(ms))
+  const store = options.quota ?? createInProcessQuota(clock)
+  const gate = createGate({ store, clock, leaseMs: leaseMsOf(timeoutMs), pause })
+  const stats = createCallStats()
   // Calls with an effect get a connection of their own: on a kept one that the other side is just closing, the request
   // would be lost with an unknown outcome.
-  const agents = {
-    harmless: { httpAgent: new HttpAgent({ keepAlive: true }), httpsAgent: new HttpsAgent({ keepAlive: true }) },
-    effect: { httpAgent: new HttpAgent(), httpsAgent: new HttpsAgent() },
-  }
+  const kept = { httpAgent: new HttpAgent({ keepAlive: true }), httpsAgent: new HttpsAgent({ keepAlive: true }) }
+  const fresh = { httpAgent: new HttpAgent(), httpsAgent: new HttpsAgent() }
   const baseUrl = (options.baseUrl ?? 'https://qyapi.weixin.qq.com').replace(/\/+$/, '')
   const http = axios.create({
     baseURL: `${baseUrl}/cgi-bin/`,
+    ...(options.adapter && { adapter: options.adapter }),
     // The company's way out to the internet does not lead back to this machine.
     ...(/^https?:\/\/(127\.0\.0\.1|localhost)\b/.test(baseUrl) && { proxy: false as const }),
     // The platform answers 200 whatever happened and with any content type: the body alone counts.
@@ -90,7 +114,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
   })
 
   const tokens = createTokenSource(clock, () =>
-    repeatIfHarmless(
+    repeated(
       {
         api: 'gettoken',
         query: { corpid: options.corpId, corpsecret: options.secret },
@@ -101,79 +125,87 @@ export function createTransport(options: WecomOptions): WecomTransport {
     ),
   )
 
-  /** One request, one answer. Errors are built anew: axios' own carry the URL and with it the token. */
+  /** Waits its turn, asks once, and tells the limits what came of it. */
   async function exchange<S extends z.ZodType>(call: WecomCall<S>, token?: string): Promise<z.infer<S>> {
-    await waitForTurn(call)
-    let answer: { status: number; text: string }
-    try {
-      const response = await http.request<unknown>({
-        ...agents[call.repeat],
-        url: call.api,
-        method: call.body === undefined ? 'GET' : 'POST',
-        params: token === undefined ? call.query : { ...call.query, access_token: token },
-        data: call.body,
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      answer = { status: response.status, text: String(response.data) }
-    } catch (err) {
-      const code = isAxiosError(err) ? (err.code ?? 'no code') : 'no code'
-      if (NOT_SENT.has(code)) {
-        throw new UpstreamError('wecom', code, true, `${call.api}: cannot connect; check the address and the network`)
-      }
-      throw lost(call, isCancel(err) ? `no answer within ${timeoutMs} ms` : `the connection broke (${code})`)
-    }
+    const { api } = call
+    const plan = planOf(call, agentId)
+    const priority = call.priority ?? plan.priority ?? 'interactive'
+    const place = await gate.enter(plan, priority, call.repeat === 'effect' ? 0 : patienceOf(priority))
+    const answer = await ask(call, token)
+    const blockedMs = await gate.leave(place, answer.kind === 'reply' ? endOf(answer.errcode) : 'none')
+    stats.add(api, place, answer.kind === 'reply' ? answer.errcode : answer.kind, blockedMs)
 
-    const head = ReplyHead.safeParse(parseJson(answer.text))
-    // Some successes come without errcode, but never with another status than 200.
-    const isWecom = head.success && (answer.status === 200 || head.data.errcode !== 0)
-    if (!isWecom) throw lost(call, 'the answer is not WeCom JSON; a proxy may have answered instead')
-    const { errcode, errmsg } = head.data
-    if (errcode !== 0) {
-      const { meaning, say } = meaningOf(call.api, errcode)
-      if (meaning === 'tell_a_person') log.error(`WeCom needs a person: ${say}`, { api: call.api, errcode })
-      throw new WecomError(call.api, errcode, errmsg, errcode === 45009 ? limiter.blocked(call.api) : undefined)
+    if (answer.kind === 'not_sent') {
+      const message = `${api}: cannot connect; check the address and the network`
+      throw new UpstreamError('wecom', answer.code, true, message)
     }
-    limiter.passed(call.api)
+    if (answer.kind === 'lost') throw lost(call, answer.why)
+    const { errcode, errmsg } = answer
+    if (errcode !== 0) {
+      const { meaning, say } = meaningOf(api, errcode)
+      if (meaning === 'tell_a_person') log.error(`WeCom needs a person: ${say}`, { api, errcode })
+      if (errcode === 45009) log.warn('WeCom limit is used up', { api, blockedMs })
+      throw new WecomError(api, errcode, errmsg, errcode === 45009 ? blockedMs : undefined)
+    }
     if (/warning: wrong json format/i.test(errmsg)) {
-      log.error('WeCom dropped fields of a request it could not parse', { api: call.api })
+      log.error('WeCom dropped fields of a request it could not parse', { api })
       throw lost(call, 'it answered "wrong json format" and may have applied a part', false)
     }
-    const reply = call.reply.safeParse(head.data)
+    const reply = call.reply.safeParse(answer.body)
     if (reply.success) return reply.data
     const fields = reply.error.issues.map((issue) => issue.path.join('.')).join(', ')
     throw lost(call, `the answer lacks or misspells ${fields}`, false)
   }
 
-  async function waitForTurn({ api, repeat }: { api: string; repeat: string }): Promise<void> {
-    const blockedMs = limiter.blockedMs(api)
-    if (blockedMs > 0) {
-      if (repeat === 'effect' || blockedMs > MINUTE_MS)
-        throw new WecomError(api, 45009, 'not asked again yet', blockedMs)
-      await pause(blockedMs)
+  /** Never throws: axios' own errors carry the URL and with it the token. */
+  async function ask(call: WecomCall<z.ZodType>, token: string | undefined): Promise<Answer> {
+    try {
+      const { status, data } = await http.request<unknown>({
+        ...(call.repeat === 'effect' ? fresh : kept),
+        url: call.api,
+        method: call.body === undefined ? 'GET' : 'POST',
+        params: token === undefined ? call.query : { ...call.query, access_token: token },
+        data: call.body,
+        signal: timeoutSignal(timeoutMs),
+      })
+      const head = ReplyHead.safeParse(parseJson(String(data)))
+      // Some successes come without errcode, but never with another status than 200.
+      if (!head.success || (status !== 200 && head.data.errcode === 0))
+        return { kind: 'lost', why: 'the answer is not WeCom JSON; a proxy may have answered instead' }
+      return { kind: 'reply', errcode: head.data.errcode, errmsg: head.data.errmsg, body: head.data }
+    } catch (err) {
+      if (isCancel(err)) return { kind: 'lost', why: `no answer within ${timeoutMs} ms` }
+      const code = isAxiosError(err) ? (err.code ?? 'no code') : 'no code'
+      return NOT_SENT.has(code) ? { kind: 'not_sent', code } : { kind: 'lost', why: `the connection broke (${code})` }
     }
-    const waitMs = limiter.reserveMs(api)
-    if (waitMs > 0) await pause(waitMs)
   }
 
-  async function repeatIfHarmless<S extends z.ZodType>(
+  async function repeated<S extends z.ZodType>(
     call: WecomCall<S>,
     attempt: (call: WecomCall<S>) => Promise<z.infer<S>>,
   ): Promise<z.infer<S>> {
+    let isOpen = false
     for (let tries = 1; ; tries++) {
       try {
         return await attempt(call)
       } catch (err) {
-        if (call.repeat === 'effect' || tries === TRIES || !isPassing(err)) throw err
+        if (!(err instanceof UpstreamError)) throw err
+        isOpen ||= call.repeat === 'idempotent' && err.upstreamCode === NO_ANSWER
+        const pauseMs = isClosed ? undefined : pauseBefore(call.repeat, tries, err)
+        if (pauseMs === undefined) {
+          if (isOpen && !(err instanceof WecomError)) throw unknown(call.api, 'no answer came', err)
+          throw err
+        }
         log.warn('WeCom call is repeated', { api: call.api, tries, code: err.upstreamCode })
-        // After 45009 the next attempt waits for the end of the block by itself.
-        if (err.upstreamCode !== '45009') await pause(FIRST_PAUSE_MS * 4 ** (tries - 1))
+        if (pauseMs > 0) await pause(pauseMs)
       }
     }
   }
 
+  let isClosed = false
   return {
     call: (call) =>
-      repeatIfHarmless(call, async () => {
+      repeated(call, async () => {
         const token = await tokens.get()
         try {
           return await exchange(call, token)
@@ -183,8 +215,11 @@ export function createTransport(options: WecomOptions): WecomTransport {
           return exchange(call, await tokens.renew(token))
         }
       }),
+    stats: () => stats.read(),
     close() {
-      for (const { httpAgent, httpsAgent } of Object.values(agents)) {
+      isClosed = true
+      gate.close()
+      for (const { httpAgent, httpsAgent } of [kept, fresh]) {
         httpAgent.destroy()
         httpsAgent.destroy()
       }
@@ -192,21 +227,35 @@ export function createTransport(options: WecomOptions): WecomTransport {
   }
 }
 
-/** The answer was lost or cannot be read: for a harmless call a fault, for one with an effect an open question. */
-function lost(
-  call: { api: string; repeat: string },
-  what: string,
-  retryable = true,
-): UpstreamError | UnknownOutcomeError {
-  return call.repeat === 'effect'
-    ? new UnknownOutcomeError('wecom', `${call.api}: ${what}; whether it was applied must be read back`)
-    : new UpstreamError('wecom', 'no_answer', retryable, `${call.api}: ${what}`)
+type Answer =
+  | { kind: 'reply'; errcode: number; errmsg: string; body: unknown }
+  | { kind: 'not_sent'; code: string }
+  | { kind: 'lost'; why: string }
+
+function endOf(errcode: number): CallEnd {
+  return errcode === 45009 ? 'too_often' : errcode === 45033 ? 'too_parallel' : 'answered'
 }
 
-/** A block of an hour or a day is not passing: it is for the caller to sit out. */
-function isPassing(err: unknown): err is UpstreamError {
-  if (err instanceof WecomError) return PASSING.has(err.errcode) && (err.retryAfterMs ?? 0) <= MINUTE_MS
-  return err instanceof UpstreamError && err.retryable
+/** How long to pause before asking again; `undefined`: not at all. */
+function pauseBefore(repeat: WecomCall<z.ZodType>['repeat'], tries: number, err: UpstreamError): number | undefined {
+  const pauseMs = Math.min(FIRST_PAUSE_MS * 4 ** (tries - 1), LONGEST_PAUSE_MS)
+  if (err instanceof WecomError && PASSING.has(err.errcode))
+    return tries < (err.errcode === 45033 ? TRIES_WHEN_REFUSED : TRIES) ? pauseMs : undefined
+  if (repeat === 'effect' || tries === TRIES) return undefined
+  if (!(err instanceof WecomError)) return err.retryable ? pauseMs : undefined
+  if (err.errcode === -1) return pauseMs
+  return err.errcode === 45009 ? 0 : undefined // the gate waits for the end of the block, or turns the call away
+}
+
+/** The answer was lost or cannot be read: for a harmless call a fault, for one with an effect an open question. */
+function lost(call: WecomCall<z.ZodType>, what: string, again = true): UpstreamError | UnknownOutcomeError {
+  return call.repeat === 'effect' || (call.repeat === 'idempotent' && !again)
+    ? unknown(call.api, what)
+    : new UpstreamError('wecom', NO_ANSWER, again, `${call.api}: ${what}`)
+}
+
+function unknown(api: string, what: string, cause?: Error): UnknownOutcomeError {
+  return new UnknownOutcomeError('wecom', `${api}: ${what}; whether it was applied must be read back`, { cause })
 }
 
 function parseJson(text: string): unknown {
@@ -214,5 +263,14 @@ function parseJson(text: string): unknown {
     return JSON.parse(text)
   } catch {
     return undefined // not JSON: the schema refuses it, the caller says what that means
+  }
+}
+
+/** Ends early, without an error, when the signal is aborted. */
+async function realPause(ms: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal })
+  } catch (err) {
+    if (signal?.aborted !== true) throw err
   }
 }

@@ -180,9 +180,21 @@ describe('calls with an effect', () => {
     expect(stub.url).not.toBe(url)
   })
 
-  it('are not repeated when the platform is busy', async () => {
+  it.each([45033, 45035, 6000])('are asked for again after %i, as they were certainly not applied', async (errcode) => {
+    stub.on('externalcontact/add_msg_template', { errcode, errmsg: 'refused' }, CREATED)
+    await expect(client.mass.create(message)).resolves.toMatchObject({ msgId: 'msg1' })
+    expect(pauses).toEqual([500])
+  })
+
+  it('are given up when they are refused again and again', async () => {
     stub.on('externalcontact/add_msg_template', { errcode: 45033, errmsg: 'api concurrent out of limit' })
     expect(await thrownBy(client.mass.create(message))).toMatchObject({ meaning: 'slow_down', retryable: true })
+    expect(stub.calls).toHaveLength(6)
+  })
+
+  it('are not repeated when the platform is busy, which does not say whether they were taken', async () => {
+    stub.on('externalcontact/add_msg_template', { errcode: -1, errmsg: 'system busy' })
+    expect(await thrownBy(client.mass.create(message))).toMatchObject({ errcode: -1, retryable: true })
     expect(stub.calls).toHaveLength(1)
   })
 

@@ -1,75 +1,53 @@
 import { describe, expect, it } from '@jest/globals'
-import { createLimiter } from '../../../src/adapters/wecom/limits.js'
-import { HOUR_MS, ManualClock, MINUTE_MS } from '../../../src/time.js'
+import { planOf } from '../../../src/adapters/wecom/limits.js'
+import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 
-const START = new Date('2026-08-03T02:00:00Z') // 10:00 in Shanghai
-
-describe('token buckets', () => {
-  it('let a burst through at once and then keep every minute and hour within its limit, fixed or sliding', () => {
-    const clock = new ManualClock(START)
-    const limiter = createLimiter(clock)
-    const sentAtMs: number[] = []
-    // A caller that never rests, for an hour and a half.
-    while (clock.now().getTime() < START.getTime() + 1.5 * HOUR_MS) {
-      const atMs = clock.now().getTime() + limiter.reserveMs('externalcontact/get')
-      sentAtMs.push(atMs)
-      clock.set(new Date(atMs))
-    }
-    expect(sentAtMs.filter((ms) => ms <= START.getTime() + 1)).toHaveLength(1_000)
-    expect(mostWithin(sentAtMs, MINUTE_MS)).toBeLessThanOrEqual(10_000)
-    expect(mostWithin(sentAtMs, HOUR_MS)).toBeLessThanOrEqual(150_000)
-    expect(mostWithin(sentAtMs, HOUR_MS)).toBeGreaterThan(145_000)
-  })
-
-  it('count every API by itself, and do not count app messages', () => {
-    const limiter = createLimiter(new ManualClock(START))
-    for (let i = 0; i < 1_000; i++) limiter.reserveMs('user/get')
-    expect(limiter.reserveMs('user/get')).toBeGreaterThan(0)
-    expect(limiter.reserveMs('user/list')).toBe(0)
-    for (let i = 0; i < 20_000; i++) expect(limiter.reserveMs('message/send')).toBe(0)
-  })
-})
-
-describe('blocks', () => {
-  it('last a minute, then an hour, then until the next day in Shanghai', () => {
-    const clock = new ManualClock(START)
-    const limiter = createLimiter(clock)
-    expect(limiter.blocked('a')).toBe(MINUTE_MS)
-    clock.set(new Date(clock.now().getTime() + MINUTE_MS))
-    expect(limiter.blockedMs('a')).toBe(0)
-    expect(limiter.blocked('a')).toBe(HOUR_MS)
-    clock.set(new Date(clock.now().getTime() + HOUR_MS))
-    expect(limiter.blocked('a')).toBe(new Date('2026-08-03T16:00:00Z').getTime() - clock.now().getTime())
-    expect(limiter.blockedMs('b')).toBe(0)
-  })
-
-  it('do not grow by answers that were under way, nor end by them', () => {
-    const clock = new ManualClock(START)
-    const limiter = createLimiter(clock)
-    limiter.blocked('a')
-    clock.set(new Date(clock.now().getTime() + 10_000))
-    expect(limiter.blocked('a')).toBe(50_000)
-    limiter.passed('a')
-    expect(limiter.blockedMs('a')).toBe(50_000)
-  })
-
-  it('begin with a minute again after an answer', () => {
-    const clock = new ManualClock(START)
-    const limiter = createLimiter(clock)
-    limiter.blocked('a')
-    clock.set(new Date(clock.now().getTime() + MINUTE_MS))
-    limiter.passed('a')
-    expect(limiter.blocked('a')).toBe(MINUTE_MS)
-  })
-})
-
-/** Most calls in any window of this length; `atMs` ascending. */
-function mostWithin(atMs: readonly number[], windowMs: number): number {
-  let most = 0
-  let first = 0
-  atMs.forEach((ms, last) => {
-    while (atMs[first]! <= ms - windowMs) first++
-    most = Math.max(most, last - first + 1)
-  })
-  return most
+const AGENT = 1000002
+/** What a bucket lets through in a window of its own length, however the window lies. */
+const inWindow = (call: Parameters<typeof planOf>[0], key: RegExp) => {
+  const bucket = planOf(call, AGENT).buckets.find((b) => key.test(b.key))!
+  const windowMs = Number(bucket.key.split(':').at(-1))
+  return Math.floor(bucket.capacity + bucket.refillPerMs * windowMs)
 }
+
+describe('limits', () => {
+  it.each([
+    ['externalcontact/get', /^corp:externalcontact\/get:60000$/, 10_000],
+    ['externalcontact/get', /^corp:externalcontact\/get:3600000$/, 150_000],
+    ['externalcontact/get', /^ip::60000$/, 20_000],
+    ['externalcontact/mark_tag', /^corp:externalcontact\/mark_tag:60000$/, 10_000],
+    ['media/uploadimg', /:86400000$/, 1_000],
+    ['webhook/send', /^key:/, 20],
+  ])('of %s keep within every window of %s, with a margin', (api, key, limit) => {
+    const through = inWindow({ api, query: { key: 'k' } }, key)
+    expect(through).toBeLessThanOrEqual(limit)
+    expect(through).toBeGreaterThan(limit * 0.9 - 1)
+  })
+
+  it('count app messages by member, without regard to case, and not as basic calls', () => {
+    const { buckets, priority } = planOf({ api: 'message/send', body: { touser: 'Guide01|guide02|GUIDE01' } }, AGENT)
+    expect(priority).toBe('send')
+    expect(buckets.map((b) => b.key)).toEqual([
+      `member:message/send:${AGENT}:guide01:${MINUTE_MS}`,
+      `member:message/send:${AGENT}:guide02:${MINUTE_MS}`,
+      `member:message/send:${AGENT}:guide01:${HOUR_MS}`,
+      `member:message/send:${AGENT}:guide02:${HOUR_MS}`,
+    ])
+    expect(buckets.every((b) => b.own)).toBe(true)
+    expect(planOf({ api: 'message/send', body: { touser: '@all' } }, AGENT).buckets).toEqual([])
+  })
+
+  it('never put the key of a webhook into the name of its bucket', () => {
+    const [bucket] = planOf({ api: 'webhook/send', query: { key: 'open-sesame' } }, AGENT).buckets
+    expect(bucket!.key).not.toContain('sesame')
+    expect(bucket!.key).not.toBe(planOf({ api: 'webhook/send', query: { key: 'other' } }, AGENT).buckets[0]!.key)
+  })
+
+  it('give known lanes to known APIs, a few to others, and welcome messages the first place', () => {
+    expect(planOf({ api: 'externalcontact/mark_tag' }, AGENT).lanes).toEqual({ start: 5, most: 5 })
+    expect(planOf({ api: 'kf/sync_msg' }, AGENT).lanes).toEqual({ start: 5, most: 5 })
+    expect(planOf({ api: 'user/get' }, AGENT).lanes.start).toBe(40)
+    expect(planOf({ api: 'constructor' }, AGENT).lanes.start).toBe(5)
+    expect(planOf({ api: 'externalcontact/send_welcome_msg' }, AGENT).priority).toBe('welcome')
+  })
+})
