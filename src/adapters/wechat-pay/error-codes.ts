@@ -62,7 +62,8 @@ export class PayError extends UpstreamError {
       status === 429 || status >= 500 ? ('slow_down' as const) : ('give_up_request' as const),
       `HTTP ${status}`,
     ]
-    const said = [detail?.field, detail?.issue, message].map((text) => clean(text ?? '')).filter((text) => text !== '')
+    const words = [detail?.field?.slice(0, 120) ?? '', clean(detail?.issue ?? ''), clean(message)]
+    const said = words.filter((text) => text !== '')
     super('wechat-pay', code, meaning === 'slow_down', [`${call}: ${say}`, ...said].join('; '))
     this.meaning = meaning
   }
