@@ -46,8 +46,7 @@ export function openObjects<T>(state: State, seed: number, kind: string): Object
     newId(prefix, length) {
       const counter = `objects:${kind}`
       state.count(counter)
-      const n = state.get<{ n: number }>('SELECT n FROM counter WHERE name = ?', counter)!.n
-      return prefix + hashKey(length, seed, kind, n)
+      return prefix + hashKey(length, seed, kind, state.counter(counter))
     },
   }
 }

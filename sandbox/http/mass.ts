@@ -1,96 +1,37 @@
 import { z } from 'zod'
 import { hashKey } from '../../src/random.js'
 import { DAY_MS, SECOND_MS } from '../../src/time.js'
-import { contentHashOf, type Content, type MessageLink, type World } from '../world/world.js'
-import {
-  checkBytes,
-  checkUrl,
-  type Endpoints,
-  fromCursor,
-  memberId,
-  OptionalText,
-  read,
-  Refusal,
-  toCursor,
-} from './endpoint.js'
+import { contentHashOf, type Content, type World } from '../world/world.js'
+import { ContentBody, readContent } from './content.js'
+import { type Endpoints, fromCursor, memberId, OptionalText, read, Refusal, toCursor } from './endpoint.js'
+import { pageSize } from './pages.js'
 
 /** Page 92135 (2025-11-17). */
 const MAX_TARGETS = 10_000
-const MAX_ATTACHMENTS = 9
-const MAX_TEXT_BYTES = 4_000
+const MAX_CHATS = 2_000
+const MAX_TAGS = 100
 const MAX_SPAN_MS = 31 * DAY_MS
 const REMINDERS_PER_DAY = 3
 
-const Attachment = z.object({ msgtype: z.string() }).loose()
-const Bodies = {
-  image: z.object({ media_id: OptionalText, pic_url: OptionalText }),
-  link: z.object({ title: z.string().min(1), url: z.string().min(1), picurl: OptionalText, desc: OptionalText }),
-  miniprogram: z.object({
-    title: z.string().min(1),
-    pic_media_id: z.string().min(1),
-    appid: z.string().min(1),
-    page: z.string().min(1),
-  }),
-  video: z.object({ media_id: z.string().min(1) }),
-  file: z.object({ media_id: z.string().min(1) }),
+type ChatType = 'single' | 'group'
+type MassRow = {
+  msgid: string
+  created_ms: number
+  content: string
+  draw_key: string
+  cancelled: number
+  chat_type: ChatType
+  /** A member; null when it was made through the API. */
+  creator: string | null
 }
-
-/** Text and attachments of mass and welcome messages. */
-export const ContentBody = {
-  text: z.object({ content: OptionalText }).nullish(),
-  attachments: z
-    .array(Attachment)
-    .nullish()
-    .transform((list) => list ?? []),
-}
-
-/** @throws {Refusal} 40058, 41064, 41065, 40007, 45034 */
-export function readContent(
-  world: World,
-  text: { content?: string | undefined } | null | undefined,
-  attachments: readonly z.infer<typeof Attachment>[],
-  now: Date,
-): Content {
-  const content = text?.content ?? ''
-  checkBytes('text.content', content, MAX_TEXT_BYTES)
-  if (attachments.length > MAX_ATTACHMENTS) throw new Refusal(41064, 'attachments count out of limit')
-  if (content === '' && attachments.length === 0)
-    throw new Refusal(40058, 'text and attachments unexpected empty. invalid Request Parameter')
-  let link: MessageLink | undefined
-  for (const attachment of attachments) {
-    const type = attachment.msgtype as keyof typeof Bodies
-    if (!(type in Bodies)) throw new Refusal(41065, 'invalid attachment msgtype')
-    const body = read(Bodies[type], (attachment[type] ?? {}) as Record<string, unknown>)
-    if ('title' in body) checkBytes(`attachments.${type}.title`, body.title, type === 'link' ? 128 : 64)
-    if ('url' in body) {
-      checkUrl('attachments.link.url', body.url)
-      checkBytes('attachments.link.desc', body.desc ?? '', 512)
-      link ??= { title: body.title, url: body.url, ...(body.desc === undefined ? {} : { description: body.desc }) }
-    }
-    if (type === 'image' && 'pic_url' in body && body.media_id === undefined && body.pic_url === undefined) {
-      throw new Refusal(40058, 'attachments.image unexpected empty. invalid Request Parameter')
-    }
-    const mediaId = 'media_id' in body ? body.media_id : 'pic_media_id' in body ? body.pic_media_id : undefined
-    if (mediaId !== undefined) checkMedia(world, mediaId, now)
-  }
-  return { text: content, attachments, ...(link === undefined ? {} : { link }) }
-}
-
-/** Temporary media live three days (page 90253). @throws {Refusal} 40007 */
-export function checkMedia(world: World, mediaId: string, now: Date): void {
-  const row = world.state.get<{ created_ms: number }>(
-    'SELECT created_ms FROM media WHERE media_id = ? AND permanent = 0',
-    mediaId,
-  )
-  if (row === undefined || now.getTime() >= row.created_ms + 3 * DAY_MS) throw new Refusal(40007, 'invalid media_id')
-}
-
-type MassRow = { msgid: string; created_ms: number; content: string; draw_key: string; cancelled: number }
+/** `external_user_id` holds a chat's id in messages to groups. */
 type Target = { external_user_id: string; user_id: string }
+type Tasks = { targets: Target[]; senders: string[]; failed: string[] }
 
 /** Mass messages to customers (page 92135 and its neighbours): a task for members, who alone can send. */
 export function massEndpoints(world: World): Endpoints {
   const { state } = world
+  const { behaviour } = world.scenario
   return {
     '/cgi-bin/externalcontact/add_msg_template': {
       writes: true,
@@ -102,24 +43,26 @@ export function massEndpoints(world: World): Endpoints {
           throw new Refusal(40058, 'field sender unexpected empty string. invalid Request Parameter')
         const Body = z.object({
           external_userid: z.array(z.string()).max(MAX_TARGETS, `exceed max size ${MAX_TARGETS}`).nullish(),
+          chat_id_list: z.array(z.string()).max(MAX_CHATS, `exceed max size ${MAX_CHATS}`).nullish(),
           sender: z.string().optional(),
           tag_filter: z
-            .object({ group_list: z.array(z.object({ tag_list: z.array(z.string()).min(1).max(100) })).min(1) })
+            .object({ group_list: z.array(z.object({ tag_list: z.array(z.string()).min(1).max(MAX_TAGS) })).min(1) })
             .nullish(),
           allow_select: z.boolean().default(false),
           ...ContentBody,
         })
         const body = read(Body, params)
         const content = readContent(world, body.text, body.attachments, now)
-        if (chatType === 'group') throw new Refusal(41048, 'no group can be sent to') // groups are not there yet
         const sender = body.sender === undefined ? undefined : memberId(world, body.sender)
-        const { targets, failed } = chooseTargets(
-          body.external_userid ?? undefined,
-          sender,
-          body.tag_filter?.group_list,
+        const { targets, senders, failed } = withinQuota(
+          chatType === 'group'
+            ? chooseChats(body.chat_id_list ?? undefined, sender)
+            : chooseTargets(body.external_userid ?? undefined, sender, body.tag_filter?.group_list),
+          now,
         )
-        if (targets.length === 0) throw new Refusal(41048, 'no customer can be sent to')
-        return { fail_list: failed, msgid: createTask(content, targets, now) }
+        if (senders.length === 0)
+          throw new Refusal(41048, `no ${chatType === 'group' ? 'group' : 'customer'} can be sent to`)
+        return { fail_list: failed, msgid: createTask(chatType, content, targets, senders, body.allow_select, now) }
       },
     },
     '/cgi-bin/externalcontact/get_groupmsg_list_v2': {
@@ -137,14 +80,13 @@ export function massEndpoints(world: World): Endpoints {
         const { chat_type, start_time: start, end_time: end, creator, filter_type, limit, cursor } = read(Body, params)
         if (end < start || (end - start) * SECOND_MS > MAX_SPAN_MS)
           throw new Refusal(40058, 'end_time - start_time out of range. invalid Request Parameter')
-        // Everything here was made through the API: it has no creator and counts as the company's own.
-        if (chat_type === 'group' || creator !== undefined || filter_type === 1)
-          return { next_cursor: '', group_msg_list: [] }
         const size = pageSize(limit, 50, 100)
         const from = fromCursor(cursor, z.tuple([z.literal('list'), z.int(), z.string()]))
         const rows = state.all<MassRow>(
-          `SELECT * FROM mass WHERE created_ms >= ? AND created_ms < ? AND (created_ms, msgid) > (?, ?) ORDER BY created_ms, msgid LIMIT ?`,
-          start * SECOND_MS, (end + 1) * SECOND_MS, from?.[1] ?? -1, from?.[2] ?? '', size + 1,
+          `SELECT * FROM mass WHERE created_ms >= ? AND created_ms < ? AND (created_ms, msgid) > (?, ?) AND chat_type = ?
+             AND (? = 2 OR (creator IS NOT NULL) = ?) AND (? IS NULL OR creator = ?) ORDER BY created_ms, msgid LIMIT ?`,
+          start * SECOND_MS, (end + 1) * SECOND_MS, from?.[1] ?? -1, from?.[2] ?? '', chat_type,
+          filter_type, filter_type, creator ?? null, creator ?? null, size + 1,
         ) // prettier-ignore
         const page = rows.slice(0, size)
         const last = page.at(-1)
@@ -154,8 +96,10 @@ export function massEndpoints(world: World): Endpoints {
             const { text, attachments } = JSON.parse(row.content) as Content
             return {
               msgid: row.msgid,
+              // What an app made has no creator, and counts as the company's own.
+              ...(row.creator === null ? {} : { creator: row.creator }),
               create_time: Math.floor(row.created_ms / SECOND_MS),
-              create_type: 0,
+              create_type: row.creator === null ? 0 : 1,
               ...(text === '' ? {} : { text: { content: text } }),
               attachments,
             }
@@ -165,10 +109,10 @@ export function massEndpoints(world: World): Endpoints {
     },
     '/cgi-bin/externalcontact/get_groupmsg_task': {
       empty: { task_list: [] },
-      handle: ({ params }) => {
+      handle: ({ params, now }) => {
         const Body = z.object({ msgid: OptionalText, limit: z.int().min(1).nullish(), cursor: OptionalText })
         const { msgid, limit, cursor } = read(Body, params)
-        if (massOf(msgid).cancelled === 1) throw new Refusal(41093, 'group message canceled')
+        if (dispatched(msgid, now).cancelled === 1) throw new Refusal(41093, 'group message canceled')
         const from = fromCursor(cursor, z.tuple([z.literal('task'), z.string()]))?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
         const rows = state.all<{ user_id: string; status: number; sent_ms: number | null }>(
@@ -186,7 +130,7 @@ export function massEndpoints(world: World): Endpoints {
     },
     '/cgi-bin/externalcontact/get_groupmsg_send_result': {
       empty: { send_list: [] },
-      handle: ({ params }) => {
+      handle: ({ params, now }) => {
         const Body = z.object({
           msgid: OptionalText,
           userid: OptionalText,
@@ -194,7 +138,7 @@ export function massEndpoints(world: World): Endpoints {
           cursor: OptionalText,
         })
         const { msgid, userid, limit, cursor } = read(Body, params)
-        massOf(msgid)
+        const { chat_type: chatType } = dispatched(msgid, now)
         const userId = memberId(world, userid)
         const from = fromCursor(cursor, z.tuple([z.literal('result'), z.string()]))?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
@@ -203,13 +147,15 @@ export function massEndpoints(world: World): Endpoints {
           msgid!, userId, from, size + 1,
         ) // prettier-ignore
         const page = rows.slice(0, size)
+        const settled = isSettled(msgid!, userId, now)
+        const idField = chatType === 'group' ? 'chat_id' : 'external_userid'
         return {
           next_cursor: rows.length > size ? toCursor('result', page.at(-1)!.external_user_id) : '',
           send_list: page.map((r) => ({
-            external_userid: r.external_user_id,
+            [idField]: r.external_user_id,
             userid: userId,
-            status: r.status,
-            ...sendTime(r.sent_ms),
+            status: settled ? r.status : 0,
+            ...sendTime(settled ? r.sent_ms : null),
           })),
         }
       },
@@ -218,7 +164,7 @@ export function massEndpoints(world: World): Endpoints {
       writes: true,
       handle: ({ params, now }) => {
         const { msgid } = read(z.object({ msgid: OptionalText }), params)
-        const mass = massOf(msgid)
+        const mass = dispatched(msgid, now)
         if (mass.cancelled === 1) throw new Refusal(41093, 'group message canceled')
         const sinceMs = now.getTime() - DAY_MS
         const recent = state.get<{ n: number }>(
@@ -236,9 +182,9 @@ export function massEndpoints(world: World): Endpoints {
     },
     '/cgi-bin/externalcontact/cancel_groupmsg_send': {
       writes: true,
-      handle: ({ params }) => {
+      handle: ({ params, now }) => {
         const { msgid } = read(z.object({ msgid: OptionalText }), params)
-        if (massOf(msgid).cancelled === 1) throw new Refusal(41093, 'group message canceled')
+        if (dispatched(msgid, now).cancelled === 1) throw new Refusal(41093, 'group message canceled')
         // Where every member has sent already there is nothing left to cancel.
         if (waitingMembers(msgid!).length > 0) state.run('UPDATE mass SET cancelled = 1 WHERE msgid = ?', msgid!)
         return {}
@@ -246,11 +192,23 @@ export function massEndpoints(world: World): Endpoints {
     },
   }
 
-  function massOf(msgid: string | undefined): MassRow {
+  /** @throws {Refusal} 41046, 41047, and 41063 while it is on its way to the members */
+  function dispatched(msgid: string | undefined, now: Date): MassRow {
     if (msgid === undefined) throw new Refusal(41046, 'missing msgid')
     const mass = state.get<MassRow>('SELECT * FROM mass WHERE msgid = ?', msgid)
     if (mass === undefined) throw new Refusal(41047, 'invalid msgid')
+    if (now.getTime() < mass.created_ms + behaviour.dispatchMs) throw new Refusal(41063, 'group message is dispatching')
     return mass
+  }
+
+  /** Customers' results follow the member's tap by some time. */
+  function isSettled(msgid: string, userId: string, now: Date): boolean {
+    const task = state.get<{ sent_ms: number | null }>(
+      'SELECT sent_ms FROM mass_task WHERE msgid = ? AND user_id = ?',
+      msgid,
+      userId,
+    )
+    return now.getTime() >= (task?.sent_ms ?? Infinity) + behaviour.resultsSettleMs
   }
 
   function waitingMembers(msgid: string): string[] {
@@ -264,7 +222,7 @@ export function massEndpoints(world: World): Endpoints {
     ids: readonly string[] | undefined,
     sender: string | undefined,
     tagGroups: readonly { tag_list: readonly string[] }[] | undefined,
-  ): { targets: Target[]; failed: string[] } {
+  ): Tasks {
     if (ids === undefined || ids.length === 0) {
       if (sender === undefined && tagGroups === undefined)
         throw new Refusal(40058, 'sender, external_userid and tag_filter unexpected empty. invalid Request Parameter')
@@ -273,7 +231,7 @@ export function massEndpoints(world: World): Endpoints {
         sender ?? null,
         sender ?? null,
       )
-      return { targets: onePerCustomer(all.filter((t) => hasTags(t, tagGroups ?? []))), failed: [] }
+      return tasksOf(onePerCustomer(all.filter((t) => hasTags(t, tagGroups ?? []))), [])
     }
     const targets: Target[] = []
     const failed: string[] = []
@@ -285,7 +243,44 @@ export function massEndpoints(world: World): Endpoints {
       if (found === undefined) failed.push(id)
       else targets.push(found)
     }
-    return { targets, failed }
+    return tasksOf(targets, failed)
+  }
+
+  /**
+   * Groups go through their owners. Without a list the members choose when they send: all their groups. Whether a sender
+   * may be left out is open (the page says no, a live test yes).
+   */
+  function chooseChats(ids: readonly string[] | undefined, sender: string | undefined): Tasks {
+    if (sender === undefined && behaviour.groupSender === 'required')
+      throw new Refusal(40058, 'sender unexpected empty. invalid Request Parameter')
+    const owned = (chatId: string) => {
+      const chat = world.chats.get(chatId)
+      const open =
+        chat !== undefined && chat.dismissedAt === undefined && (sender === undefined || chat.owner === sender)
+      return open && world.member(chat.owner) !== undefined ? chat.owner : undefined
+    }
+    if (ids === undefined || ids.length === 0) {
+      const owners = sender === undefined ? {} : { owners: [sender] }
+      const chats = world.chats.list({ ...owners, limit: Number.MAX_SAFE_INTEGER })
+      const senders = chats.map((chat) => chat.owner).filter((id) => world.member(id) !== undefined)
+      return { targets: [], senders: [...new Set(senders)].sort(), failed: [] }
+    }
+    const targets: Target[] = []
+    const failed: string[] = []
+    for (const id of new Set(ids)) {
+      const owner = owned(id)
+      if (owner === undefined) failed.push(id)
+      else targets.push({ external_user_id: id, user_id: owner })
+    }
+    return tasksOf(targets, failed)
+  }
+
+  /** Where a used-up quota shows at once, those who have had their share fail here and not when the member sends. */
+  function withinQuota({ targets, senders, failed }: Tasks, now: Date): Tasks {
+    if (behaviour.quotaStatus !== 'at_creation' || targets.length === 0) return { targets, senders, failed }
+    const left = targets.filter((t) => world.hasQuota(t.external_user_id, now))
+    const over = targets.filter((t) => !left.includes(t)).map((t) => t.external_user_id)
+    return tasksOf(left, [...failed, ...over])
   }
 
   /** Within one group any tag will do; every group must match. */
@@ -306,22 +301,26 @@ export function massEndpoints(world: World): Endpoints {
     )
   }
 
-  function createTask(content: Content, targets: readonly Target[], now: Date): string {
+  function createTask(
+    chatType: ChatType,
+    content: Content,
+    targets: readonly Target[],
+    senders: readonly string[],
+    allowSelect: boolean,
+    now: Date,
+  ): string {
     const pairs = targets.map((t) => `${t.user_id}/${t.external_user_id}`).sort()
-    const drawKey = hashKey(32, content.text, JSON.stringify(content.attachments), ...pairs)
+    const receivers = chatType === 'single' ? pairs : [chatType, ...senders, ...pairs]
+    const drawKey = hashKey(32, content.text, JSON.stringify(content.attachments), ...receivers)
     let msgid = ''
     for (let n = 0; msgid === '' || state.get('SELECT 1 FROM mass WHERE msgid = ?', msgid) !== undefined; n++) {
       msgid = `msg${hashKey(29, 'mass', now.getTime(), drawKey, n)}`
     }
-    const contentHash = contentHashOf(content.text, content.link?.url)
     state.run(
-      'INSERT INTO mass (msgid, created_ms, content, content_hash, draw_key) VALUES (?, ?, ?, ?, ?)',
-      msgid,
-      now.getTime(),
-      JSON.stringify(content),
-      contentHash,
-      drawKey,
-    )
+      'INSERT INTO mass (msgid, created_ms, content, content_hash, draw_key, chat_type, allow_select) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      msgid, now.getTime(), JSON.stringify(content), contentHashOf(content.text, content.link?.url), drawKey,
+      chatType, allowSelect ? 1 : 0,
+    ) // prettier-ignore
     for (const t of targets) {
       state.run(
         'INSERT INTO mass_target (msgid, user_id, external_user_id) VALUES (?, ?, ?)',
@@ -330,7 +329,7 @@ export function massEndpoints(world: World): Endpoints {
         t.external_user_id,
       )
     }
-    for (const userId of [...new Set(targets.map((t) => t.user_id))].sort()) {
+    for (const userId of senders) {
       state.run('INSERT INTO mass_task (msgid, user_id) VALUES (?, ?)', msgid, userId)
       world.scheduleConfirm(msgid, userId, drawKey, 'confirm', now)
     }
@@ -338,13 +337,12 @@ export function massEndpoints(world: World): Endpoints {
   }
 }
 
-function onePerCustomer(sorted: readonly Target[]): Target[] {
-  return sorted.filter((t, i) => sorted[i - 1]?.external_user_id !== t.external_user_id)
+function tasksOf(targets: Target[], failed: string[]): Tasks {
+  return { targets, senders: [...new Set(targets.map((t) => t.user_id))].sort(), failed }
 }
 
-/** Above the maximum these lists fall back to their default. */
-function pageSize(limit: number | null | undefined, fallback: number, max: number): number {
-  return limit === null || limit === undefined || limit > max ? fallback : limit
+function onePerCustomer(sorted: readonly Target[]): Target[] {
+  return sorted.filter((t, i) => sorted[i - 1]?.external_user_id !== t.external_user_id)
 }
 
 function sendTime(sentMs: number | null): { send_time?: number } {
