@@ -5,6 +5,10 @@ import { ConfigError, messageOf, type Problem } from '../src/errors.js'
 import { parseInput } from '../src/parse.js'
 import { hashKey, intOf } from '../src/random.js'
 import { DAY_MS, parseTimeOfDay } from '../src/time.js'
+import { Population } from './population.js'
+import { messagingSettings } from './messaging-settings.js'
+import { platformSettings } from './switches.js'
+import { Weixin } from './weixin.js'
 
 const Ratio = z.number().min(0).max(1)
 const TimeOfDay = z.string().refine((text) => parseTimeOfDay(text) !== undefined, 'a time of day looks like 09:30')
@@ -31,6 +35,10 @@ const Member = z.strictObject({
   isActivated: z.boolean().default(true).describe('False: she has never signed in to WeCom'),
   hasCustomerContact: z.boolean().default(true).describe('False: she has not been given the customer-contact feature'),
   customerLimit: z.int().min(1).default(20_000).describe('A takeover beyond it fails'),
+  untickRatio: Ratio.default(0).describe('Customers she leaves out of a mass message that lets her choose'),
+  absentRatio: Ratio.default(0).describe('Days on which she handles nothing'),
+  ownSendsPerMonth: z.number().min(0).default(0).describe('Mass messages of her own; they eat the customers’ quota'),
+  ownSendRatio: Ratio.default(0.2).describe('Part of her customers that such a message goes to'),
   resignsAt: Instant.optional().describe('When she leaves the company; her customers and groups wait for a new owner'),
 })
 
@@ -69,6 +77,8 @@ const Habits = z.strictObject({
   replyRatio: Ratio.default(0.1).describe('of read messages'),
   interestedRatio: Ratio.default(0.3).describe('of replies, and of outcomes of guide cards'),
   stopRatio: Ratio.default(0.05).describe('of replies, and of outcomes of guide cards'),
+  clickRatio: Ratio.default(0).describe('of read messages that have a link'),
+  buyRatio: Ratio.default(0).describe('of messages read within a day: makes an order that would not have been'),
   deleteRatio: Ratio.default(0).describe('of read messages: the customer deletes the member'),
   refuseTransferRatio: Ratio.default(0).describe('of customers whom another member is to take over'),
   wakingHours: z.tuple([TimeOfDay, TimeOfDay]).default(['08:00', '22:30']),
@@ -80,10 +90,14 @@ export const Scenario = z
     timeZone: TimeZone.default('Asia/Shanghai'),
     quotaMode: z.enum(['month_days', 'week_7', 'day_1']).default('month_days'),
     departments: z.array(Department).default([{ id: 1, name: '沙盒公司', parentId: 0 }]),
-    members: z.array(Member).min(1),
+    members: z.array(Member).default([]),
     contacts: z.array(Contact).default([]),
     corpTags: z.array(TagGroup).default([]),
     habits: Habits.default(() => Habits.parse({})),
+    weixin: Weixin,
+    population: Population.optional().describe('Members and customers by number, beside the ones listed'),
+    ...messagingSettings,
+    ...platformSettings,
   })
   .superRefine((scenario, ctx) => {
     for (const problem of referenceProblems(scenario)) {
@@ -143,7 +157,13 @@ export function tagIdsOf(group: Scenario['corpTags'][number]): { groupId: string
   }
 }
 
-function referenceProblems({ departments, members, contacts, corpTags }: z.output<typeof Scenario>): Problem[] {
+function referenceProblems({
+  departments,
+  members,
+  contacts,
+  corpTags,
+  population,
+}: z.output<typeof Scenario>): Problem[] {
   const problems: Problem[] = []
   const departmentIds = new Set(departments.map((d) => d.id))
   departments.forEach((d, i) => {
@@ -153,6 +173,8 @@ function referenceProblems({ departments, members, contacts, corpTags }: z.outpu
         message: `no department ${d.parentId} to be the parent of ${d.id}`,
       })
   })
+  if (members.length === 0 && population === undefined)
+    problems.push({ path: 'members', message: 'a company without members: list some, or give a population' })
   if (!departmentIds.has(1)) problems.push({ path: 'departments', message: 'the root, id 1, is missing' })
   const known = new Set<string>()
   members.forEach((m, i) => {

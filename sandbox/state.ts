@@ -3,6 +3,9 @@ import { ConfigError, messageOf } from '../src/errors.js'
 
 type Value = string | number | Buffer | null
 
+/** More do not make an insert faster. */
+const VALUES_PER_STATEMENT = 400
+
 const SCHEMA_VERSION = 2
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,12 +64,21 @@ CREATE INDEX reminder_msgid ON reminder (msgid, at_ms);
 CREATE TABLE quota (
   external_user_id TEXT NOT NULL, period TEXT NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (external_user_id, period)) WITHOUT ROWID;
-CREATE TABLE message (
-  seq INTEGER PRIMARY KEY, message_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, msgid TEXT NOT NULL, user_id TEXT NOT NULL,
-  external_user_id TEXT NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL, link TEXT, sent_ms INTEGER NOT NULL,
-  created_ms INTEGER NOT NULL, read_ms INTEGER, replied_ms INTEGER, reply TEXT);
+CREATE TABLE content (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, text TEXT NOT NULL, link TEXT);
+CREATE INDEX content_hash ON content (hash);
+CREATE TABLE delivery (
+  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, msgid TEXT NOT NULL, user_id TEXT NOT NULL, external_user_id TEXT NOT NULL,
+  content_id INTEGER NOT NULL, sent_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL, reads_ms INTEGER, read_ms INTEGER,
+  replied_ms INTEGER, reply TEXT);
+CREATE VIEW message AS
+  SELECT d.*, c.hash AS content_hash, c.text, c.link FROM delivery d JOIN content c ON c.id = d.content_id;
+CREATE TABLE life (customer INTEGER PRIMARY KEY, done INTEGER NOT NULL, raw_ms REAL NOT NULL);
+CREATE TABLE purchase (
+  seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, order_no TEXT NOT NULL, external_user_id TEXT NOT NULL, user_id TEXT,
+  amount_minor INTEGER NOT NULL, delivery INTEGER);
+CREATE TABLE click (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, delivery INTEGER NOT NULL);
 CREATE TABLE app_message (
-  msgid TEXT PRIMARY KEY, secret TEXT NOT NULL, created_ms INTEGER NOT NULL, request_hash TEXT NOT NULL, reply TEXT NOT NULL,
+  msgid TEXT PRIMARY KEY, agent_id INTEGER NOT NULL, created_ms INTEGER NOT NULL, request_hash TEXT NOT NULL, reply TEXT NOT NULL,
   task_id TEXT UNIQUE, body TEXT NOT NULL, recalled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX app_message_request ON app_message (request_hash, created_ms);
 CREATE TABLE app_delivery (
@@ -87,6 +99,38 @@ CREATE UNIQUE INDEX object_order ON object (kind, seq);
 CREATE TABLE outbox (
   seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting');
 CREATE INDEX outbox_state ON outbox (state, seq);
+CREATE TABLE weixin_user (
+  openid TEXT PRIMARY KEY, appid TEXT NOT NULL, external_user_id TEXT NOT NULL, unionid TEXT NOT NULL, subscribed INTEGER NOT NULL,
+  subscribe_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX weixin_user_contact ON weixin_user (external_user_id, appid);
+CREATE INDEX weixin_user_follows ON weixin_user (appid, subscribed, openid);
+CREATE TABLE weixin_tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE weixin_user_tag (tag_id INTEGER NOT NULL, openid TEXT NOT NULL, PRIMARY KEY (tag_id, openid)) WITHOUT ROWID;
+CREATE INDEX weixin_user_tag_openid ON weixin_user_tag (openid);
+CREATE TABLE weixin_code (
+  code TEXT PRIMARY KEY, kind TEXT NOT NULL, openid TEXT NOT NULL, expires_ms INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE weixin_consent (
+  openid TEXT NOT NULL, template_id TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (openid, template_id)) WITHOUT ROWID;
+CREATE TABLE weixin_message (
+  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, openid TEXT NOT NULL, template_id TEXT NOT NULL, body TEXT NOT NULL, sent_ms INTEGER NOT NULL,
+  client_msg_id TEXT UNIQUE);
+CREATE TABLE pay_stock (
+  stock_id TEXT PRIMARY KEY, family TEXT NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL, created_ms INTEGER NOT NULL,
+  sent INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE pay_coupon (
+  stock_id TEXT NOT NULL, coupon_id TEXT NOT NULL, family TEXT NOT NULL, openid TEXT NOT NULL, appid TEXT NOT NULL, status TEXT NOT NULL,
+  sent_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, amount INTEGER NOT NULL, request_no TEXT NOT NULL, used_ms INTEGER,
+  more TEXT NOT NULL, PRIMARY KEY (stock_id, coupon_id)) WITHOUT ROWID;
+CREATE INDEX pay_coupon_id ON pay_coupon (coupon_id);
+CREATE INDEX pay_coupon_openid ON pay_coupon (openid, stock_id);
+CREATE INDEX pay_coupon_sent ON pay_coupon (stock_id, sent_ms);
+CREATE TABLE pay_code (stock_id TEXT NOT NULL, code TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (stock_id, code)) WITHOUT ROWID;
+CREATE TABLE pay_request (
+  scope TEXT NOT NULL, number TEXT NOT NULL, hash TEXT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY (scope, number)) WITHOUT ROWID;
+CREATE TABLE pay_outbox (
+  seq INTEGER PRIMARY KEY, family TEXT NOT NULL, event_type TEXT NOT NULL, content TEXT NOT NULL, at_ms INTEGER NOT NULL,
+  next_ms INTEGER NOT NULL, tries INTEGER NOT NULL, state TEXT NOT NULL);
+CREATE INDEX pay_outbox_state ON pay_outbox (state, next_ms);
 PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
@@ -99,6 +143,9 @@ export class State {
   private readonly statements = new Map<string, Database.Statement>()
   private open = true
   private inTransaction = false
+  /** Counts and rows that are written at the end of the running transaction, many at a time. */
+  private readonly counts = new Map<string, number>()
+  private readonly appended = new Map<string, Value[][]>()
 
   /** @throws {ConfigError} when the file is unusable or was written by another version. */
   constructor(readonly file: string) {
@@ -140,10 +187,13 @@ export class State {
     this.inTransaction = true
     try {
       const result = work()
+      this.flush()
       this.db.exec('COMMIT')
       return result
     } catch (err) {
       this.db.exec('ROLLBACK')
+      this.counts.clear()
+      this.appended.clear()
       throw err
     } finally {
       this.inTransaction = false
@@ -162,18 +212,60 @@ export class State {
     )
   }
 
+  /** Adds to a counter; cheap inside a transaction, which writes the sum at its end. */
   count(name: string, by = 1): void {
-    this.run(
-      'INSERT INTO counter (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n',
-      name,
-      by,
-    )
+    if (!this.inTransaction) return this.tx(() => this.count(name, by))
+    this.counts.set(name, (this.counts.get(name) ?? 0) + by)
+  }
+
+  /** What a counter stands at, with what the running transaction has added. */
+  counter(name: string): number {
+    const stored = this.get<{ n: number }>('SELECT n FROM counter WHERE name = ?', name)?.n ?? 0
+    return stored + (this.counts.get(name) ?? 0)
   }
 
   counters(): ReadonlyMap<string, number> {
     return new Map(
       this.all<{ name: string; n: number }>('SELECT name, n FROM counter ORDER BY name').map((r) => [r.name, r.n]),
     )
+  }
+
+  /** A row that nobody reads before the running transaction has ended; many are written at once. `into`: `table (columns)`. */
+  append(into: string, row: Value[]): void {
+    if (!this.inTransaction) return this.insertAll(into, [row])
+    const rows = this.appended.get(into)
+    if (rows === undefined) this.appended.set(into, [row])
+    else rows.push(row)
+  }
+
+  /** Writes many rows, a statement for some hundred values. `into`: `table (columns)`. */
+  insertAll(into: string, rows: readonly Value[][]): void {
+    const width = rows[0]?.length ?? 1
+    const perStatement = Math.max(1, Math.floor(VALUES_PER_STATEMENT / width))
+    const row = `(${Array(width).fill('?').join(', ')})`
+    for (let from = 0; from < rows.length; from += perStatement) {
+      const some = rows.slice(from, from + perStatement)
+      this.run(`INSERT INTO ${into} VALUES ${Array(some.length).fill(row).join(', ')}`, ...some.flat())
+    }
+  }
+
+  /** For statements without parameters or rows: schema changes. */
+  exec(sql: string): void {
+    this.db.exec(sql)
+  }
+
+  /** Writes what was counted and appended so far. A transaction does it at its end. */
+  flush(): void {
+    for (const [into, rows] of this.appended) this.insertAll(into, rows)
+    this.appended.clear()
+    for (const [name, by] of this.counts) {
+      this.run(
+        'INSERT INTO counter (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n',
+        name,
+        by,
+      )
+    }
+    this.counts.clear()
   }
 
   get closed(): boolean {

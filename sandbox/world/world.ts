@@ -1,13 +1,24 @@
 import { hashKey } from '../../src/random.js'
 import { DAY_MS, SECOND_MS } from '../../src/time.js'
 import type { SandboxIdentity } from '../identity.js'
-import { tagIdsOf, type Scenario, type ScenarioContact, type ScenarioMember } from '../scenario.js'
+import {
+  tagIdsOf,
+  type Scenario,
+  type ScenarioContact,
+  type ScenarioDepartment,
+  type ScenarioMember,
+} from '../scenario.js'
 import type { State } from '../state.js'
 import { toXml, type XmlFields } from '../xml.js'
-import { quotaPeriod } from './calendar.js'
+import { Agenda } from './agenda.js'
 import { Chats } from './chats.js'
-import { drawButton, drawHandledAt, drawReaction, drawReadAt, type ReplyKind } from './draws.js'
+import { drawAmountMinor, drawButton, drawHandledAt, drawOwnSendAt, type ReplyKind, wakingHoursOf } from './draws.js'
 import { EventLog } from './event-log.js'
+import { fillPopulation } from './fill.js'
+import { Life, live } from './life.js'
+import { People } from './people.js'
+import { type Answered, type Message, Sending, type Unread } from './sending.js'
+import { Shop } from './shop.js'
 import { Staff } from './staff.js'
 import { Transfers } from './transfers.js'
 
@@ -15,6 +26,11 @@ import { Transfers } from './transfers.js'
 const WELCOME_CODE_MS = 20 * SECOND_MS
 /** Page 94888 (2025-09): a response code lives 72 h. */
 const RESPONSE_CODE_MS = 3 * DAY_MS
+
+/** Events in one transaction. */
+const BATCH = 1_000
+/** What an order is worth on average where the scenario does not say. */
+const DEFAULT_ORDER_MINOR = 20_000
 
 export type MessageLink = { title: string; url: string; description?: string }
 export type Content = { text: string; link?: MessageLink; attachments: readonly unknown[] }
@@ -31,8 +47,11 @@ type DueData = {
   }
   customer_deletes: { userId: string; externalUserId: string }
   confirm: { msgid: string; userId: string }
-  read: { messageId: string }
-  reply: { messageId: string; reply: ReplyKind }
+  read: Unread
+  reply: Answered & { reply: ReplyKind }
+  click: Answered
+  buy: Answered
+  own_send: { userId: string; n: number }
   press: { msgid: string; userId: string; key: string }
   takeover: { seq: number }
   resign: { userId: string }
@@ -57,8 +76,17 @@ type CardBody = {
   action_menu?: { action_list: { key: string }[] } | null | undefined
   submit_button?: { key: string } | null | undefined
   button_list?: { type?: number; key?: string }[]
-  button_selection?: { question_key: string; selected_id?: string; option_list: { id: string }[] }
+  button_selection?: CardQuestion
+  select_list?: CardQuestion[]
+  checkbox?: CardQuestion
 }
+type CardQuestion = {
+  question_key: string
+  selected_id?: string
+  option_list: { id: string; is_checked?: boolean }[]
+}
+/** What a guide ticks in a card: option ids by question key. */
+export type Selected = Readonly<Record<string, readonly string[]>>
 
 type RelationRow = {
   status: RelationStatus
@@ -79,11 +107,19 @@ export function contentHashOf(text: string, url = ''): string {
  * log, callbacks, the clock's position) is written in one transaction, so a kill leaves it done or not done.
  */
 export class World {
-  readonly staff: Staff
   readonly chats = new Chats(this)
   readonly transfers = new Transfers(this)
+  readonly shop = new Shop(this)
+  readonly sending = new Sending(this)
   readonly events = new EventLog()
-  private nextDueMs: number | undefined
+  readonly agenda: Agenda
+  /** Everybody who works or worked here, listed or of the population. */
+  staff: Staff
+  /** Members and customers by number, if the scenario has a population and its first day has been written. */
+  people: People | undefined
+  private life: Life | undefined
+  private isWriting = false
+  private raised = 0
 
   constructor(
     readonly state: State,
@@ -93,8 +129,16 @@ export class World {
     /** Nobody is called back while there is no receiver. */
     private readonly callsBack: () => boolean,
   ) {
+    this.agenda = new Agenda(state)
     this.staff = new Staff(state, scenario.members)
+    const startedMs = state.meta('started_ms')
+    if (startedMs !== undefined) this.meet(new Date(Number(startedMs)))
     this.restore()
+  }
+
+  /** The root first. */
+  get departments(): readonly ScenarioDepartment[] {
+    return [...this.scenario.departments, ...(this.people?.departments ?? [])]
   }
 
   /** Somebody who works here now. User ids are case-insensitive on input. */
@@ -103,8 +147,12 @@ export class World {
     return member === undefined || this.staff.leftAt(member.userId) !== undefined ? undefined : member
   }
 
+  /** When something happens next. */
   get nextAtMs(): number | undefined {
-    return this.nextDueMs
+    const agendaMs = this.agenda.nextAtMs
+    const lifeMs = this.life?.nextAtMs
+    if (agendaMs === undefined || lifeMs === undefined) return agendaMs ?? lifeMs
+    return Math.min(agendaMs, lifeMs)
   }
 
   /** Writes the scenario's first day. Contacts of later days become events. */
@@ -125,45 +173,81 @@ export class World {
         ),
       )
     })
+    this.state.setMeta('started_ms', String(startAt.getTime()))
+    this.meet(startAt)
     for (const contact of contacts) this.populateContact(contact, startAt)
-    for (const { userId, resignsAt } of this.staff.all) {
+    if (this.people !== undefined) {
+      fillPopulation(this.state, this.people)
+      this.life!.restore(this.state)
+    }
+    for (const { userId, resignsAt, ownSendsPerMonth } of this.staff.all) {
+      if (ownSendsPerMonth > 0) this.scheduleOwnSend(userId, 0, startAt)
       if (resignsAt === undefined) continue
       if (resignsAt > startAt) this.schedule(resignsAt, 'resign', userId, { userId })
       else this.staff.resign(userId, resignsAt)
     }
-    this.refreshNextDue()
   }
 
-  /** Plays the earliest event if it is due by `to`; returns its instant. */
-  playNext(to: Date): Date | undefined {
-    if (this.nextDueMs === undefined || this.nextDueMs > to.getTime()) return undefined
-    const row = this.state.get<{ at_ms: number; kind: Kind; key: string; data: string }>(
-      'SELECT at_ms, kind, key, data FROM due ORDER BY at_ms, kind, key LIMIT 1',
-    )!
-    // An event that became due while the clock stood elsewhere never turns the clock back.
-    const at = new Date(Math.max(row.at_ms, Number(this.state.meta('now_ms'))))
-    this.write(() => {
-      this.state.run('DELETE FROM due WHERE at_ms = ? AND kind = ? AND key = ?', row.at_ms, row.kind, row.key)
-      this.play(row.kind, JSON.parse(row.data) as DueData[Kind], at)
-      this.state.setMeta('now_ms', String(at.getTime()))
+  /** Works out who the population are. */
+  private meet(startAt: Date): void {
+    const { population, members, corpTags } = this.scenario
+    if (population === undefined) return
+    const tagIds = corpTags.flatMap((group) => tagIdsOf(group).tagIds)
+    this.people = new People(this.seed, population, startAt, tagIds, wakingHoursOf(this.scenario))
+    this.life = new Life(this.seed, this.people)
+    this.staff = new Staff(this.state, [...members, ...this.people.members])
+  }
+
+  /**
+   * Plays what is due by `to`, in time order and many events in one transaction, up to the first that calls somebody
+   * back: he may do something at that very instant.
+   *
+   * @param past - true: goes on past events that call back
+   * @returns the instant of the last one, `undefined` when nothing is due
+   */
+  playNext(to: Date, past = false): Date | undefined {
+    const toMs = to.getTime()
+    const nextMs = this.nextAtMs
+    if (nextMs === undefined || nextMs > toMs) return undefined
+    return this.write(() => {
+      let nowMs = Number(this.state.meta('now_ms'))
+      const raisedBefore = this.raised
+      for (let n = 0; n < BATCH; n++) {
+        const atMs = this.nextAtMs
+        if (atMs === undefined || atMs > toMs) break
+        // An event that became due while the clock stood elsewhere never turns the clock back.
+        nowMs = Math.max(atMs, nowMs)
+        this.playFirst(new Date(nowMs))
+        if (!past && this.raised > raisedBefore) break
+      }
+      this.state.setMeta('now_ms', String(nowMs))
+      return new Date(nowMs)
     })
-    return at
   }
 
-  /** One transaction; keeps the knowledge of what is next. */
+  /** One transaction. Inside another one it joins that. */
   write<T>(work: () => T): T {
+    if (this.isWriting) return work()
+    this.isWriting = true
+    const log = this.events.toText()
+    const { changes } = this.agenda
     try {
       return this.state.tx(() => {
-        const before = this.events.events
         const result = work()
-        if (this.events.events > before) this.state.setMeta('event_log', this.events.toText())
+        this.agenda.forget()
+        this.life?.flush(this.state)
+        const after = this.events.toText()
+        if (after !== log) this.state.setMeta('event_log', after)
         return result
       })
     } catch (err) {
-      this.restore()
+      this.events.restore(log)
+      this.staff.refresh()
+      this.sending.forget()
+      if (this.agenda.changes !== changes || this.life?.isChanged === true) this.restore()
       throw err
     } finally {
-      this.refreshNextDue()
+      this.isWriting = false
     }
   }
 
@@ -324,98 +408,31 @@ export class World {
 
   /**
    * The member presses send. Per customer: over the quota → 3, no friend any more → 2, else 1 and the message arrives.
-   * @param only - the customers she leaves ticked; the others stay unsent. Default all.
+   * @param only - the customers or groups she leaves ticked; the others stay unsent. Default: all, but for her habits.
    * @returns whether her task was still waiting.
    */
   confirm(msgid: string, userId: string, at: Date, only?: ReadonlySet<string>): boolean {
-    const mass = this.state.get<{ content: string; content_hash: string; created_ms: number; cancelled: number }>(
-      'SELECT * FROM mass WHERE msgid = ?',
-      msgid,
-    )
-    if (mass === undefined || mass.cancelled === 1 || this.staff.leftAt(userId) !== undefined) return false
-    const changed = this.state.run(
-      'UPDATE mass_task SET status = 2, sent_ms = ? WHERE msgid = ? AND user_id = ? AND status = 0',
-      at.getTime(),
-      msgid,
-      userId,
-    )
-    if (changed === 0) return false
-    const content = JSON.parse(mass.content) as Content
-    const targets = this.state.all<{ external_user_id: string }>(
-      'SELECT external_user_id FROM mass_target WHERE msgid = ? AND user_id = ? ORDER BY external_user_id',
-      msgid,
-      userId,
-    )
-    const { period, limit } = quotaPeriod(this.scenario.quotaMode, at)
-    for (const { external_user_id: externalUserId } of targets) {
-      if (only !== undefined && !only.has(externalUserId)) continue
-      const status = this.sendOne(userId, externalUserId, period, limit)
-      this.state.run(
-        'UPDATE mass_target SET status = ?, sent_ms = ? WHERE msgid = ? AND user_id = ? AND external_user_id = ?',
-        status,
-        status === 1 ? at.getTime() : null,
-        msgid,
-        userId,
-        externalUserId,
-      )
-      if (status === 1)
-        this.deliver(
-          {
-            kind: 'mass',
-            msgid,
-            userId,
-            externalUserId,
-            content,
-            contentHash: mass.content_hash,
-            createdMs: mass.created_ms,
-          },
-          at,
-        )
-    }
-    this.state.count('confirmed')
-    this.happened(at, 'confirmed', msgid, userId)
-    return true
+    return this.sending.confirm(msgid, userId, at, only)
   }
 
   /** Puts a message before a customer, who may read it. */
-  deliver(
-    message: {
-      kind: 'mass' | 'welcome'
-      msgid: string
-      userId: string
-      externalUserId: string
-      content: Content
-      contentHash: string
-      createdMs: number
-    },
-    at: Date,
-  ): void {
-    const { msgid, userId, externalUserId, content, contentHash } = message
-    const messageId = hashKey(32, 'message', msgid, userId, externalUserId)
-    this.state.run(
-      `INSERT INTO message (message_id, kind, msgid, user_id, external_user_id, content_hash, text, link, sent_ms, created_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      messageId, message.kind, msgid, userId, externalUserId, contentHash, content.text,
-      content.link === undefined ? null : JSON.stringify(content.link), at.getTime(), message.createdMs,
-    ) // prettier-ignore
-    this.state.run(
-      'UPDATE relation SET last_ms = ? WHERE user_id = ? AND external_user_id = ?',
-      at.getTime(),
-      userId,
-      externalUserId,
-    )
-    this.happened(at, 'delivered', messageId)
-    const readAt = drawReadAt(this.seed, this.scenario, externalUserId, `${userId}/${contentHash}`, at)
-    if (readAt !== undefined) this.schedule(readAt, 'read', messageId, { messageId })
+  deliver(message: Message, at: Date): void {
+    this.sending.deliver(message, at)
+  }
+
+  /** Whether a customer or group may get one more mass message in the current period. */
+  hasQuota(id: string, at: Date): boolean {
+    return this.sending.hasQuota(id, at)
   }
 
   /**
    * A guide presses a button of a card she was sent; the app is called back.
+   * @param selected - option ids by question key; a question left out keeps what the card has selected
    * @returns whether the card was there, offered that key, and its buttons were still alive.
    */
-  press(msgid: string, userId: string, key: string, at: Date): boolean {
-    const row = this.state.get<{ task_id: string; body: string; recalled: number }>(
-      'SELECT task_id, body, recalled FROM app_message WHERE msgid = ? AND task_id IS NOT NULL',
+  press(msgid: string, userId: string, key: string, at: Date, selected: Selected = {}): boolean {
+    const row = this.state.get<{ task_id: string; body: string; recalled: number; agent_id: number }>(
+      'SELECT task_id, body, recalled, agent_id FROM app_message WHERE msgid = ? AND task_id IS NOT NULL',
       msgid,
     )
     if (row === undefined || row.recalled === 1) return false
@@ -436,28 +453,20 @@ export class World {
     this.state.count('presses')
     this.state.count(`presses:${key.split(':')[0]}`)
     const code = this.issueResponseCode(msgid, `press/${userId}`, at)
-    const selection = card.button_selection
+    const isMenu = (card.action_menu?.action_list ?? []).some((item) => item.key === key)
     this.happened(at, 'pressed', userId, row.task_id, key)
     this.raise(at, {
       ToUserName: this.identity.corpId,
       FromUserName: userId,
       CreateTime: Math.floor(at.getTime() / SECOND_MS),
       MsgType: 'event',
-      Event: 'template_card_event',
+      Event: isMenu ? 'template_card_menu_event' : 'template_card_event',
       EventKey: key,
       TaskId: row.task_id,
       CardType: card.card_type,
       ResponseCode: code,
-      AgentID: this.identity.app.agentId,
-      SelectedItems:
-        selection === undefined
-          ? undefined
-          : {
-              SelectedItem: {
-                QuestionKey: selection.question_key,
-                OptionIds: { OptionId: selection.selected_id ?? selection.option_list[0]?.id ?? '' },
-              },
-            },
+      AgentID: row.agent_id,
+      SelectedItems: isMenu ? undefined : selectedItems(card, selected),
     })
     return true
   }
@@ -480,74 +489,51 @@ export class World {
     return code
   }
 
+  private playFirst(at: Date): void {
+    const agendaMs = this.agenda.nextAtMs
+    const lifeMs = this.life?.nextAtMs
+    if (lifeMs === undefined || (agendaMs !== undefined && agendaMs <= lifeMs)) {
+      const { kind, data } = this.agenda.take()!
+      this.play(kind as Kind, data as DueData[Kind], at)
+    } else {
+      live(this, this.people!, this.life!.take()!, at)
+    }
+  }
+
   private play(kind: Kind, data: DueData[Kind], at: Date): void {
-    const players: { [K in Kind]: (data: DueData[K]) => void } = {
-      add: (d) => void this.addContact(d, at),
-      customer_deletes: (d) => void this.deleteContact(d.userId, d.externalUserId, 'customer', at),
-      confirm: (d) => void this.confirm(d.msgid, d.userId, at),
-      read: (d) => this.read(d.messageId, at),
-      reply: (d) => this.reply(d.messageId, d.reply, at),
-      press: (d) => void this.press(d.msgid, d.userId, d.key, at),
-      takeover: (d) => this.transfers.carryOut(d.seq, at),
-      resign: (d) => void this.resign(d.userId, at),
-    }
-    const player = players[kind] as (data: DueData[Kind]) => void
-    player(data)
+    const player = this.players[kind] as (data: DueData[Kind], at: Date) => void
+    player(data, at)
   }
 
-  private read(messageId: string, at: Date): void {
-    const message = this.state.get<{ user_id: string; external_user_id: string; content_hash: string }>(
-      'SELECT * FROM message WHERE message_id = ?',
-      messageId,
-    )!
-    const { user_id: userId, external_user_id: externalUserId } = message
-    this.state.run('UPDATE message SET read_ms = ? WHERE message_id = ?', at.getTime(), messageId)
-    this.happened(at, 'read', messageId)
-    this.state.count('reads')
-    const reaction = drawReaction(this.seed, this.scenario, externalUserId, `${userId}/${message.content_hash}`, at)
-    if (reaction?.kind === 'reply') this.schedule(reaction.at, 'reply', messageId, { messageId, reply: reaction.reply })
-    if (reaction?.kind === 'delete')
-      this.schedule(reaction.at, 'customer_deletes', `${externalUserId}/${userId}`, { userId, externalUserId })
+  private readonly players: { [K in Kind]: (data: DueData[K], at: Date) => void } = {
+    add: (d, at) => void this.addContact(d, at),
+    customer_deletes: (d, at) => void this.deleteContact(d.userId, d.externalUserId, 'customer', at),
+    confirm: (d, at) => void this.confirm(d.msgid, d.userId, at),
+    read: (d, at) => this.sending.read(d, at),
+    reply: (d, at) => this.sending.reply(d, d.reply, at),
+    click: (d, at) => this.shop.click(d.seq, [d.userId, d.externalUserId, d.msgid], at),
+    buy: (d, at) => this.buyBecauseOf(d, at),
+    press: (d, at) => void this.press(d.msgid, d.userId, d.key, at),
+    own_send: (d, at) => this.ownSend(d.userId, d.n, at),
+    takeover: (d, at) => this.transfers.carryOut(d.seq, at),
+    resign: (d, at) => void this.resign(d.userId, at),
   }
 
-  private reply(messageId: string, reply: ReplyKind, at: Date): void {
-    const message = this.state.get<{ user_id: string; external_user_id: string }>(
-      'SELECT user_id, external_user_id FROM message WHERE message_id = ?',
-      messageId,
-    )!
-    this.state.run('UPDATE message SET replied_ms = ?, reply = ? WHERE message_id = ?', at.getTime(), reply, messageId)
-    this.happened(at, 'replied', messageId, reply)
-    this.state.run(
-      'UPDATE relation SET last_ms = ? WHERE user_id = ? AND external_user_id = ?',
-      at.getTime(),
-      message.user_id,
-      message.external_user_id,
-    )
-    this.state.count(`replies:${reply}`)
+  private buyBecauseOf({ seq, msgid, userId, externalUserId }: Answered, at: Date): void {
+    const mean = this.scenario.population?.orderMinor.mean ?? DEFAULT_ORDER_MINOR
+    const amountMinor = drawAmountMinor(this.seed, mean, externalUserId, msgid)
+    this.shop.buy({ externalUserId, userId, amountMinor, delivery: seq }, `${userId}/${msgid}`, at)
   }
 
-  /** The send status of page 93563: 1 sent, 2 no friend any more, 3 the customer has had his share. */
-  private sendOne(userId: string, externalUserId: string, period: string, limit: number): 1 | 2 | 3 {
-    if (this.relationStatus(userId, externalUserId) !== 'active') {
-      this.state.count('not_a_contact')
-      return 2
-    }
-    const used =
-      this.state.get<{ used: number }>(
-        'SELECT used FROM quota WHERE external_user_id = ? AND period = ?',
-        externalUserId,
-        period,
-      )?.used ?? 0
-    if (used >= limit) {
-      this.state.count('refused_by_quota')
-      return 3
-    }
-    this.state.run(
-      'INSERT INTO quota VALUES (?, ?, 1) ON CONFLICT (external_user_id, period) DO UPDATE SET used = used + 1',
-      externalUserId,
-      period,
-    )
-    return 1
+  private ownSend(userId: string, n: number, at: Date): void {
+    if (this.staff.leftAt(userId) !== undefined) return
+    this.sending.sendOwn(userId, n, at)
+    this.scheduleOwnSend(userId, n + 1, at)
+  }
+
+  private scheduleOwnSend(userId: string, n: number, after: Date): void {
+    const at = drawOwnSendAt(this.seed, this.memberOf(userId), this.scenario.timeZone, n, after)
+    this.schedule(at, 'own_send', userId, { userId, n })
   }
 
   private populateContact(contact: ScenarioContact, startAt: Date): void {
@@ -628,12 +614,14 @@ export class World {
 
   /** Puts a callback into the outbox; it is sent to every app that should get it once the transaction is written. */
   raise(at: Date, fields: XmlFields): void {
-    if (this.callsBack()) this.state.run('INSERT INTO outbox (at_ms, body) VALUES (?, ?)', at.getTime(), toXml(fields))
+    if (!this.callsBack()) return
+    this.raised++
+    this.state.append('outbox (at_ms, body)', [at.getTime(), toXml(fields)])
   }
 
   /** The world does it at `at`; what is there already under the same instant, kind and key is not doubled. */
   schedule<K extends Kind>(at: Date, kind: K, key: string, data: DueData[K]): void {
-    this.state.run('INSERT OR IGNORE INTO due VALUES (?, ?, ?, ?)', at.getTime(), kind, key, JSON.stringify(data))
+    this.agenda.add(at.getTime(), kind, key, data)
   }
 
   private memberOf(userId: string): ScenarioMember {
@@ -644,18 +632,31 @@ export class World {
 
   /** What is kept in memory, as the state has it. */
   private restore(): void {
-    this.staff.refresh()
     const events = this.state.meta('event_log')
-    this.events.restore(events ?? new EventLog().toText())
-    this.refreshNextDue()
-  }
-
-  private refreshNextDue(): void {
-    this.nextDueMs = this.state.get<{ at_ms: number | null }>('SELECT min(at_ms) AS at_ms FROM due')?.at_ms ?? undefined
+    if (events !== undefined) this.events.restore(events)
+    this.staff.refresh()
+    this.agenda.restore()
+    this.sending.restore()
+    this.life?.restore(this.state)
   }
 }
 
 /** Keys of the buttons that call back; the others open a page. */
 function buttonKeys(card: CardBody): string[] {
   return (card.button_list ?? []).flatMap(({ type = 0, key }) => (type === 0 && key !== undefined ? [key] : []))
+}
+
+/** The answers of a card, as its callback tells them; `undefined` when it asks nothing. */
+function selectedItems(card: CardBody, selected: Selected): XmlFields | undefined {
+  const questions = [card.button_selection, card.checkbox, ...(card.select_list ?? [])].filter((q) => q !== undefined)
+  if (questions.length === 0) return undefined
+  const chosen = (question: CardQuestion): readonly string[] => {
+    const { question_key: key, option_list: options, selected_id: id } = question
+    if (selected[key] !== undefined) return selected[key]
+    if (question === card.checkbox) return options.filter((o) => o.is_checked === true).map((o) => o.id)
+    return [id ?? options[0]?.id ?? '']
+  }
+  return {
+    SelectedItem: questions.map((q) => ({ QuestionKey: q.question_key, OptionIds: { OptionId: [...chosen(q)] } })),
+  }
 }

@@ -55,9 +55,8 @@ describe('handing a customer over', () => {
     ])
     expect(refusing.relationStatus('g1', 'wmc1')).toBe('active')
 
-    const scenario = smallScenario()
-    scenario.members[1]!.customerLimit = 2 // g2 has wmc4 and wmc5
-    const full = openWorld(scenario)
+    const members = smallScenario().members!.map((m) => ({ ...m, customerLimit: 2 })) // g2 has wmc4 and wmc5
+    const full = openWorld(smallScenario({ members }))
     full.write(() => full.transfers.start(ask('wmc1', 'g1', 'g2'), START))
     play(full, hours(24))
     expect(full.transfers.ofContact('wmc1')).toMatchObject([{ status: 4 }])

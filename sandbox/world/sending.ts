@@ -1,0 +1,340 @@
+import { hashKey, unitOf } from '../../src/random.js'
+import { quotaPeriod } from './calendar.js'
+import { drawOwnSend, drawPurchase, drawReaction, drawReadAt, type ReplyKind } from './draws.js'
+import type { Content, World } from './world.js'
+
+export type Message = {
+  /** `group`: to a chat, whose id is in `externalUserId`. */
+  kind: 'mass' | 'group' | 'welcome'
+  msgid: string
+  userId: string
+  externalUserId: string
+  content: Content
+  contentHash: string
+  /** When the app made the request. */
+  createdMs: number
+}
+
+/** What is known of a message while its customer has not read it. */
+export type Unread = { seq: number; msgid: string; userId: string; externalUserId: string; contentHash: string; sentMs: number; hasLink: boolean } // prettier-ignore
+/** A message that was read, and who sent it. */
+export type Answered = { seq: number; msgid: string; userId: string; externalUserId: string }
+
+type MassRow = {
+  content: string
+  content_hash: string
+  created_ms: number
+  cancelled: number
+  chat_type: 'single' | 'group'
+  allow_select: number
+}
+
+const DELIVERY =
+  'delivery (seq, kind, msgid, user_id, external_user_id, content_id, sent_ms, created_ms, reads_ms)' as const
+
+/** Ids of contents that are kept in memory. */
+const CONTENTS = 10_000
+
+/** A message's id follows from what it is, so it need not be stored. */
+export function messageIdOf(msgid: string, userId: string, externalUserId: string): string {
+  return hashKey(32, 'message', msgid, userId, externalUserId)
+}
+
+/** Messages on their way to customers, and what the customers do about them. */
+export class Sending {
+  private nextSeq = 1
+  private readonly contentIds = new Map<string, number>()
+
+  constructor(private readonly world: World) {}
+
+  /** Puts back into the agenda what is not in its table: the messages that somebody is going to read. */
+  restore(): void {
+    const { state, agenda } = this.world
+    this.forget()
+    this.nextSeq = (state.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM delivery')?.seq ?? 0) + 1
+    const rows = state.all<{
+      seq: number
+      msgid: string
+      user_id: string
+      external_user_id: string
+      content_hash: string
+      link: string | null
+      sent_ms: number
+      reads_ms: number
+    }>('SELECT * FROM message WHERE reads_ms IS NOT NULL AND read_ms IS NULL')
+    for (const row of rows) {
+      const unread = {
+        seq: row.seq,
+        msgid: row.msgid,
+        userId: row.user_id,
+        externalUserId: row.external_user_id,
+        contentHash: row.content_hash,
+        sentMs: row.sent_ms,
+        hasLink: row.link !== null,
+      }
+      agenda.push({ atMs: row.reads_ms, kind: 'read', key: keyOf(unread), data: unread, stored: false })
+    }
+  }
+
+  /** After a transaction that failed: a content may not be there after all. */
+  forget(): void {
+    this.contentIds.clear()
+  }
+
+  /** See `World.confirm`. */
+  confirm(msgid: string, userId: string, at: Date, only: ReadonlySet<string> | undefined): boolean {
+    const { state } = this.world
+    const mass = state.get<MassRow>('SELECT * FROM mass WHERE msgid = ?', msgid)
+    if (mass === undefined || mass.cancelled === 1 || this.world.staff.leftAt(userId) !== undefined) return false
+    const changed = state.run(
+      'UPDATE mass_task SET status = 2, sent_ms = ? WHERE msgid = ? AND user_id = ? AND status = 0',
+      at.getTime(),
+      msgid,
+      userId,
+    )
+    if (changed === 0) return false
+    const isGroup = mass.chat_type === 'group'
+    if (isGroup) this.chooseChats(msgid, userId, only)
+    const ticked = this.targetsOf(msgid, userId, mass, only)
+    const reachable = isGroup ? this.ownChats(userId, ticked) : this.friends(userId, ticked)
+    const allowed = this.takeQuota(reachable, at)
+    const gone = without(ticked, reachable)
+    const refused = without(reachable, allowed)
+    this.settle(msgid, userId, gone, 2, undefined)
+    this.settle(msgid, userId, refused, 3, undefined)
+    this.settle(msgid, userId, allowed, 1, at)
+    state.count('not_a_contact', gone.length)
+    state.count('refused_by_quota', refused.length)
+    const content = JSON.parse(mass.content) as Content
+    const kind = isGroup ? 'group' : 'mass'
+    const message = {
+      kind,
+      msgid,
+      userId,
+      content,
+      contentHash: mass.content_hash,
+      createdMs: mass.created_ms,
+    } as const
+    this.touch(userId, allowed, at)
+    for (const externalUserId of allowed) this.put({ ...message, externalUserId }, at)
+    state.count('confirmed')
+    this.world.happened(at, 'confirmed', msgid, userId)
+    return true
+  }
+
+  /** Puts a message before a customer, who may read it. */
+  deliver(message: Message, at: Date): void {
+    this.touch(message.userId, [message.externalUserId], at)
+    this.put(message, at)
+  }
+
+  hasQuota(id: string, at: Date): boolean {
+    const { period, limit } = quotaPeriod(this.world.scenario.quotaMode, at)
+    const row = this.world.state.get<{ used: number }>(
+      'SELECT used FROM quota WHERE external_user_id = ? AND period = ?',
+      id,
+      period,
+    )
+    return (row?.used ?? 0) < limit
+  }
+
+  /** The customer opens it; what he does then is drawn now. */
+  read(unread: Unread, at: Date): void {
+    const { state, seed, scenario } = this.world
+    const { seq, msgid, userId, externalUserId, contentHash } = unread
+    this.change('UPDATE delivery SET read_ms = ? WHERE seq = ?', at.getTime(), seq)
+    state.count('reads')
+    this.world.happened(at, 'read', userId, externalUserId, msgid)
+    const about = `${userId}/${contentHash}`
+    const answered: Answered = { seq, msgid, userId, externalUserId }
+    const reaction = drawReaction(seed, scenario, externalUserId, about, at)
+    if (reaction?.kind === 'reply')
+      this.world.schedule(reaction.at, 'reply', keyOf(unread), { ...answered, reply: reaction.reply })
+    if (reaction?.kind === 'delete')
+      this.world.schedule(reaction.at, 'customer_deletes', `${externalUserId}/${userId}`, { userId, externalUserId })
+    const { clickAt, buyAt } = drawPurchase(seed, scenario, externalUserId, about, new Date(unread.sentMs), at)
+    if (clickAt !== undefined && unread.hasLink) this.world.schedule(clickAt, 'click', keyOf(unread), answered)
+    if (buyAt !== undefined) this.world.schedule(buyAt, 'buy', keyOf(unread), answered)
+  }
+
+  reply({ seq, msgid, userId, externalUserId }: Answered, reply: ReplyKind, at: Date): void {
+    const { state } = this.world
+    this.change('UPDATE delivery SET replied_ms = ?, reply = ? WHERE seq = ?', at.getTime(), reply, seq)
+    this.touch(userId, [externalUserId], at)
+    state.count(`replies:${reply}`)
+    this.world.happened(at, 'replied', userId, externalUserId, msgid, reply)
+  }
+
+  /** A mass message of the member's own, to a part of her customers: it eats their quota like any other. */
+  sendOwn(userId: string, n: number, at: Date): void {
+    const { state, seed } = this.world
+    const member = this.world.staff.find(userId)!
+    const content: Content = { text: `到店有礼 ${userId} ${n}`, attachments: [] }
+    const contentHash = hashKey(32, content.text, '')
+    const msgid = `msg${hashKey(29, 'own', seed, userId, n)}`
+    const targets = state
+      .all<{ id: string }>(
+        `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND status = 'active'`,
+        userId,
+      )
+      .filter(({ id }) => drawOwnSend(seed, userId, id, n) < member.ownSendRatio)
+    if (targets.length === 0) return
+    state.run(
+      `INSERT OR IGNORE INTO mass (msgid, created_ms, content, content_hash, draw_key, creator) VALUES (?, ?, ?, ?, ?, ?)`,
+      msgid,
+      at.getTime(),
+      JSON.stringify(content),
+      contentHash,
+      msgid,
+      userId,
+    )
+    state.run('INSERT OR IGNORE INTO mass_task (msgid, user_id) VALUES (?, ?)', msgid, userId)
+    state.run(
+      'INSERT OR IGNORE INTO mass_target (msgid, user_id, external_user_id) SELECT ?, ?, value FROM json_each(?)',
+      msgid,
+      userId,
+      JSON.stringify(targets.map((t) => t.id)),
+    )
+    this.confirm(msgid, userId, at, undefined)
+  }
+
+  private put(message: Message, at: Date): void {
+    const { state, seed, scenario } = this.world
+    const { kind, msgid, userId, externalUserId, content, contentHash, createdMs } = message
+    const seq = this.nextSeq++
+    // Who of a group reads what is not told to anybody.
+    const readAt =
+      kind === 'group' ? undefined : drawReadAt(seed, scenario, externalUserId, `${userId}/${contentHash}`, at)
+    state.append(DELIVERY, [seq, kind, msgid, userId, externalUserId, this.contentId(content, contentHash), at.getTime(), createdMs, readAt?.getTime() ?? null]) // prettier-ignore
+    state.count('messages')
+    this.world.happened(at, 'delivered', userId, externalUserId, msgid)
+    if (readAt === undefined) return
+    const hasLink = content.link !== undefined
+    const unread: Unread = { seq, msgid, userId, externalUserId, contentHash, sentMs: at.getTime(), hasLink }
+    this.world.agenda.push({ atMs: readAt.getTime(), kind: 'read', key: keyOf(unread), data: unread, stored: false })
+  }
+
+  /** A text and link are stored once, however many get them. */
+  private contentId({ text, link }: Content, hash: string): number {
+    const { state } = this.world
+    const linkText = link === undefined ? null : JSON.stringify(link)
+    const key = JSON.stringify([hash, text, linkText])
+    let id = this.contentIds.get(key)
+    if (id !== undefined) return id
+    const find = () =>
+      state.get<{ id: number }>(
+        'SELECT id FROM content WHERE hash = ? AND text = ? AND link IS ?',
+        hash,
+        text,
+        linkText,
+      )?.id
+    id = find()
+    if (id === undefined) {
+      state.run('INSERT INTO content (hash, text, link) VALUES (?, ?, ?)', hash, text, linkText)
+      id = find()!
+    }
+    if (this.contentIds.size >= CONTENTS) this.contentIds.clear()
+    this.contentIds.set(key, id)
+    return id
+  }
+
+  /** Her customers or groups that the message goes to: those she leaves ticked. In the order of their ids. */
+  private targetsOf(msgid: string, userId: string, mass: MassRow, only: ReadonlySet<string> | undefined): string[] {
+    const all = this.world.state.all<{ id: string }>(
+      'SELECT external_user_id AS id FROM mass_target WHERE msgid = ? AND user_id = ? ORDER BY external_user_id',
+      msgid,
+      userId,
+    )
+    const unticked = mass.allow_select === 1 ? this.world.staff.find(userId)!.untickRatio : 0
+    const isTicked = (id: string) =>
+      only !== undefined
+        ? only.has(id)
+        : unticked === 0 || unitOf(this.world.seed, 'untick', userId, id, mass.content_hash) >= unticked
+    return all.flatMap(({ id }) => (isTicked(id) ? [id] : []))
+  }
+
+  /** A message to groups without a list of them: its member takes those she ticks, or all she owns. */
+  private chooseChats(msgid: string, userId: string, only: ReadonlySet<string> | undefined): void {
+    const { state, chats } = this.world
+    if (state.get('SELECT 1 FROM mass_target WHERE msgid = ?', msgid) !== undefined) return
+    for (const { chatId } of chats.list({ owners: [userId], limit: Number.MAX_SAFE_INTEGER })) {
+      if (only === undefined || only.has(chatId))
+        state.run('INSERT INTO mass_target (msgid, user_id, external_user_id) VALUES (?, ?, ?)', msgid, userId, chatId)
+    }
+  }
+
+  private ownChats(userId: string, ids: readonly string[]): string[] {
+    return ids.filter((id) => {
+      const chat = this.world.chats.get(id)
+      return chat?.owner === userId && chat.dismissedAt === undefined
+    })
+  }
+
+  private friends(userId: string, ids: readonly string[]): string[] {
+    return this.idsOf(
+      `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND status = 'active'
+         AND external_user_id IN (SELECT value FROM json_each(?)) ORDER BY external_user_id`,
+      userId,
+      JSON.stringify(ids),
+    )
+  }
+
+  /** Counts one message for each; those who have had their share are left out. */
+  private takeQuota(ids: readonly string[], at: Date): string[] {
+    const { period, limit } = quotaPeriod(this.world.scenario.quotaMode, at)
+    return this.idsOf(
+      `INSERT INTO quota SELECT value, ?, 1 FROM json_each(?) WHERE true
+         ON CONFLICT (external_user_id, period) DO UPDATE SET used = used + 1 WHERE used < ? RETURNING external_user_id AS id`,
+      period,
+      JSON.stringify(ids),
+      limit,
+    ).sort()
+  }
+
+  /** The send status of page 93563: 1 sent, 2 no friend any more, 3 the customer has had his share. */
+  private settle(msgid: string, userId: string, ids: readonly string[], status: 1 | 2 | 3, at: Date | undefined): void {
+    if (ids.length === 0) return
+    this.world.state.run(
+      `UPDATE mass_target SET status = ?, sent_ms = ? WHERE msgid = ? AND user_id = ?
+         AND external_user_id IN (SELECT value FROM json_each(?))`,
+      status,
+      at?.getTime() ?? null,
+      msgid,
+      userId,
+      JSON.stringify(ids),
+    )
+  }
+
+  /** They have been in touch. */
+  private touch(userId: string, ids: readonly string[], at: Date): void {
+    this.world.state.run(
+      'UPDATE relation SET last_ms = ? WHERE user_id = ? AND external_user_id IN (SELECT value FROM json_each(?))',
+      at.getTime(),
+      userId,
+      JSON.stringify(ids),
+    )
+  }
+
+  /** Changes a delivery, which may be one of this very transaction. */
+  private change(sql: string, ...params: (string | number)[]): void {
+    const { state } = this.world
+    if (state.run(sql, ...params) > 0) return
+    state.flush()
+    state.run(sql, ...params)
+  }
+
+  private idsOf(sql: string, ...params: (string | number)[]): string[] {
+    return this.world.state.all<{ id: string }>(sql, ...params).map((row) => row.id)
+  }
+}
+
+function without(ids: readonly string[], kept: readonly string[]): readonly string[] {
+  if (ids.length === kept.length) return []
+  const set = new Set(kept)
+  return ids.filter((id) => !set.has(id))
+}
+
+/** Orders ties: who, from whom, which message. */
+function keyOf({ externalUserId, userId, msgid }: Omit<Answered, 'seq'>): string {
+  return `${externalUserId}/${userId}/${msgid}`
+}
