@@ -2,7 +2,9 @@ import type { Evidence, Conflict, IdentifierLink, InboxRecord, Merge, Resolution
 import type { RecordEvent } from '../domain/events/record.js'
 import type { Profile } from '../domain/identity/profile.js'
 import type { Touch } from '../domain/touches/touch.js'
+import type { WecomEventOf } from '../domain/wecom/event.js'
 import type { WecomDepartment, WecomGroup, WecomMember, WecomRelation, WecomTag } from '../domain/wecom/mirror.js'
+import type { AcquisitionLink, ContactWay, JoinWay } from '../domain/ways/definition.js'
 import type { DispatchContent } from '../ports/channel.js'
 import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../ports/document-store.js'
 
@@ -116,7 +118,11 @@ export type StoredCallback = {
   seq: number
   state: 'urgent' | 'accepted' | 'done'
   acceptedAt: Date
+  /** What has to be read anew because of it, e.g. `contact:<external_userid>`: once for all that wait. */
+  about?: string
   message?: string
+  /** Instead of a message: pressed on a page of ours. */
+  card?: WecomEventOf<'card'>
 }
 
 /** A welcome message, one per welcome code. `_id` is the hash of the code. */
@@ -144,6 +150,73 @@ export type SyncChunk = {
   /** Where to go on; absent before the first page. */
   cursor?: string
   relations: number
+}
+
+/** What has to be changed on one relation in WeCom: one per (member, customer), whatever piles up. `_id`: `relationId`. */
+export type Writeback = {
+  _id: string
+  userId: string
+  externalUserId: string
+  /** Tags whose value changed here since the last push. */
+  tagIds: string[]
+  /** Ways by which she arrived: their tags and remarks are to be set. */
+  wayKeys: string[]
+  /** Raised with every change, so that a push deletes only what it has seen. */
+  rev: number
+  attempts: number
+  /** Absent while it is parked. */
+  nextAt?: Date
+  /** Worked out, but not to be sent now: dry mode, or not on the allow-list. */
+  parked?: { why: 'dry' | 'not_on_allow_list'; add: string[]; remove: string[] }
+  reason?: string
+}
+
+/** A way of a file as WeCom holds it. `_id`: `wayKey`. */
+export type StoredWay = {
+  _id: string
+  /** creating: asked for, no id stored. */
+  state: 'creating' | 'live'
+  /** Code that arrives with the customer. */
+  channel: string
+  remoteId?: string
+  /** Picture of the code, or address of the link. */
+  address?: string
+  appliedAt: Date
+  /** When who is on duty is looked at next. */
+  lookAt?: Date
+} & (
+  | { kind: 'way'; definition: ContactWay }
+  | { kind: 'join_way'; definition: JoinWay }
+  | { kind: 'link'; definition: AcquisitionLink }
+)
+
+/** One customer who changes hands. */
+export type Transfer = {
+  _id: string
+  kind: 'onjob' | 'resigned'
+  from: string
+  /** Absent while it is only known that she left the old owner. */
+  to?: string
+  externalUserId: string
+  /** ready: to be asked for. asking: asked for, no answer stored. waiting: WeCom does it within a day. seen: done elsewhere, told by a callback. */
+  state: 'ready' | 'asking' | 'waiting' | 'seen' | 'done' | 'failed'
+  message?: string
+  reason?: string
+  askedAt: Date
+  polls: number
+  nextAt?: Date
+  /** When she changed hands. */
+  at?: Date
+}
+
+/** What WeCom counted of one member on one day. `_id`: `<kind>:<userid>:<day>`. */
+export type WecomDay = {
+  _id: string
+  kind: 'member' | 'groups'
+  userId: string
+  /** YYYY-MM-DD in Shanghai. */
+  on: string
+  figures: Readonly<Record<string, number>>
 }
 
 /** A published version of a definition; journeys are pinned to theirs. */
@@ -202,7 +275,7 @@ const definitions = {
   callbacks: {
     name: 'callbacks',
     version: 2,
-    indexes: [{ fields: ['state', 'seq'] }],
+    indexes: [{ fields: ['state', 'seq'] }, { fields: ['about', 'state'], sparse: true }],
     // Version 1 kept what it had read instead of the message; contacts are read anew by the next reconciliation.
     migrations: { 1: ({ event: _event, ...doc }) => ({ ...doc, state: 'done' }) },
   },
@@ -218,6 +291,14 @@ const definitions = {
   wecomTags: { name: 'wecom_tags', version: 1, indexes: [{ fields: ['groupName', 'name'] }] },
   wecomGroups: { name: 'wecom_groups', version: 1, indexes: [{ fields: ['ownerUserId'] }] },
   wecomSyncChunks: { name: 'wecom_sync_chunks', version: 1, indexes: [{ fields: ['sync', 'state'] }] },
+  writebacks: { name: 'writebacks', version: 1, indexes: [{ fields: ['nextAt'] }] },
+  wecomWays: { name: 'wecom_ways', version: 1, indexes: [{ fields: ['channel'] }, { fields: ['lookAt'] }] },
+  transfers: {
+    name: 'transfers',
+    version: 1,
+    indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['externalUserId'] }],
+  },
+  wecomDays: { name: 'wecom_days', version: 1, indexes: [{ fields: ['on'] }] },
 } satisfies Record<string, CollectionDefinition>
 
 export type Collections = {
@@ -245,6 +326,10 @@ export type Collections = {
   wecomTags: Collection<WecomTag>
   wecomGroups: Collection<WecomGroup>
   wecomSyncChunks: Collection<SyncChunk>
+  writebacks: Collection<Writeback>
+  wecomWays: Collection<StoredWay>
+  transfers: Collection<Transfer>
+  wecomDays: Collection<WecomDay>
 }
 
 /** Opens (creates, migrates) every collection. */
