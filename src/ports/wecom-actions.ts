@@ -14,7 +14,7 @@ export type ActOutcome =
   | { kind: 'unknown'; reason: string }
 export type Undone = Exclude<ActOutcome, { kind: 'done' }>
 
-export type CorpTag = { id: string; group: string; name: string }
+export type CorpTag = { id: string; name: string; groupId: string; group: string }
 
 export interface WecomTags {
   /** Every corp tag there is. */

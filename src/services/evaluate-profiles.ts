@@ -6,6 +6,7 @@ import { hashKey } from '../random.js'
 import { nextValue, type ProfileTag } from './collections.js'
 import type { Definitions, Deps } from './deps.js'
 import { enterJourneys } from './enter-journeys.js'
+import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
 import { loadTouched, readFigures, scopeOf } from './test-rules.js'
 
 const CHUNK = 1_000
@@ -113,6 +114,12 @@ async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: r
   if (set.length > 0) await profileTags.put(set)
   const gone = tags.filter((d) => d.new === '').map((d) => `${d.p}:${d.id}`)
   if (gone.length > 0) await profileTags.delete({ _id: { $in: gone } })
+  const pushed = writebackTagIds(deps)
+  if (pushed.size > 0)
+    await queueTagChanges(
+      deps,
+      tags.filter((d) => pushed.has(d.id)).map((d) => ({ profileId: d.p, tagId: d.id })),
+    )
   const entries = deltas
     .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))

@@ -14,6 +14,7 @@ import { evaluablesFor, evaluateTouched } from './evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from './enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from './collections.js'
 import type { Deps } from './deps.js'
+import { queueArrivals } from './queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
 export function waitingAt(now: Date): Filter {
@@ -72,6 +73,7 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
   )
   await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
+  await queueArrivals(deps, events)
 }
 
 async function planGroup(deps: Deps): Promise<BatchPlan | undefined> {

@@ -7,3 +7,12 @@ const liquid = new Liquid({ strictVariables: true, strictFilters: true, ownPrope
 export function renderContent(content: Content, variables: { brand: string; coupon?: string }): string {
   return liquid.parseAndRenderSync(content.text, variables) as string
 }
+
+/** Characters of a remark. @see developer.work.weixin.qq.com/document/path/92115 (read 2026-08) */
+const REMARK_MAX = 20
+
+/** A remark on a customer, cut to what WeCom takes. */
+export function renderRemark(template: string, variables: { name: string; way: string }): string {
+  const text = (liquid.parseAndRenderSync(template, variables) as string).trim()
+  return [...text].slice(0, REMARK_MAX).join('')
+}
