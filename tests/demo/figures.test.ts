@@ -53,6 +53,8 @@ function messageOf(dispatchId: string, n: number, createdMs = TEN, sentMs = crea
 }
 
 const counts: SandboxCounts = {
+  clicks: 0,
+  purchases: 0,
   messages: 0,
   cards: 0,
   appMessages: 0,
