@@ -87,7 +87,7 @@ export function acquisitionCalls(calls: Calls) {
     },
     /** Users and departments, where given, replace the old ones; so does the preference. */
     async update(linkId: string, link: AcquisitionLink): Promise<void> {
-      await calls.act(`${path}/update_link`, Nothing, { link_id: linkId, ...toWire(link) })
+      await calls.put(`${path}/update_link`, Nothing, { link_id: linkId, ...toWire(link) })
     },
     async delete(linkId: string): Promise<void> {
       await calls.act(`${path}/delete_link`, Nothing, { link_id: linkId })

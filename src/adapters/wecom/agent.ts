@@ -58,7 +58,7 @@ export function agentCalls(calls: Calls, agentId: number) {
     },
     /** Replaces the whole menu (page 90231). */
     async setMenu(buttons: MenuInput): Promise<void> {
-      await calls.act('menu/create', Nothing, { button: buttons }, { query: agent })
+      await calls.put('menu/create', Nothing, { button: buttons }, { query: agent })
     },
     /** (page 90233) */
     async deleteMenu(): Promise<void> {

@@ -13,6 +13,11 @@ export interface Calls {
   get<S extends z.ZodType>(api: string, reply: S, query?: Query, options?: CallOptions): Promise<z.infer<S>>
   /** POST that may be repeated: it changes nothing, or the same thing again. */
   read<S extends z.ZodType>(api: string, reply: S, body: Json | FormData, options?: PostOptions): Promise<z.infer<S>>
+  /**
+   * POST that leaves the same state however often it is applied, so that it is repeated by itself; an {UnknownOutcomeError}
+   * only when every answer was lost.
+   */
+  put<S extends z.ZodType>(api: string, reply: S, body: Json, options?: PostOptions): Promise<z.infer<S>>
   /** POST with an effect: sent once, and a lost answer is an {UnknownOutcomeError}. */
   act<S extends z.ZodType>(api: string, reply: S, body: Json, options?: PostOptions): Promise<z.infer<S>>
   /** Follows cursors of a `read`: a page may be empty while there is a next one. */
@@ -35,13 +40,14 @@ export function createCalls(transport: Pick<WecomTransport, 'call'>, priority?: 
     return chosen === undefined ? {} : { priority: chosen }
   }
   const post =
-    (repeat: 'harmless' | 'effect'): Calls['read'] =>
+    (repeat: WecomCall<z.ZodType>['repeat']): Calls['read'] =>
     (api, reply, body, options) =>
       transport.call({ api, reply, repeat, body, ...order(options), ...(options?.query && { query: options.query }) })
   const calls: Calls = {
     get: (api, reply, query, options) =>
       transport.call({ api, reply, repeat: 'harmless', ...order(options), ...(query && { query }) }),
     read: post('harmless'),
+    put: post('idempotent'),
     act: post('effect'),
     async *pages(api, reply, body, take, options) {
       let cursor: string | undefined

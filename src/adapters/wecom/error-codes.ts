@@ -377,6 +377,6 @@ export class WecomError extends UpstreamError {
 function cleanErrmsg(errmsg: string): string {
   return errmsg
     .replace(/,?\s*(hint:|from ip:|more info at).*$/is, '')
-    .replace(/[A-Za-z0-9_-]{24,}|\d{7,}/g, '…')
+    .replace(/[A-Za-z0-9_-]{24,}|\d{7,}|\d{1,3}(\.\d{1,3}){3}/g, '…')
     .slice(0, 120)
 }

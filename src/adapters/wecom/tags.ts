@@ -68,7 +68,7 @@ export function tagCalls(calls: Calls) {
       externalUserId: string,
       change: { add?: readonly string[]; remove?: readonly string[] },
     ): Promise<void> {
-      await calls.act('externalcontact/mark_tag', Nothing, {
+      await calls.put('externalcontact/mark_tag', Nothing, {
         userid: userId,
         external_userid: externalUserId,
         add_tag: change.add,

@@ -145,7 +145,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
       const { meaning, say } = meaningOf(api, errcode)
       if (meaning === 'tell_a_person') log.error(`WeCom needs a person: ${say}`, { api, errcode })
       if (errcode === 45009) log.warn('WeCom limit is used up', { api, blockedMs })
-      throw new WecomError(api, errcode, errmsg, errcode === 45009 ? blockedMs : undefined)
+      throw new WecomError(api, errcode, withoutSecrets(errmsg, call, token), errcode === 45009 ? blockedMs : undefined)
     }
     if (/warning: wrong json format/i.test(errmsg)) {
       log.error('WeCom dropped fields of a request it could not parse', { api })
@@ -155,6 +155,12 @@ export function createTransport(options: WecomOptions): WecomTransport {
     if (reply.success) return reply.data
     const fields = reply.error.issues.map((issue) => issue.path.join('.')).join(', ')
     throw lost(call, `the answer lacks or misspells ${fields}`, false)
+  }
+
+  /** The platform, or whoever answers in its place, may repeat what it was sent. */
+  function withoutSecrets(text: string, { query }: { query?: WecomCall<z.ZodType>['query'] }, token = ''): string {
+    const secrets = [options.secret, token, String(query?.['key'] ?? '')].filter((secret) => secret !== '')
+    return secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), text)
   }
 
   /** Never throws: axios' own errors carry the URL and with it the token. */

@@ -126,7 +126,7 @@ export function contactWayCalls(calls: Calls) {
       ),
     /** Fields that are left out stay as they are; kind, scene and the temporary mode cannot change. */
     async update(configId: string, fields: ContactWayFields): Promise<void> {
-      await calls.act('externalcontact/update_contact_way', Nothing, { config_id: configId, ...toWire(fields) })
+      await calls.put('externalcontact/update_contact_way', Nothing, { config_id: configId, ...toWire(fields) })
     },
     async delete(configId: string): Promise<void> {
       await calls.act('externalcontact/del_contact_way', Nothing, { config_id: configId })
@@ -171,7 +171,7 @@ export function joinWayCalls(calls: Calls) {
     },
     /** Replaces everything: what is left out returns to its default. */
     async update(configId: string, way: JoinWay): Promise<void> {
-      await calls.act(`${path}/update_join_way`, Nothing, { config_id: configId, ...toJoinWire(way) })
+      await calls.put(`${path}/update_join_way`, Nothing, { config_id: configId, ...toJoinWire(way) })
     },
     async delete(configId: string): Promise<void> {
       await calls.act(`${path}/del_join_way`, Nothing, { config_id: configId })

@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { type AxiosAdapter, AxiosError } from 'axios'
 import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
 import { iterateContacts } from '../../../src/adapters/wecom/contacts.js'
 import { WecomError } from '../../../src/adapters/wecom/error-codes.js'
@@ -16,7 +18,7 @@ let clock: ManualClock
 let pauses: number[]
 let lines: string[]
 
-function openClient(baseUrl = stub.url): WecomClient {
+function openClient(baseUrl = stub.url, adapter?: AxiosAdapter): WecomClient {
   return createWecomClient({
     baseUrl,
     corpId: 'ww0000000000000001',
@@ -25,6 +27,7 @@ function openClient(baseUrl = stub.url): WecomClient {
     clock,
     timeoutMs: 300,
     log: jsonLog((line) => lines.push(line)),
+    ...(adapter && { adapter }),
     pause: async (ms) => {
       pauses.push(ms)
       clock.set(new Date(clock.now().getTime() + ms))
@@ -208,24 +211,114 @@ describe('calls with an effect', () => {
   })
 })
 
-it('keeps secrets, tokens and addresses with them out of errors and logs', async () => {
-  stub.on('externalcontact/get_follow_user_list', 'cut')
-  stub.on('externalcontact/add_msg_template', 'hang')
-  stub.on('user/get', { errcode: 40003, errmsg: 'invalid userid 10000000001, hint: [16], from ip: 203.0.113.9' })
-  const errors = [
-    await thrownBy(client.contacts.followUsers()),
-    await thrownBy(client.mass.create(message)),
-    await thrownBy(client.members.get('guide01')),
+describe('writes that leave the same state however often they are applied', () => {
+  const mark = () => client.tags.mark('guide01', 'wm1', { add: ['et1'] })
+
+  it.each<[string, StubAnswer]>([
+    ['the connection breaks', 'cut'],
+    ['no answer comes in time', 'hang'],
+    ['a proxy answers HTML', '<html>502 Bad Gateway</html>'],
+    ['the platform is busy', { errcode: -1, errmsg: 'system busy' }],
+  ])('are sent again when %s', async (_what, answer) => {
+    stub.on('externalcontact/mark_tag', answer, {})
+    await mark()
+    expect(stub.calls).toHaveLength(2)
+  })
+
+  it('end unknown when every answer was lost', async () => {
+    stub.on('externalcontact/mark_tag', 'cut')
+    expect(await thrownBy(mark())).toBeInstanceOf(UnknownOutcomeError)
+    expect(stub.calls).toHaveLength(3)
+  })
+
+  it('end unknown at once when fields may have been dropped: the same request would lose them again', async () => {
+    stub.on('externalcontact/mark_tag', { errmsg: 'ok. Warning: wrong json format. ' })
+    expect(await thrownBy(mark())).toBeInstanceOf(UnknownOutcomeError)
+    expect(stub.calls).toHaveLength(1)
+  })
+
+  it('are refused with the reason of the last answer', async () => {
+    stub.on('externalcontact/mark_tag', 'cut', { errcode: 84061, errmsg: 'not external contact' })
+    expect(await thrownBy(mark())).toMatchObject({ errcode: 84061, meaning: 'give_up_recipient' })
+  })
+})
+
+it('counts calls, codes and lanes by API', async () => {
+  stub.on('externalcontact/get_follow_user_list', { errcode: 45033, errmsg: 'api concurrent out of limit' }, 'cut', {})
+  await client.contacts.followUsers()
+  expect(client.stats()['externalcontact/get_follow_user_list']).toEqual({
+    calls: 3,
+    waits: 0,
+    waitedMs: 0,
+    codes: { 0: 1, 45033: 1, lost: 1 },
+    tooOften: 0,
+    tooParallel: 1,
+    width: 3,
+    blockedMs: 0,
+  })
+  expect(client.stats()['gettoken']).toMatchObject({ calls: 1 })
+})
+
+describe('secrets', () => {
+  const TOKEN = 'token-that-nobody-may-see'
+  const everything = (errors: readonly unknown[]) =>
+    errors.map((err) => inspect(err, { depth: 10, showHidden: true })).join('\n') + lines.join('\n')
+  const attempts = (of: WecomClient) => [
+    () => of.contacts.followUsers(),
+    () => of.tags.mark('guide01', 'wm1', { add: ['et1'] }),
+    () => of.mass.create(message),
+    () => of.welcome.send('welcome-code', 'hello'),
   ]
-  const nowhere = openClient('http://127.0.0.1:1')
-  errors.push(await thrownBy(nowhere.contacts.followUsers()))
-  nowhere.close()
-  const everything =
-    errors.map((err) => `${err.stack} ${JSON.stringify(err)} ${String(err.cause)}`).join() + lines.join()
-  expect(everything).not.toContain(SECRET)
-  expect(everything).not.toContain('token-1')
-  expect(everything).not.toContain('10000000001')
-  expect(everything).not.toContain('203.0.113.9')
+  const APIS = ['get_follow_user_list', 'mark_tag', 'add_msg_template', 'send_welcome_msg']
+  const ECHO = `at /cgi-bin/x?access_token=${TOKEN}&corpsecret=${SECRET} from 203.0.113.9`
+
+  it.each<[string, StubAnswer]>([
+    ['a broken connection', 'cut'],
+    ['no answer', 'hang'],
+    ['HTML that repeats the address', `<html>502 ${ECHO}</html>`],
+    ['truncated JSON', `{"errcode":0,"errmsg":"${ECHO}","follow_us`],
+    ['a refusal that repeats the address', { errcode: 40058, errmsg: ECHO }],
+    ['a refusal with a phone number', { errcode: 40003, errmsg: 'invalid userid 10000000001, from ip: 203.0.113.9' }],
+    ['a token that is not taken', { errcode: 40014, errmsg: ECHO }],
+    ['a used-up limit', { errcode: 45009, errmsg: ECHO }],
+    ['too many lanes', { errcode: 45033, errmsg: ECHO }],
+    ['a busy platform', { errcode: -1, errmsg: ECHO }],
+    ['a setting to change', { errcode: 60020, errmsg: ECHO }],
+    ['an unknown code', { errcode: 999999, errmsg: ECHO }],
+    ['dropped fields', { errmsg: `ok. Warning: wrong json format. ${ECHO}` }],
+    ['fields of another shape', { follow_user: ECHO, msgid: 7, fail_list: ECHO }],
+    ['a redirect', { httpStatus: 302, errmsg: ECHO }],
+  ])('stay out of errors, causes and logs after %s', async (what, answer) => {
+    stub.token = TOKEN
+    for (const api of APIS) stub.on(`externalcontact/${api}`, answer)
+    const outcomes = await Promise.allSettled(attempts(client).map((attempt) => attempt()))
+    const errors = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
+    if (what !== 'fields of another shape') expect(errors).toHaveLength(APIS.length)
+    for (const hidden of [TOKEN, SECRET, '203.0.113.9', '10000000001']) expect(everything(errors)).not.toContain(hidden)
+  })
+
+  it.each<[string, StubAnswer]>([
+    ['a broken connection', 'cut'],
+    ['HTML', `<html>${ECHO}</html>`],
+    ['a wrong secret', { errcode: 40001, errmsg: ECHO }],
+    ['a reply without a token', { expires_in: SECRET }],
+  ])('stay out of them when fetching a token ends in %s', async (_what, answer) => {
+    stub.on('gettoken', answer)
+    const errors = await Promise.all(attempts(client).map((attempt) => thrownBy(attempt())))
+    expect(everything(errors)).not.toContain(SECRET)
+  })
+
+  it('stay out of them when nothing listens, when the client closes, and when the way there throws', async () => {
+    const nowhere = openClient('http://127.0.0.1:1')
+    const errors = [await thrownBy(nowhere.contacts.followUsers())]
+    nowhere.close()
+    errors.push(await thrownBy(nowhere.contacts.followUsers()))
+    const broken = openClient(stub.url, (config) => Promise.reject(new AxiosError('failed', 'EPIPE', config)))
+    errors.push(await thrownBy(broken.contacts.followUsers()))
+    broken.close()
+    expect(errors.map((err) => (err as UpstreamError).upstreamCode)).toEqual(['ECONNREFUSED', 'closed', 'no_answer'])
+    expect(everything(errors)).not.toContain(SECRET)
+  })
 })
 
 describe('contacts', () => {
