@@ -1,22 +1,28 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { contactToRecord, deletionToRecord, readCallbackEvent, wecomTagName } from '../connectors/wecom/map.js'
+import { readCallbackEvent } from '../connectors/wecom/callbacks.js'
+import { relationOf, relationsOf } from '../connectors/wecom/contacts.js'
 import { openMongoDocuments } from './adapters/documents/mongo.js'
 import { openSqliteDocuments } from './adapters/documents/sqlite.js'
 import { openChdbEvents } from './adapters/events/chdb.js'
 import { openClickhouseEvents } from './adapters/events/clickhouse.js'
 import { openBullQueue } from './adapters/queue/bull.js'
 import { openInProcessQueue } from './adapters/queue/in-process.js'
+import { createActions, missingActions } from './adapters/wecom/actions.js'
 import { type CallbackReader, openCallback } from './adapters/wecom/callback.js'
-import { createWecomClient, type WecomClient } from './adapters/wecom/client.js'
-import { iterateContacts } from './adapters/wecom/contacts.js'
+import { createWecomClient } from './adapters/wecom/client.js'
+import { createWecomPort } from './adapters/wecom/port.js'
+import { createInProcessQuota } from './adapters/wecom/quota-in-process.js'
+import { openRedisQuota } from './adapters/wecom/quota-redis.js'
 import { closeCard, createGuideTaskChannel } from './channels/guide-task.js'
 import { createWecomMessageChannel } from './channels/wecom-message.js'
 import type { Config } from './config.js'
 import { lockDataDir } from './data-dir.js'
 import { ConfigError, formatProblem, InvalidInputError, type Problem } from './errors.js'
-import { wecomCallbackRouter } from './http/routes/wecom-callback.js'
+import type { RawRoute } from './http/raw-routes.js'
+import { wecomCallbackRoutes } from './http/routes/wecom-callback.js'
+import { queueBeside } from './jobs/beside-queue.js'
 import { registerLanes, runLane } from './jobs/registry.js'
 import { createRunAlone, type RunAlone } from './jobs/run-alone.js'
 import type { Log } from './log.js'
@@ -24,11 +30,12 @@ import type { Channel } from './ports/channel.js'
 import type { DocumentStore } from './ports/document-store.js'
 import type { EventStore } from './ports/event-store.js'
 import type { JobQueue } from './ports/job-queue.js'
-import type { WecomEvent, WecomPort } from './ports/wecom.js'
+import type { WecomActions } from './ports/wecom-actions.js'
+import type { WecomPort } from './ports/wecom.js'
 import { type Collections, openCollections } from './services/collections.js'
 import type { Definitions } from './services/deps.js'
-import { acceptCallback } from './services/handle-callbacks.js'
-import type { ServiceDeps } from './services/lanes.js'
+import { createCallbackIntake } from './services/accept-callbacks.js'
+import { lanes, type ServiceDeps } from './services/lanes.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from './services/load-definitions.js'
 import { refreshWhenChanged } from './services/run-schedules.js'
 import { liveDefinitions, type Publication, publishDefinitions } from './services/publish-definitions.js'
@@ -42,7 +49,7 @@ export type AppOptions = {
   /** Who this process is among those that share the stores. */
   owner?: string
   /** How the WeCom client waits; default real time. Give one with a virtual clock. */
-  pause?: (ms: number) => Promise<void>
+  pause?: (ms: number, signal?: AbortSignal) => Promise<void>
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
   fsync?: boolean
   onLaneError?: (err: unknown) => void
@@ -59,7 +66,7 @@ export interface App {
   readonly queue: JobQueue
   readonly loaded: LoadedDefinitions
   /** Routes that check their callers themselves. */
-  readonly callbackRoutes: ReturnType<typeof wecomCallbackRouter>[]
+  readonly callbackRoutes: readonly RawRoute[]
   /** Takes what is published as the running definitions. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
@@ -103,7 +110,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(() => events.close())
     const queue = await openJobs(config, log)
     closers.push(() => queue.close())
-    const wired = wireWecom(config, clock, log, options.pause)
+    const wired = await wireWecom(config, clock, log, options.pause)
     closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
@@ -121,6 +128,12 @@ export async function createApp(options: AppOptions): Promise<App> {
       linkBase: config.linkBase,
       seed: config.splitSeed,
       wecom: wired.port,
+      wecomActions: wired.actions,
+      wecomSettings: {
+        reconcileAt: config.wecom?.reconcileAt ?? 'off',
+        lostNotice: config.wecom?.lostNotice ?? { guide: false, userIds: [] },
+        writeback: config.wecom?.writeback ?? 'off',
+      },
     }
     if ((await docs.meta.get('published')) === undefined)
       await publishDefinitions(deps, { ...loaded, journeyFiles: [] })
@@ -149,7 +162,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       get loaded() {
         return loaded
       },
-      callbackRoutes: callback === undefined ? [] : [callbackRoutes(deps, callback)],
+      callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
       reload,
       publish: async () => {
         const next = await loadDefinitions(config.paths)
@@ -234,18 +247,35 @@ async function openEvents({ events, dataDir }: Config, fsync: boolean): Promise<
 }
 
 async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {
-  return jobs.kind === 'bull' ? openBullQueue({ url: jobs.url, prefix: jobs.prefix, log }) : openInProcessQueue({ log })
+  const open = async (suffix: string) =>
+    jobs.kind === 'bull'
+      ? openBullQueue({ url: jobs.url, prefix: `${jobs.prefix}${suffix}`, log })
+      : openInProcessQueue({ log })
+  const beside = new Map<string, JobQueue>()
+  for (const { name } of lanes.filter((lane) => lane.beside === true)) beside.set(name, await open(`-${name}`))
+  return queueBeside(await open(''), beside)
 }
 
-type Wired = { port: WecomPort; channels: ServiceDeps['channels']; callback?: CallbackReader; close(): Promise<void> }
+type Wired = {
+  port: WecomPort
+  actions: WecomActions
+  channels: ServiceDeps['channels']
+  callback?: CallbackReader
+  close(): Promise<void>
+}
 
-function wireWecom({ wecom }: Config, clock: Clock, log: Log, pause: AppOptions['pause']): Wired {
+async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, pause: AppOptions['pause']): Promise<Wired> {
   if (wecom === undefined) return { ...withoutWecom(), close: () => Promise.resolve() }
   const { baseUrl, corpId, agentId, secret } = wecom
   const waiting = pause === undefined ? {} : { pause }
-  const client = createWecomClient({ baseUrl, corpId, agentId, secret, clock, log, ...waiting })
+  // Processes that share a queue share the company's limits as well.
+  const quota = jobs.kind === 'bull' ? await openRedisQuota({ ...jobs, corpId, log }) : createInProcessQuota(clock)
+  const client = createWecomClient({ baseUrl, corpId, agentId, secret, clock, log, quota, ...waiting })
   return {
-    port: wecomPort(client, clock),
+    actions: createActions(client),
+    port: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+      await closeCard(client, card)
+    }),
     channels: {
       wecom: createWecomMessageChannel({ client, clock, ...waiting }),
       task: createGuideTaskChannel({ client }),
@@ -255,27 +285,8 @@ function wireWecom({ wecom }: Config, clock: Clock, log: Log, pause: AppOptions[
   }
 }
 
-function wecomPort(client: WecomClient, clock: Clock): WecomPort {
-  const tagNames = async () =>
-    new Map((await client.tags.list()).flatMap((g) => g.tag.map((t) => [t.id, wecomTagName(g.group_name, t.name)])))
-  return {
-    async *contacts() {
-      const names = await tagNames()
-      for await (const batch of iterateContacts(client))
-        yield batch.map((detail) => contactToRecord(detail, clock.now(), names))
-    },
-    contact: async (externalUserId) => {
-      const detail = await client.contacts.get(externalUserId)
-      return detail === undefined ? undefined : contactToRecord(detail, clock.now())
-    },
-    closeCard: async (card) => {
-      await closeCard(client, card)
-    },
-  }
-}
-
 /** Without WeCom configured everything else works; a send says what is missing. */
-function withoutWecom(): Pick<Wired, 'port' | 'channels'> {
+function withoutWecom(): Pick<Wired, 'port' | 'actions' | 'channels'> {
   const missing = new ConfigError('WeCom is not configured', [
     { path: 'wecom', message: 'is missing in service.yaml', hint: 'set corpId, agentId and secret' },
   ])
@@ -289,40 +300,43 @@ function withoutWecom(): Pick<Wired, 'port' | 'channels'> {
   })
   return {
     channels: { wecom: channel('wecom'), task: channel('guide-task') },
-    port: {
-      // eslint-disable-next-line require-yield -- there is nothing to yield
-      async *contacts() {
-        throw missing
-      },
-      contact: () => Promise.reject(missing),
-      closeCard: () => Promise.reject(missing),
-    },
+    port: missingPort(missing),
+    actions: missingActions(missing),
   }
 }
 
-function callbackRoutes(deps: ServiceDeps, callback: CallbackReader) {
-  return wecomCallbackRouter({
+function missingPort(missing: ConfigError): WecomPort {
+  const fail = () => Promise.reject(missing)
+  return {
+    readEvent: () => {
+      throw missing
+    },
+    // eslint-disable-next-line require-yield -- there is nothing to yield
+    async *groupIds() {
+      throw missing
+    },
+    servingMembers: fail,
+    relationPage: fail,
+    customersOf: fail,
+    relationsOf: fail,
+    departments: fail,
+    membersOf: fail,
+    tags: fail,
+    group: fail,
+    sendWelcome: fail,
+    uploadImage: fail,
+    tell: fail,
+    closeCard: fail,
+  }
+}
+
+function callbackRoutes(deps: ServiceDeps, callback: CallbackReader): RawRoute[] {
+  const intake = createCallbackIntake(deps)
+  return wecomCallbackRoutes({
     verify: (query) => callback.verifyUrl(query),
-    accept: async (query, body) => {
-      const { content, contentKey } = callback.read(query, body)
-      await acceptCallback(deps, contentKey, meaningOf(content, deps.clock.now()))
+    accept: (query, body) => {
+      const { contentKey, message } = callback.open(query, body)
+      return intake.accept(contentKey, message)
     },
   })
-}
-
-function meaningOf(content: Record<string, unknown>, now: Date): WecomEvent {
-  const event = readCallbackEvent(content)
-  switch (event.kind) {
-    case 'fetch_contact':
-      return { kind: 'contact', externalUserId: event.externalUserId, userId: event.userId }
-    case 'contact_deleted':
-      return { kind: 'lost_contact', record: deletionToRecord(event, now) }
-    case 'card': {
-      const { taskId, key, userId, responseCode, at } = event
-      return { kind: 'card', taskId, key, userId, at, ...(responseCode === undefined ? {} : { responseCode }) }
-    }
-    case 'fetch_tags':
-    case 'other':
-      return { kind: 'other', name: event.kind === 'other' ? event.name : event.why }
-  }
 }

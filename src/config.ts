@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ConfigError, InvalidInputError, type Problem } from './errors.js'
+import { parseTimeOfDay } from './time.js'
 import { parseYaml, readYaml, type YamlFile } from './yaml-file.js'
 
 /** Environment variables, handed in by `main.ts`. An empty one counts as not set. */
@@ -113,6 +114,10 @@ const Jobs = z
   ])
   .describe('后台任务在哪里排队。 Where background jobs queue.')
 
+const TimeOfDay = z
+  .string()
+  .refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 04:00')
+
 const Wecom = z.strictObject({
   baseUrl: HttpUrl.default('https://qyapi.weixin.qq.com').describe(
     '企业微信接口地址；用本地沙箱时填它的地址。 Address of the WeCom API, or of the local sandbox.',
@@ -145,6 +150,19 @@ const Wecom = z.strictObject({
     .describe(
       '通讯录同步助手的 Secret，只用来列出全部成员 id。 Secret of the contact-sync assistant; only lists every member id.',
     ),
+  reconcileAt: z
+    .union([z.literal('off'), TimeOfDay])
+    .default('04:00')
+    .describe(
+      '每天几点与企业微信对账（业务时区），补上回调漏掉的变更；off 不对账。 Time of day at which what callbacks missed is found; off never.',
+    ),
+  lostNotice: z
+    .strictObject({
+      guide: z.boolean().default(false).describe('告诉被删除的导购。 Tell the guide who was deleted.'),
+      userIds: z.array(z.string().min(1)).default([]).describe('还告诉这些成员。 Tell these members too.'),
+    })
+    .prefault({})
+    .describe('客户删除导购时用应用消息通知谁。 Who is told, by an app message, that a customer has deleted a guide.'),
   writeback: z
     .enum(['on', 'off', 'dry'])
     .default('on')
@@ -178,6 +196,13 @@ const Paths = z.strictObject({
     .default('config/policy.yaml')
     .describe('触达策略：静默时段、频次上限。 Quiet hours and caps.'),
   content: z.string().min(1).default('config/content').describe('内容目录。 Folder of contents.'),
+  welcome: z
+    .string()
+    .min(1)
+    .default('config/welcome.yaml')
+    .describe(
+      '新客欢迎语规则，没有这个文件就不发。 What new customers are greeted with; without the file nothing is said.',
+    ),
   events: z
     .string()
     .min(1)

@@ -9,6 +9,7 @@ import { Lifecycle, TagFile } from './domain/tags/definition.js'
 import { JoinWayFile, LinkFile, WayFile } from './domain/ways/definition.js'
 import { ContentFile, CouponFile } from './domain/touches/content.js'
 import { Policy } from './domain/touches/policy.js'
+import { WelcomeFile } from './domain/wecom/welcome.js'
 
 /** Every kind of file that people edit. `npm run schemas` writes `schemas/<name>.schema.json` for editors from it. */
 export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
@@ -20,6 +21,7 @@ export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'segments', schema: SegmentFile },
   { name: 'coupons', schema: CouponFile },
   { name: 'content', schema: ContentFile },
+  { name: 'welcome', schema: WelcomeFile },
   { name: 'tags', schema: TagFile },
   { name: 'journey', schema: Journey },
   { name: 'source', schema: CsvMapping },

@@ -1,8 +1,11 @@
-import { defineConnector } from '../../src/connector.js'
-import { ContactDetail, contactToRecord } from './map.js'
+import { contactRecord, defineConnector } from '../../src/connector.js'
+import { ContactDetail, relationsOf } from './contacts.js'
 
 export const wecom = defineConnector({
   name: 'wecom',
   payload: ContactDetail,
-  toRecords: (detail, now) => [contactToRecord(detail, now)],
+  toRecords: (detail, now) => {
+    const relations = relationsOf(detail)
+    return relations.length === 0 ? [] : [contactRecord(relations, now)]
+  },
 })

@@ -164,6 +164,8 @@ class Demo {
           agentId: sandbox.app.agentId,
           secret: sandbox.app.secret,
           callback: sandbox.app.callback,
+          reconcileAt: 'off',
+          lostNotice: { guide: false, userIds: [] },
           writeback: 'off',
         },
       },
@@ -193,8 +195,8 @@ class Demo {
       apiKeys,
       log: this.options.log,
       routes: [],
+      rawRoutes: this.app.callbackRoutes,
       publicRoutes: [
-        ...this.app.callbackRoutes,
         createDemoRoutes({ status: () => this.status, report: () => this.html, requireKey: requireKey(apiKeys) }),
       ],
       health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),

@@ -23,11 +23,7 @@ export function errorMiddleware(log: Log): Middleware {
       await next()
     } catch (err) {
       const { status, code, message, problems } = toReply(err)
-      if (status >= 500) {
-        const fields = { method: ctx.method, path: ctx.path, code, cause: causesOf(err) }
-        if (err instanceof AppError && err.retryable) log.warn('request failed', fields)
-        else log.error('request failed', fields)
-      }
+      logReply(log, ctx, err, status)
       ctx.status = status
       ctx.body = { error: { code, message, ...(problems !== undefined && { problems }) } } satisfies ErrorBody
       if (status === 401) ctx.set('WWW-Authenticate', 'Bearer')
@@ -35,6 +31,18 @@ export function errorMiddleware(log: Log): Middleware {
       if (status === 413) ctx.set('Connection', 'close')
     }
   }
+}
+
+export function logReply(
+  log: Log,
+  { method, path }: { method: string; path: string },
+  err: unknown,
+  status: number,
+): void {
+  if (status < 500) return
+  const fields = { method, path, code: toReply(err).code, cause: causesOf(err) }
+  if (err instanceof AppError && err.retryable) log.warn('request failed', fields)
+  else log.error('request failed', fields)
 }
 
 export type Reply = { status: number } & ErrorBody['error']

@@ -9,6 +9,7 @@ import { ConfigError, messageOf, NotFoundError } from '../errors.js'
 import type { Log } from '../log.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { errorMiddleware, HttpError } from './error-middleware.js'
+import { type RawRoute, serveRaw } from './raw-routes.js'
 
 /** Whether requests can be served now, and by part. Anyone may read it, so a part says no more than that. */
 export type Health = { ready: boolean; parts: Readonly<Record<string, 'ok' | 'down'>> }
@@ -24,6 +25,8 @@ export type HttpServerOptions = {
   routes: readonly Router[]
   /** Ask for no key, so they check who calls themselves. The body is text, of whatever type, in `ctx.request.rawBody`. */
   publicRoutes: readonly Router[]
+  /** Served before everything else, without the layers that the other routes pass through. */
+  rawRoutes?: readonly RawRoute[]
   health: () => Promise<Health>
   metrics: Registry
   /** For a handler to answer; default 30,000. */
@@ -52,7 +55,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (err.code === 'ECONNRESET' || err.code === 'EPIPE') return
     log.error('response failed', { cause: messageOf(err) })
   })
-  app.use(measure(options.metrics))
+  const seconds = requestSeconds(options.metrics)
+  app.use(measure(seconds))
   app.use(async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff')
     await next()
@@ -74,7 +78,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server = createServer((req, res) => {
     busy.add(req.socket)
     res.once('close', () => busy.delete(req.socket))
-    void handle(req, res)
+    const startedMs = elapsedMs()
+    const raw = serveRaw(options.rawRoutes ?? [], req, res, log)
+    if (raw === undefined) {
+      void handle(req, res)
+      return
+    }
+    if (closing !== undefined) res.setHeader('Connection', 'close')
+    void raw.done.finally(() => {
+      const { method, path: route } = raw.route
+      seconds.observe({ method, route, status: res.statusCode }, (elapsedMs() - startedMs) / SECOND_MS)
+    })
   })
   server.requestTimeout = 60 * SECOND_MS
   server.headersTimeout = 10 * SECOND_MS
@@ -131,14 +145,19 @@ function listenError(err: NodeJS.ErrnoException, host: string, port: number): Er
   return new ConfigError('HTTP server cannot start', [{ path, message, hint }], { cause: err })
 }
 
-function measure(registry: Registry): Middleware {
-  const seconds = new Histogram({
+type RequestSeconds = Histogram<'method' | 'route' | 'status'>
+
+function requestSeconds(registry: Registry): RequestSeconds {
+  return new Histogram({
     name: 'siyu_http_request_seconds',
     help: 'Time to answer HTTP requests',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 30],
     registers: [registry],
   })
+}
+
+function measure(seconds: RequestSeconds): Middleware {
   return async (ctx, next) => {
     const startedMs = elapsedMs()
     await next()

@@ -182,6 +182,8 @@ export type StoredWay = {
   /** Picture of the code, or address of the link. */
   address?: string
   appliedAt: Date
+  /** Who it was made to lead to last. */
+  staffed?: string[]
   /** When who is on duty is looked at next. */
   lookAt?: Date
 } & (

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
@@ -34,6 +35,14 @@ export class DefinitionReader {
     if ('value' in parsed) return { value: parsed.value, yaml }
     this.problems.push(...parsed.problems)
     return undefined
+  }
+
+  /** As `file`; a file that is not there is none. */
+  async optionalFile<S extends z.ZodType>(
+    file: string | undefined,
+    schema: S,
+  ): Promise<Loaded<z.infer<S>> | undefined> {
+    return file === undefined || !existsSync(file) ? undefined : this.file(file, schema)
   }
 
   /** @param optional - a folder that is not there holds no files */

@@ -5,6 +5,7 @@ import type { Rule } from '../domain/rules/rule.js'
 import type { Tag } from '../domain/tags/definition.js'
 import type { Content } from '../domain/touches/content.js'
 import type { Policy } from '../domain/touches/policy.js'
+import type { WelcomeRule } from '../domain/wecom/welcome.js'
 import type { Log } from '../log.js'
 import type { Channel } from '../ports/channel.js'
 import type { EventStore } from '../ports/event-store.js'
@@ -24,6 +25,8 @@ export type Definitions = {
   evaluables: readonly Evaluable[]
   segments: ReadonlyMap<string, Rule>
   contents: ReadonlyMap<string, Content>
+  /** In order: the first that holds greets a new customer. */
+  welcome: readonly WelcomeRule[]
   /** Versions that are live for newcomers. */
   journeys: ReadonlyMap<string, PinnedJourney>
   /** Every published version, by `pinKey`: runs stay on theirs. */

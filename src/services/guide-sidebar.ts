@@ -3,10 +3,10 @@ import { type Profile, traitTexts } from '../domain/identity/profile.js'
 import { STAGE_TAG } from '../domain/rules/rule.js'
 import { type LocalText, textOf } from '../domain/tags/definition.js'
 import { NotFoundError } from '../errors.js'
+import { acceptCard } from './accept-callbacks.js'
 import type { GuideTask } from './collections.js'
 import type { Deps } from './deps.js'
 import { findPerson } from './find-person.js'
-import { acceptCallback } from './handle-callbacks.js'
 import { renderContent } from './render-content.js'
 
 /** What a guide sees beside the chat with a customer. Instants are ISO 8601. */
@@ -121,11 +121,12 @@ export async function closeTask(deps: Deps, guideUserId: string, taskId: string,
   if (task.state !== 'open') return
   const at = deps.clock.now()
   const { responseCode } = dispatch!
-  await acceptCallback(deps, `sidebar:${taskId}`, {
+  await acceptCard(deps, `sidebar:${taskId}`, {
     kind: 'card',
     taskId,
     key,
     userId: task.guideUserId,
+    selected: {},
     at,
     ...(responseCode === undefined ? {} : { responseCode }),
   })

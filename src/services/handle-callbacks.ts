@@ -1,119 +1,175 @@
-import { z } from 'zod'
-import { SourceRecord } from '../domain/events/record.js'
-import type { InboxRecord } from '../domain/identity/resolve.js'
+import { SourceRecord, type SourceRecordInput } from '../domain/events/record.js'
+import { findIdentifierProblem } from '../domain/identity/resolve.js'
+import type { WecomEvent, WecomEventOf } from '../domain/wecom/event.js'
+import { eventRecord } from '../domain/wecom/event-record.js'
+import type { WecomMember } from '../domain/wecom/mirror.js'
+import type { Relation } from '../domain/wecom/relation.js'
 import { messageOf } from '../errors.js'
 import { parseInput } from '../parse.js'
-import type { WecomEvent, WecomPort } from '../ports/wecom.js'
-import { acceptRecords } from './accept-records.js'
-import { deliveredRecord } from './collect-results.js'
-import { type GuideTask, nextValue } from './collections.js'
-import type { Deps } from './deps.js'
-import { systemRecord } from './system-records.js'
+import { hashKey } from '../random.js'
+import { readStored } from './answer-callbacks.js'
+import { closeTask } from './close-task.js'
+import type { StoredCallback } from './collections.js'
+import { inParallel } from './in-parallel.js'
+import type { ServiceDeps } from './lanes.js'
+import { mirrorGroup, mirrorMembers, mirrorTags } from './mirror-company.js'
+import { mirrorRelations } from './mirror-relations.js'
 
-const StoredEvent: z.ZodType<WecomEvent> = z.union([
-  z.strictObject({
-    kind: z.literal('contact'),
-    externalUserId: z.string(),
-    userId: z.string(),
-    record: SourceRecord.optional(),
-  }),
-  z.strictObject({ kind: z.literal('lost_contact'), record: SourceRecord }),
-  z.strictObject({
-    kind: z.literal('card'),
-    taskId: z.string(),
-    key: z.string(),
-    userId: z.string(),
-    responseCode: z.string().optional(),
-    at: z.date(),
-  }),
-  z.strictObject({ kind: z.literal('other'), name: z.string() }),
-])
+const BATCH = 500
+/** Customers whose changes are written together. */
+const CHUNK = 50
+/** Contacts asked for at the same time; the client keeps to the platform's lanes and quotas. */
+const AT_ONCE = 16
 
-/** Stores a callback before it is answered; a repeat (same content) is the same callback. Resolves to whether it is new. */
-export async function acceptCallback(
-  deps: Pick<Deps, 'docs' | 'clock' | 'jobs'>,
-  contentKey: string,
-  event: WecomEvent,
-): Promise<boolean> {
-  if ((await deps.docs.callbacks.get(contentKey)) !== undefined) return false
-  const seq = await nextValue(deps.docs.meta, 'callback')
-  const { refused } = await deps.docs.callbacks.insert([
-    { _id: contentKey, seq, state: 'accepted', acceptedAt: deps.clock.now(), event },
-  ])
-  if (refused.length > 0) return false
-  await deps.jobs.add('handle-callbacks', undefined, { key: 'handle-callbacks' })
-  return true
-}
+type Told = { id: string; event: WecomEvent }
+type Contact = { externalUserId: string; told: Told[] }
 
-/** Works stored callbacks off in the order they came. */
-export async function handleCallbacks(deps: Deps & { wecom: WecomPort }, signal?: AbortSignal): Promise<void> {
-  while (signal?.aborted !== true) {
-    const batch = await deps.docs.callbacks.find({ state: 'accepted' }, { sort: { seq: 1 }, limit: 200 })
-    if (batch.length === 0) return
-    for (const stored of batch) {
-      await handle(
-        deps,
-        stored._id,
-        parseInput(StoredEvent, stored.event, `Stored callback ${stored._id} cannot be read`),
-      )
-      await deps.docs.callbacks.update(stored._id, { $set: { state: 'done' }, $unset: { event: 1 } })
+/**
+ * Works stored callbacks off. What changed is read anew from the platform, once for all that wait and say something about
+ * it, so their order is of no account. What cannot be read now is left for the next run; the others go on.
+ */
+export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): Promise<void> {
+  const { callbacks } = deps.docs
+  const failures = new Map<string, unknown>()
+  const attempt = async (ids: readonly string[], work: () => Promise<void>) => {
+    try {
+      await work()
+      await callbacks.updateEach(ids.map((id) => ({ id, update: { $set: { state: 'done' }, $unset: { message: 1 } } })))
+    } catch (err) {
+      for (const id of ids) failures.set(id, err)
+      deps.log.warn('callbacks not handled yet', { callbacks: ids.length, cause: messageOf(err) })
     }
   }
+  while (!isAborted(signal)) {
+    const open = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
+    const first = await callbacks.find(open, { sort: { seq: 1 }, limit: BATCH })
+    if (first.length === 0) break
+    const subjects = [...new Set(first.flatMap((c) => c.about ?? []))]
+    for (let i = 0; i < subjects.length && !isAborted(signal); i += CHUNK) {
+      const same = await callbacks.find({ ...open, about: { $in: subjects.slice(i, i + CHUNK) } }, { sort: { seq: 1 } })
+      await workOff(deps, same, attempt)
+    }
+    await workOff(
+      deps,
+      first.filter((c) => c.about === undefined),
+      attempt,
+    )
+  }
+  if (failures.size > 0) throw failures.values().next().value
 }
 
-async function handle(deps: Deps & { wecom: WecomPort }, key: string, event: WecomEvent): Promise<void> {
-  if (event.kind === 'contact') {
-    const current = await deps.wecom.contact(event.externalUserId)
-    const records = [event.record, current].filter((r) => r !== undefined).map((r) => parseInput(SourceRecord, r))
-    await acceptRecords(deps, `callback:${key}`, records)
-  } else if (event.kind === 'lost_contact') {
-    await acceptRecords(deps, `callback:${key}`, [parseInput(SourceRecord, event.record)])
-  } else if (event.kind === 'card') {
-    await closeTask(deps, event)
-  } else {
-    deps.log.info('callback without use', { name: event.name })
+/** Asked anew each time: it changes while others work. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}
+
+type Attempt = (ids: readonly string[], work: () => Promise<void>) => Promise<void>
+
+async function workOff(deps: ServiceDeps, stored: readonly StoredCallback[], attempt: Attempt): Promise<void> {
+  const contacts = new Map<string, Contact>()
+  const others = new Map<string, Told[]>()
+  for (const callback of stored) {
+    const { _id: id } = callback
+    const event = readStored(deps, callback) ?? ({ kind: 'other', name: 'unreadable', at: deps.clock.now() } as const)
+    if ('externalUserId' in event && event.externalUserId !== undefined && event.kind !== 'acquisition') {
+      const { externalUserId } = event
+      const contact = contacts.get(externalUserId) ?? { externalUserId, told: [] }
+      contact.told.push({ id, event })
+      contacts.set(externalUserId, contact)
+    } else {
+      const key = event.kind === 'group' ? event.chatId : event.kind === 'tags' ? 'tags' : id
+      others.set(key, [...(others.get(key) ?? []), { id, event }])
+    }
+  }
+  await refreshContacts(deps, [...contacts.values()], attempt)
+  for (const told of others.values()) {
+    await attempt(
+      told.map((t) => t.id),
+      () => handleOther(deps, told),
+    )
   }
 }
 
-const OUTCOME_EVENTS: Readonly<Record<string, string>> = { interested: 'customer_interested', stop: 'opted_out' }
+/** Reads customers side by side and writes what changed of all of them at once. */
+async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], attempt: Attempt): Promise<void> {
+  const read: (Contact & { relations: Relation[] })[] = []
+  const readAt = deps.clock.now()
+  await inParallel(contacts, AT_ONCE, async (contact) => {
+    try {
+      const relations = await deps.wecom.relationsOf(contact.externalUserId, 'callback')
+      read.push({ ...contact, relations })
+    } catch (err) {
+      await attempt(
+        contact.told.map((t) => t.id),
+        () => Promise.reject(err as Error),
+      )
+    }
+  })
+  if (read.length === 0) return
+  // In the order of the callbacks, whichever answer came first.
+  const inOrder = contacts.flatMap((c) => read.filter((r) => r.externalUserId === c.externalUserId))
+  const told = inOrder.flatMap((c) => c.told)
+  const relations = inOrder.flatMap((c) => c.relations)
+  const cause = causeOf(told)
+  await attempt(
+    told.map((t) => t.id),
+    async () => {
+      await learnTags(deps, relations, cause)
+      const complete = inOrder.map((c) => c.externalUserId)
+      await mirrorRelations(deps, { relations, complete, records: recordsOf(deps, told), readAt, cause })
+    },
+  )
+}
 
-/** The guide did the task: its touches are delivered, and what the customer showed becomes an event. */
-async function closeTask(
-  deps: Deps & { wecom: WecomPort },
-  card: Extract<WecomEvent, { kind: 'card' }>,
+/** A group, the tags, or one callback of another kind. */
+async function handleOther(deps: ServiceDeps, told: readonly Told[]): Promise<void> {
+  const cause = causeOf(told)
+  const { event } = told.at(-1)! // never empty; the last one knows best
+  switch (event.kind) {
+    case 'group':
+      return mirrorGroup(deps, event.chatId, cause, event.at)
+    case 'tags':
+      return void (await mirrorTags(deps, cause))
+    case 'department':
+      return void (await mirrorMembers(deps))
+    case 'member':
+      return changeMember(deps, event)
+    case 'card':
+      await closeTask(deps, event)
+      break
+    case 'acquisition':
+      deps.log.info('acquisition link', { change: event.change, linkId: event.linkId, state: event.state })
+      break
+    case 'other':
+      deps.log.info('callback without use', { name: event.name })
+  }
+  await mirrorRelations(deps, { records: recordsOf(deps, told), readAt: deps.clock.now(), cause })
+}
+
+function causeOf(told: readonly Told[]): string {
+  return `callback:${hashKey(16, ...told.map((t) => t.id))}`
+}
+
+/** What the callbacks themselves say of people whom we may know. */
+function recordsOf({ definitions, clock }: ServiceDeps, told: readonly Told[]): SourceRecordInput[] {
+  return told
+    .flatMap(({ event }) => eventRecord(event, clock.now()) ?? [])
+    .filter((r) => findIdentifierProblem(definitions.current.identity, parseInput(SourceRecord, r)) === undefined)
+}
+
+/** A tag may be newer than the mirror. */
+async function learnTags(deps: ServiceDeps, relations: readonly Relation[], cause: string): Promise<void> {
+  const ids = [...new Set(relations.flatMap((r) => r.follow.tagIds))]
+  if (ids.length > 0 && (await deps.docs.wecomTags.getMany(ids)).length < ids.length) await mirrorTags(deps, cause)
+}
+
+async function changeMember(
+  { docs }: ServiceDeps,
+  { change, userId, newUserId }: WecomEventOf<'member'>,
 ): Promise<void> {
-  const { docs } = deps
-  const task = await docs.tasks.get(card.taskId)
-  if (task === undefined) {
-    deps.log.warn('card of no task of ours', { taskId: card.taskId })
-    return
-  }
-  const touches = await docs.touches.getMany(task.touchIds)
-  await acceptRecords(deps, `card:${task._id}:${card.key}`, [
-    ...cardRecords(task, card),
-    ...touches.map((t) => deliveredRecord(t, card.at)),
-  ])
-  await docs.touches.updateEach(
-    touches.map((t) => ({
-      id: t._id,
-      where: { state: { $in: ['planned', 'created', 'expired', 'unknown'] } },
-      update: { $set: { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at } },
-    })),
-  )
-  await docs.tasks.update(task._id, { $set: { state: 'done', outcome: card.key, closedAt: card.at } })
-  if (card.responseCode === undefined) return
-  try {
-    await deps.wecom.closeCard({ userId: card.userId, responseCode: card.responseCode, text: '已处理' })
-  } catch (err) {
-    // The task is closed in our books; a button that still looks live does no harm.
-    deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
-  }
-}
-
-function cardRecords(task: GuideTask, card: { key: string; userId: string; at: Date }): InboxRecord[] {
-  const properties = { taskId: task._id, userId: card.userId, outcome: card.key }
-  const names = ['guide_contacted', ...(OUTCOME_EVENTS[card.key] === undefined ? [] : [OUTCOME_EVENTS[card.key]!])]
-  return names.map((name) =>
-    systemRecord(task.profileId, card.at, { id: `task:${task._id}:${name}`, name, occurredAt: card.at, properties }),
-  )
+  const known = await docs.wecomMembers.get(userId)
+  const member: WecomMember = known ?? { _id: userId, departmentIds: [], serves: false, state: 'active' }
+  if (change === 'delete' || newUserId !== undefined)
+    await docs.wecomMembers.put([{ ...member, serves: false, state: 'left' }])
+  if (change !== 'delete') await docs.wecomMembers.put([{ ...member, _id: newUserId ?? userId, state: 'active' }])
 }

@@ -1,14 +1,28 @@
+import type { WecomActions } from '../ports/wecom-actions.js'
 import type { WecomPort } from '../ports/wecom.js'
+import { answerCallbacks } from './answer-callbacks.js'
 import { collectResults } from './collect-results.js'
 import type { Deps } from './deps.js'
 import { handleCallbacks } from './handle-callbacks.js'
 import { processBatches, waitingAt } from './process-batches.js'
+import { nextReconciliationAt, reconcileWecom } from './reconcile-wecom.js'
+import { nextPushAt, pushTags } from './push-tags.js'
 import { releaseTouches } from './release-touches.js'
 import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
+import { nextStaffingAt, staffWays } from './staff-ways.js'
 import { isStopped } from './switch-sending.js'
 
-export type ServiceDeps = Deps & { wecom: WecomPort }
+export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
+
+export type WecomSettings = {
+  /** Time of day (HH:MM, business time zone) of the daily reconciliation. */
+  reconcileAt: string | 'off'
+  /** Whether tags marked `writeback` are pushed. */
+  writeback: 'on' | 'off' | 'dry'
+  /** Who is told of a lost customer: the guide, and these members. */
+  lostNotice: { guide: boolean; userIds: readonly string[] }
+}
 
 /** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
 export const EVALUATION_LEASE = 'evaluation'
@@ -17,6 +31,8 @@ type Lane = {
   name: string
   /** Lanes with one lease never work at the same time; default: the lane's own name. */
   lease?: string
+  /** Works beside the other lanes instead of after them: it waits for the platform, or the platform for it. */
+  beside?: true
   run(deps: ServiceDeps, signal?: AbortSignal): Promise<void>
   /** The earliest instant at which this lane has work, in the past when it has some now. */
   dueAt(deps: ServiceDeps): Promise<Date | undefined>
@@ -30,7 +46,15 @@ const LONG_AGO = new Date(0)
  */
 export const lanes: readonly Lane[] = [
   {
+    name: 'answer-callbacks',
+    beside: true,
+    run: answerCallbacks,
+    dueAt: async ({ docs }) =>
+      (await docs.callbacks.findOne({ state: 'urgent' })) === undefined ? undefined : LONG_AGO,
+  },
+  {
     name: 'handle-callbacks',
+    beside: true,
     run: handleCallbacks,
     dueAt: async ({ docs }) =>
       (await docs.callbacks.findOne({ state: 'accepted' })) === undefined ? undefined : LONG_AGO,
@@ -74,6 +98,9 @@ export const lanes: readonly Lane[] = [
     dueAt: async ({ docs }) =>
       (await docs.dispatches.find({ state: 'created' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt,
   },
+  { name: 'push-tags', beside: true, run: pushTags, dueAt: nextPushAt },
+  { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
+  { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
 ]
 
 /** Names of the lanes that have work now, in order. */

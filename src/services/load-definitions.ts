@@ -10,6 +10,7 @@ import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../domain/tags/defin
 import { writebackProblems } from '../domain/tags/writeback.js'
 import { type Content, ContentFile, CouponFile, type CouponPool } from '../domain/touches/content.js'
 import { Policy } from '../domain/touches/policy.js'
+import { WelcomeFile } from '../domain/wecom/welcome.js'
 import { InvalidInputError, messageOf, type Problem } from '../errors.js'
 import { nearest, type YamlFile } from '../yaml-file.js'
 import { DefinitionReader } from './definition-reader.js'
@@ -22,6 +23,8 @@ export type DefinitionPaths = {
   lifecycle: string
   policy: string
   content: string
+  /** May be absent: then nobody is greeted. */
+  welcome?: string
   journeys: string
   events: string
   segments: string
@@ -49,6 +52,7 @@ export async function checkDefinitions(
   const catalogue = await reader.file(paths.events, EventCatalogue)
   const segmentFile = await reader.file(paths.segments, SegmentFile)
   const couponFile = await reader.file(paths.coupons, CouponFile)
+  const welcome = await reader.optionalFile(paths.welcome, WelcomeFile)
   const tagFiles = await reader.folder(paths.tags, TagFile)
   const contentFiles = await reader.folder(paths.content, ContentFile)
   const journeyFiles = await reader.folder(paths.journeys, Journey)
@@ -141,6 +145,24 @@ export async function checkDefinitions(
     if (twice !== undefined)
       reader.add(yaml, ['steps'], `two steps have the id "${twice}"`, 'give each step an id of its own')
   }
+  welcome?.value.rules.forEach(({ content, when }, i) => {
+    const path = ['rules', i]
+    const tagRefs = (when.tags ?? []).map((t, n): Reference => ({
+      kind: 'tag',
+      name: t.tag,
+      path: [...path, 'when', 'tags', n, 'tag'],
+    }))
+    const contentRefs: Reference[] =
+      content === undefined ? [] : [{ kind: 'content', name: content, path: [...path, 'content'] }]
+    check(welcome.yaml, [...tagRefs, ...contentRefs])
+    if (contents.some((c) => c.content.id === content && c.content.coupon !== undefined))
+      reader.add(
+        welcome.yaml,
+        [...path, 'content'],
+        `content "${content}" carries a code of one customer`,
+        'name a content without coupon',
+      )
+  })
   const pools = new Set(couponFile?.value.pools.map((p) => p.id))
   const contentOf = new Map(contents.map((c) => [c.content.id, c.content]))
   for (const { value, yaml } of journeyFiles) {
@@ -201,6 +223,7 @@ export async function checkDefinitions(
       policy: policy.value,
       tags: allTags,
       segments,
+      welcome: welcome?.value.rules ?? [],
       contents: new Map(contents.map((c): [string, Content] => [c.content.id, c.content])),
       couponPools: couponFile.value.pools,
       journeyFiles: journeyFiles

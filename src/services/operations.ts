@@ -7,6 +7,8 @@ import { PersonQuery } from './find-person.js'
 import type { ServiceDeps } from './lanes.js'
 import { listTags } from './list-tags.js'
 import type { Publication } from './publish-definitions.js'
+import { Ways } from '../domain/ways/definition.js'
+import { applyWays, planWayFiles } from './apply-ways.js'
 import { SendingAction, switchSending } from './switch-sending.js'
 import { syncWecom } from './sync-wecom.js'
 import { InvalidInputError } from '../errors.js'
@@ -29,6 +31,8 @@ type Operation<S extends z.ZodType, R> = {
   run: (app: OperationDeps, input: z.infer<S>, onProgress: OnProgress) => Promise<R>
 }
 
+const WayInput = z.strictObject({ files: Ways, prune: z.boolean().default(false) })
+
 /**
  * What operators ask of a service, by name: the command line runs them on stores it opens itself, or over HTTP
  * (`POST /v1/<name>`) in the service that holds them. Inputs and results are JSON.
@@ -49,9 +53,13 @@ export const operations = {
     mode: deps.sending.mode,
     ...(await switchSending(deps.docs, action, deps.clock.now())),
   })),
-  'wecom/sync': long(z.strictObject({}), async ({ deps }, _input, onProgress) => ({
-    contacts: await syncWecom(deps, onProgress),
+  'wecom/sync': long(z.strictObject({}), async ({ deps }, _input, onProgress) => syncWecom(deps, onProgress)),
+  'wecom/known': quick(z.strictObject({}), async ({ deps }) => ({
+    /** Follow relations of the last sync and since: about as many as the next one reads. */
+    relations: await deps.docs.wecomRelations.count({ state: { $in: ['active', 'lost'] } }),
   })),
+  'wecom/plan': long(WayInput, async ({ deps }, { files, prune }) => planWayFiles(deps, files, prune)),
+  'wecom/apply': long(WayInput, async ({ deps }, { files, prune }) => applyWays(deps, files, prune)),
   inbox: quick(z.strictObject({}), async ({ deps }) => ({
     /** Batches that are accepted and not yet worked off. */
     waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),

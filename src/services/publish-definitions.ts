@@ -68,12 +68,12 @@ export async function liveDefinitions(deps: Pick<Deps, 'docs'>, loaded: LoadedDe
     pinned.set(pinKey(doc.id, doc.version), journey)
     if (live.get(doc.id) === doc.version) journeys.set(doc.id, { version: doc.version, journey })
   }
-  const { identity, policy, tags, segments, contents } = loaded
+  const { identity, policy, tags, segments, contents, welcome } = loaded
   const evaluables = evaluablesOf(
     tags,
     [...journeys.values()].map((j) => j.journey),
   )
-  return { identity, policy, tags, segments, contents, journeys, pinned, evaluables }
+  return { identity, policy, tags, segments, contents, welcome, journeys, pinned, evaluables }
 }
 
 async function liveVersions(deps: Pick<Deps, 'docs'>): Promise<[string, number][] | undefined> {

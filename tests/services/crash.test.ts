@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { acceptCallback } from '../../src/services/handle-callbacks.js'
+import { acceptCard } from '../../src/services/accept-callbacks.js'
 import { HOUR_MS } from '../../src/time.js'
 import {
   buildWorld,
@@ -126,12 +126,13 @@ const STORIES: Record<string, Action[]> = {
     async (w) => {
       const [task] = await w.docs.tasks.find({ state: 'open' }, { sort: { _id: 1 }, limit: 1 })
       if (task === undefined) return // done already, before a crash
-      await acceptCallback(w.deps, 'press', {
+      await acceptCard(w.deps, 'press', {
         kind: 'card',
         taskId: task._id,
         key: 'stop',
         userId: task.guideUserId,
         responseCode: 'code',
+        selected: {},
         at: w.clock.now(),
       })
     },

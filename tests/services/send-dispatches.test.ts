@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { acceptCallback } from '../../src/services/handle-callbacks.js'
+import { acceptCard } from '../../src/services/accept-callbacks.js'
 import { switchSending } from '../../src/services/switch-sending.js'
 import { HOUR_MS, MINUTE_MS } from '../../src/time.js'
 import {
@@ -223,12 +223,13 @@ describe('results', () => {
 describe('a card', () => {
   async function press(key: string, contentKey = key): Promise<boolean> {
     const [task] = await world.docs.tasks.find({})
-    const isNew = await acceptCallback(world.deps, contentKey, {
+    const isNew = await acceptCard(world.deps, contentKey, {
       kind: 'card',
       taskId: task!._id,
       key,
       userId: 'guide-1',
       responseCode: `code-${key}`,
+      selected: {},
       at: world.clock.now(),
     })
     await world.run()
@@ -265,7 +266,14 @@ describe('a card', () => {
   })
 
   it('of a task that is not ours changes nothing', async () => {
-    await acceptCallback(world.deps, 'x', { kind: 'card', taskId: 'none', key: 'done', userId: 'g', at: hoursIn(0) })
+    await acceptCard(world.deps, 'x', {
+      kind: 'card',
+      taskId: 'none',
+      key: 'done',
+      userId: 'g',
+      selected: {},
+      at: hoursIn(0),
+    })
     await world.run()
     expect(await world.docs.batches.find({})).toEqual([])
   })

@@ -12,6 +12,9 @@ import { Rule } from '../../src/domain/rules/rule.js'
 import { Tag } from '../../src/domain/tags/definition.js'
 import { Content, CouponPool } from '../../src/domain/touches/content.js'
 import { Policy } from '../../src/domain/touches/policy.js'
+import { WelcomeFile } from '../../src/domain/wecom/welcome.js'
+import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
+import { parseMessage } from '../../src/adapters/wecom/callback.js'
 import { quietLog } from '../../src/log.js'
 import { parseInput } from '../../src/parse.js'
 import type { EventStore } from '../../src/ports/event-store.js'
@@ -47,6 +50,7 @@ export type Definitions = {
   coupons?: readonly unknown[]
   policy?: object
   identity?: object
+  welcome?: readonly unknown[]
 }
 
 const IDENTITY = {
@@ -72,6 +76,7 @@ export function define(d: Definitions): LoadedDefinitions {
       parseInput(Tag, { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test', ...(t as object) }),
     ),
     segments: new Map(Object.entries(d.segments ?? {}).map(([id, rule]) => [id, parseInput(Rule, rule)])),
+    welcome: parseInput(WelcomeFile, { rules: d.welcome ?? [] }).rules,
     contents: new Map((d.contents ?? []).map((c) => parseInput(Content, c)).map((c) => [c.id, c])),
     couponPools: (d.coupons ?? []).map((c) => parseInput(CouponPool, c)),
     journeyFiles: (d.journeys ?? []).map((j) => {
@@ -138,6 +143,9 @@ export async function buildWorld(
     sending?: ServiceDeps['sending']
     timeZone?: string
     seed?: number
+    /** What WeCom answers, where a test cares. */
+    wecom?: Partial<WecomPort>
+    wecomSettings?: Partial<ServiceDeps['wecomSettings']>
   },
 ): Promise<World> {
   const world = ++worlds
@@ -153,9 +161,21 @@ export async function buildWorld(
   const task = new FakeChannel('task', clock)
   const closedCards: string[] = []
   const port: WecomPort = {
-    async *contacts() {},
-    contact: () => Promise.resolve(undefined),
+    readEvent: (message) => readCallbackEvent(parseMessage(message)),
+    servingMembers: () => Promise.resolve([]),
+    relationPage: () => Promise.resolve({ relations: [] }),
+    customersOf: () => Promise.resolve([]),
+    relationsOf: () => Promise.resolve([]),
+    departments: () => Promise.resolve([]),
+    membersOf: () => Promise.resolve([]),
+    tags: () => Promise.resolve([]),
+    async *groupIds() {},
+    group: () => Promise.resolve(undefined),
+    sendWelcome: () => Promise.resolve({ kind: 'sent' }),
+    uploadImage: (file) => Promise.resolve(`media-${file}`),
+    tell: () => Promise.resolve(),
     closeCard: ({ responseCode }) => Promise.resolve(void closedCards.push(responseCode)),
+    ...options.wecom,
   }
   const events: EventStore = {
     ...home.store,
@@ -182,6 +202,12 @@ export async function buildWorld(
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,
     wecom: port,
+    wecomSettings: {
+      reconcileAt: 'off',
+      lostNotice: { guide: false, userIds: [] },
+      writeback: 'off',
+      ...options.wecomSettings,
+    },
   }
   const publish = async () => {
     await publishDefinitions({ docs, clock }, loaded)

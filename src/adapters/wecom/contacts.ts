@@ -106,6 +106,18 @@ export function contactCalls(calls: Calls) {
         (page) => ({ items: page.external_contact_list, next: page.next_cursor }),
         { meaningEmpty: ['already_done'] },
       ),
+    /**
+     * One page of `rows`, for whoever keeps the cursor; members without customers have an empty one (page 92994).
+     *
+     * @throws {WecomError} 50100 when the cursor has expired
+     */
+    async page(userIds: readonly string[], cursor?: string): Promise<{ rows: ContactRow[]; next?: string }> {
+      const body = { userid_list: userIds, limit: BATCH.limit, ...(cursor !== undefined && { cursor }) }
+      const asked = calls.read('externalcontact/batch/get_by_user', ContactBatchReply, body)
+      const page = await calls.unless(['already_done'], asked)
+      const next = page?.next_cursor
+      return { rows: page?.external_contact_list ?? [], ...(next !== undefined && { next }) }
+    },
     /** Everybody the company ever served, customer or not, in pages of at most 1,000; cursors expire (page 99434). */
     served: (): AsyncIterable<Served[]> =>
       calls.pages('externalcontact/contact_list', ServedReply, { limit: 1_000 }, (page) => ({
@@ -118,7 +130,7 @@ export function contactCalls(calls: Calls) {
       externalUserId: string,
       { remark, description, company, mobiles }: RemarkFields,
     ): Promise<void> {
-      await calls.act('externalcontact/remark', Nothing, {
+      await calls.put('externalcontact/remark', Nothing, {
         userid: userId,
         external_userid: externalUserId,
         remark,
