@@ -1,17 +1,19 @@
-import { ConfigError } from '../src/errors.js'
+import { ConfigError, NotFoundError } from '../src/errors.js'
 import { type Log, quietLog } from '../src/log.js'
 import { parseInput } from '../src/parse.js'
 import { hashKey, secretHex } from '../src/random.js'
-import { systemClock } from '../src/time.js'
+import { DAY_MS, SECOND_MS } from '../src/time.js'
 import { CallbackSender } from './callbacks.js'
+import { type ClockMode, openClock } from './clock.js'
 import { controlRoutes } from './http/control.js'
 import { Fault, Faults, type FaultInput } from './http/faults.js'
 import { createHandler, type Handler } from './http/handle.js'
 import { openServer } from './http/server.js'
-import { expireTokens } from './http/tokens.js'
 import { type CallbackSecrets, identityOf, type SandboxApp } from './identity.js'
 import type { Scenario } from './scenario.js'
 import { State } from './state.js'
+import { messageIdOf } from './world/sending.js'
+import type { Click, Purchase } from './world/shop.js'
 import type { MessageLink } from './world/world.js'
 import { World } from './world/world.js'
 
@@ -24,14 +26,21 @@ export type SandboxOptions = {
   seed: number
   /** Where the clock stands when the state is new. */
   startAt: Date
-  /** `step`: time stands still but for `advanceTo`. `real`: the machine's time, and the world plays by itself. */
-  clock: 'step' | 'real'
-  /** Where the app receives callbacks; without one nobody is called back. */
+  /** With all but `step` the world plays by itself. */
+  clock: ClockMode
+  /** Where the first app receives callbacks; without a URL nobody is called back. */
   callbackUrl?: string
-  /** Default: derived from the seed. */
+  /** Of the first app; default: derived from the seed. */
   callback?: CallbackSecrets
+  /**
+   * Callbacks on their way at once; those of one customer stay in order. Default: 1 with a stepped clock, so that every
+   * run is the same, else 16. A stepped clock with more of them plays a slice of time before it sends its callbacks.
+   */
+  callbackLanes?: number
+  /** How long such a slice is; default 1 s. The receiver meets a clock that stands at its end. */
+  callbackSliceMs?: number
   scenario: Scenario
-  /** Rates and silent drops; default true. The customers' quota always holds. */
+  /** Rates, lanes, bans and silent drops; default true. The customers' quota always holds. */
   limits?: boolean
   log?: Log
 }
@@ -39,7 +48,7 @@ export type SandboxOptions = {
 /** A message that has reached a customer. */
 export type LoggedMessage = {
   messageId: string
-  kind: 'mass' | 'welcome'
+  kind: 'mass' | 'group' | 'welcome'
   /** The mass message it came from; for a welcome its code. */
   msgid: string
   senderUserId: string
@@ -69,6 +78,8 @@ export type SandboxCounts = {
   refusedByQuota: number
   notAContact: number
   reads: number
+  clicks: number
+  purchases: number
   repliesByKind: { interested: number; stop: number; other: number }
   /** By the key's part before a colon. */
   pressesByKey: Record<string, number>
@@ -79,6 +90,8 @@ export interface Sandbox {
   /** For `Authorization: Bearer …` on `/control/*`. */
   readonly controlKey: string
   readonly corpId: string
+  readonly apps: readonly SandboxApp[]
+  /** The first of them. */
   readonly app: SandboxApp
   readonly contactSyncSecret: string
   now(): Date
@@ -86,18 +99,26 @@ export interface Sandbox {
    * Plays everything the world does up to and including `to`, in time order, and sends the callbacks, each after the
    * acknowledgement of the one before. An instant that has passed plays nothing, but sends what still waits.
    *
-   * @throws {UpstreamError} when the receiver does not acknowledge after four attempts; calling again goes on
+   * @throws {UpstreamError} when a receiver does not acknowledge after the last attempt; calling again goes on
    */
   advanceTo(to: Date): Promise<void>
   /** When the world does something next, if anything is scheduled. */
   nextAt(): Date | undefined
-  setCallbackUrl(url: string): void
+  /** @param appName - default: the first app; `contact_sync` for the contact-sync assistant */
+  setCallbackUrl(url: string, appName?: string): void
   /** The platform's URL check. @returns what is wrong, `undefined` when the receiver answered as it must. */
-  verifyCallbackUrl(): Promise<string | undefined>
+  verifyCallbackUrl(appName?: string): Promise<string | undefined>
   /** Every message that reached a customer, in the order of arrival, after the first `skip`. */
   log(skip?: number): readonly LoggedMessage[]
   counts(): SandboxCounts
+  /** What customers bought, in the order of time, after the one with `seq` `after` (default 0); at most `limit`, default 1,000. */
+  purchases(after?: number, limit?: number): readonly Purchase[]
+  /** Links that customers clicked, likewise. */
+  clicks(after?: number, limit?: number): readonly Click[]
+  /** How much has happened, and a hash over all of it: the same for runs in which the same happened at the same instants. */
+  eventLog(): { events: number; hash: string }
   fault(fault: FaultInput): void
+  clearFaults(): void
   /** Ends every token now. */
   expireTokens(): void
   /** Answers one request as the port does, without a socket; `undefined` when the connection is dropped instead. */
@@ -108,33 +129,43 @@ export interface Sandbox {
   close(): Promise<void>
 }
 
+
 /** Starts the local WeCom. @throws {ConfigError} when the state belongs to another seed or scenario; {ConflictError} when the port is taken. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { seed, scenario, clock, limits = true, log = quietLog } = options
-  const identity = identityOf(seed, options.callback)
+  const { seed, scenario, limits = true, log = quietLog } = options
+  const identity = identityOf(seed, options.callback, scenario.apps)
+  if (options.callbackUrl !== undefined) identity.app.callbackUrl = options.callbackUrl
   const state = new State(options.file)
   let sender: CallbackSender | undefined
   let world: World
   try {
-    world = new World(state, seed, scenario, identity, () => sender?.url !== undefined)
+    world = new World(state, seed, scenario, identity, () => sender?.hasReceiver === true)
     openWorld(world, options)
   } catch (err) {
     state.close()
     throw err
   }
   const controlKey = state.meta('control_key')!
-  let clockMs = Number(state.meta('now_ms'))
-  const now = () => (clock === 'real' ? systemClock.now() : new Date(clockMs))
-  const callbacks = (sender = new CallbackSender(state, seed, identity, options.callbackUrl, now, log))
+  const clock = openClock(options.clock, Number(state.meta('now_ms')))
+  const isStepped = clock.kind === 'step'
+  const { callbackSliceMs = SECOND_MS } = options
+  const lanes = options.callbackLanes ?? (isStepped ? 1 : 16)
   const faults = new Faults()
+  const callbacks = (sender = new CallbackSender({ world, clock, faults, lanes, log }))
 
   let delivering = false
+  let askedAgain = false
   /** Whoever asks while a delivery runs need not wait for it: the running one takes along what is new. */
   const deliver = async (): Promise<void> => {
+    askedAgain = true
     if (delivering) return
     delivering = true
     try {
-      await callbacks.deliver(clock === 'real')
+      while (askedAgain && !closing) {
+        askedAgain = false
+        const sent = callbacks.deliver(!isStepped)
+        await (clock.hold === undefined ? sent : clock.hold(sent))
+      }
     } finally {
       delivering = false
     }
@@ -144,69 +175,122 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   let tail: Promise<unknown> = Promise.resolve()
   /** One advance at a time. */
   const advanceTo = (to: Date): Promise<void> => {
-    const turn = tail.then(() => advance(to))
+    const turn = tail.then(() => (isStepped ? step(to) : catchUp()))
     tail = turn.catch(() => undefined) // whoever asked for that turn has the error
     return turn
   }
-  const advance = async (to: Date): Promise<void> => {
+  const step = async (to: Date): Promise<void> => {
     await deliver()
     while (!closing) {
-      const at = world.playNext(to)
-      if (at === undefined) break
-      clockMs = at.getTime()
+      const heldMs = callbacks.nextHeldMs
+      if (heldMs !== undefined && heldMs <= Math.min(to.getTime(), world.nextAtMs ?? Infinity)) {
+        clock.set(Math.max(heldMs, clock.now().getTime()))
+      } else {
+        const at = world.playNext(to)
+        if (at === undefined) break
+        clock.set(at.getTime())
+        if (lanes > 1) playAll(new Date(Math.min(to.getTime(), at.getTime() + callbackSliceMs)))
+      }
       await deliver()
     }
-    if (clock === 'real' || closing || to.getTime() <= clockMs) return
+    if (closing || to <= clock.now()) return
     state.setMeta('now_ms', String(to.getTime()))
-    clockMs = to.getTime()
+    clock.set(to.getTime())
+  }
+  const playAll = (to: Date): void => {
+    for (let at: Date | undefined; (at = world.playNext(to, true)) !== undefined; ) clock.set(at.getTime())
+  }
+  const catchUp = async (): Promise<void> => {
+    while (!closing && world.playNext(clock.now(), true) !== undefined)
+      await new Promise((resolve) => setImmediate(resolve))
+    if (!closing) void deliver().catch(report)
+  }
+  const report = (err: unknown): void =>
+    log.error('sandbox world stopped', { cause: err instanceof Error ? (err.stack ?? err.message) : String(err) })
+
+  /** Wakes the world when something is due; `changed` tells it that this may be earlier than it thought. */
+  let wakeMs = Infinity
+  let waking = new AbortController()
+  const dueMs = (): number => Math.min(world.nextAtMs ?? Infinity, callbacks.nextHeldMs ?? Infinity)
+  const live = async (): Promise<void> => {
+    while (!closing) {
+      waking = new AbortController()
+      wakeMs = dueMs()
+      const waitMs = Math.min(wakeMs - clock.now().getTime(), DAY_MS)
+      if (wakeMs === Infinity) await aborted(waking.signal)
+      else if (waitMs > 0) await clock.sleep(waitMs, waking.signal)
+      await advanceTo(clock.now())
+    }
+  }
+  const changed = (): void => {
+    if (isStepped || closing) return
+    if (dueMs() < wakeMs) waking.abort()
+    if (callbacks.hasReceiver) void deliver().catch(report)
   }
 
+  const appOf = (name: string | undefined) => {
+    const app =
+      name === undefined ? identity.app : [...identity.apps, identity.contactSync].find((a) => a.name === name)
+    if (app === undefined) throw new NotFoundError(`no app "${name}" in the scenario`)
+    return app
+  }
   const sandbox = {
     controlKey,
     corpId: identity.corpId,
+    apps: identity.apps,
     app: identity.app,
     contactSyncSecret: identity.contactSyncSecret,
-    now,
+    now: () => clock.now(),
     advanceTo,
     nextAt: () => (world.nextAtMs === undefined ? undefined : new Date(world.nextAtMs)),
-    setCallbackUrl: (url: string) => {
-      callbacks.url = url
+    setCallbackUrl: (url: string, appName?: string) => {
+      appOf(appName).callbackUrl = url
     },
-    verifyCallbackUrl: () => callbacks.verify(),
+    verifyCallbackUrl: (appName?: string) => callbacks.verify(appOf(appName)),
     log: (skip = 0) => readLog(state, skip),
-    counts: () => readCounts(state, handler.calls()),
+    counts: () => readCounts(state, handler.calls.total),
+    purchases: (after?: number, limit?: number) => world.shop.purchases(after, limit),
+    clicks: (after?: number, limit?: number) => world.shop.clicks(after, limit),
+    eventLog: () => ({ events: world.events.events, hash: world.events.hash }),
     fault: (fault: FaultInput) => faults.add(parseInput(Fault, fault, 'Sandbox fault')),
-    expireTokens: () => expireTokens(world, now()),
+    clearFaults: () => faults.clear(),
+    expireTokens: () => handler.expireTokens(),
+    sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+    handle: (...args: Parameters<Handler['handle']>) => handler.handle(...args),
   }
-  const control = controlRoutes({ world, sandbox, deliver, clock })
-  const handler = createHandler({ world, now, limits, faults, log, control })
+  const act = async (): Promise<void> => {
+    if (isStepped) return deliver()
+    changed()
+    await deliver()
+  }
+  const control = controlRoutes({ world, sandbox, clock, faults, callbacks, act, handler: () => handler })
+  const handler = createHandler({ world, clock, limits, faults, log, changed, control })
   const server = await openServer(handler.handle, options.port ?? 0, log).catch((err: unknown) => {
     state.close()
     throw err
   })
-  const ticker =
-    clock === 'real'
-      ? setInterval(
-          () =>
-            void advanceTo(now()).catch((err: unknown) => log.error('sandbox world stopped', { cause: String(err) })),
-          250,
-        )
-      : undefined
+  if (!isStepped) void live().catch(report)
   return {
     ...sandbox,
-    handle: handler.handle,
-    sleep: pause,
     url: `http://127.0.0.1:${server.port}`,
     close: async () => {
       if (closing) return
       closing = true
-      clearInterval(ticker)
+      waking.abort()
       callbacks.stop()
       await tail
       await server.close()
+      if (clock.kind === 'fast') state.setMeta('now_ms', String(clock.now().getTime()))
       state.close()
     },
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 /** A new state is filled; an old one must be of the same seed and scenario, or nothing in it would make sense. */
@@ -229,8 +313,7 @@ function openWorld(world: World, { seed, startAt, scenario, file }: SandboxOptio
 }
 
 type MessageRow = {
-  message_id: string
-  kind: 'mass' | 'welcome'
+  kind: 'mass' | 'group' | 'welcome'
   msgid: string
   user_id: string
   external_user_id: string
@@ -243,7 +326,7 @@ type MessageRow = {
 
 function readLog(state: State, skip: number): LoggedMessage[] {
   return state.all<MessageRow>('SELECT * FROM message WHERE seq > ? ORDER BY seq', skip).map((row) => ({
-    messageId: row.message_id,
+    messageId: messageIdOf(row.msgid, row.user_id, row.external_user_id),
     kind: row.kind,
     msgid: row.msgid,
     senderUserId: row.user_id,
@@ -266,7 +349,7 @@ function readCounts(state: State, apiCalls: number): SandboxCounts {
   )
   const presses = [...counters].filter(([name]) => name.startsWith('presses:'))
   return {
-    messages: state.get<{ n: number }>('SELECT count(*) AS n FROM message')!.n,
+    messages: of('messages'),
     cards: of('cards'),
     appMessages: of('app_messages'),
     droppedAppMessages: of('dropped_app_messages'),
@@ -280,14 +363,9 @@ function readCounts(state: State, apiCalls: number): SandboxCounts {
     refusedByQuota: of('refused_by_quota'),
     notAContact: of('not_a_contact'),
     reads: of('reads'),
+    clicks: of('clicks'),
+    purchases: of('purchases'),
     repliesByKind: { interested: of('replies:interested'), stop: of('replies:stop'), other: of('replies:other') },
     pressesByKey: Object.fromEntries(presses.map(([name, n]) => [name.slice('presses:'.length), n])),
   }
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal?.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
-  })
 }

@@ -47,7 +47,9 @@ export const Behaviour = z.strictObject({
   callbackRetry: z
     .enum(['any_non_200', 'connection_failure'])
     .default('any_non_200')
-    .describe('What makes a callback be sent again: also a status that is not 200, or only silence and lost connections'),
+    .describe(
+      'What makes a callback be sent again: also a status that is not 200, or only silence and lost connections',
+    ),
   callbackDeliveries: z
     .union([z.literal(3), z.literal(4)])
     .default(4)
@@ -87,6 +89,10 @@ export const Behaviour = z.strictObject({
     .boolean()
     .default(false)
     .describe('Template card texts above the advised length are refused, not shown as they are'),
+  skipVerifyAdds: z
+    .enum(['at_once', 'half_first'])
+    .default('at_once')
+    .describe('A customer who needs no consent is a friend at once, or half until the member adds her back'),
   tagsShowLateMs: z.int().min(0).default(0).describe('How long tags just marked stay invisible'),
   concurrentEdit: z
     .union([z.literal(45033), z.literal(45035)])
@@ -111,6 +117,7 @@ export const LimitSettings = z.strictObject({
     .min(1)
     .optional()
     .describe('Members the company may have: 200 app messages a day for each. Default: 200, or all members if more'),
+  acquisitionQuota: z.int().min(0).default(1_000).describe('Customers that acquisition links may add (获客助手)'),
   wrongSecretsPerHour: z.int().min(1).default(20).describe('After so many the caller IP is banned for an hour'),
   failingCallsPerHour: z.int().min(1).default(2_000).describe('After so many the app is banned for an hour'),
 })

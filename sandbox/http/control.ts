@@ -2,11 +2,15 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, ConflictError, NotFoundError } from '../../src/errors.js'
 import { parseInput } from '../../src/parse.js'
+import type { CallbackSender } from '../callbacks.js'
+import type { SandboxClock } from '../clock.js'
+import type { App } from '../identity.js'
 import type { Sandbox } from '../sandbox.js'
+import { AppSettings } from '../switches.js'
 import type { World } from '../world/world.js'
-import { Fault } from './faults.js'
+import { Fault, type Faults } from './faults.js'
+import type { HandleParts, Handler } from './handle.js'
 import { page } from './page.js'
-import type { HandleParts } from './handle.js'
 
 class WrongControlKeyError extends AppError {
   readonly code = 'wrong_control_key'
@@ -17,8 +21,15 @@ const Pair = { userId: z.string(), externalUserId: z.string() }
 const LOG_PAGE = 1_000
 
 const Bodies = {
-  advance: z.strictObject({ to: Instant }),
-  callback: z.strictObject({ url: z.url() }),
+  advance: z.union([z.strictObject({ to: Instant }), z.strictObject({ byMs: z.int().min(1) })]),
+  callback: z.strictObject({ url: z.url(), app: z.string().optional() }),
+  verify: z.strictObject({ app: z.string().optional() }),
+  app: AppSettings.pick({ name: true }).extend({
+    disabled: z.boolean().optional(),
+    customerContact: z.boolean().optional(),
+    trustedIps: z.array(z.string()).nullable().optional(),
+    visible: AppSettings.shape.visible.nullable(),
+  }),
   press: z.strictObject({ taskId: z.string(), userId: z.string(), key: z.string() }),
   send: z.strictObject({ msgid: z.string(), userId: z.string(), externalUserIds: z.array(z.string()).optional() }),
   add: z.strictObject({
@@ -38,15 +49,20 @@ const Bodies = {
   }),
 }
 
-type ControlParts = {
+export type ControlParts = {
   world: World
-  sandbox: Omit<Sandbox, 'url' | 'close' | 'handle' | 'sleep'>
-  deliver: () => Promise<void>
-  clock: 'step' | 'real'
+  sandbox: Omit<Sandbox, 'url' | 'close'>
+  clock: SandboxClock
+  faults: Faults
+  callbacks: CallbackSender
+  /** Sends the callbacks of what somebody just did. */
+  act: () => Promise<void>
+  handler: () => Handler
 }
 
 /** What people do in their clients, the clock, faults and a view of it all: nothing here exists on the real platform. */
-export function controlRoutes({ world, sandbox, deliver, clock }: ControlParts): HandleParts['control'] {
+export function controlRoutes(parts: ControlParts): HandleParts['control'] {
+  const { world, sandbox, clock, faults, callbacks } = parts
   const member = (userId: string): string => {
     const found = world.member(userId)
     if (found === undefined) throw new NotFoundError(`no member "${userId}" in the scenario`)
@@ -55,30 +71,58 @@ export function controlRoutes({ world, sandbox, deliver, clock }: ControlParts):
   /** One human action; its callbacks are on their way when it is answered. */
   const act = async (what: string, work: () => boolean): Promise<{ json: unknown }> => {
     if (!world.write(work)) throw new ConflictError(`${what}: nothing to do, it is not there or was done already`)
-    await deliver()
+    await parts.act()
     return { json: { ok: true } }
   }
   const routes: Record<string, (body: unknown, query: URLSearchParams) => Promise<{ json: unknown }>> = {
     'GET /control/state': async () => ({
-      json: { now: sandbox.now(), nextAt: sandbox.nextAt() ?? null, corpId: sandbox.corpId, counts: sandbox.counts() },
+      json: {
+        now: sandbox.now(),
+        clock: { kind: clock.kind, speed: clock.speed },
+        nextAt: sandbox.nextAt() ?? null,
+        corpId: sandbox.corpId,
+        counts: sandbox.counts(),
+        eventLog: sandbox.eventLog(),
+      },
     }),
+    'GET /control/calls': async () => {
+      const { calls } = parts.handler()
+      return { json: { total: calls.total, byPath: calls.byPath(), last: calls.last() } }
+    },
+    'GET /control/callbacks': async () => ({ json: { last: callbacks.last } }),
+    'GET /control/limits': async () => ({ json: { usage: parts.handler().limiter.usage(clock.now().getTime()) } }),
+    'GET /control/apps': async () => ({ json: { apps: [...sandbox.apps, world.identity.contactSync] } }),
+    'POST /control/apps': async (body) => {
+      const { name, disabled, customerContact, trustedIps, visible } = parseInput(Bodies.app, body)
+      const app: App | undefined = sandbox.apps.find((a) => a.name === name)
+      if (app === undefined) throw new NotFoundError(`no app "${name}" in the scenario`)
+      if (disabled !== undefined) app.disabled = disabled
+      if (customerContact !== undefined) app.customerContact = customerContact
+      if (trustedIps !== undefined) app.trustedIps = trustedIps ?? undefined
+      if (visible !== undefined) app.visible = visible ?? undefined
+      return { json: { ok: true } }
+    },
+    'GET /control/orders': async (_body, query) => list('orders', query, (after) => sandbox.purchases(after, LOG_PAGE)),
+    'GET /control/clicks': async (_body, query) => list('clicks', query, (after) => sandbox.clicks(after, LOG_PAGE)),
     'GET /control/log': async (_body, query) => {
       const skip = parseInput(z.coerce.number().int().min(0).default(0), query.get('skip') ?? undefined, 'skip')
       const messages = sandbox.log(skip).slice(0, LOG_PAGE)
       return { json: { messages, next: skip + messages.length } }
     },
     'POST /control/advance': async (body) => {
-      const { to } = parseInput(Bodies.advance, body)
-      if (clock === 'real') throw new ConflictError('the clock is real: only --clock step can be advanced')
-      await sandbox.advanceTo(to)
+      const advance = parseInput(Bodies.advance, body)
+      if (clock.kind !== 'step')
+        throw new ConflictError(`the clock is ${clock.kind}: only --clock step can be advanced`)
+      await sandbox.advanceTo('to' in advance ? advance.to : new Date(sandbox.now().getTime() + advance.byMs))
       return { json: { now: sandbox.now(), nextAt: sandbox.nextAt() ?? null } }
     },
     'POST /control/callback': async (body) => {
-      sandbox.setCallbackUrl(parseInput(Bodies.callback, body).url)
+      const { url, app } = parseInput(Bodies.callback, body)
+      sandbox.setCallbackUrl(url, app)
       return { json: { ok: true } }
     },
-    'POST /control/callback/verify': async () => {
-      const problem = await sandbox.verifyCallbackUrl()
+    'POST /control/callback/verify': async (body) => {
+      const problem = await sandbox.verifyCallbackUrl(parseInput(Bodies.verify, body).app)
       return { json: problem === undefined ? { ok: true } : { ok: false, problem } }
     },
     'POST /control/press': async (body) => {
@@ -127,13 +171,27 @@ export function controlRoutes({ world, sandbox, deliver, clock }: ControlParts):
       sandbox.fault(parseInput(Fault, body))
       return { json: { ok: true } }
     },
+    'GET /control/faults': async () => ({ json: { faults: faults.list() } }),
+    'POST /control/faults/clear': async () => {
+      faults.clear()
+      return { json: { ok: true } }
+    },
     'POST /control/tokens/expire': async () => {
       sandbox.expireTokens()
       return { json: { ok: true } }
     },
   }
+  /** A page of rows after `?after=`; `next` is what to ask for after it. */
+  function list(name: string, query: URLSearchParams, read: (after: number) => readonly { seq: number }[]) {
+    const after = parseInput(z.coerce.number().int().min(0).default(0), query.get('after') ?? undefined, 'after')
+    const rows = read(after)
+    return { json: { [name]: rows, next: rows.at(-1)?.seq ?? after } }
+  }
   return async ({ method, path, key, query, body }) => {
-    if (path === '/' && method === 'GET') return { html: page(world, sandbox) }
+    if (path === '/' && method === 'GET') {
+      const mayAct = isSame(key ?? '', sandbox.controlKey)
+      return { html: page({ ...parts, mayAct }, query) }
+    }
     if (!path.startsWith('/control/')) return undefined
     if (!isSame(key ?? '', sandbox.controlKey)) {
       throw new WrongControlKeyError('control key missing or wrong: send "Authorization: Bearer <control key>"')

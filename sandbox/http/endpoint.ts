@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { App } from '../identity.js'
 import type { World } from '../world/world.js'
 
 /** The platform says no. The texts are those seen on the real one where they are known; nobody should match on them. */
@@ -11,15 +12,19 @@ export class Refusal extends Error {
   }
 }
 
-export type Caller = 'app' | 'contact_sync'
 export type Call = {
   /** Query and JSON body together. */
   params: Record<string, unknown>
   /** The body as it came, for uploads. */
   raw: Buffer
   contentType: string
-  caller: Caller
+  /** Whose token it is; for endpoints without a token the first app. */
+  app: App
+  /** Where the call comes from. */
+  ip: string
   now: Date
+  /** Milliseconds of the sandbox's clock per real one: durations told to clients (`expires_in`) are divided by it. */
+  speed: number
 }
 export type Binary = { fileName: string; content: Buffer }
 export type Reply = Record<string, unknown> | Binary
@@ -43,7 +48,8 @@ export type Endpoints = Record<string, Endpoint>
 
 /** Another platform behind the same port (WeChat Pay, official account): reads and answers requests in its own way. */
 export type Neighbour = {
-  matches(path: string): boolean
+  /** Some paths are the same on both: then the token says whose they are. */
+  matches(path: string, query: URLSearchParams): boolean
   answer(request: NeighbourRequest): { status: number; headers: Record<string, string>; body: Buffer }
 }
 export type NeighbourRequest = {
@@ -55,6 +61,8 @@ export type NeighbourRequest = {
   headers: Readonly<Record<string, string | string[] | undefined>>
   body: Buffer
   now: Date
+  /** As in `Call`. */
+  speed: number
 }
 
 /** Reads parameters; what does not fit is 40058, as on the platform. */

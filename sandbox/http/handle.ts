@@ -1,13 +1,18 @@
 import { AppError, ConflictError, InvalidInputError, messageOf, NotFoundError } from '../../src/errors.js'
 import type { Log } from '../../src/log.js'
-import { intOf } from '../../src/random.js'
+import { intOf, unitOf } from '../../src/random.js'
 import { SECOND_MS } from '../../src/time.js'
+import type { SandboxClock } from '../clock.js'
+import type { App } from '../identity.js'
 import type { World } from '../world/world.js'
-import { type Caller, type Endpoint, Refusal, type Reply } from './endpoint.js'
+import { CallLog } from './call-log.js'
+import { type Call, type Endpoint, Refusal, type Reply } from './endpoint.js'
 import { allEndpoints, allNeighbours } from './endpoints.js'
-import type { Fault, Faults } from './faults.js'
-import { Rates } from './rates.js'
-import { callerOf } from './tokens.js'
+import type { CallFault, Faults } from './faults.js'
+import { parseBody } from './json.js'
+import { Bans, Lanes, Limiter } from './limits.js'
+import { openTokens } from './tokens.js'
+import { checkNamed, visibleReply } from './visibility.js'
 
 export type SandboxRequest = {
   method: string
@@ -26,10 +31,12 @@ export type SandboxResponse = { status: number; headers: Record<string, string>;
 export type ControlAnswer = { json: unknown } | { html: string } | undefined
 export type HandleParts = {
   world: World
-  now: () => Date
+  clock: SandboxClock
   limits: boolean
   faults: Faults
   log: Log
+  /** After every call that may have changed the world. */
+  changed: () => void
   /** Answers what is not the platform's; `undefined` means 404. */
   control: (request: {
     method: string
@@ -42,78 +49,180 @@ export type HandleParts = {
 export type Handler = {
   /** Answers one request; `undefined` when the connection is dropped without an answer, whatever took effect. */
   handle: (request: SandboxRequest) => Promise<SandboxResponse | undefined>
-  /** Platform calls so far. */
-  calls: () => number
+  calls: CallLog
+  limiter: Limiter
+  /** Ends every token now. */
+  expireTokens: () => void
 }
 
-type Answer = { errcode: number; errmsg: string; reply: Record<string, unknown> }
+/** What went out for one call. */
+type Answer = {
+  errcode: number
+  errmsg: string
+  reply: Record<string, unknown>
+  app?: App
+  insideBlock?: boolean
+  /** Ends the call's stay in its lanes. */
+  leave?: () => void
+}
+
+/** Edits of one customer, which must not overlap. */
+const EDITS = new Set(['/cgi-bin/externalcontact/mark_tag', '/cgi-bin/externalcontact/remark'])
+/** Refusals that say nothing against the caller's request, so they do not lead to a ban. */
+const BLAMELESS = new Set([-1, 45009, 45033, 45035])
+/** Distance of the 99th percentile from the median in standard deviations. */
+const Z99 = 2.3263
 
 /** The whole sandbox without sockets: the platform's paths, its neighbours', and the control paths. */
 export function createHandler(parts: HandleParts): Handler {
-  const { world, limits, faults } = parts
-  const endpoints = new Map(Object.entries(allEndpoints(world, limits)))
+  const { world, clock, limits, faults } = parts
+  const { seed, scenario, identity } = world
+  const { behaviour } = scenario
+  const tokens = openTokens(world)
+  const endpoints = new Map(Object.entries({ ...tokens.endpoints, ...allEndpoints(world, limits) }))
   const neighbours = allNeighbours(world, limits)
-  const rates = new Rates()
-  let calls = 0
+  const limiter = new Limiter(seed, behaviour.window, scenario.otherApps)
+  const lanes = new Lanes(scenario.limits)
+  const bans = new Bans(scenario.limits)
+  const edited = new Set<string>()
+  const calls = new CallLog()
 
-  return { handle, calls: () => calls }
+  return { handle, calls, limiter, expireTokens: () => tokens.expire(platformNow()) }
+
+  function platformNow(): Date {
+    return faults.skewMs === 0 ? clock.now() : new Date(clock.now().getTime() + faults.skewMs)
+  }
 
   async function handle(request: SandboxRequest): Promise<SandboxResponse | undefined> {
     const mark = request.url.indexOf('?')
     const path = mark < 0 ? request.url : request.url.slice(0, mark)
     const query = new URLSearchParams(mark < 0 ? '' : request.url.slice(mark + 1))
     if (path === '/' || path.startsWith('/control/')) return control(parts, request, path, query)
-    const endpoint = endpoints.get(path)
-    const neighbour = endpoint === undefined ? neighbours.find((n) => n.matches(path)) : undefined
+    const neighbour = neighbours.find((n) => n.matches(path, query))
+    const endpoint = neighbour === undefined ? endpoints.get(path) : undefined
     if (endpoint === undefined && neighbour === undefined) return NOT_FOUND
-    calls++
-    const fault = faults.take(path)
-    if (fault?.kind === 'timeout') return never(request.signal)
-    if (fault?.kind === 'html') return PROXY_ERROR
-    const response =
-      endpoint !== undefined
-        ? respond(answer(path, endpoint, query, request, fault), request.ip ?? LOCAL_IP)
-        : neighbour!.answer({ ...request, path, query, now: parts.now() })
+    const nth = calls.begin(path)
+    const fault = faults.take(path, nth)
+    const ip = request.ip ?? LOCAL_IP
+    const note = (answer?: Answer) =>
+      calls.end(
+        {
+          at: clock.now(),
+          app: answer?.app?.name ?? '',
+          ip,
+          path,
+          ...(answer === undefined ? {} : { errcode: answer.errcode }),
+          ...(fault === undefined ? {} : { fault: fault.kind }),
+        },
+        answer?.insideBlock === true,
+      )
+    if (fault?.kind === 'timeout' || fault?.kind === 'reset' || fault?.kind === 'html') {
+      note()
+      if (fault.kind === 'timeout') return never(request.signal)
+      return fault.kind === 'reset' ? undefined : proxyError(fault.status)
+    }
+    let response: SandboxResponse
+    let leave: (() => void) | undefined
+    if (endpoint === undefined) {
+      response = neighbour!.answer({ ...request, path, query, now: platformNow(), speed: clock.speed })
+      note()
+    } else {
+      const answer = answerCall(path, endpoint, query, request, ip, fault)
+      leave = answer.leave
+      response = respond(answer, ip, fault)
+      note(answer)
+    }
+    parts.changed()
+    const delayMs = latencyMs(path, nth) + (fault?.kind === 'slow' ? fault.ms : 0)
+    if (delayMs > 0) await clock.sleep(delayMs, request.signal)
+    leave?.()
     return fault?.kind === 'lost_reply' ? undefined : response
   }
 
-  /** Token presence, token validity, frequency, permission, parameters, business rules: in the platform's order. */
-  function answer(
+  /** Token presence, token validity, app and address, frequency, lanes, permission, parameters, business rules: in the platform's order. */
+  function answerCall(
     path: string,
     endpoint: Endpoint,
     query: URLSearchParams,
     request: SandboxRequest,
-    fault: Fault | undefined,
+    ip: string,
+    fault: CallFault | undefined,
   ): Answer {
-    const now = parts.now()
-    try {
+    const now = platformNow()
+    const nowMs = clock.now().getTime()
+    let app: App = identity.app
+    let insideBlock = false
+    let leave: (() => void) | undefined
+    const judge = (): { errmsg: string; reply: Reply } => {
       if (fault?.kind === 'errcode') throw new Refusal(fault.errcode, 'injected fault')
-      const caller: Caller =
-        endpoint.token === false ? 'app' : callerOf(world, query.get('access_token') ?? undefined, now)
-      if (limits && endpoint.unlimited !== true && !rates.take(path, now))
-        throw new Refusal(45009, 'api freq out of limit')
-      const allowed =
-        caller === 'app'
-          ? endpoint.onlyContactSync !== true
-          : endpoint.forContactSync === true || endpoint.onlyContactSync === true
-      if (!allowed) throw new Refusal(48002, 'api forbidden')
+      if (limits && bans.isBanned(`ip ${ip}`, nowMs)) throw new Refusal(45009, 'api freq out of limit')
+      if (endpoint.token !== false) {
+        app = tokens.appOf(query.get('access_token'), now)
+        if (app.disabled) throw new Refusal(50003, 'app disabled')
+        if (app.trustedIps !== undefined && !app.trustedIps.includes(ip))
+          throw new Refusal(60020, 'not allow to access from your ip')
+      }
+      if (limits) {
+        if (bans.isBanned(`app ${app.name}`, nowMs)) throw new Refusal(45009, 'api freq out of limit')
+        const verdict = endpoint.unlimited === true ? 'ok' : limiter.take(path, app.name, ip, query, nowMs)
+        if (verdict !== 'ok') {
+          insideBlock = verdict.refusal === 'blocked'
+          throw new Refusal(45009, 'api freq out of limit')
+        }
+        if (!lanes.enter(path)) throw new Refusal(45033, 'api concurrent out of limit')
+        leave = () => lanes.leave(path)
+      }
+      checkPermission(app, path, endpoint)
       const contentType = textOf(request.headers['content-type'])
-      const params = { ...Object.fromEntries(query), ...parseJson(request.body, contentType) }
+      const { params: body, isMalformed } = parseBody(request.body, contentType, behaviour.lenientJson)
+      const params = { ...Object.fromEntries(query), ...body }
       delete params['access_token']
-      const call = { params, raw: request.body, contentType, caller, now }
-      const work = (): Reply => endpoint.handle(call)
-      return { errcode: 0, errmsg: 'ok', reply: endpoint.writes === true ? world.write(work) : work() }
+      checkNamed(world, app, path, params)
+      if (limits && EDITS.has(path)) leave = lockCustomer(String(params['external_userid']), leave)
+      const call: Call = { params, raw: request.body, contentType, app, ip, now, speed: clock.speed }
+      const work = (): Reply => visibleReply(world, app, path, endpoint.handle(call))
+      const reply = endpoint.writes === true ? world.write(work) : work()
+      const warned = isMalformed || fault?.kind === 'malformed_json_warning'
+      return { errmsg: warned ? 'ok. Warning: wrong json format. ' : 'ok', reply }
+    }
+    const more = () => ({ app, insideBlock, ...(leave === undefined ? {} : { leave }) })
+    try {
+      return { errcode: 0, ...judge(), ...more() }
     } catch (err) {
-      if (err instanceof Refusal) return { errcode: err.errcode, errmsg: err.message, reply: endpoint.empty ?? {} }
-      parts.log.error('sandbox endpoint failed', {
-        path,
-        cause: err instanceof Error ? (err.stack ?? err.message) : String(err),
-      })
-      return { errcode: -1, errmsg: 'system busy', reply: {} }
+      if (!(err instanceof Refusal)) {
+        parts.log.error('sandbox endpoint failed', {
+          path,
+          cause: err instanceof Error ? (err.stack ?? err.message) : String(err),
+        })
+        return { errcode: -1, errmsg: 'system busy', reply: {}, ...more() }
+      }
+      if (fault?.kind !== 'errcode') {
+        if (err.errcode === 40001) bans.wrongSecret(ip, nowMs)
+        if (!BLAMELESS.has(err.errcode) && endpoint.token !== false) bans.failingCall(app.name, nowMs)
+      }
+      return { errcode: err.errcode, errmsg: err.message, reply: endpoint.empty ?? {}, ...more() }
     }
   }
 
-  function respond({ errcode, errmsg, reply }: Answer, ip: string): SandboxResponse {
+  /** One edit of a customer at a time; a second one that overlaps is refused. */
+  function lockCustomer(externalUserId: string, leave: (() => void) | undefined): () => void {
+    if (edited.has(externalUserId)) throw new Refusal(behaviour.concurrentEdit, 'api concurrent out of limit')
+    edited.add(externalUserId)
+    return () => {
+      edited.delete(externalUserId)
+      leave?.()
+    }
+  }
+
+  /** Drawn per call of a path: log-normal with the scenario's median and 99th percentile. */
+  function latencyMs(path: string, nth: number): number {
+    const { latency } = scenario
+    if (latency === undefined || clock.kind === 'step') return 0
+    const sigma = Math.log(latency.p99Ms / latency.p50Ms) / Z99
+    return latency.p50Ms * Math.exp(sigma * normalOf(seed, 'latency', path, nth))
+  }
+
+  function respond({ errcode, errmsg, reply }: Answer, ip: string, fault: CallFault | undefined): SandboxResponse {
     if (Buffer.isBuffer(reply['content'])) {
       const headers = {
         'content-type': 'application/octet-stream',
@@ -121,25 +230,39 @@ export function createHandler(parts: HandleParts): Handler {
       }
       return { status: 200, headers, body: reply['content'] }
     }
-    if (errcode === 0) {
-      return { status: 200, headers: JSON_HEADERS, body: Buffer.from(JSON.stringify({ errcode, errmsg, ...reply })) }
-    }
-    const text = `${errmsg}, hint: [${hint(parts.now(), calls)}], from ip: ${ip}, more info at https://open.work.weixin.qq.com/devtool/query?e=${errcode}`
-    const headers = { ...JSON_HEADERS, 'error-code': String(errcode), 'error-msg': encodeURI(text) }
-    return { status: 200, headers, body: Buffer.from(JSON.stringify({ errcode, errmsg: text, ...reply })) }
+    const text =
+      errcode === 0
+        ? errmsg
+        : `${errmsg}, hint: [${hint(clock.now(), calls.total)}], from ip: ${ip}, more info at https://open.work.weixin.qq.com/devtool/query?e=${errcode}`
+    const headers =
+      errcode === 0
+        ? JSON_HEADERS
+        : { ...JSON_HEADERS, 'error-code': String(errcode), 'error-msg': encodeURI(Buffer.from(text).toString()) }
+    const body = Buffer.from(JSON.stringify({ errcode, errmsg: text, ...reply }))
+    return { status: 200, headers, body: fault?.kind === 'truncated' ? body.subarray(0, body.length >> 1) : body }
   }
+}
+
+/** Page 90312 and the reference's table of special secrets. @throws {Refusal} 48002 */
+function checkPermission(app: App, path: string, endpoint: Endpoint): void {
+  const allowed =
+    app.kind === 'contact_sync'
+      ? endpoint.forContactSync === true || endpoint.onlyContactSync === true
+      : endpoint.onlyContactSync !== true &&
+        (app.customerContact || endpoint.token === false || !path.startsWith('/cgi-bin/externalcontact/'))
+  if (!allowed) throw new Refusal(48002, 'api forbidden')
+}
+
+/** Standard normal from two uniform draws (Box and Muller). */
+function normalOf(...parts: readonly (string | number)[]): number {
+  const radius = Math.sqrt(-2 * Math.log(1 - unitOf(...parts, 'radius')))
+  return radius * Math.cos(2 * Math.PI * unitOf(...parts, 'angle'))
 }
 
 const LOCAL_IP = '127.0.0.1'
 const JSON_HEADERS = { 'content-type': 'application/json; charset=UTF-8' }
 /** As the platform: nothing. */
 const NOT_FOUND: SandboxResponse = { status: 404, headers: {}, body: Buffer.alloc(0) }
-const PROXY_ERROR: SandboxResponse = {
-  status: 502,
-  headers: { 'content-type': 'text/html' },
-  body: Buffer.from('<html><head><title>502 Bad Gateway</title></head><body>proxy</body></html>'),
-}
-
 /** Silence, until whoever asked gives up. */
 function never(signal: AbortSignal | undefined): Promise<undefined> {
   return new Promise((resolve) => {
@@ -148,18 +271,9 @@ function never(signal: AbortSignal | undefined): Promise<undefined> {
   })
 }
 
-/** The body is JSON whatever its Content-Type says, or without one; only a form with a file is not. */
-function parseJson(raw: Buffer, contentType: string): Record<string, unknown> {
-  if (raw.length === 0 || contentType.startsWith('multipart/')) return {}
-  let data: unknown
-  try {
-    data = JSON.parse(raw.toString('utf8'))
-  } catch {
-    throw new Refusal(40058, 'Warning: wrong json format. invalid Request Parameter')
-  }
-  if (data === null || typeof data !== 'object' || Array.isArray(data))
-    throw new Refusal(40058, 'Warning: wrong json format. invalid Request Parameter')
-  return data as Record<string, unknown>
+function proxyError(status: number): SandboxResponse {
+  const text = `<html><head><title>${status}</title></head><body>proxy</body></html>`
+  return textResponse(status, 'text/html', text)
 }
 
 async function control(
