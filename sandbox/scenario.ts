@@ -21,7 +21,7 @@ export const Diligence = z
   .refine((d) => Math.abs(d.confirmAtOnce + d.confirmLate + d.never - 1) < 1e-6, 'the three shares must add up to 1')
 export type Diligence = z.infer<typeof Diligence>
 
-const Member = z.strictObject({
+export const Member = z.strictObject({
   userId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_\-@.]{0,63}$/, 'userId: 1–64 of A–Z a–z 0–9 _ - @ .'),
   name: z.string().min(1),
   diligence: Diligence.default({ confirmAtOnce: 0.6, confirmLate: 0.3, never: 0.1 }),

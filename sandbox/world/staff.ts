@@ -1,16 +1,22 @@
-import type { ScenarioMember } from '../scenario.js'
+import { openObjects } from '../objects.js'
+import type { ScenarioDepartment, ScenarioMember } from '../scenario.js'
 import type { State } from '../state.js'
 
-/** Who works for the company. The scenario says who they are; the state says who has left. */
+/**
+ * Who works for the company. The scenario says who they are at first; the state says who has left, and what was written
+ * through the API since.
+ */
 export class Staff {
-  private readonly byKey: ReadonlyMap<string, ScenarioMember>
+  /** Whoever works or worked here. */
+  all: readonly ScenarioMember[] = []
+  private byKey: ReadonlyMap<string, ScenarioMember> = new Map()
   private left = new Map<string, Date>()
+  private written = new Map<number, ScenarioDepartment | undefined>()
 
   constructor(
     private readonly state: State,
-    readonly all: readonly ScenarioMember[],
+    private readonly listed: readonly ScenarioMember[],
   ) {
-    this.byKey = new Map(all.map((m) => [m.userId.toLowerCase(), m]))
     this.refresh()
   }
 
@@ -36,9 +42,45 @@ export class Staff {
     return changed > 0
   }
 
-  /** Reads again who has left: after a transaction that failed. */
+  /** Somebody new, or known with other data; who had left is back. Inside a transaction. */
+  put(member: ScenarioMember): void {
+    this.writtenMembers().put(member.userId, member)
+    this.state.run('DELETE FROM resignation WHERE user_id = ?', member.userId)
+    this.refresh()
+  }
+
+  /** @param change - null: there is no such department any more */
+  putDepartment(id: number, change: ScenarioDepartment | null): void {
+    this.writtenDepartments().put(String(id), change)
+    this.refresh()
+  }
+
+  /** The departments as they are now, given those of the first day. */
+  departments(listed: readonly ScenarioDepartment[]): readonly ScenarioDepartment[] {
+    if (this.written.size === 0) return listed
+    const all = new Map(listed.map((d) => [d.id, d as ScenarioDepartment | undefined]))
+    for (const [id, department] of this.written) all.set(id, department)
+    return [...all.values()].filter((d) => d !== undefined)
+  }
+
+  /** Reads again what was written: after a transaction that failed. */
   refresh(): void {
     const rows = this.state.all<{ user_id: string; at_ms: number }>('SELECT * FROM resignation')
     this.left = new Map(rows.map((row) => [row.user_id, new Date(row.at_ms)]))
+    const written = this.writtenMembers()
+      .list()
+      .map((row) => row.body)
+    this.byKey = new Map([...this.listed, ...written].map((m) => [m.userId.toLowerCase(), m]))
+    this.all = written.length === 0 ? this.listed : [...this.byKey.values()]
+    const departments = this.writtenDepartments().list()
+    this.written = new Map(departments.map((row) => [Number(row.id), row.body ?? undefined]))
+  }
+
+  private writtenMembers() {
+    return openObjects<ScenarioMember>(this.state, 0, 'member')
+  }
+
+  private writtenDepartments() {
+    return openObjects<ScenarioDepartment | null>(this.state, 0, 'department')
   }
 }

@@ -138,7 +138,7 @@ export class World {
 
   /** The root first. */
   get departments(): readonly ScenarioDepartment[] {
-    return [...this.scenario.departments, ...(this.people?.departments ?? [])]
+    return this.staff.departments([...this.scenario.departments, ...(this.people?.departments ?? [])])
   }
 
   /** Somebody who works here now. User ids are case-insensitive on input. */
@@ -307,7 +307,7 @@ export class World {
     const status = this.relationStatus(userId, externalUserId)
     if (status === undefined || status === 'member_deleted' || (by === 'customer' && status === 'customer_deleted'))
       return false
-    this.setStatus(userId, externalUserId, by === 'customer' ? 'customer_deleted' : 'member_deleted')
+    this.setStatus(userId, externalUserId, by === 'customer' ? 'customer_deleted' : 'member_deleted', at)
     this.happened(at, by === 'customer' ? 'customer_deleted' : 'member_deleted', userId, externalUserId)
     this.raiseContactEvent(by === 'customer' ? 'del_follow_user' : 'del_external_contact', userId, externalUserId, at)
     return true
@@ -576,10 +576,12 @@ export class World {
       this.state.run('INSERT OR IGNORE INTO relation_tag VALUES (?, ?, ?)', userId, externalUserId, tagId)
   }
 
-  private setStatus(userId: string, externalUserId: string, status: RelationStatus): void {
+  /** @param at - given: the last that happened between the two */
+  private setStatus(userId: string, externalUserId: string, status: RelationStatus, at?: Date): void {
     this.state.run(
-      'UPDATE relation SET status = ? WHERE user_id = ? AND external_user_id = ?',
+      'UPDATE relation SET status = ?, last_ms = coalesce(?, last_ms) WHERE user_id = ? AND external_user_id = ?',
       status,
+      at?.getTime() ?? null,
       userId,
       externalUserId,
     )
