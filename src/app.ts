@@ -11,7 +11,7 @@ import { openBullQueue } from './adapters/queue/bull.js'
 import { openInProcessQueue } from './adapters/queue/in-process.js'
 import { createActions, missingActions } from './adapters/wecom/actions.js'
 import { type CallbackReader, openCallback } from './adapters/wecom/callback.js'
-import { createWecomClient } from './adapters/wecom/client.js'
+import { createWecomClient, type WecomOptions } from './adapters/wecom/client.js'
 import { createWecomPort } from './adapters/wecom/port.js'
 import { createInProcessQuota } from './adapters/wecom/quota-in-process.js'
 import { openRedisQuota } from './adapters/wecom/quota-redis.js'
@@ -50,6 +50,8 @@ export type AppOptions = {
   owner?: string
   /** How the WeCom client waits; default real time. Give one with a virtual clock. */
   pause?: (ms: number, signal?: AbortSignal) => Promise<void>
+  /** How it reaches the platform, and whose limits it keeps; default over the network, in real time. */
+  wecomWay?: Pick<WecomOptions, 'adapter' | 'timeoutSignal' | 'quota'>
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
   fsync?: boolean
   onLaneError?: (err: unknown) => void
@@ -110,7 +112,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(() => events.close())
     const queue = await openJobs(config, log)
     closers.push(() => queue.close())
-    const wired = await wireWecom(config, clock, log, options.pause)
+    const wired = await wireWecom(config, clock, log, options)
     closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
@@ -264,13 +266,17 @@ type Wired = {
   close(): Promise<void>
 }
 
-async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, pause: AppOptions['pause']): Promise<Wired> {
+async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, options: AppOptions): Promise<Wired> {
   if (wecom === undefined) return { ...withoutWecom(), close: () => Promise.resolve() }
   const { baseUrl, corpId, agentId, secret } = wecom
-  const waiting = pause === undefined ? {} : { pause }
+  const waiting = options.pause === undefined ? {} : { pause: options.pause }
   // Processes that share a queue share the company's limits as well.
   const quota = jobs.kind === 'bull' ? await openRedisQuota({ ...jobs, corpId, log }) : createInProcessQuota(clock)
-  const client = createWecomClient({ baseUrl, corpId, agentId, secret, clock, log, quota, ...waiting })
+  const client = createWecomClient({
+    ...{ baseUrl, corpId, agentId, secret, clock, log, quota },
+    ...waiting,
+    ...options.wecomWay,
+  })
   return {
     actions: createActions(client),
     port: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
@@ -281,7 +287,10 @@ async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, pause:
       task: createGuideTaskChannel({ client }),
     },
     ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
-    close: async () => client.close(),
+    close: async () => {
+      client.close()
+      await quota.close()
+    },
   }
 }
 
