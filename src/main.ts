@@ -11,6 +11,7 @@ import { schemasCommand } from './cli/schemas.js'
 import { sendCommand } from './cli/send.js'
 import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
 import { explainEntryCommand, explainTagCommand, listTagsCommand, refreshTagsCommand } from './cli/tags.js'
+import { applyWaysCommand, planWaysCommand } from './cli/ways.js'
 import { whyCommand } from './cli/why.js'
 import { syncWecomCommand } from './cli/wecom.js'
 import { AppError, messageOf } from './errors.js'
@@ -189,6 +190,23 @@ wecom
   .addOption(configOption())
   .action(async (options: WithConfig) => syncWecomCommand(service(options)))
 
+const pruneOption = () =>
+  new Option('--prune', '删除不在文件里的活码和链接 · delete ways and links that are in no file').default(false)
+wecom
+  .command('plan')
+  .description('活码、群码、获客链接：与文件有何不同 · live codes, group codes, links: what differs from the files')
+  .addOption(configOption())
+  .addOption(pruneOption())
+  .action(async (options: WithConfig & { prune: boolean }) => planWaysCommand(service(options), options.prune))
+wecom
+  .command('apply')
+  .description('让企业微信与文件一致，重复执行无害 · make WeCom hold what the files say; repeating it is harmless')
+  .addOption(configOption())
+  .addOption(pruneOption())
+  .action(async (options: WithConfig & { prune: boolean }) => {
+    if (!(await applyWaysCommand(service(options), options.prune))) process.exitCode = 1
+  })
+
 const send = program.command('send').description('停发开关 · the switch that stops every send')
 for (const [action, text] of [
   ['stop', '立刻停止一切发送 · stop every send at once'],
@@ -222,12 +240,13 @@ program
   .option('--port <n>', '端口，默认任选 · port; default: any free one', wholeNumber)
   .option('--scenario <file>', '成员与客户 YAML · members and customers as YAML')
   .option('--seed <n>', '随机种子 · seed of every draw', wholeNumber, 1)
-  .addOption(
-    new Option('--clock <kind>', '真实时间，或由控制接口推进 · real time, or moved by the control API')
-      .choices(['real', 'step'])
-      .default('real'),
+  .option(
+    '--clock <kind>',
+    'real 真实时间；60x 六十倍速；step 由控制接口推进 · real time, N times faster, or moved by the control API',
+    clockMode,
+    'real',
   )
-  .option('--start-at <time>', '从何时开始 · where a stepped clock starts', instant)
+  .option('--start-at <time>', '从何时开始 · where a stepped or fast clock starts', instant)
   .option('--callback <url>', '把回调发到哪里 · where callbacks are sent')
   .option('--state <file>', '状态文件，默认在内存 · state file; default: in memory')
   .option('--json', '给程序读的一行 JSON · one line of JSON for programs', false)
@@ -247,7 +266,7 @@ type SandboxOptions = {
   port?: number
   scenario?: string
   seed: number
-  clock: 'real' | 'step'
+  clock: ClockMode
   startAt?: Date
   callback?: string
   state?: string
