@@ -3,16 +3,16 @@ import type { State } from './state.js'
 
 /** Things an app made that the world only keeps: one row of JSON each, in the order they were made. */
 export interface Objects<T> {
-  get(id: string): T | undefined
+  get: (id: string) => T | undefined
   /** Replaces what has that id and keeps its place. */
-  put(id: string, body: T): void
+  put: (id: string, body: T) => void
   /** @returns whether it was there */
-  delete(id: string): boolean
+  delete: (id: string) => boolean
   /** Those made after the `after`-th, at most `limit`. */
-  list(after?: number, limit?: number): { seq: number; id: string; body: T }[]
-  count(): number
+  list: (after?: number, limit?: number) => { seq: number; id: string; body: T }[]
+  count: () => number
   /** A new id, never given out before; the same sequence for the same seed. */
-  newId(prefix: string, length: number): string
+  newId: (prefix: string, length: number) => string
 }
 
 /** @param kind - keeps these apart from all others */

@@ -1,3 +1,4 @@
+import type { TemplateCard } from '../adapters/wecom/cards.js'
 import type { WecomClient } from '../adapters/wecom/client.js'
 import { WecomError } from '../adapters/wecom/error-codes.js'
 import type { Channel, Dispatch, DispatchOutcome } from '../ports/channel.js'
@@ -102,7 +103,7 @@ export async function closeCard(
   }
 }
 
-function toTemplateCard(dispatch: Dispatch, card: NonNullable<Dispatch['content']['card']>): Record<string, unknown> {
+function toTemplateCard(dispatch: Dispatch, card: NonNullable<Dispatch['content']['card']>): TemplateCard {
   const { text, link } = dispatch.content
   return {
     card_type: 'button_interaction',

@@ -1,5 +1,5 @@
 import { WecomError } from '../adapters/wecom/error-codes.js'
-import { UnknownOutcomeError, UpstreamError } from '../errors.js'
+import { InvalidInputError, UnknownOutcomeError, UpstreamError } from '../errors.js'
 import type { DispatchOutcome } from '../ports/channel.js'
 import { MINUTE_MS, SECOND_MS } from '../time.js'
 
@@ -9,6 +9,7 @@ const AFTER_PERSON_MS = 15 * MINUTE_MS
 
 /** What a failed send means for the dispatch. Rethrows what is neither a refusal nor a fault of the way there. */
 export function toOutcome(err: unknown): DispatchOutcome {
+  if (err instanceof InvalidInputError) return { kind: 'refused', reason: 'invalid_request', message: err.message }
   if (err instanceof UnknownOutcomeError) return { kind: 'unknown', reason: err.message }
   if (err instanceof WecomError) {
     const reason = `wecom_${err.errcode}`
