@@ -59,7 +59,14 @@ export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise
         )}`,
       )
     }
-    if (why.runs.length + why.touches.length + why.refusals.length === 0) {
+    if (why.welcomes.length > 0) {
+      const columns = ['加好友 added', '导购 guide', '欢迎语 welcome', '状态 state', '原因 reason'].map((title) => ({
+        title,
+      }))
+      const rows = why.welcomes.map((w) => [at(w.at), w.userId, w.contentId ?? '', word(w.state), word(w.reason)])
+      process.stdout.write(`\n${renderTable(columns, rows)}`)
+    }
+    if (why.runs.length + why.touches.length + why.refusals.length + why.welcomes.length === 0) {
       process.stdout.write('没有进过旅程，也没有触达 · entered no journey, no touch planned\n')
     }
     if (!('touchId' in of)) {
@@ -81,6 +88,14 @@ const WORDS: Readonly<Record<string, string>> = {
   ended: '已结束 ended',
   finished: '走完 finished',
   merged: '并入他人 merged',
+  sent: '已发送 sent',
+  dropped: '未发送 not sent',
+  refused: '被拒绝 refused',
+  no_rule: '没有满足的规则 no rule holds',
+  rule_says_nothing: '规则要求不发 the rule says nothing',
+  expired: '超过 20 秒 older than 20 s',
+  chat_started: '聊天已开始 the chat had begun',
+  lost_contact: '好友关系已结束 no contact any more',
 }
 
 function word(key: string | undefined): string {

@@ -8,7 +8,7 @@ import { HOUR_MS } from '../time.js'
 import { acceptRecords } from './accept-records.js'
 import type { DispatchDoc } from './collections.js'
 import type { Deps } from './deps.js'
-import { toDispatch } from './send-dispatches.js'
+import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
 import { systemRecord } from './system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -33,7 +33,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
   const overdue = now.getTime() - doc.releasedAt.getTime() >= deps.definitions.current.policy.confirmWithin
   let result = await channel.results(dispatch)
-  if (result !== undefined && result.confirmedAt === undefined && (overdue || doc.reason === 'exited')) {
+  if (result !== undefined && result.confirmedAt === undefined && (overdue || isTakenBack(doc))) {
     await channel.cancel(dispatch)
     result = await channel.results(dispatch) // a guide may have pressed send just before
     if (result !== undefined) result = { ...result, final: true }
@@ -70,6 +70,11 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   })
 }
 
+/** The reason for it has gone: she left the journey, or her guide. */
+function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
+  return doc.reason === 'exited' || doc.reason === LOST_CONTACT
+}
+
 function nextState(
   doc: DispatchDoc,
   seen: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota' | undefined,
@@ -82,8 +87,7 @@ function nextState(
     return { ...confirmed, state: 'delivered', ...((at ?? confirmedAt) && { deliveredAt: at ?? confirmedAt }) }
   if (seen === 'not_a_contact') return { ...confirmed, state: 'suppressed', reason: 'not_a_contact' }
   if (seen === 'over_quota') return { ...confirmed, state: 'suppressed', reason: 'quota' }
-  if (final)
-    return doc.reason === 'exited' ? { state: 'suppressed', reason: 'exited' } : { ...confirmed, state: 'expired' }
+  if (final) return isTakenBack(doc) ? { state: 'suppressed', reason: doc.reason } : { ...confirmed, state: 'expired' }
   return confirmedAt === undefined ? undefined : { ...confirmed, state: 'confirmed' }
 }
 
@@ -142,5 +146,7 @@ async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void
     )
     await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
   }
+  if (isTakenBack(doc) && doc.remoteId !== undefined)
+    await deps.channels.task.cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
   await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
 }

@@ -38,6 +38,8 @@ export type Why = {
     enteredAt: string
   }[]
   refusals: { journeyId: string; at: string; reason: string }[]
+  /** Welcome messages when somebody added her: sent, or why not. */
+  welcomes: { at: string; userId: string; state: string; reason?: string; contentId?: string }[]
 }
 
 /** Answers "why did she get it, or not". @throws {NotFoundError} */
@@ -52,6 +54,8 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
   const touches = touch === undefined ? await docs.touches.find({ profileId }) : [touch]
   const runs = await docs.runs.find(touch === undefined ? { profileId } : { _id: touch.runId })
   const refusals = touch === undefined ? await docs.refusals.find({ profileId }) : []
+  const externalUserIds = profile.identifiers.filter((i) => i.type === 'external_userid').map((i) => i.value)
+  const welcomes = touch === undefined ? await docs.welcomes.find({ externalUserId: { $in: externalUserIds } }) : []
   const guideUserId = ownerOf(profile)?.userId
   return {
     profileId,
@@ -86,5 +90,14 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
     refusals: refusals
       .sort((a, b) => a.at.getTime() - b.at.getTime() || (a._id < b._id ? -1 : 1))
       .map((r) => ({ journeyId: r.journeyId, at: r.at.toISOString(), reason: r.reason })),
+    welcomes: welcomes
+      .sort((a, b) => a.addedAt.getTime() - b.addedAt.getTime() || (a._id < b._id ? -1 : 1))
+      .map((w) => ({
+        at: w.addedAt.toISOString(),
+        userId: w.userId,
+        state: w.state,
+        ...(w.reason === undefined ? {} : { reason: w.reason }),
+        ...(w.contentId === undefined ? {} : { contentId: w.contentId }),
+      })),
   }
 }

@@ -3,7 +3,7 @@ import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import type { WecomEvent, WecomEventOf } from '../domain/wecom/event.js'
 import { eventRecord } from '../domain/wecom/event-record.js'
 import type { WecomMember } from '../domain/wecom/mirror.js'
-import type { Relation } from '../domain/wecom/relation.js'
+import { type Relation, relationId } from '../domain/wecom/relation.js'
 import { messageOf } from '../errors.js'
 import { parseInput } from '../parse.js'
 import { hashKey } from '../random.js'
@@ -116,7 +116,10 @@ async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], 
     async () => {
       await learnTags(deps, relations, cause)
       const complete = inOrder.map((c) => c.externalUserId)
-      await mirrorRelations(deps, { relations, complete, records: recordsOf(deps, told), readAt, cause })
+      const added = told.flatMap(({ event: e }) =>
+        e.kind === 'contact' && e.why === 'added' ? [{ id: relationId(e.userId, e.externalUserId), at: e.at }] : [],
+      )
+      await mirrorRelations(deps, { relations, complete, added, records: recordsOf(deps, told), readAt, cause })
     },
   )
 }

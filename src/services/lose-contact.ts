@@ -6,9 +6,7 @@ import type { GuideTask } from './collections.js'
 import type { Deps } from './deps.js'
 import type { ServiceDeps } from './lanes.js'
 import { mirrorRelations } from './mirror-relations.js'
-
-/** Why a touch that was on its way did not go out. */
-export const LOST = 'lost_contact'
+import { dropRecipient, LOST_CONTACT, suppressLost } from './send-dispatches.js'
 
 /**
  * A relation ended: what was to reach this customer through this member stops, as far as it was not handed to WeCom; mass
@@ -21,16 +19,17 @@ export async function loseContact(deps: ServiceDeps, lost: WecomEventOf<'contact
   const known = await docs.wecomRelations.get(id)
   const now = deps.clock.now()
   // An end that is told late, after she was added anew, ends nothing.
-  const isStale = known !== undefined && known.follow.addedAt > at
-  if (!isStale) await stopTouches(deps, userId, externalUserId)
+  const isStale = known !== undefined && (known.backAt ?? known.follow.addedAt) > at
   const record = eventRecord(lost, now)
   await mirrorRelations(deps, {
-    ended: [{ id, state: by === 'customer' ? 'lost' : 'ended', at }],
+    ended: [{ userId, externalUserId, state: by === 'customer' ? 'lost' : 'ended', at }],
     records: record === undefined ? [] : [record],
     readAt: now,
     cause,
   })
-  if (isStale || by === 'transfer') return
+  if (isStale) return
+  await stopTouches(deps, userId, externalUserId)
+  if (by === 'transfer') return
   deps.log.info('customer lost', { externalUserId, userId, by })
   // Told once: a repeat finds the relation ended. A crash right here costs the notice, not more.
   if (by === 'customer' && known?.state === 'active')
@@ -49,30 +48,19 @@ async function stopTouches(deps: Deps, userId: string, externalUserId: string): 
   })
   for (const dispatch of theirs) {
     if (dispatch.state === 'ready') {
-      const pulled = await docs.dispatches.update(
-        dispatch._id,
-        { $pull: { recipients: { externalUserId } } },
-        { state: 'ready' },
-      )
-      if (!pulled) continue // it is being sent: what comes of it shows when the results are read
-      await docs.dispatches.update(
-        dispatch._id,
-        { $set: { state: 'refused', reason: LOST }, $unset: { nextAt: 1 } },
-        { state: 'ready', recipients: [] },
-      )
-      const touchIds = dispatch.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId)
-      await suppress(deps, touchIds, ['planned', 'created'])
+      // False: it is being sent just now, and what comes of it shows when its results are read.
+      await dropRecipient(docs, dispatch._id, externalUserId)
     } else if (dispatch.recipients.length === 1) {
-      await docs.dispatches.update(dispatch._id, { $set: { reason: LOST, nextAt: now } }, { state: 'created' })
-      await docs.dispatches.update(dispatch._id, { $set: { reason: LOST } }, { state: 'sending' })
+      await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT, nextAt: now } }, { state: 'created' })
+      await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT } }, { state: 'sending' })
     }
   }
   await stopPlanned(deps, userId, externalUserId)
 }
 
 async function endTask(deps: Deps, task: GuideTask, now: Date): Promise<void> {
-  const ended = { state: 'expired' as const, outcome: LOST, closedAt: now }
-  await suppress(deps, task.touchIds, ['planned', 'created'])
+  const ended = { state: 'expired' as const, outcome: LOST_CONTACT, closedAt: now }
+  await suppressLost(deps.docs, task.touchIds)
   await deps.docs.tasks.update(task._id, { $set: ended }, { state: 'open' })
 }
 
@@ -89,17 +77,7 @@ async function stopPlanned({ docs }: Deps, userId: string, externalUserId: strin
   if (others.length > ended.length) return
   await docs.touches.updateMany(
     { profileId: profile._id, state: 'planned', dispatchId: { $exists: false } },
-    { $set: { state: 'suppressed', reason: LOST }, $unset: { releaseAt: 1 } },
-  )
-}
-
-async function suppress({ docs }: Deps, touchIds: readonly string[], states: readonly string[]): Promise<void> {
-  await docs.touches.updateEach(
-    touchIds.map((id) => ({
-      id,
-      where: { state: { $in: states } },
-      update: { $set: { state: 'suppressed', reason: LOST }, $unset: { releaseAt: 1 } },
-    })),
+    { $set: { state: 'suppressed', reason: LOST_CONTACT }, $unset: { releaseAt: 1 } },
   )
 }
 

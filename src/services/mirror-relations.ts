@@ -15,7 +15,9 @@ export type Seen = {
   /** Relations that the platform shows no more, by id; found so now. */
   gone?: readonly string[]
   /** Relations that ended by the platform's word. */
-  ended?: readonly { id: string; state: 'lost' | 'ended'; at: Date }[]
+  ended?: readonly { userId: string; externalUserId: string; state: 'lost' | 'ended'; at: Date }[]
+  /** Relations that began by the platform's word. */
+  added?: readonly { id: string; at: Date }[]
   /** What else is to be said, in one batch with it. */
   records?: readonly SourceRecordInput[]
   /** When the reading began: what was mirrored after it is newer. */
@@ -60,9 +62,13 @@ async function compareAndWrite(deps: MirrorDeps, seen: Seen): Promise<number> {
 
 async function changesOf(
   { docs }: MirrorDeps,
-  { relations = [], complete = [], gone = [], ended = [], readAt }: Seen,
+  { relations = [], complete = [], gone = [], ended = [], added = [], readAt }: Seen,
 ): Promise<Change[]> {
-  const ids = [...relations.map((r) => relationId(r.userId, r.externalUserId)), ...gone, ...ended.map((e) => e.id)]
+  const ids = [
+    ...relations.map((r) => relationId(r.userId, r.externalUserId)),
+    ...gone,
+    ...ended.map((e) => relationId(e.userId, e.externalUserId)),
+  ]
   const known = new Map((await docs.wecomRelations.getMany(ids)).map((r) => [r._id, r]))
   const changed = new Map<string, Change>()
   const change = (to: WecomRelation, from?: WecomRelation) => {
@@ -70,18 +76,24 @@ async function changesOf(
     changed.set(to._id, first === undefined ? { to } : { to, from: first })
     known.set(to._id, to)
   }
+  const addedAt = new Map<string, Date>()
+  for (const { id, at } of [...added].sort((a, b) => a.at.getTime() - b.at.getTime())) addedAt.set(id, at)
   for (const relation of relations) {
     const _id = relationId(relation.userId, relation.externalUserId)
     const old = known.get(_id)
     const hash = relationHash(relation)
     if (old === undefined) {
       change({ ...relation, _id, state: 'active', hash, revision: 1, readAt })
-    } else if (old.readAt <= readAt && (old.hash !== hash || old.state === 'ended')) {
+    } else {
       const { endedAt, ...rest } = old
-      // The platform goes on showing a relation that the customer has ended, until she is added anew.
-      const isLost = old.state === 'lost' && endedAt !== undefined && relation.follow.addedAt <= endedAt
+      const backAt = addedAt.get(_id) ?? relation.follow.addedAt
+      // The platform goes on showing a relation that the customer has ended: it is one again once she is added anew.
+      const isBack = old.state !== 'active' && endedAt !== undefined && backAt > endedAt
+      const isLost = old.state === 'lost' && !isBack
+      if (old.readAt > readAt || (old.hash === hash && (isLost || old.state === 'active'))) continue
       const state = isLost ? { state: 'lost' as const, endedAt } : { state: 'active' as const }
-      change({ ...rest, ...relation, hash, readAt, revision: old.revision + 1, ...state }, old)
+      const back = isBack && backAt > relation.follow.addedAt ? { backAt } : {}
+      change({ ...rest, ...relation, hash, readAt, revision: old.revision + 1, ...state, ...back }, old)
     }
   }
   const shown = new Set(ids.slice(0, relations.length))
@@ -91,15 +103,25 @@ async function changesOf(
     if (old.state === 'ended' || old.readAt > readAt) continue
     change({ ...old, state: 'ended', endedAt: old.endedAt ?? readAt, readAt, revision: old.revision + 1 }, old)
   }
-  for (const { id, state, at } of ended) {
-    const old = known.get(id)
+  for (const { userId, externalUserId, state, at } of ended) {
+    const _id = relationId(userId, externalUserId)
+    const old = known.get(_id)
     // An end that is told late, after she was added anew, is none.
-    if (old === undefined || old.state === 'ended' || old.state === state || old.follow.addedAt > at) continue
-    const newest = old.readAt > readAt ? old.readAt : readAt
-    change({ ...old, state, endedAt: at, readAt: newest, revision: old.revision + 1 }, old)
+    if (old !== undefined && (old.state === 'ended' || old.state === state || (old.backAt ?? old.follow.addedAt) > at))
+      continue
+    const newest = old !== undefined && old.readAt > readAt ? old.readAt : readAt
+    const revision = (old?.revision ?? 0) + 1
+    change({ ...(old ?? unread(userId, externalUserId)), state, endedAt: at, readAt: newest, revision }, old)
   }
   return [...changed.values()]
 }
+
+/** The end of a relation came before its beginning: noted, so that the beginning does not make it stand. */
+function unread(userId: string, externalUserId: string): Omit<WecomRelation, 'state' | 'readAt' | 'revision'> {
+  const follow = { addedAt: new Date(0), mobiles: [], tagIds: [] }
+  return { _id: relationId(userId, externalUserId), userId, externalUserId, contact: {}, follow, hash: UNREAD }
+}
+const UNREAD = ''
 
 async function recordsOf(
   deps: MirrorDeps,
@@ -112,14 +134,15 @@ async function recordsOf(
   const all = new Map(stored.map((r) => [r._id, r]))
   for (const { to } of changes) all.set(to._id, to)
   const byCustomer = new Map<string, WecomRelation[]>(customers.map((id) => [id, []]))
-  for (const relation of all.values()) byCustomer.get(relation.externalUserId)?.push(relation)
+  for (const relation of [...all.values()].filter((r) => r.hash !== UNREAD))
+    byCustomer.get(relation.externalUserId)?.push(relation)
   const names = await tagNames(
     deps,
     [...changes.flatMap((c) => [c.to, ...(c.from === undefined ? [] : [c.from])]), ...all.values()].flatMap(
       (r) => r.follow.tagIds,
     ),
   )
-  const told = new Set(ended.map((e) => e.id))
+  const told = new Set(ended.map((e) => relationId(e.userId, e.externalUserId)))
   const eventsOf = new Map<string, RecordEvent[]>()
   for (const change of changes) {
     const { externalUserId } = change.to
@@ -128,9 +151,10 @@ async function recordsOf(
   }
   const now = deps.clock.now()
   const observedAt = now > readAt ? now : readAt
-  return [...byCustomer].map(([externalUserId, relations]) => {
+  return [...byCustomer].flatMap(([externalUserId, relations]) => {
+    if (relations.length === 0) return []
     const record = contactRecord(relations, observedAt, names)
-    return { ...record, events: [...(record.events ?? []), ...(eventsOf.get(externalUserId) ?? [])] }
+    return [{ ...record, events: [...(record.events ?? []), ...(eventsOf.get(externalUserId) ?? [])] }]
   })
 }
 

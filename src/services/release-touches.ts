@@ -2,6 +2,7 @@ import { ownerOf, type Contact, type Profile } from '../domain/identity/profile.
 import type { Content } from '../domain/touches/content.js'
 import { decideRelease, releaseAfter } from '../domain/touches/policy.js'
 import type { SuppressReason, Touch } from '../domain/touches/touch.js'
+import { relationId } from '../domain/wecom/relation.js'
 import { hashKey } from '../random.js'
 import { DAY_MS, MINUTE_MS } from '../time.js'
 import type { DispatchDoc, GuideTask } from './collections.js'
@@ -71,6 +72,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
     state: { $in: ['planned', ...RELEASED] },
     releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
   })
+  const ended = await endedRelations(deps, [...profiles.values()])
   const rank = new Map(policy.priority.map((id, i) => [id, i]))
   const inOrder = [...due].sort(
     (a, b) =>
@@ -83,7 +85,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   for (const touch of inOrder) {
     const profile = profiles.get(touch.profileId)
-    const contact = profile === undefined ? undefined : ownerOf(profile)
+    const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
     const content = contents.get(touch.contentId)
     if (content === undefined) {
       deps.log.error('content of a planned touch is gone', { touchId: touch._id, contentId: touch.contentId })
@@ -126,6 +128,23 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   )
   for (const { touch, reason } of suppressed) deps.log.info('touch suppressed', { touchId: touch._id, reason })
   return approved
+}
+
+/** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
+async function endedRelations({ docs }: Deps, profiles: readonly Profile[]): Promise<Map<string, Date>> {
+  const ids = profiles.flatMap((p) => p.contacts.map((c) => relationId(c.userId, c.externalUserId)))
+  const relations = await docs.wecomRelations.getMany(ids)
+  return new Map(
+    relations.flatMap((r) => (r.state === 'active' || r.endedAt === undefined ? [] : [[r._id, r.endedAt]])),
+  )
+}
+
+function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
+  const contacts = profile.contacts.filter((c) => {
+    const endedAt = ended.get(relationId(c.userId, c.externalUserId))
+    return endedAt === undefined || endedAt < c.since
+  })
+  return { ...profile, contacts }
 }
 
 /** One code per touch: the one it has already, or the lowest free one of the pool. */

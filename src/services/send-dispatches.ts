@@ -1,9 +1,14 @@
+import type { SuppressReason } from '../domain/touches/touch.js'
+import { relationId } from '../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../domain/touches/policy.js'
 import type { DispatchOutcome } from '../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../time.js'
-import type { DispatchDoc } from './collections.js'
+import type { Collections, DispatchDoc } from './collections.js'
 import type { Deps } from './deps.js'
 import { isStopped } from './switch-sending.js'
+
+/** She has deleted the guide, or the guide her. */
+export const LOST_CONTACT: SuppressReason = 'lost_contact'
 
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
@@ -40,8 +45,14 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
   }
 }
 
-async function send(deps: Deps, doc: DispatchDoc): Promise<void> {
-  await deps.docs.dispatches.update(doc._id, { $set: { state: 'sending' } })
+async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
+  if (!(await withoutLost(deps, listed))) return
+  // Read anew: a customer may have been taken out of it since.
+  const doc = await deps.docs.dispatches.findOneAndUpdate(
+    { _id: listed._id, state: 'ready' },
+    { $set: { state: 'sending' } },
+  )
+  if (doc === undefined) return
   let outcome: DispatchOutcome = await deps.channels[doc.channel].dispatch(toDispatch(doc))
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
@@ -51,6 +62,53 @@ async function send(deps: Deps, doc: DispatchDoc): Promise<void> {
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
   }
   await save(deps, doc, outcome)
+}
+
+/**
+ * The last look before a message leaves: who has deleted the sender since it was written down gets nothing from her.
+ *
+ * @returns whether anybody is left
+ */
+async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: DispatchDoc): Promise<boolean> {
+  const { docs } = deps
+  const relations = await docs.wecomRelations.getMany(recipients.map((r) => relationId(senderUserId, r.externalUserId)))
+  const lost = relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId)
+  for (const externalUserId of lost) await dropRecipient(docs, _id, externalUserId)
+  return lost.length < recipients.length
+}
+
+/**
+ * Takes a lost customer out of a dispatch that is ready; without anybody left it is not sent.
+ *
+ * @returns false when it is ready no more
+ */
+export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
+  const dispatch = await docs.dispatches.get(dispatchId)
+  const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
+  const pulled = await docs.dispatches.update(
+    dispatchId,
+    { $pull: { recipients: { externalUserId } } },
+    { state: 'ready' },
+  )
+  if (!pulled) return false
+  await docs.dispatches.update(
+    dispatchId,
+    { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
+    { state: 'ready', recipients: [] },
+  )
+  await suppressLost(docs, touchIds)
+  return true
+}
+
+/** Touches to a customer who is lost, as far as they have not reached her. */
+export async function suppressLost(docs: Collections, touchIds: readonly string[]): Promise<void> {
+  await docs.touches.updateEach(
+    touchIds.map((id) => ({
+      id,
+      where: { state: { $in: ['planned', 'created'] } },
+      update: { $set: { state: 'suppressed', reason: LOST_CONTACT }, $unset: { releaseAt: 1 } },
+    })),
+  )
 }
 
 async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Promise<void> {

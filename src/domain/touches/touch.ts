@@ -11,6 +11,7 @@ export type TouchState = z.infer<typeof TouchState>
 export const SuppressReason = z.enum([
   'opted_out',
   'not_a_contact',
+  'lost_contact',
   'cap',
   'quota',
   'exited',

@@ -12,6 +12,8 @@ export type WecomRelation = Relation & {
   readAt: Date
   /** When it ended (`lost`, `ended`) by the platform's word, or was found ended. */
   endedAt?: Date
+  /** When she was added again by the platform's word, after it was lost; the time of the relation need not change then. */
+  backAt?: Date
 }
 
 /** A member of the company, as far as the app may see her. */

@@ -77,7 +77,7 @@ const MAX_IDENTIFIERS = 50
  * @param tagNames - `wecomTagName` of corp tags by id; tags without a known name are listed by id
  */
 export function contactRecord(
-  relations: readonly (Relation & { state?: RelationState })[],
+  relations: readonly (Relation & { state?: RelationState; backAt?: Date })[],
   now: Date,
   tagNames: ReadonlyMap<string, string> = new Map(),
 ): SourceRecordInput {
@@ -111,10 +111,10 @@ export function contactRecord(
       wecom_followers: listOf(standing.map((r) => r.userId)),
       wecom_tags: listOf(tags),
     },
-    events: inOrder.map(({ userId, follow }) => ({
-      id: `wecom:add:${externalUserId}:${userId}:${follow.addedAt.getTime() / 1000}`,
+    events: inOrder.map(({ userId, follow, backAt = follow.addedAt }) => ({
+      id: `wecom:add:${externalUserId}:${userId}:${backAt.getTime() / 1000}`,
       name: 'contact_added',
-      occurredAt: follow.addedAt,
+      occurredAt: backAt,
       properties: {
         userId,
         externalUserId,
