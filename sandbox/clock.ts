@@ -41,6 +41,7 @@ export function openClock(mode: ClockMode, startMs: number): SandboxClock {
     }
   }
   const speed = speedOf(mode)
+  if (speed === undefined) throw new RangeError(`clock "${mode}": use real, step or a speed like 60x`)
   const origin = elapsedMs()
   return {
     kind: 'fast',
@@ -51,11 +52,10 @@ export function openClock(mode: ClockMode, startMs: number): SandboxClock {
   }
 }
 
-/** @throws {RangeError} when it is no `<N>x` with N above 0 */
-export function speedOf(mode: string): number {
+/** How many times faster than real time; `undefined` when it is no `<N>x` with N above 0. */
+export function speedOf(mode: string): number | undefined {
   const speed = Number(/^(\d+(?:\.\d+)?)x$/.exec(mode)?.[1])
-  if (!(speed > 0)) throw new RangeError(`clock "${mode}": use real, step or a speed like 60x`)
-  return speed
+  return speed > 0 ? speed : undefined
 }
 
 /** Real time. */

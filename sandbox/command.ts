@@ -1,18 +1,19 @@
 import { systemClock } from '../src/time.js'
+import type { ClockMode } from './clock.js'
 import { type Sandbox, startSandbox } from './sandbox.js'
 import { defaultScenario, loadScenario } from './scenario.js'
 
 export type SandboxCommandOptions = {
   port?: number
   seed?: number
-  clock?: 'step' | 'real'
+  clock?: ClockMode
   /** YAML; default: five guides and two hundred customers. */
   scenarioFile?: string
-  /** URL that receives callbacks. */
+  /** URL at which the first app receives callbacks. */
   callback?: string
   /** State file; default in memory. */
   stateFile?: string
-  /** Where a stepped clock starts; default now. */
+  /** Where a stepped or fast clock starts; default now. */
   startAt?: Date
   /** One line of JSON for programs instead of lines for people. */
   json?: boolean
@@ -33,16 +34,36 @@ export async function sandboxCommand(options: SandboxCommandOptions): Promise<Sa
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(options.callback === undefined ? {} : { callbackUrl: options.callback }),
   })
-  const { url, corpId, app, contactSyncSecret, controlKey } = sandbox
-  const { name, kind, agentId, secret, callback } = app
+  const { url, corpId, apps, contactSyncSecret, controlKey } = sandbox
   if (options.json === true) {
-    const apps = { [name]: { kind, agentId, secret, callback } }
-    options.write(JSON.stringify({ url, control: `${url}/control`, controlKey, corpId, apps, contactSyncSecret }))
+    const byName = Object.fromEntries(
+      apps.map(({ name, kind, agentId, secret, callback }) => [name, { kind, agentId, secret, callback }]),
+    )
+    options.write(
+      JSON.stringify({
+        url,
+        control: `${url}/control`,
+        controlKey,
+        corpId,
+        apps: byName,
+        contactSyncSecret,
+        pay: sandbox.pay(),
+        weixin: sandbox.weixin(),
+      }),
+    )
     return sandbox
   }
   options.write(`企业微信沙盒已启动 WeCom sandbox: ${url}`)
-  options.write(`  corpid ${corpId}  agentid ${agentId}  secret ${secret}`)
-  options.write(`  回调 callback token ${callback.token}  EncodingAESKey ${callback.encodingAesKey}`)
+  options.write(`  看板 watch it: ${url}/?key=${controlKey}`)
+  options.write(`  corpid ${corpId}  通讯录同步 contact-sync secret ${contactSyncSecret}`)
+  for (const { name, agentId, secret, callback } of apps) {
+    options.write(`  应用 app ${name}  agentid ${agentId}  secret ${secret}`)
+    options.write(`    回调 callback token ${callback.token}  EncodingAESKey ${callback.encodingAesKey}`)
+  }
+  const { officialAccount, miniProgram } = sandbox.weixin()
+  options.write(`  公众号 official account  appid ${officialAccount.appId}  secret ${officialAccount.secret}`)
+  options.write(`  小程序 mini program      appid ${miniProgram.appId}  secret ${miniProgram.secret}`)
+  options.write('  微信支付 WeChat Pay      密钥见 keys: --json 的 pay 字段 field')
   options.write(`  控制 control ${url}/control/state  (Authorization: Bearer ${controlKey})`)
   return sandbox
 }

@@ -6,7 +6,7 @@ import { doctorCommand } from './cli/doctor.js'
 import { importCommand } from './cli/import.js'
 import type { ServiceOptions } from './cli/open-service.js'
 import { publishCommand } from './cli/publish.js'
-import { runSandboxCommand } from './cli/sandbox.js'
+import { parseClock, runSandboxCommand } from './cli/sandbox.js'
 import { schemasCommand } from './cli/schemas.js'
 import { sendCommand } from './cli/send.js'
 import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
@@ -44,6 +44,12 @@ function instant(text: string): Date {
   const at = new Date(text)
   if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('写成 write it as 2026-01-31T09:00:00+08:00.')
   return at
+}
+
+function clockMode(text: string) {
+  const clock = parseClock(text)
+  if (clock === undefined) throw new InvalidArgumentError('写成 write real, step or a speed like 60x.')
+  return clock
 }
 
 const configOption = () => new Option('--config <file>', '配置文件 · configuration').default('config/service.yaml')
@@ -266,7 +272,7 @@ type SandboxOptions = {
   port?: number
   scenario?: string
   seed: number
-  clock: ClockMode
+  clock: ReturnType<typeof clockMode>
   startAt?: Date
   callback?: string
   state?: string

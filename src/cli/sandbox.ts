@@ -1,3 +1,4 @@
+import { type ClockMode, speedOf } from '../../sandbox/clock.js'
 import { sandboxCommand, type SandboxCommandOptions } from '../../sandbox/command.js'
 
 /** `siyu sandbox`: the local WeCom, until `stopped`. */
@@ -13,4 +14,11 @@ export async function runSandboxCommand(
   } finally {
     await sandbox.close()
   }
+}
+
+/** `real`, `step` or a speed like `60x`; `undefined` when it is none of them. */
+export function parseClock(text: string): ClockMode | undefined {
+  if (text === 'real' || text === 'step') return text
+  const speed = speedOf(text)
+  return speed === undefined ? undefined : `${speed}x`
 }
