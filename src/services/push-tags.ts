@@ -8,7 +8,6 @@ import {
 import type { Profile } from '../domain/identity/profile.js'
 import type { WecomRelation } from '../domain/wecom/mirror.js'
 import { linkKey } from '../domain/identity/resolve.js'
-import { UpstreamError } from '../errors.js'
 import type { ActOutcome } from '../ports/wecom-actions.js'
 import { hashKey } from '../random.js'
 import { MINUTE_MS } from '../time.js'

@@ -72,7 +72,8 @@ async function queue({ docs }: QueueDeps, entries: readonly Entry[], nextAt: Dat
     entries.map(({ userId, externalUserId, tagIds = [], wayKeys = [] }) => ({
       id: relationId(userId, externalUserId),
       update: {
-        $set: { userId, externalUserId, nextAt },
+        $set: { userId, externalUserId },
+        $min: { nextAt },
         $addToSet: { tagIds: { $each: [...tagIds] }, wayKeys: { $each: [...wayKeys] } },
         $inc: { rev: 1 },
         $unset: { parked: 1 },

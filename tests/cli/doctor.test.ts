@@ -84,7 +84,7 @@ describe('siyu doctor', () => {
     await open()
     const { healthy, of } = await examine(settings)
     expect(healthy).toBe(false)
-    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) as string })
+    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) })
     expect(of.get(id)?.fix).toContain('→')
   })
 
@@ -97,7 +97,7 @@ describe('siyu doctor', () => {
   ])('names %s', async (_what, app, id, found) => {
     await open(app)
     const { healthy, of } = await examine()
-    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) as string })
+    expect(of.get(id)).toMatchObject({ state: 'failed', found: expect.stringMatching(found) })
     expect(healthy).toBe(false)
   })
 
@@ -108,7 +108,7 @@ describe('siyu doctor', () => {
     expect(url).not.toBe('')
     expect(of.get('wecom.reach')).toMatchObject({
       state: 'failed',
-      found: expect.stringContaining('ECONNREFUSED') as string,
+      found: expect.stringContaining('ECONNREFUSED'),
     })
     expect(of.get('wecom.contact')?.state).toBe('skipped')
     expect(healthy).toBe(false)
@@ -120,7 +120,7 @@ describe('siyu doctor', () => {
     const { healthy, of } = await examine({}, slow)
     expect(of.get('clock')).toMatchObject({
       state: 'warned',
-      found: expect.stringMatching(/慢 1(19|20|21) s/) as string,
+      found: expect.stringMatching(/慢 1(19|20|21) s/),
     })
     expect(healthy).toBe(true)
   })
@@ -144,7 +144,7 @@ describe('siyu doctor', () => {
     const wrong = await examine({ more })
     expect(wrong.of.get('callback.public')).toMatchObject({
       state: 'failed',
-      fix: expect.stringContaining('反向代理') as string,
+      fix: expect.stringContaining('反向代理'),
     })
   })
 
