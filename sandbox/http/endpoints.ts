@@ -20,6 +20,7 @@ import { paymentEndpoints } from './payments.js'
 import { signInEndpoints } from './sign-in.js'
 import { statisticsEndpoints } from './statistics.js'
 import { strategyEndpoints } from './strategies.js'
+import { retiredEndpoints } from './retired.js'
 import { tagEndpoints } from './tags.js'
 import { transferEndpoints } from './transfer.js'
 import { wayEndpoints } from './ways.js'
@@ -33,6 +34,7 @@ export function allEndpoints(world: World, limits: boolean): Endpoints {
     ...memberEndpoints(world),
     ...contactEndpoints(world),
     ...tagEndpoints(world),
+    ...retiredEndpoints(),
     ...strategyEndpoints(world),
     ...groupEndpoints(world),
     ...wayEndpoints(world),
