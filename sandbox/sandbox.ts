@@ -2,13 +2,16 @@ import { ConfigError, NotFoundError } from '../src/errors.js'
 import { type Log, quietLog } from '../src/log.js'
 import { parseInput } from '../src/parse.js'
 import { hashKey, secretHex } from '../src/random.js'
-import { DAY_MS, SECOND_MS } from '../src/time.js'
+import { DAY_MS, SECOND_MS, systemClock } from '../src/time.js'
 import { CallbackSender } from './callbacks.js'
 import { type ClockMode, openClock } from './clock.js'
 import { controlRoutes } from './http/control.js'
 import { Fault, Faults, type FaultInput } from './http/faults.js'
 import { createHandler, type Handler } from './http/handle.js'
+import { payAccountOf, type PayAccount } from './http/pay/keys.js'
+import { PaySender } from './http/pay/outbox.js'
 import { openServer } from './http/server.js'
+import { type WeixinAccounts, weixinAccountsOf } from './http/weixin/people.js'
 import { type CallbackSecrets, identityOf, type SandboxApp } from './identity.js'
 import type { Scenario } from './scenario.js'
 import { State } from './state.js'
@@ -94,6 +97,10 @@ export interface Sandbox {
   /** The first of them. */
   readonly app: SandboxApp
   readonly contactSyncSecret: string
+  /** The merchant's keys at WeChat Pay; made when first asked for. */
+  pay(): PayAccount
+  /** The official account and the mini program. */
+  weixin(): WeixinAccounts
   now(): Date
   /**
    * Plays everything the world does up to and including `to`, in time order, and sends the callbacks, each after the
@@ -129,7 +136,6 @@ export interface Sandbox {
   close(): Promise<void>
 }
 
-
 /** Starts the local WeCom. @throws {ConfigError} when the state belongs to another seed or scenario; {ConflictError} when the port is taken. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const { seed, scenario, limits = true, log = quietLog } = options
@@ -153,6 +159,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const faults = new Faults()
   const callbacks = (sender = new CallbackSender({ world, clock, faults, lanes, log }))
 
+  const stampNow = () => (clock.kind === 'fast' ? systemClock.now() : clock.now())
+  const paySender = new PaySender(world, () => clock.now(), log, stampNow)
+
   let delivering = false
   let askedAgain = false
   /** Whoever asks while a delivery runs need not wait for it: the running one takes along what is new. */
@@ -163,7 +172,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     try {
       while (askedAgain && !closing) {
         askedAgain = false
-        const sent = callbacks.deliver(!isStepped)
+        const sent = callbacks.deliver(!isStepped).then(() => paySender.deliver())
         await (clock.hold === undefined ? sent : clock.hold(sent))
       }
     } finally {
@@ -182,7 +191,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const step = async (to: Date): Promise<void> => {
     await deliver()
     while (!closing) {
-      const heldMs = callbacks.nextHeldMs
+      const heldMs = earliest(callbacks.nextHeldMs, paySender.nextMs)
       if (heldMs !== undefined && heldMs <= Math.min(to.getTime(), world.nextAtMs ?? Infinity)) {
         clock.set(Math.max(heldMs, clock.now().getTime()))
       } else {
@@ -198,7 +207,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     clock.set(to.getTime())
   }
   const playAll = (to: Date): void => {
-    for (let at: Date | undefined; (at = world.playNext(to, true)) !== undefined; ) clock.set(at.getTime())
+    for (let at: Date | undefined; (at = world.playNext(to, true)) !== undefined;) clock.set(at.getTime())
   }
   const catchUp = async (): Promise<void> => {
     while (!closing && world.playNext(clock.now(), true) !== undefined)
@@ -211,7 +220,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   /** Wakes the world when something is due; `changed` tells it that this may be earlier than it thought. */
   let wakeMs = Infinity
   let waking = new AbortController()
-  const dueMs = (): number => Math.min(world.nextAtMs ?? Infinity, callbacks.nextHeldMs ?? Infinity)
+  const dueMs = (): number => earliest(world.nextAtMs, callbacks.nextHeldMs, paySender.nextMs) ?? Infinity
   const live = async (): Promise<void> => {
     while (!closing) {
       waking = new AbortController()
@@ -240,6 +249,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     apps: identity.apps,
     app: identity.app,
     contactSyncSecret: identity.contactSyncSecret,
+    pay: () => payAccountOf(seed),
+    weixin: () => weixinAccountsOf(seed),
     now: () => clock.now(),
     advanceTo,
     nextAt: () => (world.nextAtMs === undefined ? undefined : new Date(world.nextAtMs)),
@@ -278,12 +289,18 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       closing = true
       waking.abort()
       callbacks.stop()
+      paySender.stop()
       await tail
       await server.close()
       if (clock.kind === 'fast') state.setMeta('now_ms', String(clock.now().getTime()))
       state.close()
     },
   }
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined)
+  return known.length === 0 ? undefined : Math.min(...known)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

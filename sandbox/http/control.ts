@@ -8,9 +8,12 @@ import type { App } from '../identity.js'
 import type { Sandbox } from '../sandbox.js'
 import { AppSettings } from '../switches.js'
 import type { World } from '../world/world.js'
+import { customerControls } from './control-customers.js'
 import { Fault, type Faults } from './faults.js'
 import type { HandleParts, Handler } from './handle.js'
 import { page } from './page.js'
+import { payControls } from './pay/control.js'
+import { weixinControls } from './weixin/control.js'
 
 class WrongControlKeyError extends AppError {
   readonly code = 'wrong_control_key'
@@ -75,6 +78,7 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
     return { json: { ok: true } }
   }
   const routes: Record<string, (body: unknown, query: URLSearchParams) => Promise<{ json: unknown }>> = {
+    ...customerControls({ world, apps: sandbox.apps, now: sandbox.now, act: parts.act }),
     'GET /control/state': async () => ({
       json: {
         now: sandbox.now(),
@@ -180,6 +184,8 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
       sandbox.expireTokens()
       return { json: { ok: true } }
     },
+    ...payControls(world, () => sandbox.now(), parts.act),
+    ...weixinControls(world, () => sandbox.now()),
   }
   /** A page of rows after `?after=`; `next` is what to ask for after it. */
   function list(name: string, query: URLSearchParams, read: (after: number) => readonly { seq: number }[]) {

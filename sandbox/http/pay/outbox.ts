@@ -24,6 +24,9 @@ type OutboxRow = {
   tries: number
 }
 
+/** Worlds with callbacks that wait: whoever has none is not asked again with every step. */
+const pending = new WeakSet<World>()
+
 /** Writes a callback down; nobody is called while no address is set for this family of coupons. */
 export function raisePayCallback(world: World, family: Family, eventType: string, content: unknown, at: Date): void {
   if ((world.state.meta(`pay_callback_${family}`) ?? '') === '') return
@@ -35,6 +38,7 @@ export function raisePayCallback(world: World, family: Family, eventType: string
     at.getTime(),
     at.getTime(),
   )
+  pending.add(world)
 }
 
 /** Delivers WeChat Pay's callbacks: sealed, signed, again every minute until they are taken. */
@@ -45,10 +49,25 @@ export class PaySender {
     private readonly world: World,
     private readonly now: () => Date,
     private readonly log: Log,
-  ) {}
+    /** What signatures are stamped with; default `now`. */
+    private readonly stampNow: () => Date = now,
+  ) {
+    pending.add(world) // what an earlier process left
+  }
+
+  /** When the next delivery is due, if any waits. */
+  get nextMs(): number | undefined {
+    if (!pending.has(this.world)) return undefined
+    const { at } = this.world.state.get<{ at: number | null }>(
+      `SELECT min(next_ms) AS at FROM pay_outbox WHERE state = 'waiting'`,
+    )!
+    if (at === null) pending.delete(this.world)
+    return at ?? undefined
+  }
 
   /** Sends what is due now, once. */
   async deliver(): Promise<void> {
+    if (!pending.has(this.world)) return
     const due = this.world.state.all<OutboxRow>(
       `SELECT * FROM pay_outbox WHERE state = 'waiting' AND next_ms <= ? ORDER BY seq`,
       this.now().getTime(),
@@ -89,7 +108,7 @@ export class PaySender {
     })
     const usesPublicKey = payCallbackKey === 'public_key' || (payCallbackKey === 'mixed' && row.seq % 2 === 0)
     const key = signingKeyFor(world, usesPublicKey ? platformPublicKeyOf(world.seed).serial : undefined)
-    const headers = signatureHeaders(key, body, this.now(), `callback/${row.seq}/${row.tries}`)
+    const headers = signatureHeaders(key, body, this.stampNow(), `callback/${row.seq}/${row.tries}`)
     if (paySignTest && row.tries === 0) {
       // The platform's probe: it must be refused, and nothing is made of the answer.
       await this.post(url, body, { ...headers, 'wechatpay-signature': `WECHATPAY/SIGNTEST/${hashKey(40, row.seq)}` })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { World } from '../../world/world.js'
 import { messageOf } from '../../../src/errors.js'
 import { hashKey } from '../../../src/random.js'
+import { systemClock } from '../../../src/time.js'
 import type { Neighbour, NeighbourRequest } from '../endpoint.js'
 import { personOf } from '../weixin/people.js'
 import { busifavorRoutes, checkCouponSign, takeMerchantCoupon } from './busifavor.js'
@@ -52,7 +53,7 @@ export function payNeighbour(world: World, limits: boolean): Neighbour {
   function handle(request: NeighbourRequest): PayReply {
     const body = request.body.toString('utf8')
     const authorization = headerOf(request, 'authorization')
-    checkAuthorization(world, { ...request, authorization })
+    checkAuthorization(world, { ...request, now: stampOf(request), authorization })
     for (const route of routes) {
       const match = request.method === route.method ? route.pattern.exec(request.path) : null
       if (match === null) continue
@@ -93,7 +94,7 @@ export function payNeighbour(world: World, limits: boolean): Neighbour {
       const headers = {
         ...(text !== '' && { 'content-type': 'application/json; charset=utf-8' }),
         'request-id': requestId,
-        ...signatureHeaders(key, text, request.now, requestId),
+        ...signatureHeaders(key, text, stampOf(request), requestId),
       }
       return { status, headers, body: Buffer.from(text) }
     },
@@ -173,6 +174,11 @@ export function takeOnce(world: World, take: TakeRequest, now: Date): string {
 
 export function dropUndefined(fields: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).filter((pair): pair is [string, string] => pair[1] !== undefined))
+}
+
+/** Clients hold timestamps against their own clock: beside a clock that runs faster, signatures carry real time. */
+function stampOf({ now, speed }: NeighbourRequest): Date {
+  return speed === 1 ? now : systemClock.now()
 }
 
 function headerOf({ headers }: NeighbourRequest, name: string): string {
