@@ -145,9 +145,10 @@ function isSame(want: WantedWay, found: FoundWay): boolean {
   return want.kind === 'link' && found.kind === 'link' && want.spec.name === found.spec.name
 }
 
+/** What the file does not say (`null`) is left to WeCom. */
 function differences(want: WantedWay['spec'], found: FoundWay['spec']): string[] {
   const other = found as Record<string, unknown>
   return Object.entries(want)
-    .filter(([field, value]) => JSON.stringify(value) !== JSON.stringify(other[field]))
+    .filter(([field, value]) => value !== null && JSON.stringify(value) !== JSON.stringify(other[field]))
     .map(([field]) => field)
 }
