@@ -202,7 +202,7 @@ export function appMessageCalls(calls: Calls, agentId: number) {
     },
     /** Within 24 h, in the WeCom client only (page 94867). */
     async recall(msgId: string): Promise<void> {
-      await calls.read('message/recall', Nothing, { msgid: msgId }) // twice is once
+      await calls.put('message/recall', Nothing, { msgid: msgId }) // twice is once
     },
     /** Person-times by app; @param day - in Beijing (page 92369) */
     async statistics(day: 'today' | 'yesterday'): Promise<{ agentId: number; count: number }[]> {

@@ -5,7 +5,7 @@ import type { Priority, WecomCall, WecomTransport } from './transport.js'
 export type Json = Record<string, unknown>
 type Query = Record<string, string | number>
 /** What one call may override. */
-export type CallOptions = Pick<WecomCall<z.ZodType>, 'priority'>
+export type CallOptions = Pick<WecomCall<z.ZodType>, 'priority' | 'binary' | 'withoutToken'>
 
 /** The ways an area asks the platform. */
 export interface Calls {
@@ -35,9 +35,9 @@ type PostOptions = CallOptions & { query?: Query }
 
 /** @param priority - of every call that does not say its own */
 export function createCalls(transport: Pick<WecomTransport, 'call'>, priority?: Priority): Calls {
-  const order = (options: CallOptions | undefined) => {
-    const chosen = options?.priority ?? priority
-    return chosen === undefined ? {} : { priority: chosen }
+  const order = ({ priority: own, binary, withoutToken }: CallOptions = {}) => {
+    const chosen = own ?? priority
+    return { ...(chosen && { priority: chosen }), ...(binary && { binary }), ...(withoutToken && { withoutToken }) }
   }
   const post =
     (repeat: WecomCall<z.ZodType>['repeat']): Calls['read'] =>

@@ -1,13 +1,20 @@
 import { acquisitionCalls } from './acquisition.js'
 import { agentCalls } from './agent.js'
+import { albumCalls } from './album.js'
+import { appChatCalls } from './app-chat.js'
 import { appMessageCalls } from './app-messages.js'
+import { archiveCalls } from './archive.js'
 import { type Calls, createCalls } from './calls.js'
 import { contactCalls } from './contacts.js'
 import { groupCalls } from './groups.js'
 import { idCalls } from './ids.js'
+import { interceptCalls } from './intercept.js'
+import { kfCalls } from './kf.js'
 import { massCalls } from './mass.js'
 import { mediaCalls } from './media.js'
 import { memberCalls } from './members.js'
+import { momentCalls } from './moments.js'
+import { paymentCalls } from './payments.js'
 import { createTickets, signInCalls, type TicketSources } from './sign-in.js'
 import { statisticsCalls } from './statistics.js'
 import { strategyCalls } from './strategies.js'
@@ -15,6 +22,7 @@ import { tagCalls } from './tags.js'
 import { transferCalls } from './transfer.js'
 import { createTransport, type Priority, type WecomOptions } from './transport.js'
 import { contactWayCalls, joinWayCalls } from './ways.js'
+import { webhookCalls } from './webhook.js'
 import { welcomeCalls } from './welcome.js'
 
 export type { WecomOptions } from './transport.js'
@@ -61,6 +69,14 @@ function areas(calls: Calls, { agentId, clock }: WecomOptions, tickets: TicketSo
     mass: massCalls(calls),
     welcome: welcomeCalls(calls),
     messages: appMessageCalls(calls, agentId),
+    appChat: appChatCalls(calls),
     media: mediaCalls(calls),
+    moments: momentCalls(calls),
+    album: albumCalls(calls),
+    intercept: interceptCalls(calls),
+    archive: archiveCalls(calls),
+    kf: kfCalls(calls),
+    payments: paymentCalls(calls),
+    webhook: webhookCalls(calls),
   }
 }

@@ -168,10 +168,7 @@ export function massCalls(calls: Calls) {
     /** Stops members who have not confirmed yet; cancelling twice is fine (page 97611). */
     async cancel(msgId: string): Promise<void> {
       // Cancelling again changes nothing, so a lost answer is simply asked for once more.
-      await calls.unless(
-        ['already_done'],
-        calls.read('externalcontact/cancel_groupmsg_send', Nothing, { msgid: msgId }),
-      )
+      await calls.unless(['already_done'], calls.put('externalcontact/cancel_groupmsg_send', Nothing, { msgid: msgId }))
     },
   }
 }

@@ -59,6 +59,10 @@ export type WecomCall<S extends z.ZodType> = {
   repeat: 'harmless' | 'idempotent' | 'effect'
   /** Default: what the table says for the API, else the client's own. */
   priority?: Priority
+  /** The answer is a file, unless it is a refusal: the reply has its `content` and `fileName`. */
+  binary?: boolean
+  /** A key in the query is the credential. */
+  withoutToken?: boolean
 }
 
 export interface WecomTransport {
@@ -166,14 +170,19 @@ export function createTransport(options: WecomOptions): WecomTransport {
   /** Never throws: axios' own errors carry the URL and with it the token. */
   async function ask(call: WecomCall<z.ZodType>, token: string | undefined): Promise<Answer> {
     try {
-      const { status, data } = await http.request<unknown>({
+      const { status, data, headers } = await http.request<unknown>({
         ...(call.repeat === 'effect' ? fresh : kept),
         url: call.api,
         method: call.body === undefined ? 'GET' : 'POST',
         params: token === undefined ? call.query : { ...call.query, access_token: token },
         data: call.body,
+        ...(call.binary === true && { responseType: 'arraybuffer' as const }),
         signal: timeoutSignal(timeoutMs),
       })
+      if (call.binary === true && status === 200) {
+        const file = fileOf(data, headers)
+        if (file !== undefined) return { kind: 'reply', errcode: 0, errmsg: 'ok', body: file }
+      }
       const head = ReplyHead.safeParse(parseJson(String(data)))
       // Some successes come without errcode, but never with another status than 200.
       if (!head.success || (status !== 200 && head.data.errcode === 0))
@@ -212,6 +221,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
   return {
     call: (call) =>
       repeated(call, async () => {
+        if (call.withoutToken === true) return exchange(call)
         const token = await tokens.get()
         try {
           return await exchange(call, token)
@@ -262,6 +272,18 @@ function lost(call: WecomCall<z.ZodType>, what: string, again = true): UpstreamE
 
 function unknown(api: string, what: string, cause?: Error): UnknownOutcomeError {
   return new UnknownOutcomeError('wecom', `${api}: ${what}; whether it was applied must be read back`, { cause })
+}
+
+/** What is not JSON is a file; its name comes in `Content-Disposition`. */
+function fileOf(
+  data: unknown,
+  headers: Readonly<Record<string, unknown>>,
+): { content: Buffer; fileName: string | undefined } | undefined {
+  const content = Buffer.from(data as ArrayBuffer)
+  if (/json/.test(String(headers['content-type'] ?? '')) && parseJson(content.toString()) !== undefined)
+    return undefined
+  const name = /filename="?([^";]+)"?/.exec(String(headers['content-disposition'] ?? ''))?.[1]
+  return { content, fileName: name }
 }
 
 function parseJson(text: string): unknown {

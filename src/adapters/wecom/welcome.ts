@@ -56,7 +56,7 @@ export function welcomeCalls(calls: Calls) {
     },
     /** Replaces the whole template; only the app that made it may. */
     async editTemplate(templateId: string, template: GroupWelcomeTemplate): Promise<void> {
-      await calls.read(`${path}/edit`, Nothing, { ...bodyOf(template), template_id: templateId })
+      await calls.put(`${path}/edit`, Nothing, { ...bodyOf(template), template_id: templateId })
     },
     template: (templateId: string): Promise<z.infer<typeof TemplateReply>> =>
       calls.read(`${path}/get`, TemplateReply, { template_id: templateId }),
