@@ -15,6 +15,7 @@ import { createWecomClient, type WecomOptions } from './adapters/wecom/client.js
 import { createWecomPort } from './adapters/wecom/port.js'
 import { createInProcessQuota } from './adapters/wecom/quota-in-process.js'
 import { openRedisQuota } from './adapters/wecom/quota-redis.js'
+import { createSignIn } from './adapters/wecom/sign-in.js'
 import { closeCard, createGuideTaskChannel } from './channels/guide-task.js'
 import { createWecomMessageChannel } from './channels/wecom-message.js'
 import type { Config } from './config.js'
@@ -22,6 +23,8 @@ import { lockDataDir } from './data-dir.js'
 import { ConfigError, formatProblem, InvalidInputError, type Problem } from './errors.js'
 import type { RawRoute } from './http/raw-routes.js'
 import { wecomCallbackRoutes } from './http/routes/wecom-callback.js'
+import { createGuideSessions } from './http/guide-session.js'
+import { sidebarRouter } from './http/routes/sidebar.js'
 import { queueBeside } from './jobs/beside-queue.js'
 import { registerLanes, runLane } from './jobs/registry.js'
 import { createRunAlone, type RunAlone } from './jobs/run-alone.js'
@@ -32,6 +35,7 @@ import type { EventStore } from './ports/event-store.js'
 import type { JobQueue } from './ports/job-queue.js'
 import type { WecomActions } from './ports/wecom-actions.js'
 import type { WecomPort } from './ports/wecom.js'
+import type { WecomSignIn } from './ports/wecom-sign-in.js'
 import { type Collections, openCollections } from './services/collections.js'
 import type { Definitions } from './services/deps.js'
 import { createCallbackIntake } from './services/accept-callbacks.js'
@@ -69,6 +73,8 @@ export interface App {
   readonly loaded: LoadedDefinitions
   /** Routes that check their callers themselves. */
   readonly callbackRoutes: readonly RawRoute[]
+  /** Routes that check their callers themselves and are not in a hurry. */
+  readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
   /** Takes what is published as the running definitions. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
@@ -165,6 +171,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         return loaded
       },
       callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
+      publicRoutes: sidebarRoutes(config, deps, wired.signIn),
       reload,
       publish: async () => {
         const next = await loadDefinitions(config.paths)
@@ -263,6 +270,7 @@ type Wired = {
   actions: WecomActions
   channels: ServiceDeps['channels']
   callback?: CallbackReader
+  signIn?: WecomSignIn
   close(): Promise<void>
 }
 
@@ -287,6 +295,7 @@ async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, option
       task: createGuideTaskChannel({ client }),
     },
     ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
+    signIn: createSignIn(client, corpId),
     close: async () => {
       client.close()
       await quota.close()
@@ -337,6 +346,13 @@ function missingPort(missing: ConfigError): WecomPort {
     tell: fail,
     closeCard: fail,
   }
+}
+
+/** A guide's page needs an address that her WeCom can open. */
+function sidebarRoutes({ wecom }: Config, deps: ServiceDeps, signIn: WecomSignIn | undefined) {
+  if (wecom?.sidebar === undefined || signIn === undefined) return []
+  const sessions = createGuideSessions(wecom.secret, deps.clock)
+  return [sidebarRouter({ deps, signIn, sessions, publicUrl: wecom.sidebar.url })]
 }
 
 function callbackRoutes(deps: ServiceDeps, callback: CallbackReader): RawRoute[] {

@@ -156,6 +156,16 @@ const Wecom = z.strictObject({
     .describe(
       '每天几点与企业微信对账（业务时区），补上回调漏掉的变更；off 不对账。 Time of day at which what callbacks missed is found; off never.',
     ),
+  sidebar: z
+    .strictObject({
+      url: HttpUrl.describe(
+        '导购的企业微信能打开的本服务地址，域名要设为应用的可信域名，如 https://siyu.example.com。 Address of this service as guides reach it; its domain is trusted by the app.',
+      ),
+    })
+    .optional()
+    .describe(
+      '聊天侧边栏：客户卡片、任务、话术；不填则不开。 The page beside chats: customer card, tasks, words; optional.',
+    ),
   lostNotice: z
     .strictObject({
       guide: z.boolean().default(false).describe('告诉被删除的导购。 Tell the guide who was deleted.'),

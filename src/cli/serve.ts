@@ -84,7 +84,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
           adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log),
         ]
       : [],
-    publicRoutes: [],
+    publicRoutes: isApi ? app.publicRoutes : [],
     rawRoutes: isApi ? app.callbackRoutes : [],
     health: () => checkHealth({ documents: app.documents, events: deps.events, jobs: app.queue }),
     metrics,

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { secretHex } from '../../random.js'
+import type { PageSignature, WecomSignIn } from '../../ports/wecom-sign-in.js'
 import type { Clock } from '../../time.js'
 import type { Calls } from './calls.js'
+import { WecomError } from './error-codes.js'
 import { createTokenSource, type TokenSource } from './token.js'
 import { Text, toUnixSeconds } from './wire.js'
 
@@ -31,9 +33,6 @@ const TicketReply = z.object({ ticket: z.string().min(1), expires_in: z.number()
 export type Visitor =
   /** `ticket` (30 minutes) for `details`, when the page asked for `snsapi_privateinfo`. */
   { kind: 'member'; userId: string; ticket?: string } | { kind: 'outsider'; openId?: string; externalUserId?: string }
-
-/** What `ww.register` and `wx.config` want to know about a page. */
-export type PageSignature = { timestamp: number; nonceStr: string; signature: string }
 
 /** A ticket is kept until it expires: an app may ask 100 times an hour, a company 400 (page 90506). */
 export type TicketSources = { corp: TokenSource; agent: TokenSource }
@@ -133,4 +132,29 @@ export function webSignInUrl(page: { corpId: string; agentId: number; redirectUr
     lang: 'zh',
   })
   return `https://login.work.weixin.qq.com/wwlogin/sso/login?${query.toString()}`
+}
+
+/** Codes that were used (40029, 42022) or are older than five minutes (42003). */
+const SPENT_CODE = new Set([40029, 42003, 42022])
+
+export function createSignIn(
+  client: { agentId: number; signIn: ReturnType<typeof signInCalls> },
+  corpId: string,
+): WecomSignIn {
+  const { agentId, signIn } = client
+  return {
+    corpId,
+    agentId,
+    authorizeUrl: (redirectUrl, state) => signInUrl({ corpId, agentId, redirectUrl, state }),
+    async memberOf(code) {
+      try {
+        const visitor = await signIn.visitor(code)
+        return visitor.kind === 'member' ? visitor.userId : undefined
+      } catch (err) {
+        if (err instanceof WecomError && SPENT_CODE.has(err.errcode)) return undefined
+        throw err
+      }
+    },
+    signature: (kind, pageUrl) => signIn.signPage(pageUrl, kind),
+  }
 }
