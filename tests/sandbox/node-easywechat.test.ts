@@ -158,4 +158,19 @@ describe('node-easywechat drives the sandbox', () => {
     await (app.getAccessToken() as unknown as { refresh(): Promise<string> }).refresh()
     expect((await get('/cgi-bin/externalcontact/list', { userid: 'g1' })).errcode).toBe(0)
   })
+
+  it.each([
+    ['a code that was used or never given out', 'user/getuserinfo', 'get', { code: 'spent' }, 40029],
+    ['the retired transfer', 'externalcontact/transfer', 'post', { external_userid: 'wmc1' }, 48005],
+    [
+      'the retired result of mass messages',
+      'externalcontact/get_group_msg_result',
+      'post',
+      { msgid: 'msgNone' },
+      48005,
+    ],
+  ] as const)('makes an old call: %s', async (_what, path, method, params, errcode) => {
+    const answer = await (method === 'get' ? get(`/cgi-bin/${path}`, params) : post(`/cgi-bin/${path}`, params))
+    expect(answer.errcode).toBe(errcode)
+  })
 })
