@@ -93,7 +93,7 @@ const WORDS: Readonly<Record<string, string>> = {
   refused: '被拒绝 refused',
   no_rule: '没有满足的规则 no rule holds',
   rule_says_nothing: '规则要求不发 the rule says nothing',
-  expired: '超过 20 秒 older than 20 s',
+  code_expired: '超过 20 秒 older than 20 s',
   chat_started: '聊天已开始 the chat had begun',
   lost_contact: '好友关系已结束 no contact any more',
 }

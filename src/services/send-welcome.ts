@@ -55,7 +55,7 @@ export async function sendWelcome(deps: ServiceDeps, added: Added, storedAt: Dat
     }
     const { state, reason }: End = end ?? {
       state: mayBeSent ? 'unknown' : 'dropped',
-      reason: 'reason' in outcome ? outcome.reason : 'expired',
+      reason: 'reason' in outcome ? outcome.reason : 'code_expired',
     }
     await docs.welcomes.put([{ ...asked, state, at: clock.now(), ...(reason !== undefined && { reason }) }])
     log.info('welcome', { externalUserId: added.externalUserId, state, reason })
@@ -73,7 +73,7 @@ function endOf(outcome: Awaited<ReturnType<ServiceDeps['wecom']['sendWelcome']>>
     case 'delivered_before':
       return mayBeSent ? { state: 'sent' } : { state: 'refused', reason: 'chat_started' }
     case 'expired':
-      return mayBeSent ? { state: 'unknown', reason: 'expired' } : { state: 'dropped', reason: 'expired' }
+      return mayBeSent ? { state: 'unknown', reason: 'code_expired' } : { state: 'dropped', reason: 'code_expired' }
     case 'refused':
       return { state: 'refused', reason: outcome.reason }
     case 'again':
@@ -91,7 +91,7 @@ async function planWelcome(deps: ServiceDeps, added: Added, storedAt: Date): Pro
   const { clock, sending, brand, definitions } = deps
   const now = clock.now()
   const drop = (reason: string, named: Named = {}): Plan => ({ kind: 'drop', reason, named })
-  if (now > deadline(added, storedAt)) return drop('expired')
+  if (now > deadline(added, storedAt)) return drop('code_expired')
   const profile = await findProfile(deps, added.externalUserId)
   const rule = chooseWelcome(definitions.current.welcome, {
     userId: added.userId,
