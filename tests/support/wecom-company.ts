@@ -15,6 +15,7 @@ export type Company = {
   sandbox: Sandbox
   app: App
   deps: ServiceDeps
+  callbackUrl: string
   /** Plays the world up to `to`; callbacks are stored when it resolves. */
   until(to: Date): Promise<void>
   /** Works off everything that is due now, but the lanes named. */
@@ -84,6 +85,7 @@ export async function openCompany(options: {
     sandbox,
     app,
     deps: app.deps,
+    callbackUrl: `${url}/wecom/callback`,
     until: (to) => sandbox.advanceTo(to),
     settle: async (but = []) => {
       for (let round = 0; round < 50; round++) {
