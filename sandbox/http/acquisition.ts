@@ -246,9 +246,8 @@ export function acquisitionEndpoints(world: World): Endpoints {
 
 /** Customers bought, and how many may still be added. */
 export function quotaOf(world: World): { total: number; balance: number } {
-  const counters = world.state.counters()
-  const total = world.scenario.limits.acquisitionQuota + (counters.get('acquisition:bought') ?? 0)
-  return { total, balance: total - (counters.get('acquisition:added') ?? 0) }
+  const total = world.scenario.limits.acquisitionQuota + world.state.counter('acquisition:bought')
+  return { total, balance: total - world.state.counter('acquisition:added') }
 }
 
 /** The company buys more. */

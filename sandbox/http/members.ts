@@ -58,8 +58,7 @@ export function memberEndpoints(world: World): Endpoints {
   const lookUp = ({ app, now }: Call, matches: (member: ScenarioMember) => boolean, count?: string) => {
     const counter = `${count ?? ''}:${Math.floor((now.getTime() + 8 * HOUR_MS) / DAY_MS)}`
     const most = world.staff.employed.length * WRONG_NUMBER_RATIO
-    if (count !== undefined && (state.counters().get(counter) ?? 0) > most)
-      throw new Refusal(45009, 'api freq out of limit')
+    if (count !== undefined && state.counter(counter) > most) throw new Refusal(45009, 'api freq out of limit')
     const found = world.staff.employed.find((m) => matches(m) && sees(world, app, m.userId))
     if (found !== undefined) return { userid: found.userId }
     if (count !== undefined) state.count(counter)

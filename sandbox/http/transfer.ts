@@ -173,7 +173,7 @@ export function transferEndpoints(world: World): Endpoints {
     if (!resigned && ownerLeft) return new Refusal(90502, 'the owner of this chat is resigned')
     const since = now.getTime() - 90 * DAY_MS
     const recent = (groupTransfers.get(chatId) ?? []).filter((ms) => ms > since)
-    const today = state.counters().get(dayCounter(chat.owner, now)) ?? 0
+    const today = state.counter(dayCounter(chat.owner, now))
     if ((!resigned && recent.length >= MOST_IN_90_DAYS) || today >= GROUPS_PER_DAY)
       return new Refusal(40128, 'transfer too frequently')
     return undefined

@@ -304,8 +304,8 @@ export function wayEndpoints(world: World): Endpoints {
 
   function checkDay(now: Date): void {
     const day = Math.floor((now.getTime() + 8 * HOUR_MS) / DAY_MS)
-    const made = world.state.counters().get(`temporary_ways:${day}`) ?? 0
-    if (made >= TEMPORARY_PER_DAY) throw new Refusal(41045, 'contact way count limit')
+    if (world.state.counter(`temporary_ways:${day}`) >= TEMPORARY_PER_DAY)
+      throw new Refusal(41045, 'contact way count limit')
     world.state.count(`temporary_ways:${day}`)
   }
 }
