@@ -9,6 +9,7 @@ import type { Sandbox } from '../sandbox.js'
 import { AppSettings } from '../switches.js'
 import type { World } from '../world/world.js'
 import { customerControls } from './control-customers.js'
+import { messagingControls } from './control-messaging.js'
 import { Fault, type Faults } from './faults.js'
 import type { HandleParts, Handler } from './handle.js'
 import { page } from './page.js'
@@ -33,7 +34,12 @@ const Bodies = {
     trustedIps: z.array(z.string()).nullable().optional(),
     visible: AppSettings.shape.visible.nullable(),
   }),
-  press: z.strictObject({ taskId: z.string(), userId: z.string(), key: z.string() }),
+  press: z.strictObject({
+    taskId: z.string(),
+    userId: z.string(),
+    key: z.string(),
+    selected: z.record(z.string(), z.array(z.string())).default({}),
+  }),
   send: z.strictObject({ msgid: z.string(), userId: z.string(), externalUserIds: z.array(z.string()).optional() }),
   add: z.strictObject({
     ...Pair,
@@ -79,6 +85,7 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
   }
   const routes: Record<string, (body: unknown, query: URLSearchParams) => Promise<{ json: unknown }>> = {
     ...customerControls({ world, apps: sandbox.apps, now: sandbox.now, act: parts.act }),
+    ...messagingControls({ world, now: sandbox.now, act: parts.act }),
     'GET /control/state': async () => ({
       json: {
         now: sandbox.now(),
@@ -130,10 +137,10 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
       return { json: problem === undefined ? { ok: true } : { ok: false, problem } }
     },
     'POST /control/press': async (body) => {
-      const { taskId, userId, key } = parseInput(Bodies.press, body)
+      const { taskId, userId, key, selected } = parseInput(Bodies.press, body)
       const row = world.state.get<{ msgid: string }>('SELECT msgid FROM app_message WHERE task_id = ?', taskId)
       if (row === undefined) throw new NotFoundError(`no card with task_id "${taskId}"`)
-      return act('press', () => world.press(row.msgid, member(userId), key, sandbox.now()))
+      return act('press', () => world.press(row.msgid, member(userId), key, sandbox.now(), selected))
     },
     'POST /control/send': async (body) => {
       const { msgid, userId, externalUserIds } = parseInput(Bodies.send, body)

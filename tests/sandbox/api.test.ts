@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import axios from 'axios'
 import type { Sandbox } from '../../sandbox/sandbox.js'
-import { type Api, client, contact, hours, open, smallScenario } from './support.js'
+import { type Api, client, contact, hours, open, PNG, smallScenario } from './support.js'
 
 const EC = 'externalcontact/'
 let sandbox: Sandbox
@@ -243,11 +243,14 @@ describe('corp tags', () => {
 
 describe('media', () => {
   it('keeps an upload for three days', async () => {
+    const text = new FormData()
+    text.append('media', new Blob(['0123456789']), 'a.txt')
+    const { media_id } = await api.post('media/upload?type=file', text)
+    expect(await api.get('media/get', { media_id })).toBe('0123456789')
     const form = new FormData()
-    form.append('media', new Blob(['0123456789']), 'a.png')
+    form.append('media', new Blob([PNG]), 'a.png')
     const uploaded = await api.post('media/upload?type=image', form)
     expect(uploaded).toMatchObject({ errcode: 0, type: 'image', created_at: String(hours(0).getTime() / 1000) })
-    expect(await api.get('media/get', { media_id: uploaded['media_id'] })).toBe('0123456789')
     const image = {
       external_userid: ['wmc1'],
       attachments: [{ msgtype: 'image', image: { media_id: uploaded['media_id'] } }],
@@ -266,7 +269,7 @@ describe('media', () => {
     expect((await api.post('media/upload?type=song', tiny)).errcode).toBe(40005)
     expect((await api.post('media/upload?type=image', {})).errcode).toBe(41005)
     const picture = new FormData()
-    picture.append('media', new Blob(['0123456789']), 'a.png')
+    picture.append('media', new Blob([PNG]), 'a.png')
     expect((await api.post('media/uploadimg', picture))['url']).toMatch(/^https:\/\/p\.qpic\.cn\//)
   })
 })

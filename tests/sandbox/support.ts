@@ -8,6 +8,8 @@ import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
 
 export const START = new Date('2011-09-10T02:00:00Z') // Saturday 10:00 in Shanghai
 export const PROMPT = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
+/** The first bytes of a picture, which is all that the platform's check of the kind looks at here. */
+export const PNG = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13])
 export const NEVER = { confirmAtOnce: 0, confirmLate: 0, never: 1 }
 
 type ContactInput = NonNullable<ScenarioInput['contacts']>[number]
@@ -100,7 +102,11 @@ const parser = new XMLParser({ parseTagValue: false, processEntities: false })
 export const parseXml = (xml: string) => (parser.parse(xml) as { xml: Record<string, unknown> }).xml
 
 /** An app's callback address: checks the signature, decrypts, remembers, acknowledges; answers the URL check. */
-export async function receiver(app: Sandbox['app'], corpId: string): Promise<Receiver> {
+export async function receiver(
+  app: Sandbox['app'],
+  corpId: string,
+  onCall: (query: URLSearchParams) => void = () => undefined,
+): Promise<Receiver> {
   const callbacks: Callback[] = []
   let refusals = 0
   const { token, encodingAesKey } = app.callback
@@ -113,6 +119,7 @@ export async function receiver(app: Sandbox['app'], corpId: string): Promise<Rec
   }
   const server = createServer((req, res) => {
     const query = new URL(req.url ?? '', 'http://x').searchParams
+    onCall(query)
     if (req.method === 'GET') return void res.end(open(query, query.get('echostr') ?? ''))
     let raw = ''
     req.on('data', (chunk: Buffer) => (raw += chunk.toString()))

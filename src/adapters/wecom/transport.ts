@@ -280,9 +280,9 @@ function fileOf(
   headers: Readonly<Record<string, unknown>>,
 ): { content: Buffer; fileName: string | undefined } | undefined {
   const content = Buffer.from(data as ArrayBuffer)
-  if (/json/.test(String(headers['content-type'] ?? '')) && parseJson(content.toString()) !== undefined)
-    return undefined
-  const name = /filename="?([^";]+)"?/.exec(String(headers['content-disposition'] ?? ''))?.[1]
+  const header = (name: string) => (typeof headers[name] === 'string' ? headers[name] : '')
+  if (header('content-type').includes('json') && parseJson(content.toString()) !== undefined) return undefined
+  const name = /filename="?([^";]+)"?/.exec(header('content-disposition'))?.[1]
   return { content, fileName: name }
 }
 
