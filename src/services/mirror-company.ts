@@ -5,7 +5,8 @@ import { inParallel } from './in-parallel.js'
 import type { ServiceDeps } from './lanes.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 
-const READERS = 8
+/** Groups asked for at the same time: more than the platform's lanes, so that these are never idle. */
+const READERS = 16
 
 /** Corp tags. Those who carry a tag with a new name are told anew. @returns how many tags there are */
 export async function mirrorTags(deps: ServiceDeps, cause: string): Promise<number> {

@@ -52,19 +52,25 @@ async function sync(deps: ServiceDeps, onProgress: (relations: number) => void):
   const result: SyncResult = { members: members.length, relations: 0, changed: 0, ended: 0, groups: 0, tags }
   for (const chunk of await docs.wecomSyncChunks.find({ sync: n })) result.relations += chunk.relations
   onProgress(result.relations)
-  await inParallel(await docs.wecomSyncChunks.find({ sync: n, state: 'waiting' }), READERS, async (chunk) => {
-    for await (const { relations, changed } of readChunk(deps, chunk, cause)) {
-      result.relations += relations
-      result.changed += changed
-      onProgress(result.relations)
-    }
-  })
-  await inParallel(members, READERS, async (userId) => {
-    const { ended, added } = await reconcileMember(deps, userId, cause)
-    result.ended += ended
-    result.changed += added
-  })
-  result.groups = await mirrorGroups(deps, cause)
+  const readRelations = async () => {
+    await inParallel(await docs.wecomSyncChunks.find({ sync: n, state: 'waiting' }), READERS, async (chunk) => {
+      for await (const { relations, changed } of readChunk(deps, chunk, cause)) {
+        result.relations += relations
+        result.changed += changed
+        onProgress(result.relations)
+      }
+    })
+    await inParallel(members, READERS, async (userId) => {
+      const { ended, added } = await reconcileMember(deps, userId, cause)
+      result.ended += ended
+      result.changed += added
+    })
+  }
+  const readGroups = async () => {
+    result.groups = await mirrorGroups(deps, cause)
+  }
+  // The platform limits each call for itself, so neither need wait for the other.
+  await inParallel([readRelations, readGroups], 2, (read) => read())
   await docs.meta.updateEach([{ id: STANDING, update: { $set: { flag: false, at: deps.clock.now() } } }])
   await docs.wecomSyncChunks.delete({ sync: n })
   return result
