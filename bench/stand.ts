@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type App, createApp } from '../src/app.js'
+import { type App, type AppOptions, createApp } from '../src/app.js'
 import { type Config, loadConfig } from '../src/config.js'
 import { quietLog } from '../src/log.js'
 import type { Clock } from '../src/time.js'
@@ -13,7 +13,12 @@ export const root = (() => {
 })()
 
 /** The product on embedded stores in `dataDir`, with the shipped definitions. Nothing works by itself: lanes are called. */
-export async function openStand(dataDir: string, clock: Clock, journeys = join(root, 'journeys')): Promise<App> {
+export async function openStand(
+  dataDir: string,
+  clock: Clock,
+  journeys = join(root, 'journeys'),
+  { wecom, ...options }: Partial<AppOptions> & Pick<Config, 'wecom'> = {},
+): Promise<App> {
   const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
   const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
   const app = await createApp({
@@ -25,7 +30,9 @@ export async function openStand(dataDir: string, clock: Clock, journeys = join(r
       events: { kind: 'chdb' },
       jobs: { kind: 'in-process' },
       sending: { mode: 'live', allowList: [] },
+      ...(wecom && { wecom }),
     },
+    ...options,
     log: quietLog,
     clock,
     hints: false,
