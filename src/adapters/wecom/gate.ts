@@ -21,7 +21,8 @@ export type Place = { plan: Plan; lease: Lease; waitedMs: number }
 export interface Gate {
   /**
    * @param patienceMs - how long a known block may be for this call to wait for its end
-   * @throws {WecomError} 45009 when the block is longer
+   * @throws {WecomError} 45009 when the block is longer, or its receiver's own limit is used up for longer than
+   *   `patienceOf(priority)`
    * @throws {UpstreamError} `closed`
    */
   enter(plan: Plan, priority: Priority, patienceMs: number): Promise<Place>
@@ -44,7 +45,10 @@ type Waiter = {
   rank: number
   order: number
   sinceMs: number
+  /** For the end of a block. */
   patienceMs: number
+  /** For its own bucket. */
+  longestMs: number
   /** Its own bucket is empty until then. */
   notBeforeMs: number
   resolve: (place: Place) => void
@@ -112,6 +116,10 @@ export function createGate({ store, clock, leaseMs, pause }: GateOptions): Gate 
         continue
       }
       if (answer.kind === 'own') {
+        if (nowMs - waiter.sinceMs + answer.waitMs > waiter.longestMs) {
+          reject(queue, waiter, new WecomError(plan.api, 45009, 'as many as one receiver may get', answer.waitMs))
+          continue
+        }
         remove(queue, waiter)
         waiter.notBeforeMs = nowMs + answer.waitMs
         queue.aside.push(waiter)
@@ -157,6 +165,7 @@ export function createGate({ store, clock, leaseMs, pause }: GateOptions): Gate 
         const order = arrivals++
         queue.lines[rank]!.push({
           ...{ plan, rank, order, patienceMs },
+          longestMs: patienceOf(priority),
           sinceMs: nowOf(queue),
           notBeforeMs: 0,
           resolve,
