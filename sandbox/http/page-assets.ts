@@ -9,7 +9,7 @@ nav a[aria-current]{color:var(--main);border-color:var(--main)}a{color:var(--mai
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}th{color:var(--dim);font-weight:500;white-space:nowrap}
 dl{display:flex;flex-wrap:wrap;gap:.5rem 2rem;background:var(--soft);border-radius:.5rem;padding:.75rem 1rem}dt{color:var(--dim);font-size:.85rem}dd{margin:0;font-weight:600}
 article{border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem;margin:.75rem 0}blockquote{margin:.5rem 0;padding:.5rem .75rem;background:var(--soft);border-radius:.4rem}
-button{font:inherit;padding:.3rem .8rem;border:1px solid var(--main);color:var(--main);background:#fff;border-radius:.35rem;cursor:pointer}button:hover{background:var(--main);color:#fff}button:disabled{opacity:.5}
+button{font:inherit;padding:.3rem .8rem;border:1px solid var(--main);color:var(--main);background:#fff;border-radius:.35rem;cursor:pointer;margin:.15rem 0}button:hover{background:var(--main);color:#fff}button:disabled{opacity:.5}
 .ticks{display:flex;flex-wrap:wrap;gap:.25rem 1rem;padding:.5rem 0}.bad{color:var(--bad)}pre{white-space:pre-wrap;background:var(--soft);padding:.5rem;font-size:12px;margin:.25rem 0}
 .chat{max-width:34rem}.bubble{margin:.75rem 0}.bubble p{display:inline-block;margin:.15rem 0;padding:.5rem .75rem;background:var(--soft);border-radius:.5rem}.bubble small{display:block}.mine{text-align:right}.mine p{background:#d3f4c5}
 #said{position:fixed;bottom:1rem;left:50%;transform:translateX(-50%);margin:0;padding:.5rem 1rem;border-radius:.4rem;background:var(--ink);color:#fff;max-width:90vw}#said:empty{display:none}

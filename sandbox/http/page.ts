@@ -4,6 +4,10 @@ import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.js'
 
 /** Rows of a list. */
 const LAST = 50
+/** Messages among which the customers to show are found. */
+const RECENT = 1_000
+/** Guides listed at most. */
+const MEMBERS = 500
 
 /** `mayAct`: the control key came along, so the page offers buttons. */
 type PageParts = ControlParts & { mayAct: boolean }
@@ -64,24 +68,22 @@ function figures({ sandbox }: PageParts): string {
 }
 
 function membersView({ world }: PageParts, query: URLSearchParams): string {
-  const { state, scenario } = world
+  const { state } = world
   const tasks = byUser(state.all("SELECT t.user_id, count(*) AS n FROM mass_task t JOIN mass m ON m.msgid = t.msgid WHERE t.status = 0 AND m.cancelled = 0 GROUP BY t.user_id")) // prettier-ignore
   const cards = byUser(
     state.all("SELECT user_id, count(*) AS n FROM app_delivery WHERE status = 'waiting' GROUP BY user_id"),
   )
-  const friends = byUser(
-    state.all("SELECT user_id, count(*) AS n FROM relation WHERE status = 'active' GROUP BY user_id"),
-  )
-  const rows = scenario.members.map((m) => [
-    escape(m.name),
-    escape(m.userId),
-    String(friends.get(m.userId) ?? 0),
-    anchor(query, { view: 'tasks', user: m.userId }, String(tasks.get(m.userId) ?? 0)),
-    anchor(query, { view: 'cards', user: m.userId }, String(cards.get(m.userId) ?? 0)),
-  ])
+  const rows = world.staff.employed
+    .slice(0, MEMBERS)
+    .map((m) => [
+      escape(m.name),
+      escape(m.userId),
+      anchor(query, { view: 'tasks', user: m.userId }, String(tasks.get(m.userId) ?? 0)),
+      anchor(query, { view: 'cards', user: m.userId }, String(cards.get(m.userId) ?? 0)),
+    ])
   const latest = messagesTable(world, query, '', [])
   return (
-    section('导购 Guides', table(['姓名 name', 'userid', '客户 customers', '待发送 to send', '卡片 cards'], rows)) +
+    section('导购 Guides', table(['姓名 name', 'userid', '待发送 to send', '卡片 cards'], rows)) +
     section('客户看到的消息 Messages as customers see them', latest)
   )
 }
@@ -148,7 +150,7 @@ function tasksView(parts: PageParts, query: URLSearchParams): string {
       ? `${action('全部发送 Send to all', 'send', body)} ${action('只发勾选的 Send to those ticked', 'send', body, 'externalUserIds')}`
       : ''
     return `<article><h3>${escape(memberName(parts, task.user_id))} · ${timeOf(parts, new Date(task.created_ms))}</h3>
-<blockquote>${lines(`${text}${link === undefined ? '' : `\n🔗 ${link.title} ${link.url}`}`)}</blockquote>
+<blockquote>${lines(`${text}${link === undefined ? '' : `\n→ ${link.title} ${link.url}`}`)}</blockquote>
 <details><summary>${targets.length}${targets.length === LAST ? '+' : ''} 位客户 customers</summary><div class="ticks">${ticks.join('')}</div></details>
 <p>${buttons} <small>${escape(task.msgid)}</small></p></article>`
   })
@@ -221,7 +223,7 @@ function customersView(parts: PageParts, query: URLSearchParams): string {
     )
   }
   const rows = state.all<{ id: string; name: string; n: number; last_ms: number }>(
-    `SELECT m.external_user_id AS id, c.name, count(*) AS n, max(m.sent_ms) AS last_ms FROM message m JOIN contact c ON c.external_user_id = m.external_user_id
+    `SELECT m.external_user_id AS id, c.name, count(*) AS n, max(m.sent_ms) AS last_ms FROM (SELECT * FROM message ORDER BY seq DESC LIMIT ${RECENT}) m JOIN contact c ON c.external_user_id = m.external_user_id
      GROUP BY m.external_user_id ORDER BY last_ms DESC, id LIMIT ${LAST}`,
   )
   const cells = rows.map((r) => [
@@ -350,7 +352,7 @@ function memberName({ world }: PageParts, userId: string): string {
 function linkText(link: string | null): string {
   if (link === null) return ''
   const { title, url } = JSON.parse(link) as { title: string; url: string }
-  return `\n🔗 ${title} ${url}`
+  return `\n→ ${title} ${url}`
 }
 
 function eventOf(body: string): string {
