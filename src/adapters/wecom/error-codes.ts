@@ -281,7 +281,7 @@ const COMMON: Readonly<Record<Meaning, Readonly<Record<number, string>>>> = {
     60020: `this IP is not trusted: add it under ${APP_PAGE} → 企业可信IP, it acts after 1 minute`,
     60031: `the app is forbidden to call the API: see ${APP_PAGE} and the notices of the admin page`,
     80001: `the domain is not trusted or lacks its ICP record: see ${APP_PAGE} → 网页授权及JS-SDK`,
-    81011: 'the app may not change this tag: 通讯录 → 标签 → 可编辑标签的应用',
+    81011: 'the app may not change this tag of members: allow it under 通讯录 → 标签',
     84074: 'the member lacks the customer-contact feature: add her under 客户联系 → 权限配置',
     84083: 'the member lacks the customer-contact feature: add her under 客户联系 → 权限配置',
     85004: 'trusted domains were changed 20 times this month: wait for the next one',
