@@ -14,6 +14,7 @@ import { inParallel } from './in-parallel.js'
 import type { ServiceDeps } from './lanes.js'
 import { mirrorGroup, mirrorMembers, mirrorTags } from './mirror-company.js'
 import { mirrorRelations } from './mirror-relations.js'
+import { hurryTransfers } from './transfer-customers.js'
 
 const BATCH = 500
 /** Customers whose changes are written together. */
@@ -75,6 +76,7 @@ async function workOff(deps: ServiceDeps, stored: readonly StoredCallback[], att
       const { externalUserId } = event
       const contact = contacts.get(externalUserId) ?? { externalUserId, told: [] }
       contact.told.push({ id, event })
+      if (event.kind === 'transfer_failed') await hurryTransfers(deps, externalUserId)
       contacts.set(externalUserId, contact)
     } else {
       const key = event.kind === 'group' ? event.chatId : event.kind === 'tags' ? 'tags' : id

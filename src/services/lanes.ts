@@ -12,6 +12,7 @@ import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
 import { nextStaffingAt, staffWays } from './staff-ways.js'
 import { isStopped } from './switch-sending.js'
+import { followTransfers, nextTransferAt } from './transfer-customers.js'
 
 export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
 
@@ -99,6 +100,7 @@ export const lanes: readonly Lane[] = [
       (await docs.dispatches.find({ state: 'created' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt,
   },
   { name: 'push-tags', beside: true, run: pushTags, dueAt: nextPushAt },
+  { name: 'follow-transfers', beside: true, run: followTransfers, dueAt: nextTransferAt },
   { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
   { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
 ]

@@ -6,6 +6,7 @@ import type { GuideTask } from './collections.js'
 import type { Deps } from './deps.js'
 import type { ServiceDeps } from './lanes.js'
 import { mirrorRelations } from './mirror-relations.js'
+import { noteTransfer } from './transfer-customers.js'
 import { dropRecipient, LOST_CONTACT, suppressLost } from './send-dispatches.js'
 
 /**
@@ -28,8 +29,9 @@ export async function loseContact(deps: ServiceDeps, lost: WecomEventOf<'contact
     cause,
   })
   if (isStale) return
+  // What was to come from the old owner comes from the new one.
+  if (by === 'transfer') return noteTransfer(deps, lost)
   await stopTouches(deps, userId, externalUserId)
-  if (by === 'transfer') return
   deps.log.info('customer lost', { externalUserId, userId, by })
   // Told once: a repeat finds the relation ended. A crash right here costs the notice, not more.
   if (by === 'customer' && known?.state === 'active')

@@ -63,6 +63,8 @@ export const operations = {
   inbox: quick(z.strictObject({}), async ({ deps }) => ({
     /** Batches that are accepted and not yet worked off. */
     waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
+    /** Callbacks that are stored and not yet worked off. */
+    callbacks: await deps.docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }),
   })),
 } as const
 

@@ -23,6 +23,7 @@ export const SYSTEM_EVENTS = [
   'contact_edited',
   'contact_deleted',
   'contact_transferred',
+  'owner_changed',
   'contact_transfer_failed',
   'wecom_tags_changed',
   'group_joined',

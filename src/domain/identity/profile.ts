@@ -9,6 +9,8 @@ const Contact = z.strictObject({
   userId: z.string(),
   externalUserId: z.string(),
   since: z.date(),
+  /** Since when she counts as owner: whoever takes a customer over takes the old owner's place in line. */
+  ownerSince: z.date().optional(),
   endedAt: z.date().optional(),
 })
 export type Contact = z.infer<typeof Contact>
@@ -63,11 +65,15 @@ export function identifierTypes(profile: Profile): string[] {
   return [...new Set(profile.identifiers.map((i) => i.type.split(':', 1)[0]!))].sort()
 }
 
-/** The contact through whom to write: the oldest relation that still stands. */
+/** The contact through whom to write: who has been her owner longest, of the relations that still stand. */
 export function ownerOf(profile: Profile): Contact | undefined {
   return profile.contacts
     .filter((c) => c.endedAt === undefined)
-    .sort((a, b) => a.since.getTime() - b.since.getTime() || (a.userId < b.userId ? -1 : 1))[0]
+    .sort((a, b) => ownedSince(a) - ownedSince(b) || (a.userId < b.userId ? -1 : 1))[0]
+}
+
+function ownedSince({ ownerSince, since }: Contact): number {
+  return (ownerSince ?? since).getTime()
 }
 
 /**
@@ -80,6 +86,8 @@ export function applyEvent(profile: Profile, event: RecordEvent): boolean {
     case 'contact_added':
     case 'contact_deleted':
       return applyContact(profile, event)
+    case 'owner_changed':
+      return applyOwner(profile, event)
     case 'opted_out':
       applyConsent(profile, { optedOutAt: event.occurredAt })
       return true
@@ -117,5 +125,17 @@ function applyContact(profile: Profile, { name, occurredAt, properties }: Record
     known.since = occurredAt
     delete known.endedAt
   }
+  return true
+}
+
+/** Somebody took her over, perhaps before we hear that she added her. */
+function applyOwner(profile: Profile, { occurredAt, properties }: RecordEvent): boolean {
+  const { toUserId: userId, externalUserId, since } = properties
+  if (typeof userId !== 'string' || typeof externalUserId !== 'string' || typeof since !== 'string') return false
+  const ownerSince = new Date(since)
+  if (Number.isNaN(ownerSince.getTime())) return false
+  const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
+  if (known === undefined) profile.contacts.push({ userId, externalUserId, since: occurredAt, ownerSince })
+  else known.ownerSince = ownerSince
   return true
 }

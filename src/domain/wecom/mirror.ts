@@ -4,6 +4,8 @@ import type { Relation, RelationState } from './relation.js'
 export type WecomRelation = Relation & {
   _id: string
   state: RelationState
+  /** Since when this member counts as owner, when she took the customer over. */
+  ownerSince?: Date
   /** `relationHash` of what was read. */
   hash: string
   /** Raised by one with every change of content: keys of what follows from it. */

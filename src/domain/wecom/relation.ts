@@ -77,7 +77,7 @@ const MAX_IDENTIFIERS = 50
  * @param tagNames - `wecomTagName` of corp tags by id; tags without a known name are listed by id
  */
 export function contactRecord(
-  relations: readonly (Relation & { state?: RelationState; backAt?: Date })[],
+  relations: readonly (Relation & { state?: RelationState; backAt?: Date; ownerSince?: Date })[],
   now: Date,
   tagNames: ReadonlyMap<string, string> = new Map(),
 ): SourceRecordInput {
@@ -85,6 +85,11 @@ export function contactRecord(
     (a, b) => a.follow.addedAt.getTime() - b.follow.addedAt.getTime() || (a.userId < b.userId ? -1 : 1),
   )
   const standing = inOrder.filter((r) => r.state === undefined || r.state === 'active')
+  const owner = [...standing].sort(
+    (a, b) =>
+      (a.ownerSince ?? a.follow.addedAt).getTime() - (b.ownerSince ?? b.follow.addedAt).getTime() ||
+      (a.userId < b.userId ? -1 : 1),
+  )[0]
   const [first] = inOrder
   if (first === undefined) throw new RangeError('a contact without a relation is nobody’s contact')
   const { externalUserId } = first
@@ -106,8 +111,8 @@ export function contactRecord(
       ...(contact.name && { name: contact.name }),
       ...(gender !== undefined && { gender }),
       ...(contact.avatar && { avatar: contact.avatar }),
-      // The member who has known her longest; null takes back what an earlier sync said.
-      wecom_owner: standing[0]?.userId ?? null,
+      // The member who has known her longest, or took that one's place; null takes back what an earlier sync said.
+      wecom_owner: owner?.userId ?? null,
       wecom_followers: listOf(standing.map((r) => r.userId)),
       wecom_tags: listOf(tags),
     },
