@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DAY_MS } from '../../time.js'
 import type { Calls } from './calls.js'
+import { WecomError } from './error-codes.js'
 import { List, Text } from './wire.js'
 
 /** After this a pending id matches nobody any more. @see document/path/95900 (read 2026-08) */
@@ -16,8 +17,17 @@ export type UnionIdMatch =
   | { kind: 'customer'; externalUserId: string }
   /** Not a customer yet: match it with `pendingIdsOf` when she becomes one, within `PENDING_ID_MS`. */
   | { kind: 'pending'; pendingId: string }
-  /** The platform knows nobody by it. */
+  /** These two ids do not belong together, or to another subject: another person's may. */
+  | { kind: 'mismatch'; errcode: number }
+  /** The platform knows nobody by them. */
   | { kind: 'unknown' }
+
+/**
+ * Refusals that are about the two ids asked about: 610014 the unionid is not valid; 610018 it is not of the openid's
+ * account; 845001 the openid is of no mini program or official account; 845002, 845003 another subject. 610015–610017 are
+ * about the accounts themselves and stay errors.
+ */
+const MISMATCHES = [610014, 610018, 845001, 845002, 845003]
 
 /**
  * Id conversion. What a UnionID is converted to belongs to apps of providers (代开发, 第三方): a self-built app is refused
@@ -33,13 +43,18 @@ export function idCalls(calls: Calls) {
     /**
      * Who a person known to a mini program or official account is (page 95900).
      *
-     * @param of.subject - whose mini program it is: of the `corp` or of the `provider`; another one is refused
-     * @throws {WecomError} 48002 self-built app; 610014–610018, 845001–845003 the ids or subjects do not belong together:
-     *   see `isSubjectMismatch`
+     * @param of.subject - whose mini program it is: of the `corp` or of the `provider`
+     * @throws {WecomError} 48002 self-built app; 610015–610017 the company or its open-platform account is not verified
      */
     async match(of: { unionId: string; openId: string; subject: 'corp' | 'provider' }): Promise<UnionIdMatch> {
       const body = { unionid: of.unionId, openid: of.openId, subject_type: of.subject === 'corp' ? 0 : 1 }
-      const reply = await calls.read('idconvert/unionid_to_external_userid', UnionIdReply, body)
+      const reply = await calls
+        .read('idconvert/unionid_to_external_userid', UnionIdReply, body)
+        .catch((err: unknown) => {
+          if (err instanceof WecomError && MISMATCHES.includes(err.errcode)) return err
+          throw err
+        })
+      if (reply instanceof WecomError) return { kind: 'mismatch', errcode: reply.errcode }
       if (reply.external_userid !== undefined) return { kind: 'customer', externalUserId: reply.external_userid }
       return reply.pending_id === undefined ? { kind: 'unknown' } : { kind: 'pending', pendingId: reply.pending_id }
     },
@@ -56,21 +71,4 @@ export function idCalls(calls: Calls) {
       return new Map(result.map((row) => [row.external_userid, row.pending_id]))
     },
   }
-}
-
-/** What a refusal of `match` says about its ids; the platform's other refusals say nothing about them. */
-export const SUBJECT_MISMATCH: Readonly<Record<number, string>> = {
-  610014: 'the unionid is not valid',
-  610015: 'the open-platform account is not certified',
-  610016: 'the company is not verified',
-  610017: 'the mini program and the company have different subjects',
-  610018: 'the openid and the unionid are not of one open-platform account',
-  845001: 'the openid is not of a mini program or official account',
-  845002: 'the openid has another subject',
-  845003: 'the unionid has another subject',
-}
-
-/** The ids belong to another subject or account: asking again will not help, other persons may still match. */
-export function isSubjectMismatch(errcode: number): boolean {
-  return errcode in SUBJECT_MISMATCH
 }

@@ -79,7 +79,7 @@ export function strategyCalls(calls: Calls) {
         remove?: StrategyRange
       },
     ): Promise<void> {
-      await calls.act('externalcontact/customer_strategy/edit', Nothing, {
+      await calls.put('externalcontact/customer_strategy/edit', Nothing, {
         strategy_id: strategyId,
         strategy_name: change.name,
         admin_list: change.admins,
@@ -102,7 +102,7 @@ export function strategyCalls(calls: Calls) {
       return (await calls.act('externalcontact/add_strategy_tag', AddedTagsReply, body)).tag_group
     },
     async editTag(id: string, change: { name?: string; order?: number }): Promise<void> {
-      await calls.act('externalcontact/edit_strategy_tag', Nothing, { id, ...change })
+      await calls.put('externalcontact/edit_strategy_tag', Nothing, { id, ...change })
     },
     async deleteTags(of: TagIds): Promise<void> {
       await calls.act('externalcontact/del_strategy_tag', Nothing, idsToWire(of))

@@ -53,7 +53,7 @@ export function tagCalls(calls: Calls) {
     },
     /** Renames or moves a tag or a group. */
     async edit(id: string, change: { name?: string; order?: number }): Promise<void> {
-      await calls.act('externalcontact/edit_corp_tag', Nothing, { id, ...change })
+      await calls.put('externalcontact/edit_corp_tag', Nothing, { id, ...change })
     },
     /** A group goes with its last tag. */
     async delete(of: TagIds): Promise<void> {
