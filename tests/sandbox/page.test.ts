@@ -1,8 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { parse as parseYaml } from 'yaml'
 import type { Sandbox } from '../../sandbox/sandbox.js'
-import { parseScenario } from '../../sandbox/scenario.js'
 import { type Api, cardBody, client, control, hours, massBody, open, receiver, type Receiver } from './support.js'
 
 let sandbox: Sandbox
@@ -86,14 +83,5 @@ describe('the page', () => {
     expect((await control(sandbox, 'advance', { byMs: 3_600_000 })).data).toMatchObject({ now: hours(1).toISOString() })
     expect((await control(sandbox, 'advance', { byMs: 0 })).status).toBe(400)
     expect((await control(sandbox, 'apps', { name: 'nobody' })).status).toBe(404)
-  })
-})
-
-describe('docs/sandbox.md', () => {
-  it('shows a scenario that works', () => {
-    const yaml = /```yaml\n([\s\S]*?)```/.exec(readFileSync('docs/sandbox.md', 'utf8'))![1]!
-    const scenario = parseScenario(parseYaml(yaml))
-    expect(scenario.apps.map((a) => a.name)).toEqual(['crm', 'desk'])
-    expect(scenario.limits.lanes).toEqual({ '/cgi-bin/externalcontact/batch/get_by_user': 8 })
   })
 })

@@ -142,8 +142,10 @@ describe('scenarios', () => {
     const yaml = /```yaml\n([\s\S]*?)```/.exec(readFileSync('docs/sandbox.md', 'utf8'))?.[1] ?? ''
     const file = join(dir, 'documented.yaml')
     writeFileSync(file, yaml)
-    const { members, contacts } = await loadScenario(file)
-    expect([members.length, contacts.length]).toEqual([1, 2])
+    const { apps, members, contacts, limits } = await loadScenario(file)
+    expect([members.length, contacts.length]).toEqual([1, 1])
+    expect(apps.map((a) => a.name)).toEqual(['crm', 'desk'])
+    expect(limits.lanes).toEqual({ '/cgi-bin/externalcontact/batch/get_by_user': 8 })
   })
 
   it('by default hold people who are the same for the same seed', () => {
@@ -173,6 +175,8 @@ describe('siyu sandbox', () => {
         siyu: { kind: 'self_built', agentId: 1000002, secret: sandbox.app.secret, callback: sandbox.app.callback },
       },
       contactSyncSecret: sandbox.contactSyncSecret,
+      pay: expect.objectContaining({ mchId: sandbox.pay().mchId }),
+      weixin: sandbox.weixin(),
     })
     expect(sandbox.app.callback.encodingAesKey).toMatch(/^[A-Za-z0-9]{43}$/)
     expect(sandbox.app.callback.token).toMatch(/^[A-Za-z0-9]{1,32}$/)
