@@ -94,7 +94,6 @@ describe('dispatch', () => {
       { errcode: 45009 },
       { kind: 'later', afterMs: 60_000, reason: 'wecom_45009' },
     ],
-    ['later when lanes are full', { errcode: 45033 }, { kind: 'later', reason: 'wecom_45033' }],
     ['later when a person must act first', { errcode: 48002 }, { kind: 'later', reason: 'wecom_48002' }],
     ['refused when none can be sent to', { errcode: 41048 }, { kind: 'refused', reason: 'wecom_41048' }],
     ['refused on a bad parameter', { errcode: 40058 }, { kind: 'refused', reason: 'wecom_40058' }],
@@ -102,6 +101,12 @@ describe('dispatch', () => {
     stub.on('externalcontact/add_msg_template', answer)
     await expect(channel.dispatch(dispatch)).resolves.toMatchObject(outcome)
     expect(stub.calls).toHaveLength(1)
+  })
+
+  it('is later when lanes are full again and again', async () => {
+    stub.on('externalcontact/add_msg_template', { errcode: 45033 })
+    await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'later', reason: 'wecom_45033' })
+    expect(stub.calls.length).toBeGreaterThan(1)
   })
 
   it('refuses by itself what the platform would, or what could not be settled', async () => {
