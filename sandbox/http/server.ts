@@ -33,7 +33,9 @@ export async function openServer(
 
 async function serve(handle: Handler['handle'], req: IncomingMessage, res: ServerResponse): Promise<void> {
   const gone = new AbortController()
-  res.once('close', () => gone.abort())
+  res.once('close', () => {
+    if (!res.writableEnded) gone.abort() // an abort costs as much as a small call, so only where somebody hung up
+  })
   const body = await readBody(req)
   if (body === undefined) return
   const answer = await handle({
