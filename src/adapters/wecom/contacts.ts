@@ -142,33 +142,3 @@ export function contactCalls(calls: Calls) {
     },
   }
 }
-
-/**
- * Every customer the app may see, with all her followers, in batches of at most 500, in order of first appearance. A
- * customer of two members comes in two rows that may be pages apart, so nothing is given out before all rows are read:
- * memory grows with the number of customers, by about 1 kB each.
- */
-export async function* iterateContacts({
-  contacts,
-}: {
-  contacts: Pick<ReturnType<typeof contactCalls>, 'followUsers' | 'rows'>
-}): AsyncIterable<ContactDetail[]> {
-  const byId = new Map<string, ContactDetail>()
-  for (const userIds of chunk(await contacts.followUsers(), BATCH.members)) {
-    for await (const rows of contacts.rows(userIds)) {
-      for (const { external_contact, follow_info } of rows) {
-        const known = byId.get(external_contact.external_userid)
-        if (known === undefined) {
-          byId.set(external_contact.external_userid, { external_contact, follow_user: [follow_info] })
-        } else if (known.follow_user.every((follow) => follow.userid !== follow_info.userid)) {
-          known.follow_user.push(follow_info)
-        }
-      }
-    }
-  }
-  yield* chunk([...byId.values()], 500)
-}
-
-function chunk<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
-}

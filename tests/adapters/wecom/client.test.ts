@@ -2,7 +2,6 @@ import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type AxiosAdapter, AxiosError } from 'axios'
 import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
-import { iterateContacts } from '../../../src/adapters/wecom/contacts.js'
 import { WecomError } from '../../../src/adapters/wecom/error-codes.js'
 import { UnknownOutcomeError, UpstreamError } from '../../../src/errors.js'
 import { jsonLog } from '../../../src/log.js'
@@ -345,30 +344,22 @@ describe('contacts', () => {
     expect(detail?.follow_user.map(({ userid }) => userid)).toEqual(['guide01', 'guide02'])
   })
 
-  it('iterates everybody once, with all followers, over members in hundreds and pages that may be empty', async () => {
-    const guides = Array.from({ length: 150 }, (_, i) => `guide${String(i).padStart(3, '0')}`)
-    stub.on('externalcontact/get_follow_user_list', { follow_user: guides })
+  it('follow the cursor over pages that may be empty, and members without customers are none', async () => {
     stub.on('externalcontact/batch/get_by_user', ({ body }) => {
-      const users = body['userid_list'] as string[]
-      if (users.length < 100) return { external_contact_list: [row('wm1', users[0]!, 100)] }
-      if (body['cursor'] === undefined) {
-        return { external_contact_list: [row('wm1', users[0]!, 200), row('wm2', users[1]!, 300)], next_cursor: 'p2' }
-      }
+      if (body['cursor'] === undefined)
+        return { external_contact_list: [row('wm1', 'guide01', 200)], next_cursor: 'p2' }
       if (body['cursor'] === 'p2') return { external_contact_list: [], next_cursor: 'p3' }
-      return { external_contact_list: [row('wm3', users[2]!, 400)], next_cursor: '' }
+      return { external_contact_list: [row('wm2', 'guide02', 400)], next_cursor: '' }
     })
     const all = []
-    for await (const batch of iterateContacts(client)) all.push(...batch)
-    expect(
-      all.map((detail) => [detail.external_contact.external_userid, detail.follow_user.map((f) => f.userid)]),
-    ).toEqual([
-      ['wm1', ['guide000', 'guide100']],
-      ['wm2', ['guide001']],
-      ['wm3', ['guide002']],
+    for await (const rows of client.contacts.rows(['guide01', 'guide02'])) all.push(...rows)
+    expect(all.map((r) => [r.external_contact.external_userid, r.follow_info.userid])).toEqual([
+      ['wm1', 'guide01'],
+      ['wm2', 'guide02'],
     ])
-    expect(stub.calls.filter((call) => call.api.endsWith('get_by_user')).map((call) => call.body['limit'])).toEqual([
-      100, 100, 100, 100,
-    ])
+    expect(stub.calls.map((call) => call.body['limit'])).toEqual([100, 100, 100])
+    stub.on('externalcontact/batch/get_by_user', { errcode: 84061, errmsg: 'not external contact' })
+    for await (const rows of client.contacts.rows(['guide03'])) expect(rows).toEqual([])
   })
 
   it('clears remark phones with one empty number', async () => {
@@ -386,7 +377,7 @@ describe('messages', () => {
       content: { msgtype: 'text', text: { content: '三位顾客待跟进' } },
       duplicateCheckSeconds: 1800,
     })
-    expect(sent).toEqual({ msgId: 'm1', responseCode: 'rc', invalid: ['guide02', 'guide03'] })
+    expect(sent).toMatchObject({ msgId: 'm1', responseCode: 'rc', invalid: ['guide02', 'guide03'] })
     expect(stub.calls[0]?.body).toEqual({
       touser: 'guide01|guide02|guide03',
       agentid: 1000002,

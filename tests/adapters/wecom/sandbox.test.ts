@@ -1,15 +1,14 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from '@jest/globals'
-import { contactToRecord, readCallbackEvent, type WecomEvent } from '../../../connectors/wecom/map.js'
+import { readCallbackEvent } from '../../../connectors/wecom/callbacks.js'
 import { startSandbox, type Sandbox } from '../../../sandbox/sandbox.js'
 import { parseScenario } from '../../../sandbox/scenario.js'
 import { openCallback } from '../../../src/adapters/wecom/callback.js'
 import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
-import { iterateContacts } from '../../../src/adapters/wecom/contacts.js'
 import { closeCard, createGuideTaskChannel } from '../../../src/channels/guide-task.js'
 import { createWecomMessageChannel } from '../../../src/channels/wecom-message.js'
-import { SourceRecord } from '../../../src/domain/events/record.js'
+import type { WecomEvent } from '../../../src/domain/wecom/event.js'
 import { quietLog } from '../../../src/log.js'
 import type { Dispatch } from '../../../src/ports/channel.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
@@ -85,20 +84,18 @@ const dispatch: Dispatch = {
   createdAt: START,
 }
 
-it('syncs every contact once with all followers, over several pages, also when tokens end on the way', async () => {
-  const records = []
-  for await (const batch of iterateContacts(client)) {
-    records.push(...batch.map((detail) => SourceRecord.parse(contactToRecord(detail, START))))
+it('reads every relation once, over several pages, also when tokens end on the way', async () => {
+  const rows = []
+  for await (const page of client.contacts.rows(['guide001', 'guide002'])) {
+    rows.push(...page.map((row) => `${row.follow_info.userid}/${row.external_contact.external_userid}`))
+    sandbox.expireTokens()
   }
-  expect(new Set(records.map((record) => record.ref)).size).toBe(249) // one is added later
-  expect(records).toHaveLength(249)
-  expect(records.filter(({ traits }) => traits['wecom_followers'] === 'Guide002,guide001')).toHaveLength(25)
-
-  sandbox.expireTokens()
-  const detail = await client.contacts.get(idOf(1))
-  expect(records.find(({ ref }) => ref === `wecom:${idOf(1)}`)?.events).toEqual(
-    SourceRecord.parse(contactToRecord(detail!, START)).events,
-  )
+  expect(rows).toHaveLength(249 + 25) // one customer is added later, 25 have two members
+  expect(new Set(rows).size).toBe(rows.length)
+  expect((await client.contacts.get(idOf(1)))?.follow_user.map((f) => f.userid).sort()).toEqual([
+    'Guide002',
+    'guide001',
+  ])
   await expect(client.contacts.get(idOf(900))).resolves.toBeUndefined()
   expect((await client.tags.list()).map((group) => group.tag.map(({ name }) => name))).toEqual([['重要']])
   expect((await client.members.get('guide001')).name).toBe('导购 001')
@@ -107,10 +104,9 @@ it('syncs every contact once with all followers, over several pages, also when t
 it('hears of an added contact and answers the URL check', async () => {
   await expect(sandbox.verifyCallbackUrl()).resolves.toBeUndefined()
   await sandbox.advanceTo(new Date(START.getTime() + 2 * HOUR_MS))
-  const added = received.filter((event) => event.kind === 'fetch_contact')
+  const added = received.filter((event) => event.kind === 'contact')
   expect(added).toEqual([expect.objectContaining({ why: 'added', externalUserId: idOf(0), userId: 'guide001' })])
-  const detail = await client.contacts.get(idOf(0))
-  expect(contactToRecord(detail!, sandbox.now()).events).toHaveLength(1)
+  expect((await client.contacts.get(idOf(0)))?.follow_user).toHaveLength(1)
 })
 
 it('sends a mass message once though the answer was lost, and reads how it ended', async () => {
