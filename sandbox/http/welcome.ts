@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SECOND_MS } from '../../src/time.js'
 import type { App } from '../identity.js'
 import { openObjects } from '../objects.js'
 import { contentHashOf, type World } from '../world/world.js'
@@ -11,6 +12,16 @@ const MAX_TEMPLATES = 100
 /** The two pages differ. */
 const MAX_TEXT_BYTES = { add: 3_000, edit: 4_000 }
 
+/** How long a welcome takes; not known, so short. */
+const UNDER_WAY_MS = SECOND_MS
+
+type CodeRow = {
+  user_id: string
+  external_user_id: string
+  expires_ms: number
+  used_ms: number | null
+  used_by: number | null
+}
 type Template = { agentId: number; text?: { content: string } } & { [K in AttachmentKind]?: unknown }
 const TemplateBody = z
   .object({
@@ -28,18 +39,21 @@ export function welcomeEndpoints(world: World): Endpoints {
   return {
     '/cgi-bin/externalcontact/send_welcome_msg': {
       writes: true,
-      handle: ({ params, now }) => {
+      handle: ({ params, app, now }) => {
         const Body = z.object({ welcome_code: OptionalText, ...ContentBody })
         const { welcome_code: code, text, attachments } = read(Body, params)
         if (code === undefined) throw new Refusal(41049, 'missing welcome_code')
         const content = readContent(world, text, attachments, now)
-        const row = state.get<{ user_id: string; external_user_id: string; expires_ms: number; used: number }>(
-          'SELECT * FROM welcome_code WHERE code = ?',
-          code,
-        )
+        const row = state.get<CodeRow>('SELECT * FROM welcome_code WHERE code = ?', code)
         if (row === undefined || now.getTime() > row.expires_ms) throw new Refusal(41050, 'invalid welcome_code')
-        if (row.used === 1) throw new Refusal(41051, 'chat already started')
-        state.run('UPDATE welcome_code SET used = 1 WHERE code = ?', code)
+        if (row.used_ms !== null) {
+          // Every app has the code; whoever comes while another's message is on its way is told so.
+          const isUnderWay = row.used_by !== app.agentId && now.getTime() < row.used_ms + UNDER_WAY_MS
+          throw isUnderWay
+            ? new Refusal(41096, 'welcome msg is being sent')
+            : new Refusal(41051, 'chat already started')
+        }
+        state.run('UPDATE welcome_code SET used_ms = ?, used_by = ? WHERE code = ?', now.getTime(), app.agentId, code)
         const contentHash = contentHashOf(content.text, content.link?.url)
         const target = { userId: row.user_id, externalUserId: row.external_user_id }
         world.deliver({ kind: 'welcome', msgid: code, ...target, content, contentHash, createdMs: now.getTime() }, now)

@@ -587,7 +587,9 @@ export class World {
     )
   }
 
-  private issueWelcomeCode(userId: string, externalUserId: string, at: Date): string {
+  /** None for a member who is not in WeCom: she could not send it (staff answer). */
+  private issueWelcomeCode(userId: string, externalUserId: string, at: Date): string | undefined {
+    if (!this.memberOf(userId).isActivated) return undefined
     const code = `WELCOME${hashKey(32, this.seed, 'welcome', userId, externalUserId, at.getTime())}`
     this.state.run(
       'INSERT OR REPLACE INTO welcome_code (code, user_id, external_user_id, expires_ms) VALUES (?, ?, ?, ?)',

@@ -36,6 +36,24 @@ describe('welcome messages', () => {
     expect(await codeOf(stand.client.welcome.send(welcomeCode, '欢迎'))).toBe(code)
   })
 
+  it('of two apps: the second is told that another is on its way, and later that it was delivered', async () => {
+    const code = await codeOfNewcomer('wmNew')
+    await stand.client.welcome.send(code, '欢迎')
+    expect(await codeOf(stand.other.welcome.send(code, '你好'))).toBe(41096)
+    await stand.sandbox.advanceTo(new Date(START.getTime() + 1_000))
+    expect(await codeOf(stand.other.welcome.send(code, '你好'))).toBe(41051)
+    expect(stand.sandbox.log()).toHaveLength(1)
+  })
+
+  it('have no code when the member has never signed in', async () => {
+    await stand.close()
+    stand = await openStand({ members: [{ userId: 'g1', name: '导购 001', isActivated: false }], contacts: [] })
+    await stand.control('contacts/add', { userId: 'g1', externalUserId: 'wmNew' })
+    const [event] = stand.events('change_external_contact')
+    expect(event).toMatchObject({ ChangeType: 'add_external_contact', ExternalUserID: 'wmNew' })
+    expect(event).not.toHaveProperty('WelcomeCode')
+  })
+
   it('are refused with a code that is not there, and with nothing to say', async () => {
     expect(await codeOf(stand.client.welcome.send('nonsense', '欢迎'))).toBe(41050)
     await expect(stand.client.welcome.send('code', '')).rejects.toThrow(InvalidInputError)
