@@ -17,6 +17,7 @@ import { messageEndpoints } from './messages.js'
 import { momentEndpoints } from './moments.js'
 import { payNeighbour } from './pay/pay.js'
 import { paymentEndpoints } from './payments.js'
+import { signInPages } from './sign-in-pages.js'
 import { signInEndpoints } from './sign-in.js'
 import { statisticsEndpoints } from './statistics.js'
 import { strategyEndpoints } from './strategies.js'
@@ -61,5 +62,5 @@ export function allEndpoints(world: World, limits: boolean): Endpoints {
 
 /** Other platforms on the same port; asked in this order, before WeCom. */
 export function allNeighbours(world: World, limits: boolean): Neighbour[] {
-  return [payNeighbour(world, limits), weixinNeighbour(world, limits)]
+  return [signInPages(world), payNeighbour(world, limits), weixinNeighbour(world, limits)]
 }

@@ -92,21 +92,24 @@ export function signPage(page: { ticket: string; nonceStr: string; timestamp: nu
   return createHash('sha1').update(text).digest('hex')
 }
 
+export type SignInPage = {
+  corpId: string
+  agentId: number
+  /** On a domain the app trusts (应用管理 → 网页授权及JS-SDK, or 企业微信授权登录 for `webSignInUrl`). */
+  redirectUrl: string
+  /** Comes back unchanged; letters and digits, at most 128. */
+  state: string
+  /** In place of the platform's host, e.g. the address of a local WeCom. */
+  origin?: string
+}
+
 /**
  * Where a page inside WeCom sends a member to learn who she is; she comes back to `redirectUrl?code=…&state=…`.
  *
- * @param page.redirectUrl - on a domain the app trusts (应用管理 → 网页授权及JS-SDK)
- * @param page.state - letters and digits, at most 128
  * @param page.privateInfo - asks for her phone, e-mail …: she is asked whether she agrees
  * @see document/path/91022 (read 2026-08)
  */
-export function signInUrl(page: {
-  corpId: string
-  agentId: number
-  redirectUrl: string
-  state: string
-  privateInfo?: boolean
-}): string {
+export function signInUrl(page: SignInPage & { privateInfo?: boolean }): string {
   const query = new URLSearchParams({
     appid: page.corpId,
     redirect_uri: page.redirectUrl,
@@ -115,14 +118,14 @@ export function signInUrl(page: {
     state: page.state,
     agentid: String(page.agentId),
   })
-  return `https://open.weixin.qq.com/connect/oauth2/authorize?${query.toString()}#wechat_redirect`
+  return `${page.origin ?? 'https://open.weixin.qq.com'}/connect/oauth2/authorize?${query.toString()}#wechat_redirect`
 }
 
 /**
  * Where a browser on a desk sends a member: she scans a code with WeCom and comes back as above.
  * @see document/path/98152 (read 2026-08)
  */
-export function webSignInUrl(page: { corpId: string; agentId: number; redirectUrl: string; state: string }): string {
+export function webSignInUrl(page: SignInPage): string {
   const query = new URLSearchParams({
     login_type: 'CorpApp',
     appid: page.corpId,
@@ -131,7 +134,7 @@ export function webSignInUrl(page: { corpId: string; agentId: number; redirectUr
     state: page.state,
     lang: 'zh',
   })
-  return `https://login.work.weixin.qq.com/wwlogin/sso/login?${query.toString()}`
+  return `${page.origin ?? 'https://login.work.weixin.qq.com'}/wwlogin/sso/login?${query.toString()}`
 }
 
 /** Codes that were used (40029, 42022) or are older than five minutes (42003). */

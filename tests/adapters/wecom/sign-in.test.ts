@@ -1,3 +1,4 @@
+import axios from 'axios'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { signInUrl, signPage, webSignInUrl } from '../../../src/adapters/wecom/sign-in.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
@@ -53,6 +54,23 @@ describe('visitors', () => {
     expect(await api.get('user/getuserinfo', { code: await visit({ userId: 'g1' }) })).toMatchObject({ UserId: 'g1' })
     expect(await api.get('user/getuserinfo', { code: await visit({ openId: 'o1' }) })).toMatchObject({ OpenId: 'o1' })
   })
+})
+
+it.each([
+  ['inside WeCom', signInUrl],
+  ['on a desk', webSignInUrl],
+])('leads from a page %s through the sandbox and back', async (_where, urlOf) => {
+  const { corpId, app, url: origin } = stand.sandbox
+  const redirectUrl = 'https://siyu.example.com/back?x=1'
+  const page = urlOf({ corpId, agentId: app.agentId, redirectUrl, state: 's1', origin }).replace('#wechat_redirect', '')
+  const get = (url: string) => axios.get<string>(url, { maxRedirects: 0, validateStatus: () => true, proxy: false })
+  expect((await get(page)).data).toContain('导购 002')
+  const { status, headers } = await get(`${page}&userid=g2`)
+  const back = new URL(String(headers['location']))
+  expect([status, back.searchParams.get('x'), back.searchParams.get('state')]).toEqual([302, '1', 's1'])
+  const visitor = await stand.client.signIn.visitor(back.searchParams.get('code') ?? '')
+  expect(visitor).toMatchObject({ kind: 'member', userId: 'g2' })
+  expect((await get(page.replace(corpId, 'wwOther'))).status).toBe(400)
 })
 
 describe('page signatures', () => {
