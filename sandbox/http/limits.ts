@@ -128,7 +128,8 @@ export class Limiter {
 
   private counterOf(row: LimitRow, path: string, app: string, ip: string, params: URLSearchParams): Counter {
     const who = row.per === 'corp' ? 'corp' : row.per === 'app' ? app : ip
-    const key = `${path} ${who} ${row.by === undefined ? '' : (params.get(row.by) ?? '')}${row.windowMs}`
+    // Two rows may share a window: the basic one, and a narrower one of the API itself.
+    const key = `${path} ${who} ${row.by === undefined ? '' : (params.get(row.by) ?? '')}${row.calls}/${row.windowMs}`
     let counter = this.counters.get(key)
     if (counter === undefined) {
       counter = this.window === 'fixed' ? new FixedCounter(row) : new SlidingCounter(row)
