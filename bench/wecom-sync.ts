@@ -8,6 +8,7 @@ import { VirtualTime } from '../sandbox/virtual-time.js'
 import type { App } from '../src/app.js'
 import { createWecomClient } from '../src/adapters/wecom/client.js'
 import type { QuotaStore } from '../src/adapters/wecom/quota.js'
+import { type Config, ServiceConfig } from '../src/config.js'
 import { relationId } from '../src/domain/wecom/relation.js'
 import { quietLog } from '../src/log.js'
 import { hashKey } from '../src/random.js'
@@ -211,11 +212,8 @@ async function openWorld(
   }
 }
 
-function wecomConfig({ url: baseUrl, corpId, app: { agentId, secret } }: Sandbox) {
-  return {
-    ...{ baseUrl, corpId, agentId, secret, reconcileAt: '04:00', lostNotice: { guide: false, userIds: [] } },
-    writeback: 'off' as const,
-  }
+function wecomConfig({ url: baseUrl, corpId, app: { agentId, secret } }: Sandbox): Config['wecom'] {
+  return ServiceConfig.shape.wecom.parse({ baseUrl, corpId, agentId, secret, reconcileAt: 'off' })
 }
 
 type Seen = { calls: number; answeredMs: number; tooParallel: number; tooOften: number; insideBlock: number }

@@ -141,6 +141,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         reconcileAt: config.wecom?.reconcileAt ?? 'off',
         lostNotice: config.wecom?.lostNotice ?? { guide: false, userIds: [] },
         writeback: config.wecom?.writeback ?? 'off',
+        statisticsAt: config.wecom?.statisticsAt ?? 'off',
       },
     }
     if ((await docs.meta.get('published')) === undefined)

@@ -173,6 +173,12 @@ const Wecom = z.strictObject({
     })
     .prefault({})
     .describe('客户删除导购时用应用消息通知谁。 Who is told, by an app message, that a customer has deleted a guide.'),
+  statisticsAt: z
+    .union([z.literal('off'), TimeOfDay])
+    .default('09:00')
+    .describe(
+      '每天几点拉取企业微信的成员和客户群统计（上海时间）；off 不拉。 Time of day (Shanghai) at which figures of members and groups are pulled; off never.',
+    ),
   writeback: z
     .enum(['on', 'off', 'dry'])
     .default('on')

@@ -12,6 +12,8 @@ import { sendCommand } from './cli/send.js'
 import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
 import { explainEntryCommand, explainTagCommand, listTagsCommand, refreshTagsCommand } from './cli/tags.js'
 import { applyWaysCommand, planWaysCommand } from './cli/ways.js'
+import { type TransferCommand, transferCommand, transfersCommand } from './cli/transfer.js'
+import { wecomStatsCommand } from './cli/wecom-stats.js'
 import { whyCommand } from './cli/why.js'
 import { syncWecomCommand } from './cli/wecom.js'
 import { AppError, messageOf } from './errors.js'
@@ -212,6 +214,38 @@ wecom
   .action(async (options: WithConfig & { prune: boolean }) => {
     if (!(await applyWaysCommand(service(options), options.prune))) process.exitCode = 1
   })
+
+wecom
+  .command('transfer')
+  .description('把客户转给另一位成员 · hand customers over to another member')
+  .requiredOption('--from <userid>', '原跟进成员 · the old owner')
+  .requiredOption('--to <userid>', '接替成员 · the new owner')
+  .option('--customers <file>', '每行一个 external_userid；默认全部 · one a line; default: all of them')
+  .option('--resigned', '原成员已离职 · the old owner has left', false)
+  .option('--message <text>', '在职转接时给客户的提示 · shown to the customer')
+  .addOption(configOption())
+  .addHelpText(
+    'after',
+    examples(
+      'siyu wecom transfer --from guide001 --to guide002',
+      'siyu wecom transfer --from guide001 --to guide002 --resigned',
+    ),
+  )
+  .action(async (options: WithConfig & TransferCommand) => transferCommand(options, service(options)))
+wecom
+  .command('transfers')
+  .description('转接进度和失败原因 · how transfers stand')
+  .addOption(configOption())
+  .action(async (options: WithConfig) => transfersCommand(service(options)))
+wecom
+  .command('stats')
+  .description('渠道与成员每日统计 · arrivals by channel and members, by day')
+  .option('--days <n>', '最近几天，含今天 · days, today included', wholeNumber, 7)
+  .option('--json', '给程序读 · for programs', false)
+  .addOption(configOption())
+  .action(async (options: WithConfig & { days: number; json: boolean }) =>
+    wecomStatsCommand(service(options), options.days, options.json),
+  )
 
 const send = program.command('send').description('停发开关 · the switch that stops every send')
 for (const [action, text] of [

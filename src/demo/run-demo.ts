@@ -167,6 +167,7 @@ class Demo {
           reconcileAt: 'off',
           lostNotice: { guide: false, userIds: [] },
           writeback: 'off',
+          statisticsAt: 'off',
         },
       },
       log: watch,

@@ -7,6 +7,7 @@ import { handleCallbacks } from './handle-callbacks.js'
 import { processBatches, waitingAt } from './process-batches.js'
 import { nextReconciliationAt, reconcileWecom } from './reconcile-wecom.js'
 import { nextPushAt, pushTags } from './push-tags.js'
+import { nextStatisticsAt, pullStatistics } from './pull-statistics.js'
 import { releaseTouches } from './release-touches.js'
 import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
@@ -19,6 +20,8 @@ export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions;
 export type WecomSettings = {
   /** Time of day (HH:MM, business time zone) of the daily reconciliation. */
   reconcileAt: string | 'off'
+  /** Time of day (HH:MM, in Shanghai) at which yesterday's figures are pulled, or off. */
+  statisticsAt: string
   /** Whether tags marked `writeback` are pushed. */
   writeback: 'on' | 'off' | 'dry'
   /** Who is told of a lost customer: the guide, and these members. */
@@ -101,6 +104,7 @@ export const lanes: readonly Lane[] = [
   },
   { name: 'push-tags', beside: true, run: pushTags, dueAt: nextPushAt },
   { name: 'follow-transfers', beside: true, run: followTransfers, dueAt: nextTransferAt },
+  { name: 'pull-statistics', beside: true, run: pullStatistics, dueAt: nextStatisticsAt },
   { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
   { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
 ]

@@ -9,8 +9,11 @@ import { listTags } from './list-tags.js'
 import type { Publication } from './publish-definitions.js'
 import { Ways } from '../domain/ways/definition.js'
 import { applyWays, planWayFiles } from './apply-ways.js'
+import { countArrivals } from './count-arrivals.js'
+import { listTransfers } from './list-transfers.js'
 import { SendingAction, switchSending } from './switch-sending.js'
 import { syncWecom } from './sync-wecom.js'
+import { transferCustomers } from './transfer-customers.js'
 import { InvalidInputError } from '../errors.js'
 import { nearest } from '../yaml-file.js'
 
@@ -60,6 +63,25 @@ export const operations = {
   })),
   'wecom/plan': long(WayInput, async ({ deps }, { files, prune }) => planWayFiles(deps, files, prune)),
   'wecom/apply': long(WayInput, async ({ deps }, { files, prune }) => applyWays(deps, files, prune)),
+  'wecom/stats': quick(z.strictObject({ days: z.int().min(1).max(180).default(7) }), async ({ deps }, { days }) =>
+    countArrivals(deps, days),
+  ),
+  'wecom/transfer': quick(
+    z.strictObject({
+      from: z.string().min(1),
+      to: z.string().min(1),
+      kind: z.enum(['onjob', 'resigned']),
+      externalUserIds: z.array(z.string().min(1)).min(1).optional(),
+      message: z.string().max(200).optional(),
+    }),
+    async ({ deps }, { externalUserIds, message, ...request }) =>
+      transferCustomers(deps, {
+        ...request,
+        ...(externalUserIds !== undefined && { externalUserIds }),
+        ...(message !== undefined && { message }),
+      }),
+  ),
+  'wecom/transfers': quick(z.strictObject({}), async ({ deps }) => listTransfers(deps)),
   inbox: quick(z.strictObject({}), async ({ deps }) => ({
     /** Batches that are accepted and not yet worked off. */
     waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),

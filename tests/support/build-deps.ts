@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
+import { missingActions } from '../../src/adapters/wecom/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
 import { IdentityConfig } from '../../src/domain/identity/config.js'
@@ -202,10 +203,12 @@ export async function buildWorld(
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,
     wecom: port,
+    wecomActions: missingActions(new Error('this test changes nothing in WeCom')),
     wecomSettings: {
       reconcileAt: 'off',
       lostNotice: { guide: false, userIds: [] },
       writeback: 'off',
+      statisticsAt: 'off',
       ...options.wecomSettings,
     },
   }

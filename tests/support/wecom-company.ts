@@ -57,6 +57,7 @@ export async function openCompany(options: {
         reconcileAt: 'off',
         lostNotice: { guide: false, userIds: [] },
         writeback: 'off',
+        statisticsAt: 'off',
         ...options.wecom,
       },
       ...options.config,

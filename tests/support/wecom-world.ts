@@ -75,7 +75,12 @@ export async function openWecomWorld(
       await closeCard(client, card)
     }),
     wecomActions: createActions(client),
-    wecomSettings: { writeback: 'on', reconcileAt: 'off', lostNotice: { guide: false, userIds: [] } },
+    wecomSettings: {
+      writeback: 'on',
+      statisticsAt: '09:00',
+      reconcileAt: 'off',
+      lostNotice: { guide: false, userIds: [] },
+    },
   }
   return {
     sandbox,
