@@ -60,6 +60,16 @@ describe('groups', () => {
     expect(await codeOf(stand.client.groups.idOfOpengid('tGnothing'))).toBe(90511)
   })
 
+  it('outside the visible range are neither listed nor told', async () => {
+    await stand.close()
+    stand = await openStand({ apps: [{ name: 'siyu', visible: { members: ['g1'] } }] })
+    const own = await make('g1', '自己的群')
+    const hidden = await make('g2', '别人的群')
+    expect(await all(stand.client.groups.list())).toEqual([{ chat_id: own, status: 0 }])
+    expect(await codeOf(all(stand.client.groups.list({ owners: ['g2'] })))).toBe(60011)
+    expect(await codeOf(stand.client.groups.get(hidden))).toBe(60011)
+  })
+
   it('are refused a list without a limit', async () => {
     const { client } = await import('../../sandbox/support.js')
     const api = await client(stand.sandbox)
