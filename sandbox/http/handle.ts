@@ -124,18 +124,22 @@ export function createHandler(parts: HandleParts): Handler {
     let response: SandboxResponse
     let leave: (() => void) | undefined
     if (endpoint === undefined) {
-      response = neighbour!.answer({ ...request, path, query, now: platformNow(), speed: clock.speed })
+      response =
+        fault?.kind === 'errcode'
+          ? neighbourRefusal(path, fault.errcode)
+          : neighbour!.answer({ ...request, path, query, now: platformNow(), speed: clock.speed })
       note()
     } else {
       const answer = answerCall(path, endpoint, query, request, ip, fault)
       leave = answer.leave
-      response = respond(answer, ip, fault)
+      response = respond(answer, ip)
       note(answer)
     }
     parts.changed()
     const delayMs = latencyMs(path, nth) + (fault?.kind === 'slow' ? fault.ms : 0)
     if (delayMs > 0) await clock.sleep(delayMs, request.signal)
     leave?.()
+    if (fault?.kind === 'truncated') return { ...response, body: response.body.subarray(0, response.body.length >> 1) }
     return fault?.kind === 'lost_reply' ? undefined : response
   }
 
@@ -222,7 +226,7 @@ export function createHandler(parts: HandleParts): Handler {
     return latency.p50Ms * Math.exp(sigma * normalOf(seed, 'latency', path, nth))
   }
 
-  function respond({ errcode, errmsg, reply }: Answer, ip: string, fault: CallFault | undefined): SandboxResponse {
+  function respond({ errcode, errmsg, reply }: Answer, ip: string): SandboxResponse {
     if (Buffer.isBuffer(reply['content'])) {
       const headers = {
         'content-type': 'application/octet-stream',
@@ -239,7 +243,7 @@ export function createHandler(parts: HandleParts): Handler {
         ? JSON_HEADERS
         : { ...JSON_HEADERS, 'error-code': String(errcode), 'error-msg': encodeURI(Buffer.from(text).toString()) }
     const body = Buffer.from(JSON.stringify({ errcode, errmsg: text, ...reply }))
-    return { status: 200, headers, body: fault?.kind === 'truncated' ? body.subarray(0, body.length >> 1) : body }
+    return { status: 200, headers, body }
   }
 }
 
@@ -295,6 +299,13 @@ async function control(
     const error = err instanceof AppError ? err.code : 'failed'
     return textResponse(status, JSON_HEADERS['content-type'], JSON.stringify({ error, message: messageOf(err) }))
   }
+}
+
+/** WeChat Pay refuses with a status and a code of words, the official account as WeCom does. */
+function neighbourRefusal(path: string, errcode: number): SandboxResponse {
+  const isPay = path.startsWith('/v3/')
+  const body = isPay ? { code: 'SYSTEM_ERROR', message: 'injected fault' } : { errcode, errmsg: 'injected fault' }
+  return textResponse(isPay ? 500 : 200, JSON_HEADERS['content-type'], JSON.stringify(body))
 }
 
 function textResponse(status: number, contentType: string, text: string): SandboxResponse {

@@ -74,6 +74,13 @@ describe('faults of calls', () => {
     expect(await struck(2, false)).not.toEqual(first)
   })
 
+  it('strike WeChat Pay and the official account in their own words', async () => {
+    sandbox.fault({ kind: 'errcode', errcode: -1, path: '/v3/*' })
+    sandbox.fault({ kind: 'errcode', errcode: -1, path: '/sns/*' })
+    expect(JSON.parse((await raw('/v3/marketing/favor/stocks'))!)).toMatchObject({ code: 'SYSTEM_ERROR' })
+    expect(codeOf(await raw('/sns/jscode2session?appid=x'))).toBe(-1)
+  })
+
   it('are listed with how often they struck, and cleared', async () => {
     sandbox.fault({ kind: 'errcode', errcode: -1, path: GET, times: 2 })
     expect([codeOf(await read()), codeOf(await read()), codeOf(await read())]).toEqual([-1, -1, 0])
