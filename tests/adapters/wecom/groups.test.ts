@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { openGidOf } from '../../../sandbox/http/groups.js'
 import type { World } from '../../../sandbox/world/world.js'
+import { client as bareClient } from '../../sandbox/support.js'
 import { all, codeOf, openStand, type Stand } from './stand.js'
 
 let stand: Stand
@@ -71,8 +72,7 @@ describe('groups', () => {
   })
 
   it('are refused a list without a limit', async () => {
-    const { client } = await import('../../sandbox/support.js')
-    const api = await client(stand.sandbox)
+    const api = await bareClient(stand.sandbox)
     expect((await api.post('externalcontact/groupchat/list', {})).errcode).toBe(40058)
     expect((await api.post('externalcontact/groupchat/list', { limit: 10, cursor: 'nonsense' })).errcode).toBe(50100)
   })
