@@ -29,7 +29,20 @@ type RelationRow = {
   remark_mobiles: string
 }
 
+type BatchRow = RelationRow & ContactRow & { tag_ids: string }
+
 const FRIENDS = `status IN ('active', 'customer_deleted')` // who was deleted by the customer still has the one-way relation
+
+const BatchQuery = z.object({
+  userid_list: z.array(z.string()).min(1).max(100).optional(),
+  userid: OptionalText,
+  cursor: OptionalText,
+  limit: z.int().min(1).nullish(),
+})
+const Userid = z.object({ userid: OptionalText })
+const OneCustomer = z.object({ external_userid: OptionalText, cursor: OptionalText })
+const FollowersCursor = z.tuple([z.literal('followers'), z.int()])
+const BatchCursor = z.tuple([z.literal('user'), z.string(), z.string()])
 
 /** Customers (section 客户管理: pages 92571, 92113, 92114, 92994, 92115). */
 export function contactEndpoints(world: World): Endpoints {
@@ -42,7 +55,7 @@ export function contactEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/list': {
       empty: { external_userid: [] },
       handle: ({ params }) => {
-        const userId = memberId(world, read(z.object({ userid: OptionalText }), params).userid)
+        const userId = memberId(world, read(Userid, params).userid)
         if (world.member(userId)?.hasCustomerContact === false)
           throw new Refusal(84074, 'no external contact permission')
         const rows = state.all<{ id: string }>(
@@ -56,12 +69,9 @@ export function contactEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/get': {
       empty: { follow_user: [] },
       handle: ({ params, now }) => {
-        const { external_userid: id, cursor } = read(
-          z.object({ external_userid: OptionalText, cursor: OptionalText }),
-          params,
-        )
+        const { external_userid: id, cursor } = read(OneCustomer, params)
         if (id === undefined) throw new Refusal(41035, 'missing external userid')
-        const after = fromCursor(cursor, z.tuple([z.literal('followers'), z.int()]))?.[1] ?? 0
+        const after = fromCursor(cursor, FollowersCursor)?.[1] ?? 0
         const contact = state.get<ContactRow>('SELECT * FROM contact WHERE external_user_id = ?', id)
         const relations = state.all<RelationRow & { status: string }>(
           'SELECT * FROM relation WHERE external_user_id = ? ORDER BY created_ms, user_id',
@@ -81,20 +91,14 @@ export function contactEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/batch/get_by_user': {
       empty: { external_contact_list: [] },
       handle: ({ params, now }) => {
-        const Body = z.object({
-          userid_list: z.array(z.string()).min(1).max(100).optional(),
-          userid: OptionalText,
-          cursor: OptionalText,
-          limit: z.int().min(1).nullish(),
-        })
-        const { userid_list: list, userid, cursor, limit } = read(Body, params)
+        const { userid_list: list, userid, cursor, limit } = read(BatchQuery, params)
         // `userid` is not documented, and clients send it.
         const named = list ?? (userid !== undefined && world.scenario.behaviour.getByUserUserid ? [userid] : undefined)
         if (named === undefined) throw new Refusal(41009, 'missing userid')
         const users = [...new Set(named.map((id) => memberId(world, id)))].sort()
         const size = Math.min(limit ?? BATCH_DEFAULT, BATCH_MAX)
-        const from = fromCursor(cursor, z.tuple([z.literal('user'), z.string(), z.string()]))
-        const rows: (RelationRow & ContactRow)[] = []
+        const from = fromCursor(cursor, BatchCursor)
+        const rows: BatchRow[] = []
         for (const userId of users) {
           if (from !== undefined && userId < from[1]) continue
           const after = from !== undefined && userId === from[1] ? from[2] : ''
@@ -106,7 +110,10 @@ export function contactEndpoints(world: World): Endpoints {
         return {
           external_contact_list: page.map((r) => ({
             external_contact: toContact(r),
-            follow_info: { ...toFollow(r), tag_id: tagsShown(world, r.user_id, r.external_user_id, now) },
+            follow_info: {
+              ...toFollow(r),
+              tag_id: tagsShown(world, r.user_id, r.external_user_id, now, JSON.parse(r.tag_ids) as string[]),
+            },
           })),
           next_cursor:
             rows.length > size && last !== undefined ? toCursor('user', last.user_id, last.external_user_id) : '',
@@ -176,9 +183,12 @@ export function checkRelation(world: World, userId: string, externalUserId: stri
   throw new Refusal(84061, 'not external contact')
 }
 
-function batchOf(state: State, userId: string, after: string, limit: number): (RelationRow & ContactRow)[] {
+function batchOf(state: State, userId: string, after: string, limit: number): BatchRow[] {
   return state.all(
-    `SELECT r.*, c.union_id, c.name, c.gender FROM relation r JOIN contact c ON c.external_user_id = r.external_user_id
+    `SELECT r.*, c.union_id, c.name, c.gender,
+       (SELECT json_group_array(tag_id) FROM (SELECT tag_id FROM relation_tag t
+          WHERE t.user_id = r.user_id AND t.external_user_id = r.external_user_id ORDER BY tag_id)) AS tag_ids
+     FROM relation r JOIN contact c ON c.external_user_id = r.external_user_id
      WHERE r.user_id = ? AND r.external_user_id > ? AND r.${FRIENDS} ORDER BY r.external_user_id LIMIT ?`,
     userId,
     after,

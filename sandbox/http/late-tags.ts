@@ -14,12 +14,13 @@ export function rememberMark(world: World, userId: string, externalUserId: strin
   marks(world).put(`${userId}/${externalUserId}`, { tagIds, untilMs: now.getTime() + lateMs })
 }
 
-/** The tags that reads show at `now`. */
-export function tagsShown(world: World, userId: string, externalUserId: string, now: Date): string[] {
+/** The tags that reads show at `now`. @param held - those it really has, if known */
+export function tagsShown(world: World, userId: string, externalUserId: string, now: Date, held?: string[]): string[] {
   if (world.scenario.behaviour.tagsShowLateMs > 0) {
     const before = marks(world).get(`${userId}/${externalUserId}`)
     if (before !== undefined && now.getTime() < before.untilMs) return before.tagIds
   }
+  if (held !== undefined) return held
   return world.state
     .all<{ tag_id: string }>(
       'SELECT tag_id FROM relation_tag WHERE user_id = ? AND external_user_id = ? ORDER BY tag_id',

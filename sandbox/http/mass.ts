@@ -28,6 +28,25 @@ type MassRow = {
 type Target = { external_user_id: string; user_id: string }
 type Tasks = { targets: Target[]; senders: string[]; failed: string[] }
 
+const TaskCursor = z.tuple([z.literal('task'), z.string()])
+const ResultCursor = z.tuple([z.literal('result'), z.string()])
+const NewMass = z.object({
+  external_userid: z.array(z.string()).max(MAX_TARGETS, `exceed max size ${MAX_TARGETS}`).nullish(),
+  chat_id_list: z.array(z.string()).max(MAX_CHATS, `exceed max size ${MAX_CHATS}`).nullish(),
+  sender: z.string().optional(),
+  tag_filter: z
+    .object({ group_list: z.array(z.object({ tag_list: z.array(z.string()).min(1).max(MAX_TAGS) })).min(1) })
+    .nullish(),
+  allow_select: z.boolean().default(false),
+  ...ContentBody,
+})
+const TaskQuery = z.object({ msgid: OptionalText, limit: z.int().min(1).nullish(), cursor: OptionalText })
+const ResultQuery = z.object({
+  msgid: OptionalText,
+  userid: OptionalText,
+  limit: z.int().min(1).nullish(),
+  cursor: OptionalText,
+})
 /** Mass messages to customers (page 92135 and its neighbours): a task for members, who alone can send. */
 export function massEndpoints(world: World): Endpoints {
   const { state } = world
@@ -41,17 +60,7 @@ export function massEndpoints(world: World): Endpoints {
         if (chatType !== 'single' && chatType !== 'group') throw new Refusal(86214, 'invalid chat_type')
         if (params['sender'] === '')
           throw new Refusal(40058, 'field sender unexpected empty string. invalid Request Parameter')
-        const Body = z.object({
-          external_userid: z.array(z.string()).max(MAX_TARGETS, `exceed max size ${MAX_TARGETS}`).nullish(),
-          chat_id_list: z.array(z.string()).max(MAX_CHATS, `exceed max size ${MAX_CHATS}`).nullish(),
-          sender: z.string().optional(),
-          tag_filter: z
-            .object({ group_list: z.array(z.object({ tag_list: z.array(z.string()).min(1).max(MAX_TAGS) })).min(1) })
-            .nullish(),
-          allow_select: z.boolean().default(false),
-          ...ContentBody,
-        })
-        const body = read(Body, params)
+        const body = read(NewMass, params)
         const content = readContent(world, body.text, body.attachments, now)
         const sender = body.sender === undefined ? undefined : memberId(world, body.sender)
         const { targets, senders, failed } = withinQuota(
@@ -110,10 +119,9 @@ export function massEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/get_groupmsg_task': {
       empty: { task_list: [] },
       handle: ({ params, now }) => {
-        const Body = z.object({ msgid: OptionalText, limit: z.int().min(1).nullish(), cursor: OptionalText })
-        const { msgid, limit, cursor } = read(Body, params)
+        const { msgid, limit, cursor } = read(TaskQuery, params)
         if (dispatched(msgid, now).cancelled === 1) throw new Refusal(41093, 'group message canceled')
-        const from = fromCursor(cursor, z.tuple([z.literal('task'), z.string()]))?.[1] ?? ''
+        const from = fromCursor(cursor, TaskCursor)?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
         const rows = state.all<{ user_id: string; status: number; sent_ms: number | null }>(
           'SELECT * FROM mass_task WHERE msgid = ? AND user_id > ? ORDER BY user_id LIMIT ?',
@@ -131,16 +139,10 @@ export function massEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/get_groupmsg_send_result': {
       empty: { send_list: [] },
       handle: ({ params, now }) => {
-        const Body = z.object({
-          msgid: OptionalText,
-          userid: OptionalText,
-          limit: z.int().min(1).nullish(),
-          cursor: OptionalText,
-        })
-        const { msgid, userid, limit, cursor } = read(Body, params)
+        const { msgid, userid, limit, cursor } = read(ResultQuery, params)
         const { chat_type: chatType } = dispatched(msgid, now)
         const userId = memberId(world, userid)
-        const from = fromCursor(cursor, z.tuple([z.literal('result'), z.string()]))?.[1] ?? ''
+        const from = fromCursor(cursor, ResultCursor)?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
         const rows = state.all<{ external_user_id: string; status: number; sent_ms: number | null }>(
           'SELECT * FROM mass_target WHERE msgid = ? AND user_id = ? AND external_user_id > ? ORDER BY external_user_id LIMIT ?',
@@ -233,16 +235,16 @@ export function massEndpoints(world: World): Endpoints {
       )
       return tasksOf(onePerCustomer(all.filter((t) => hasTags(t, tagGroups ?? []))), [])
     }
-    const targets: Target[] = []
-    const failed: string[] = []
-    for (const id of new Set(ids)) {
-      const found = state.get<Target>(
-        `SELECT user_id, external_user_id FROM relation WHERE external_user_id = ? AND status = 'active' AND (? IS NULL OR user_id = ?) ORDER BY last_ms DESC, created_ms, user_id LIMIT 1`,
-        id, sender ?? null, sender ?? null,
-      ) // prettier-ignore
-      if (found === undefined) failed.push(id)
-      else targets.push(found)
-    }
+    const wanted = [...new Set(ids)]
+    const found = state.all<Target>(
+      `SELECT user_id, external_user_id FROM relation WHERE ${sender === undefined ? '' : 'user_id = ? AND'} status = 'active'
+         AND external_user_id IN (SELECT value FROM json_each(?)) ORDER BY external_user_id, last_ms DESC, created_ms, user_id`,
+      ...(sender === undefined ? [] : [sender]),
+      JSON.stringify(wanted),
+    )
+    const targets = onePerCustomer(found)
+    const reached = new Set(targets.map((t) => t.external_user_id))
+    const failed = wanted.filter((id) => !reached.has(id))
     return tasksOf(targets, failed)
   }
 
@@ -321,14 +323,10 @@ export function massEndpoints(world: World): Endpoints {
       msgid, now.getTime(), JSON.stringify(content), contentHashOf(content.text, content.link?.url), drawKey,
       chatType, allowSelect ? 1 : 0,
     ) // prettier-ignore
-    for (const t of targets) {
-      state.run(
-        'INSERT INTO mass_target (msgid, user_id, external_user_id) VALUES (?, ?, ?)',
-        msgid,
-        t.user_id,
-        t.external_user_id,
-      )
-    }
+    state.insertAll(
+      'mass_target (msgid, user_id, external_user_id)',
+      targets.map((t) => [msgid, t.user_id, t.external_user_id]),
+    )
     for (const userId of senders) {
       state.run('INSERT INTO mass_task (msgid, user_id) VALUES (?, ?)', msgid, userId)
       world.scheduleConfirm(msgid, userId, drawKey, 'confirm', now)

@@ -22,6 +22,16 @@ const PER_ACCOUNT_PER_DAY = 200
 const MAX_DUPLICATE_SECONDS = 14_400
 /** Page 94867. */
 const RECALL_MS = DAY_MS
+const NewMessage = z.object({
+  touser: OptionalText,
+  toparty: OptionalText,
+  totag: OptionalText,
+  msgtype: z.string().default(''),
+  agentid: z.unknown(),
+  safe: z.int().min(0).max(2).default(0),
+  enable_duplicate_check: z.int().min(0).max(1).default(0),
+  duplicate_check_interval: z.int().min(1).max(MAX_DUPLICATE_SECONDS).default(1_800),
+})
 /** A card on which the guide can do something gets a code to update it with. */
 const INTERACTIVE = /_interaction$/
 
@@ -33,17 +43,7 @@ export function messageEndpoints(world: World, limits: boolean): Endpoints {
       writes: true,
       unlimited: true,
       handle: ({ params, app, now }) => {
-        const Body = z.object({
-          touser: OptionalText,
-          toparty: OptionalText,
-          totag: OptionalText,
-          msgtype: z.string().default(''),
-          agentid: z.unknown(),
-          safe: z.int().min(0).max(2).default(0),
-          enable_duplicate_check: z.int().min(0).max(1).default(0),
-          duplicate_check_interval: z.int().min(1).max(MAX_DUPLICATE_SECONDS).default(1_800),
-        })
-        const body = read(Body, params)
+        const body = read(NewMessage, params)
         const agentId = checkAgent(body.agentid, app)
         const { users, invalidUser, invalidParty, invalidTag } = recipientsOf(body, app)
         const { stored, card } = checkMessage(world, body.msgtype, params, body.safe, now)

@@ -28,6 +28,7 @@ export const NewTags = z.object({
 export const TagEdit = z.object({ id: OptionalText, name: OptionalText, order: Order.nullish() })
 export const TagIds = z.object({ tag_id: Ids, group_id: Ids })
 
+const Mark = z.object({ userid: OptionalText, external_userid: OptionalText, add_tag: Ids, remove_tag: Ids })
 /**
  * Corp tags (pages 92117, 92118). An app changes and deletes only what it made: anything else is 40068, as for tags that do
  * not exist. Changes by API call nobody back (page 92130).
@@ -120,8 +121,7 @@ export function tagEndpoints(world: World): Endpoints {
     '/cgi-bin/externalcontact/mark_tag': {
       writes: true,
       handle: ({ params, now }) => {
-        const Body = z.object({ userid: OptionalText, external_userid: OptionalText, add_tag: Ids, remove_tag: Ids })
-        const { userid, external_userid: id, add_tag: add, remove_tag: remove } = read(Body, params)
+        const { userid, external_userid: id, add_tag: add, remove_tag: remove } = read(Mark, params)
         const userId = memberId(world, userid)
         checkRelation(world, userId, id)
         if (add.length + remove.length === 0)
