@@ -55,7 +55,10 @@ export function albumCalls(calls: Calls) {
       await calls.put(`${path}/update_product_album`, Nothing, { product_id: productId, ...body })
     },
     async remove(productId: string): Promise<void> {
-      await calls.act(`${path}/delete_product_album`, Nothing, { product_id: productId })
+      await calls.unless(
+        ['already_done'],
+        calls.put(`${path}/delete_product_album`, Nothing, { product_id: productId }),
+      )
     },
   }
 }

@@ -27,13 +27,11 @@ const Rule = z.object({
 })
 export type InterceptRule = z.input<typeof Rule>
 
-const Change = Rule.omit({ range: true })
-  .partial()
-  .extend({
-    addRange: Range.optional(),
-    removeRange: Range.optional(),
-    semantics: Rule.shape.semantics.unwrap().optional(),
-  })
+const Change = Rule.omit({ range: true }).partial().extend({
+  addRange: Range.optional(),
+  removeRange: Range.optional(),
+  semantics: Rule.shape.semantics.unwrap().optional(),
+})
 export type InterceptRuleChange = z.input<typeof Change>
 
 const CreatedReply = z.object({ rule_id: z.string().min(1) })
@@ -101,7 +99,7 @@ export function interceptCalls(calls: Calls) {
       })
     },
     async remove(ruleId: string): Promise<void> {
-      await calls.act(`${path}/del_intercept_rule`, Nothing, { rule_id: ruleId })
+      await calls.unless(['already_done'], calls.put(`${path}/del_intercept_rule`, Nothing, { rule_id: ruleId }))
     },
   }
 }

@@ -173,7 +173,7 @@ export function kfCalls(calls: Calls) {
       return (await calls.act('kf/account/add', AddedReply, body)).open_kfid
     },
     async removeAccount(openKfId: string): Promise<void> {
-      await calls.act('kf/account/del', Nothing, { open_kfid: openKfId })
+      await calls.unless(['already_done'], calls.put('kf/account/del', Nothing, { open_kfid: openKfId }))
     },
     async updateAccount(openKfId: string, change: { name?: string; mediaId?: string }): Promise<void> {
       const { name, mediaId } = checkRequest(Account.partial(), change, 'Customer-service account')
