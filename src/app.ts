@@ -3,6 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readCallbackEvent } from '../connectors/wecom/callbacks.js'
 import { relationOf, relationsOf } from '../connectors/wecom/contacts.js'
+import { wechaty } from '../connectors/wechaty/index.js'
+import { ChatRules } from '../connectors/wechaty/rules.js'
 import { openMongoDocuments } from './adapters/documents/mongo.js'
 import { openSqliteDocuments } from './adapters/documents/sqlite.js'
 import { openChdbEvents } from './adapters/events/chdb.js'
@@ -15,6 +17,8 @@ import { createWecomClient, type WecomOptions } from './adapters/wecom/client.js
 import { createWecomPort } from './adapters/wecom/port.js'
 import { createInProcessQuota } from './adapters/wecom/quota-in-process.js'
 import { openRedisQuota } from './adapters/wecom/quota-redis.js'
+import { runWechatyBot } from './adapters/wechaty/bot.js'
+import { loadWechaty } from './adapters/wechaty/load.js'
 import { createSignIn } from './adapters/wecom/sign-in.js'
 import { closeCard, createGuideTaskChannel } from './channels/guide-task.js'
 import { createWecomMessageChannel } from './channels/wecom-message.js'
@@ -30,6 +34,7 @@ import { registerLanes, runLane } from './jobs/registry.js'
 import { createRunAlone, type RunAlone } from './jobs/run-alone.js'
 import type { Log } from './log.js'
 import type { Channel } from './ports/channel.js'
+import type { ChatBot } from './ports/chat-bot.js'
 import type { DocumentStore } from './ports/document-store.js'
 import type { EventStore } from './ports/event-store.js'
 import type { JobQueue } from './ports/job-queue.js'
@@ -41,9 +46,11 @@ import type { Definitions } from './services/deps.js'
 import { createCallbackIntake } from './services/accept-callbacks.js'
 import { lanes, type ServiceDeps } from './services/lanes.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from './services/load-definitions.js'
+import { noteBotState, takeChats } from './services/take-chats.js'
 import { refreshWhenChanged } from './services/run-schedules.js'
 import { liveDefinitions, type Publication, publishDefinitions } from './services/publish-definitions.js'
 import { type Clock, systemClock } from './time.js'
+import { loadYaml } from './yaml-file.js'
 
 export type AppOptions = {
   config: Config
@@ -75,6 +82,8 @@ export interface App {
   readonly callbackRoutes: readonly RawRoute[]
   /** Routes that check their callers themselves and are not in a hurry. */
   readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
+  /** Starts the wechaty bot; `undefined` when none is configured. @throws {ConfigError} saying what to install or mend */
+  startBot(): Promise<ChatBot | undefined>
   /** Takes what is published as the running definitions. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
@@ -173,6 +182,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
       callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
       publicRoutes: sidebarRoutes(config, deps, wired.signIn),
+      startBot: () => startBot(config, deps),
       reload,
       publish: async () => {
         const next = await loadDefinitions(config.paths)
@@ -203,6 +213,24 @@ export async function createApp(options: AppOptions): Promise<App> {
     await close()
     throw err
   }
+}
+
+async function startBot(config: Config, deps: ServiceDeps): Promise<ChatBot | undefined> {
+  if (config.wechaty === undefined) return undefined
+  const rules = await loadYaml(ChatRules, config.wechaty.rules)
+  const connector = wechaty(rules)
+  return runWechatyBot({
+    build: await loadWechaty(config.wechaty),
+    clock: deps.clock,
+    log: deps.log,
+    take: (sightings) =>
+      takeChats(
+        deps,
+        { toRecords: (one) => connector.toRecords(one, deps.clock.now()), keepTextDays: rules.keepTexts?.days },
+        sightings,
+      ),
+    onState: (state) => noteBotState(deps, state),
+  })
 }
 
 /** A broken journey file never stops a service that has published ones to run on. @throws {InvalidInputError} when it has none */

@@ -202,6 +202,24 @@ const Sending = z.strictObject({
     .describe('白名单：external_userid 或会员号。 External user ids or member ids that allow_list reaches.'),
 })
 
+const Wechaty = z.strictObject({
+  module: z
+    .string()
+    .min(1)
+    .default('wechaty')
+    .describe('机器人软件包，需自行安装。 Package of the bot, which you install: wechaty or a fork.'),
+  puppet: z
+    .string()
+    .min(1)
+    .describe('puppet 软件包，需自行安装，如 wechaty-puppet-service。 Package of the puppet, which you install.'),
+  puppetOptions: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('puppet 的选项，如 { token: "${WECHATY_TOKEN}" }。 Options of the puppet.'),
+  name: StoreName.default('siyu').describe('登录状态文件的名字。 Name of the file that remembers the sign-in.'),
+  rules: z.string().min(1).default('config/wechaty.yaml').describe('聊天规则文件。 File of the chat rules.'),
+})
+
 const Paths = z.strictObject({
   tags: z.string().min(1).default('config/tags').describe('标签定义目录。 Folder of tag definitions.'),
   identity: z.string().min(1).default('config/identity.yaml').describe('OneID 合并规则。 Rules of identity merging.'),
@@ -251,6 +269,7 @@ export const ServiceConfig = z.strictObject({
   events: Events.default({ kind: 'chdb' }),
   jobs: Jobs.default({ kind: 'in-process' }),
   wecom: Wecom.optional().describe('企业微信；不填则不连接。 WeCom; without it the service does not connect.'),
+  wechaty: Wechaty.optional().describe('wechaty 机器人；不填则不启动。 A wechaty bot; without it none is started.'),
   sending: Sending.prefault({}).describe('发送开关。 What may be sent to whom.'),
   paths: Paths.prefault({}).describe('定义文件的位置。 Where the definition files are.'),
   linkBase: HttpUrl.default('https://m.example.com').describe('消息里链接的前缀。 Where links in messages point.'),

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { CsvMapping } from '../connectors/csv/mapping.js'
+import { ChatRules } from '../connectors/wechaty/rules.js'
 import { ServiceConfig } from './config.js'
 import { EventCatalogue } from './domain/events/catalogue.js'
 import { IdentityConfig } from './domain/identity/config.js'
@@ -25,6 +26,7 @@ export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'tags', schema: TagFile },
   { name: 'journey', schema: Journey },
   { name: 'source', schema: CsvMapping },
+  { name: 'wechaty', schema: ChatRules },
   { name: 'wecom-ways', schema: WayFile },
   { name: 'wecom-join-ways', schema: JoinWayFile },
   { name: 'wecom-links', schema: LinkFile },

@@ -95,6 +95,9 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const watch = watchPublished(() => app.follow(), log)
   closers.push(() => watch.stop())
   if (roles.includes('worker')) await app.queue.start()
+  // One account signs in once: of several processes the one that schedules has the bot.
+  const bot = roles.includes('scheduler') ? await app.startBot() : undefined
+  if (bot !== undefined) closers.push(() => bot.close())
   if (roles.includes('scheduler')) {
     const waking = startWaking(app.queue, deps, log)
     closers.push(() => waking.stop())

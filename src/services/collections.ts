@@ -239,6 +239,16 @@ export type StoredEvidence = Evidence & Doc
 export type StoredConflict = Conflict & Doc
 export type StoredMerge = Merge & Doc & { _id: string; undone: boolean }
 
+/** What was said, for brands that keep it. `_id` is the event's. */
+export type ChatText = {
+  _id: string
+  person: { type: string; value: string }
+  from: 'customer' | 'guide'
+  at: Date
+  text: string
+  expiresAt: Date
+}
+
 const definitions = {
   meta: { name: 'meta', version: 1 },
   batches: { name: 'batches', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
@@ -301,6 +311,7 @@ const definitions = {
     indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['externalUserId'] }],
   },
   wecomDays: { name: 'wecom_days', version: 1, indexes: [{ fields: ['on'] }] },
+  chatTexts: { name: 'chat_texts', version: 1, indexes: [{ fields: ['expiresAt'] }, { fields: ['person.value'] }] },
 } satisfies Record<string, CollectionDefinition>
 
 export type Collections = {
@@ -332,6 +343,7 @@ export type Collections = {
   wecomWays: Collection<StoredWay>
   transfers: Collection<Transfer>
   wecomDays: Collection<WecomDay>
+  chatTexts: Collection<ChatText>
 }
 
 /** Opens (creates, migrates) every collection. */

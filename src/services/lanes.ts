@@ -13,6 +13,7 @@ import { resumeRuns } from './resume-runs.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
 import { nextStaffingAt, staffWays } from './staff-ways.js'
 import { isStopped } from './switch-sending.js'
+import { nextChatSweepAt, sweepChats } from './take-chats.js'
 import { followTransfers, nextTransferAt } from './transfer-customers.js'
 
 export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
@@ -107,6 +108,7 @@ export const lanes: readonly Lane[] = [
   { name: 'pull-statistics', beside: true, run: pullStatistics, dueAt: nextStatisticsAt },
   { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
   { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
+  { name: 'sweep-chats', run: sweepChats, dueAt: nextChatSweepAt },
 ]
 
 /** Names of the lanes that have work now, in order. */

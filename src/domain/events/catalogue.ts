@@ -35,4 +35,12 @@ export const SYSTEM_EVENTS = [
   'customer_interested',
   'opted_out',
   'opted_in',
+  'chat_message',
+  'chat_topic',
+  'chat_friend_requested',
+  'chat_friend_added',
+  'chat_friend_removed',
+  'chat_room_joined',
+  'chat_room_left',
+  'chat_room_renamed',
 ] as const
