@@ -42,10 +42,15 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/sending', { action: 'status' })) as SendingStatus)
+  const serving =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/wecom/serving', {})) as { userIds: string[] }).userIds
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
     ...(service !== undefined && { serviceUrl: service.url }),
+    ...(serving !== undefined && { serving }),
   })
   const findings = await runDoctor({
     ...parts,

@@ -63,6 +63,7 @@ export const operations = {
   })),
   'wecom/plan': long(WayInput, async ({ deps }, { files, prune }) => planWayFiles(deps, files, prune)),
   'wecom/apply': long(WayInput, async ({ deps }, { files, prune }) => applyWays(deps, files, prune)),
+  'wecom/serving': quick(z.strictObject({}), async ({ deps }) => ({ userIds: await membersWithCustomers(deps) })),
   'wecom/stats': quick(z.strictObject({ days: z.int().min(1).max(180).default(7) }), async ({ deps }, { days }) =>
     countArrivals(deps, days),
   ),
@@ -94,6 +95,16 @@ export type Operations = typeof operations
 export type OperationName = keyof Operations
 export type OperationInput<N extends OperationName> = z.input<Operations[N]['input']>
 export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>
+
+/** Members who have customers, as far as the mirror knows. */
+async function membersWithCustomers({ docs }: ServiceDeps): Promise<string[]> {
+  const serving: string[] = []
+  for await (const members of docs.wecomMembers.scan({})) {
+    for (const { _id: userId } of members)
+      if ((await docs.wecomRelations.findOne({ userId, state: 'active' })) !== undefined) serving.push(userId)
+  }
+  return serving
+}
 
 async function refreshTags(
   { deps, alone }: OperationDeps,

@@ -6,6 +6,8 @@ import { startSandbox, type Sandbox } from '../../sandbox/sandbox.js'
 import { parseScenario } from '../../sandbox/scenario.js'
 import { openCallback } from '../../src/adapters/wecom/callback.js'
 import { doctorCommand } from '../../src/cli/doctor.js'
+import { announceService } from '../../src/cli/service-client.js'
+import { lockDataDir } from '../../src/data-dir.js'
 import type { Finding } from '../../src/services/finding.js'
 import { DAY_MS, MINUTE_MS, systemClock } from '../../src/time.js'
 import { makeSite } from '../support/run-siyu.js'
@@ -146,6 +148,34 @@ describe('siyu doctor', () => {
       state: 'failed',
       fix: expect.stringContaining('反向代理'),
     })
+  })
+
+  it('asks a running service to echo, how it sends, and which members it knows to have customers', async () => {
+    await open()
+    const answers: Record<string, object> = {
+      '/v1/sending': { stopped: true, planned: 0, ready: 0 },
+      '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
+    }
+    receiver = createServer((req, res) => {
+      const url = new URL(req.url ?? '', 'http://x')
+      res.setHeader('Content-Type', 'application/json')
+      const echo = () =>
+        openCallback({ ...CALLBACK, corpId: sandbox!.corpId }).verifyUrl(Object.fromEntries(url.searchParams))
+      res.end(url.pathname === '/wecom/callback' ? echo() : JSON.stringify(answers[url.pathname]))
+    })
+    await new Promise<void>((resolve) => receiver!.listen(0, '127.0.0.1', resolve))
+    const lock = await lockDataDir(site.dataDir)
+    await announceService(site.dataDir, `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`)
+    try {
+      const more = `  callback: { token: ${CALLBACK.token}, encodingAesKey: ${CALLBACK.encodingAesKey} }\n`
+      const { of, healthy } = await examine({ more })
+      expect(of.get('callback.service')?.state).toBe('ok')
+      expect(of.get('sending')).toMatchObject({ state: 'warned', fix: 'siyu send resume' })
+      expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
+      expect(healthy).toBe(true)
+    } finally {
+      await lock.release()
+    }
   })
 
   it('lists what is wrong with the configuration itself', async () => {
