@@ -16,10 +16,20 @@ import type { Benchmark, Scale } from './measure.js'
 import { BenchResult, CaseResult, RESULT_VERSION, RunResult } from './result.js'
 import { installedVersion } from './stand.js'
 import { tagRefresh } from './tag-refresh.js'
+import { wecomCallbacks } from './wecom-callbacks.js'
 import { wecomSync } from './wecom-sync.js'
 import { wecomMonth } from './wecom-month.js'
 
-export const benchmarks: readonly Benchmark[] = [ingest, tagRefresh, journeys, documents, demo, wecomMonth, wecomSync]
+export const benchmarks: readonly Benchmark[] = [
+  ingest,
+  tagRefresh,
+  journeys,
+  documents,
+  demo,
+  wecomMonth,
+  wecomSync,
+  wecomCallbacks,
+]
 
 /** Those that run without being named. */
 export const usual: readonly Benchmark[] = [ingest, tagRefresh, journeys, documents]
