@@ -66,6 +66,8 @@ function readBody(req: IncomingMessage): Promise<string> {
     })
     req.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
     req.once('error', reject)
-    req.once('close', () => reject(new HttpError(400, 'bad_request', 'the request was broken off')))
+    req.once('close', () => {
+      if (!req.complete) reject(new HttpError(400, 'bad_request', 'the request was broken off'))
+    })
   })
 }

@@ -16,6 +16,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     },
   })
   new Gauge({
+    name: 'siyu_wecom_callbacks_waiting',
+    help: 'WeCom callbacks that are stored and not yet worked off',
+    registers,
+    async collect() {
+      this.set(await docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }))
+    },
+  })
+  new Gauge({
     name: 'siyu_touches',
     help: 'Touches by state',
     labelNames: ['state'],
