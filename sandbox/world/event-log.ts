@@ -73,20 +73,21 @@ function fold(chain: Lanes, atMs: number, sum: Lanes): Lanes {
   return scramble([mixed[0] ^ sum[0], mixed[1] ^ sum[1], mixed[2] ^ sum[2], mixed[3] ^ sum[3]])
 }
 
-/** Every bit of the input reaches every bit of the result. */
-function scramble([a, b, c, d]: Lanes): Lanes {
-  const [p, q, r, s] = PRIMES
-  for (let round = 0; round < 2; round++) {
-    a = Math.imul(c ^ (a >>> 18), p)
-    b = Math.imul(d ^ (b >>> 22), q)
-    c = Math.imul(a ^ (c >>> 17), r)
-    d = Math.imul(b ^ (d >>> 19), s)
-    a ^= b ^ c ^ d
-    b ^= a
-    c ^= a
-    d ^= a
-  }
-  return [a >>> 0, b >>> 0, c >>> 0, d >>> 0]
+/** Every bit of the input reaches every bit of the result, and none is lost. @see MurmurHash3_x86_128, finalization */
+function scramble(lanes: Lanes): Lanes {
+  const [a, b, c, d] = together(lanes)
+  return together([finish(a), finish(b), finish(c), finish(d)])
+}
+
+function together([a, b, c, d]: Lanes): Lanes {
+  const sum = (a + b + c + d) >>> 0
+  return [sum, (b + sum) >>> 0, (c + sum) >>> 0, (d + sum) >>> 0]
+}
+
+function finish(lane: number): number {
+  let h = Math.imul(lane ^ (lane >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
 }
 
 function hex(lanes: Lanes): string {
