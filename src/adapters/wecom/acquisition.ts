@@ -114,9 +114,7 @@ export function acquisitionCalls(calls: Calls) {
       return { clicks: reply.click_link_customer_cnt, newCustomers: reply.new_customer_cnt }
     },
     /** Whose message the event `message_from_customer` told of. @param chatKey - lives 30 minutes */
-    async chat(
-      chatKey: string,
-    ): Promise<{
+    async chat(chatKey: string): Promise<{
       userId: string
       externalUserId: string
       messages: number
