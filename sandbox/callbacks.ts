@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { messageOf, UpstreamError } from '../src/errors.js'
 import type { Log } from '../src/log.js'
 import { hashKey, intOf } from '../src/random.js'
@@ -52,6 +53,7 @@ export class CallbackSender {
 
   constructor(private readonly parts: SenderParts) {
     this.poster = new Poster(parts.lanes)
+    setMaxListeners(0, this.stopping.signal) // every callback on its way listens
   }
 
   /** Whether anybody is called back at all. */
