@@ -1,7 +1,7 @@
 import type { InboxRecord } from '../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../domain/touches/policy.js'
 import type { Touch } from '../domain/touches/touch.js'
-import { messageOf } from '../errors.js'
+import { messageOf, UnknownOutcomeError, UpstreamError } from '../errors.js'
 import type { DispatchResult } from '../ports/channel.js'
 import { hashKey } from '../random.js'
 import { HOUR_MS } from '../time.js'
@@ -23,7 +23,18 @@ export async function collectResults(deps: Deps, signal?: AbortSignal): Promise<
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
-    for (const doc of due) await (doc.channel === 'task' ? expireTask(deps, doc, now) : collect(deps, doc, now))
+    for (const doc of due) await (doc.channel === 'task' ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
+  }
+}
+
+/** What the platform does not say now it may say in half an hour; the others are not kept waiting. */
+async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  try {
+    await collect(deps, doc, now)
+  } catch (err) {
+    if (!(err instanceof UpstreamError) && !(err instanceof UnknownOutcomeError)) throw err
+    deps.log.warn('results not read', { dispatchId: doc._id, cause: messageOf(err) })
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(new Date(now.getTime() + 1)) } })
   }
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { UpstreamError } from '../../src/errors.js'
 import { HOUR_MS } from '../../src/time.js'
 import {
   buildWorld,
@@ -68,5 +69,20 @@ describe('a guide who does not press send', () => {
     await world.until(hoursIn(22))
     expect(calls).toBe(1)
     expect((await world.docs.dispatches.find({})).map((d) => d.reminders)).toEqual([1])
+  })
+})
+
+describe('a platform that does not say', () => {
+  it('is asked again half an hour later, and others are not kept waiting', async () => {
+    await world.accept('b', contactRecord('m2', START, 'guide-2'), eventRecord('m2', 'registered', world.clock.now()))
+    await world.run()
+    const asked: string[] = []
+    world.wecom.result = (d, now) => {
+      asked.push(`${d.senderUserId} ${now.toISOString().slice(11, 16)}`)
+      throw new UpstreamError('wecom', '42001', false, 'no')
+    }
+    await world.until(hoursIn(2))
+    const [one, other] = [...new Set(asked.map((line) => line.split(' ')[0]))].sort()
+    expect(asked.sort()).toEqual(['03:00', '03:30', '04:00'].flatMap((at) => [`${one} ${at}`, `${other} ${at}`]).sort())
   })
 })

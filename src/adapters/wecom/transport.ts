@@ -153,7 +153,8 @@ export function createTransport(options: WecomOptions): WecomTransport {
     }
     if (/warning: wrong json format/i.test(errmsg)) {
       log.error('WeCom dropped fields of a request it could not parse', { api })
-      throw lost(call, 'it answered "wrong json format" and may have applied a part', false)
+      // A read may have answered another question (its cursor was dropped, say): it is asked again.
+      throw lost(call, 'it answered "wrong json format" and may have applied a part', call.repeat === 'harmless')
     }
     const reply = call.reply.safeParse(answer.body)
     if (reply.success) return reply.data
