@@ -99,13 +99,11 @@ export function runWechatyBot(options: BotOptions): ChatBot {
 
   /** One life of a bot. @returns whether it had started */
   async function live(): Promise<boolean> {
-    const bot = options.build()
-    const ended = new Promise<void>((resolve) => {
-      closing.signal.addEventListener('abort', () => resolve(), { once: true })
-      listen(bot, resolve)
-    })
+    let bot: Wechaty | undefined
     try {
       tell('starting')
+      bot = options.build()
+      const ended = endOf(bot)
       await within(START_MS, bot.start())
       await ended
       return true
@@ -113,10 +111,18 @@ export function runWechatyBot(options: BotOptions): ChatBot {
       log.warn('wechaty could not be started', { cause: messageOf(err) })
       return false
     } finally {
-      await within(START_MS, bot.stop()).catch((err: unknown) =>
+      await within(START_MS, bot?.stop() ?? Promise.resolve()).catch((err: unknown) =>
         log.warn('wechaty could not be stopped', { cause: messageOf(err) }),
       )
     }
+  }
+
+  /** Listens until the bot stops or is to be closed. */
+  function endOf(bot: Wechaty): Promise<void> {
+    return new Promise((resolve) => {
+      closing.signal.addEventListener('abort', () => resolve(), { once: true })
+      listen(bot, resolve)
+    })
   }
 
   async function run(): Promise<void> {
