@@ -99,7 +99,7 @@ async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], 
       const relations = await deps.wecom.relationsOf(contact.externalUserId, 'callback')
       read.push({ ...contact, relations })
     } catch (err) {
-      await attempt(contact.told, () => Promise.reject(err as Error))
+      await attempt(contact.told, () => Promise.reject(err))
     }
   })
   if (read.length === 0) return

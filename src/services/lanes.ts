@@ -19,8 +19,8 @@ import { followTransfers, nextTransferAt } from './transfer-customers.js'
 export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
 
 export type WecomSettings = {
-  /** Time of day (HH:MM, business time zone) of the daily reconciliation. */
-  reconcileAt: string | 'off'
+  /** Time of day (HH:MM, business time zone) of the daily reconciliation; `off` for none. */
+  reconcileAt: string
   /** Time of day (HH:MM, in Shanghai) at which yesterday's figures are pulled, or off. */
   statisticsAt: string
   /** Whether tags marked `writeback` are pushed. */

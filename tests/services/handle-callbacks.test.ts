@@ -47,7 +47,7 @@ const eventsNamed = async (name: string) =>
 async function deliver(fields: Record<string, string | number>): Promise<number> {
   const { app, corpId } = company.sandbox
   const elements = Object.entries({ ToUserName: corpId, FromUserName: 'sys', MsgType: 'event', ...fields })
-  const message = `<xml>${elements.map(([k, v]) => (typeof v === 'number' ? `<${k}>${v}</${k}>` : `<${k}><![CDATA[${v}]]></${k}>`)).join('')}</xml>`
+  const message = `<xml>${elements.map(([name, value]) => `<${name}><![CDATA[${String(value)}]]></${name}>`).join('')}</xml>`
   const encrypted = encrypt(app.callback.encodingAesKey, message, corpId)
   const [timestamp, nonce] = ['1785718800', '42']
   const query = new URLSearchParams({

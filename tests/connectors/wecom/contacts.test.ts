@@ -59,6 +59,6 @@ describe('the details of a contact', () => {
       { type: 'phone', value: '10000000001' },
       { type: 'phone', value: '10000000002' },
     ])
-    expect(wecom.toRecords({ ...contact, follow_user: [] } as never, NOW)).toEqual([])
+    expect(wecom.toRecords({ ...contact, follow_user: [] }, NOW)).toEqual([])
   })
 })
