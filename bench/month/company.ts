@@ -55,7 +55,7 @@ async function start({ file, seed, startAt, members, customers }: z.infer<typeof
       },
     }),
     callbackLanes: 16,
-    callbackSliceMs: MINUTE_MS,
+    callbackSliceMs: 5 * MINUTE_MS,
   })
   const { url, corpId, app } = sandbox
   const { agentId, secret, callback } = app
