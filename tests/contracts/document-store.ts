@@ -209,6 +209,16 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         expect(await notes.getMany([])).toEqual([])
       })
 
+      it('compares instants to the millisecond', async () => {
+        const just = (ms: number) => new Date(DAY(2).getTime() + ms)
+        for (const ms of [-1, 1]) {
+          await notes.put([{ _id: 'b', at: just(ms) }])
+          expect(await idsOf({ at: just(ms) })).toEqual(['b'])
+          expect(await idsOf({ at: { $gte: just(-1), $lt: just(ms) } })).toEqual([])
+          expect(await idsOf({ at: { $gt: just(ms - 1), $lte: just(ms) } })).toEqual(['b'])
+        }
+      })
+
       it('deletes matches and says how many', async () => {
         expect(await notes.delete({ owner: 'li' })).toBe(2)
         expect(await notes.delete({ tags: 1 })).toBe(1)

@@ -35,11 +35,12 @@ export function toColumnValue(value: Scalar | null | undefined): Bind {
   if (value === undefined || value === null) return null
   if (typeof value === 'boolean') return Buffer.from([BOOLEAN, value ? 1 : 0])
   if (!(value instanceof Date)) return value
-  const shifted = value.getTime() + 2 ** 53 // positive, so that bytes order as instants do
+  // Shifted by 2^53, so that bytes order as instants do; in halves, as the sum would lose its last bit.
+  const high = Math.floor(value.getTime() / 2 ** 32)
   const blob = Buffer.allocUnsafe(9)
   blob[0] = DATE
-  blob.writeUInt32BE(Math.floor(shifted / 2 ** 32), 1)
-  blob.writeUInt32BE(shifted % 2 ** 32, 5)
+  blob.writeUInt32BE(high + 2 ** 21, 1)
+  blob.writeUInt32BE(value.getTime() - high * 2 ** 32, 5)
   return blob
 }
 
