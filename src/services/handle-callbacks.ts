@@ -33,16 +33,20 @@ type Contact = { externalUserId: string; told: Told[] }
 export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): Promise<void> {
   const { callbacks } = deps.docs
   const failures = new Map<string, unknown>()
-  const attempt: Attempt = async (told, work) => {
+  const failed: Book['failed'] = (told, err) => {
+    for (const { stored } of told) failures.set(stored._id, err)
+    deps.log.warn('callbacks not handled yet', { callbacks: told.length, cause: messageOf(err) })
+  }
+  const attempt: Book['attempt'] = async (told, work) => {
     try {
       await work()
       // Written whole, not changed: they are this lane's alone, and it spares reading them again.
       await callbacks.put(told.map(({ stored: { message: _m, card: _c, ...rest } }) => ({ ...rest, state: 'done' })))
     } catch (err) {
-      for (const { stored } of told) failures.set(stored._id, err)
-      deps.log.warn('callbacks not handled yet', { callbacks: told.length, cause: messageOf(err) })
+      failed(told, err)
     }
   }
+  const book = { attempt, failed }
   while (!isAborted(signal)) {
     const open = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
     const first = await callbacks.find(open, { sort: { seq: 1 }, limit: BATCH })
@@ -50,12 +54,12 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
     const subjects = [...new Set(first.flatMap((c) => c.about ?? []))]
     for (let i = 0; i < subjects.length && !isAborted(signal); i += CHUNK) {
       const same = await callbacks.find({ ...open, about: { $in: subjects.slice(i, i + CHUNK) } }, { sort: { seq: 1 } })
-      await workOff(deps, same, attempt)
+      await workOff(deps, same, book)
     }
     await workOff(
       deps,
       first.filter((c) => c.about === undefined),
-      attempt,
+      book,
     )
   }
   if (failures.size > 0) throw failures.values().next().value
@@ -66,9 +70,14 @@ function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
 }
 
-type Attempt = (told: readonly Told[], work: () => Promise<void>) => Promise<void>
+type Book = {
+  /** Does the work and marks what it was for as done. */
+  attempt(told: readonly Told[], work: () => Promise<void>): Promise<void>
+  /** Leaves it for the next run. */
+  failed(told: readonly Told[], err: unknown): void
+}
 
-async function workOff(deps: ServiceDeps, batch: readonly StoredCallback[], attempt: Attempt): Promise<void> {
+async function workOff(deps: ServiceDeps, batch: readonly StoredCallback[], book: Book): Promise<void> {
   const contacts = new Map<string, Contact>()
   const others = new Map<string, Told[]>()
   for (const stored of batch) {
@@ -84,14 +93,14 @@ async function workOff(deps: ServiceDeps, batch: readonly StoredCallback[], atte
       others.set(key, [...(others.get(key) ?? []), { stored, event }])
     }
   }
-  await refreshContacts(deps, [...contacts.values()], attempt)
+  await refreshContacts(deps, [...contacts.values()], book)
   for (const told of others.values()) {
-    await attempt(told, () => handleOther(deps, told))
+    await book.attempt(told, () => handleOther(deps, told))
   }
 }
 
 /** Reads customers side by side and writes what changed of all of them at once. */
-async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], attempt: Attempt): Promise<void> {
+async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], book: Book): Promise<void> {
   const read: (Contact & { relations: Relation[] })[] = []
   const readAt = deps.clock.now()
   await inParallel(contacts, AT_ONCE, async (contact) => {
@@ -99,7 +108,7 @@ async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], 
       const relations = await deps.wecom.relationsOf(contact.externalUserId, 'callback')
       read.push({ ...contact, relations })
     } catch (err) {
-      await attempt(contact.told, () => Promise.reject(err))
+      book.failed(contact.told, err)
     }
   })
   if (read.length === 0) return
@@ -108,7 +117,7 @@ async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], 
   const told = inOrder.flatMap((c) => c.told)
   const relations = inOrder.flatMap((c) => c.relations)
   const cause = causeOf(told)
-  await attempt(told, async () => {
+  await book.attempt(told, async () => {
     await learnTags(deps, relations, cause)
     const complete = inOrder.map((c) => c.externalUserId)
     const added = told.flatMap(({ event: e }) =>
