@@ -9,11 +9,18 @@ import { type BenchContext, type Benchmark, compare, type Scale } from './measur
 import { type Child, Costs, costs, startChild } from './month/child.js'
 import type { CaseResult } from './result.js'
 
-type Plan = { members: number; customers: number; days: number; rounds: number }
+type Plan = {
+  members: number
+  customers: number
+  days: number
+  rounds: number
+  /** Of the company that is only started. */
+  crowd: number
+}
 const PLANS: Record<Scale, Plan> = {
-  full: { members: 200, customers: 100_000, days: 30, rounds: 2 },
-  quick: { members: 40, customers: 4_000, days: 3, rounds: 2 },
-  tiny: { members: 5, customers: 100, days: 1, rounds: 2 },
+  full: { members: 200, customers: 100_000, days: 30, rounds: 2, crowd: 1_000_000 },
+  quick: { members: 40, customers: 4_000, days: 3, rounds: 2, crowd: 20_000 },
+  tiny: { members: 5, customers: 100, days: 1, rounds: 2, crowd: 100 },
 }
 
 const START = new Date('2026-06-01T00:00:00Z') // 08:00 in Shanghai
@@ -51,7 +58,7 @@ export const wecomMonth: Benchmark = {
       },
       note,
     )
-    return [result]
+    return [result, await measureStart(plan, dir, note)]
   },
 }
 
@@ -75,6 +82,38 @@ const Report = Costs.extend({
 })
 const Received = Costs.extend({ callbacks: z.number(), refused: z.number() })
 const Nothing = z.strictObject({})
+
+/** A new company of many customers until it answers; its memory then, and after a day in which nobody called it. */
+async function measureStart({ members, crowd }: Plan, dir: string, note: BenchContext['note']): Promise<CaseResult> {
+  const sandbox = startChild('company')
+  const question = { do: 'start', file: join(dir, 'crowd.sqlite'), seed: SEED, startAt: START.toISOString() }
+  let atStart = { cpuMs: 0, rssMiB: 0 }
+  try {
+    return await compare(
+      {
+        name: `${crowd} customers, start`,
+        items: crowd,
+        warmups: 0,
+        rounds: 1,
+        product: async () => {
+          atStart = await sandbox.ask({ ...question, members, customers: crowd }, Company)
+        },
+        figures: async () => {
+          await sandbox.ask({ do: 'advance', to: new Date(START.getTime() + DAY_MS).toISOString() }, Nothing)
+          const later = await sandbox.ask({ do: 'report' }, Report)
+          return {
+            sandboxCpuMs: Math.round(atStart.cpuMs),
+            sandboxRssMiB: atStart.rssMiB,
+            sandboxRssMiBADayLater: later.rssMiB,
+          }
+        },
+      },
+      note,
+    )
+  } finally {
+    await sandbox.stop()
+  }
+}
 
 async function playMonth(
   plan: Plan,
