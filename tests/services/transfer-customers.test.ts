@@ -115,7 +115,9 @@ describe('a transfer', () => {
 
   it('refuses nobody and the same member', async () => {
     await expect(transferCustomers(world.deps, { ...ask, from: 'guide003', to: 'guide003' })).rejects.toThrow('--to')
-    await expect(transferCustomers(world.deps, { ...ask, from: 'guide002', to: 'guide003' })).rejects.toThrow('没有客户')
+    await expect(transferCustomers(world.deps, { ...ask, from: 'guide002', to: 'guide003' })).rejects.toThrow(
+      '没有客户',
+    )
   })
 })
 
