@@ -59,8 +59,7 @@ export function followerCalls(transport: WechatTransport) {
 
   return {
     /** Openids in pages of at most 10,000; about 500 pages a day. */
-    ids: (): AsyncIterable<string[]> =>
-      openIdPages('/cgi-bin/user/get', (next) => ({ query: { next_openid: next } })),
+    ids: (): AsyncIterable<string[]> => openIdPages('/cgi-bin/user/get', (next) => ({ query: { next_openid: next } })),
     get: (openId: string): Promise<Follower> =>
       transport.call({
         api: '/cgi-bin/user/info',
