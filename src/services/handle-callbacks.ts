@@ -21,7 +21,7 @@ import { hurryTransfers } from './transfer-customers.js'
 const BATCH = 100
 /** Customers whose changes are written together. */
 const CHUNK = 50
-const PAUSE_MS = 150
+const PAUSE_MS = 200
 /** Contacts asked for at the same time; the client keeps to the platform's lanes and quotas. */
 const AT_ONCE = 16
 
