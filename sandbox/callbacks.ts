@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events'
 import { messageOf, UpstreamError } from '../src/errors.js'
 import type { Log } from '../src/log.js'
 import { hashKey, intOf } from '../src/random.js'
@@ -22,7 +21,7 @@ const BATCH = 1_000
 const REORDER_MS = 5 * SECOND_MS
 const KEPT = 300
 
-type Waiting = { seq: number; at_ms: number; body: string }
+type Waiting = { seq: number; body: string }
 type Outcome = 'delivered' | 'lost'
 /** One callback as it was sent, for the page. */
 export type SentCallback = { at: Date; app: string; body: string; outcome: Outcome | 'refused'; problem?: string }
@@ -33,6 +32,8 @@ export type SenderParts = {
   faults: Faults
   /** Callbacks on their way at once; those of one customer always follow each other. */
   lanes: number
+  /** Per receiver. */
+  connections: number
   log: Log
 }
 
@@ -50,10 +51,10 @@ export class CallbackSender {
   /** Apps that have acknowledged a callback that others have not. */
   private readonly acknowledged = new Map<number, Set<string>>()
   private readonly sent: SentCallback[] = []
+  private readonly urls = new Map<string, URL>()
 
   constructor(private readonly parts: SenderParts) {
-    this.poster = new Poster(parts.lanes)
-    setMaxListeners(0, this.stopping.signal) // every callback on its way listens
+    this.poster = new Poster(parts.connections)
   }
 
   /** Whether anybody is called back at all. */
@@ -81,11 +82,7 @@ export class CallbackSender {
   async deliver(giveUp: boolean): Promise<void> {
     const { state } = this.parts.world
     for (let after = 0; ;) {
-      const rows = state.all<Waiting>(
-        `SELECT seq, at_ms, body FROM outbox WHERE state = 'waiting' AND seq > ? ORDER BY seq LIMIT ?`,
-        after,
-        BATCH,
-      )
+      const rows = state.many<Waiting>('SELECT seq, body FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?', after, BATCH)
       if (rows.length === 0 || this.stopping.signal.aborted) return
       after = rows.at(-1)!.seq
       const due = rows.filter((row) => this.mayGo(row))
@@ -121,10 +118,10 @@ export class CallbackSender {
   async verify(app: App): Promise<string | undefined> {
     if (app.callbackUrl === undefined) return 'no callback URL is set'
     const echo = hashKey(20, this.parts.world.seed, 'echo', this.parts.clock.now().getTime()).replace(/[a-f]/g, '7')
-    const { url, encrypted } = this.sign(app, app.callbackUrl, echo)
-    url.searchParams.set('echostr', encrypted)
+    const { query, encrypted } = this.sign(app, echo)
+    const asking = `${query}&echostr=${encodeURIComponent(encrypted)}`
     try {
-      const reply = await this.poster.send('GET', url, '', VERIFY_TIMEOUT_MS, this.stopping.signal)
+      const reply = await this.poster.send('GET', new URL(app.callbackUrl), asking, '', VERIFY_TIMEOUT_MS)
       if (reply.status !== 200) return `answered HTTP ${reply.status} instead of 200`
       return reply.body === echo ? undefined : 'did not answer with the decrypted echostr and nothing else'
     } catch (err) {
@@ -218,7 +215,7 @@ export class CallbackSender {
   private async send(app: App, { body }: Waiting): Promise<{ reason: string; isRetried: boolean } | undefined> {
     const to = app.callbackUrl
     if (to === undefined) return { reason: 'no callback URL is set', isRetried: true }
-    const { url, encrypted } = this.sign(app, to, this.skewed(body))
+    const { query, encrypted } = this.sign(app, this.skewed(body))
     const { corpId } = this.parts.world.identity
     const envelope = toXml({
       ToUserName: corpId,
@@ -226,7 +223,7 @@ export class CallbackSender {
       Encrypt: encrypted,
     })
     try {
-      const { status } = await this.poster.send('POST', url, envelope, TIMEOUT_MS, this.stopping.signal)
+      const { status } = await this.poster.send('POST', this.urlOf(to), query, envelope, TIMEOUT_MS)
       if (status === 200) return undefined
       const isRetried = this.parts.world.scenario.behaviour.callbackRetry === 'any_non_200'
       return { reason: `answered HTTP ${status}`, isRetried }
@@ -246,7 +243,7 @@ export class CallbackSender {
   }
 
   /** Random bytes and nonce are hashes of the message: the same callback is the same request, whenever it is sent. */
-  private sign(app: App, to: string, message: string): { url: URL; encrypted: string } {
+  private sign(app: App, message: string): { query: string; encrypted: string } {
     const { world, clock, faults } = this.parts
     const { token, encodingAesKey } = app.callback
     const digest = hashKey(40, world.seed, 'callback', app.name, message)
@@ -256,11 +253,15 @@ export class CallbackSender {
     const now = stamps === 'wall' ? systemClock.now() : clock.now()
     const timestamp = String(Math.floor((now.getTime() + faults.skewMs) / SECOND_MS))
     const nonce = String(1_000_000_000 + (Number.parseInt(digest.slice(16, 28), 16) % 900_000_000))
-    const url = new URL(to)
-    url.searchParams.set('msg_signature', signatureOf(token, timestamp, nonce, encrypted))
-    url.searchParams.set('timestamp', timestamp)
-    url.searchParams.set('nonce', nonce)
-    return { url, encrypted }
+    const signature = signatureOf(token, timestamp, nonce, encrypted)
+    return { query: `msg_signature=${signature}&timestamp=${timestamp}&nonce=${nonce}`, encrypted }
+  }
+
+  /** Parsed once. */
+  private urlOf(text: string): URL {
+    let url = this.urls.get(text)
+    if (url === undefined) this.urls.set(text, (url = new URL(text)))
+    return url
   }
 
   private remember(app: App, body: string, outcome: SentCallback['outcome'], problem: string | undefined): void {
@@ -269,12 +270,13 @@ export class CallbackSender {
     this.sent.push({ at, app: app.name, body, outcome, ...(problem === undefined ? {} : { problem }) })
   }
 
+  /** What is settled leaves the outbox. */
   private settle(outcomes: ReadonlyMap<number, Outcome>): void {
     const { state } = this.parts.world
     state.tx(() => {
       for (const [seq, outcome] of outcomes) {
-        const dropped = this.drawn.get(seq) === 'drop'
-        state.run('UPDATE outbox SET state = ? WHERE seq = ?', dropped ? 'lost' : outcome, seq)
+        state.change('DELETE FROM outbox WHERE seq IN (SELECT value ->> 0 FROM json_each(?))', [seq])
+        state.count(`callbacks:${this.drawn.get(seq) === 'drop' ? 'lost' : outcome}`)
         this.drawn.delete(seq)
         this.acknowledged.delete(seq)
       }

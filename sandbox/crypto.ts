@@ -6,13 +6,17 @@ const BLOCK = 32
 /** @param random - exactly 16 bytes */
 export function encrypt(encodingAesKey: string, message: string, receiveId: string, random: Buffer): string {
   const key = keyOf(encodingAesKey)
-  const body = Buffer.from(message, 'utf8')
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(body.length)
-  const plain = Buffer.concat([random, length, body, Buffer.from(receiveId, 'utf8')])
-  const pad = BLOCK - (plain.length % BLOCK)
+  const length = Buffer.byteLength(message)
+  const plainBytes = 20 + length + Buffer.byteLength(receiveId)
+  const pad = BLOCK - (plainBytes % BLOCK)
+  const padded = Buffer.alloc(plainBytes + pad, pad)
+  random.copy(padded)
+  padded.writeUInt32BE(length, 16)
+  padded.write(message, 20)
+  padded.write(receiveId, 20 + length)
   const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
-  return Buffer.concat([cipher.update(plain), cipher.update(Buffer.alloc(pad, pad)), cipher.final()]).toString('base64')
+  // Whole blocks go in, so `final` has nothing left to say.
+  return cipher.update(padded).toString('base64')
 }
 
 /** @throws {Error} when the text is not what `encrypt` makes. */
@@ -49,8 +53,14 @@ export function isSignature(given: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
+/** Read once: callbacks come by the thousand. */
+const keys = new Map<string, Buffer>()
+
 function keyOf(encodingAesKey: string): Buffer {
-  const key = Buffer.from(`${encodingAesKey}=`, 'base64')
+  let key = keys.get(encodingAesKey)
+  if (key !== undefined) return key
+  key = Buffer.from(`${encodingAesKey}=`, 'base64')
   if (key.length !== 32) throw new Error('EncodingAESKey must be 43 letters and digits')
+  keys.set(encodingAesKey, key)
   return key
 }

@@ -1,54 +1,47 @@
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { Agent, request } from 'node:https'
+import { PlainHttp, type Reply } from './plain-http.js'
 
-export type PostReply = { status: number; body: string }
-
-/** Sends requests over connections that stay open. Plain Node: an HTTP client of more comfort costs several times as much per callback. */
+/** Sends requests over connections that stay open. */
 export class Poster {
-  private readonly http: HttpAgent
-  private readonly https: HttpsAgent
+  private readonly http: PlainHttp
+  private readonly https: Agent
 
-  /** @param connections - per receiver */
+  /** @param connections - per receiver; with fewer than there are requests at once, plain ones follow each other without waiting */
   constructor(connections: number) {
-    this.http = new HttpAgent({ keepAlive: true, maxSockets: connections })
-    this.https = new HttpsAgent({ keepAlive: true, maxSockets: connections })
+    this.http = new PlainHttp(connections)
+    this.https = new Agent({ keepAlive: true, maxSockets: connections })
   }
 
-  /** @throws {Error} when no answer came within `timeoutMs`, or the signal ended it */
-  send(method: 'GET' | 'POST', url: URL, body: string, timeoutMs: number, signal: AbortSignal): Promise<PostReply> {
-    const isHttps = url.protocol === 'https:'
-    const options = {
-      method,
-      agent: isHttps ? this.https : this.http,
-      timeout: timeoutMs,
-      headers: method === 'POST' ? { 'content-type': 'text/xml', 'content-length': Buffer.byteLength(body) } : {},
-    }
+  /**
+   * @param query - added to what the URL has
+   * @throws {Error} when no answer came within `timeoutMs`, or the poster was closed
+   */
+  send(method: 'GET' | 'POST', to: URL, query: string, body: string, timeoutMs: number): Promise<Reply> {
+    const path = `${to.pathname}${to.search === '' ? '?' : `${to.search}&`}${query}`
+    return to.protocol === 'https:'
+      ? this.sendEncrypted(method, to, path, body, timeoutMs)
+      : this.http.send(method, to, path, body, timeoutMs)
+  }
+
+  /** What waits for an answer fails. May be called twice. */
+  close(): void {
+    this.http.close()
+    this.https.destroy()
+  }
+
+  private sendEncrypted(method: string, to: URL, path: string, body: string, timeoutMs: number): Promise<Reply> {
+    const headers = method === 'POST' ? { 'content-type': 'text/xml', 'content-length': Buffer.byteLength(body) } : {}
+    const options = { method, path, agent: this.https, timeout: timeoutMs, headers }
     return new Promise((resolve, reject) => {
-      const onReply = (reply: IncomingMessage) => {
+      const sent = request(to, options, (reply) => {
         const chunks: Buffer[] = []
         reply.on('data', (chunk: Buffer) => chunks.push(chunk))
-        reply.on('end', () => {
-          signal.removeEventListener('abort', onAbort)
-          resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') })
-        })
+        reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
         reply.on('error', reject)
-      }
-      const sent = (isHttps ? httpsRequest : httpRequest)(url, options, onReply)
-      const onAbort = () => sent.destroy(new Error('hung up'))
-      if (signal.aborted) onAbort()
-      signal.addEventListener('abort', onAbort, { once: true })
-      sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)))
-      sent.on('error', (err) => {
-        signal.removeEventListener('abort', onAbort)
-        reject(err)
       })
+      sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+      sent.on('error', reject)
       sent.end(body)
     })
-  }
-
-  /** May be called twice. */
-  close(): void {
-    this.http.destroy()
-    this.https.destroy()
   }
 }

@@ -6,7 +6,7 @@ type Value = string | number | Buffer | null
 /** More do not make an insert faster. */
 const VALUES_PER_STATEMENT = 400
 
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 const SCHEMA = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
@@ -96,9 +96,7 @@ CREATE TABLE media (
 CREATE TABLE object (
   kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE UNIQUE INDEX object_order ON object (kind, seq);
-CREATE TABLE outbox (
-  seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'waiting');
-CREATE INDEX outbox_state ON outbox (state, seq);
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE weixin_user (
   openid TEXT PRIMARY KEY, appid TEXT NOT NULL, external_user_id TEXT NOT NULL, unionid TEXT NOT NULL, subscribed INTEGER NOT NULL,
   subscribe_ms INTEGER NOT NULL) WITHOUT ROWID;
@@ -146,6 +144,9 @@ export class State {
   /** Counts and rows that are written at the end of the running transaction, many at a time. */
   private readonly counts = new Map<string, number>()
   private readonly appended = new Map<string, Value[][]>()
+  private readonly changes = new Map<string, (string | number | null)[][]>()
+  /** Statements of `many`, with the names of the columns. */
+  private readonly lists = new Map<string, { statement: Database.Statement; columns: readonly string[] }>()
 
   /** @throws {ConfigError} when the file is unusable or was written by another version. */
   constructor(readonly file: string) {
@@ -177,6 +178,24 @@ export class State {
     return this.prepare(sql).all(...params) as T[]
   }
 
+  /** As `all`, at a third of its cost where rows come by the hundred: they cross over as one JSON text. Not for blobs. */
+  many<T>(sql: string, ...params: Value[]): T[] {
+    let list = this.lists.get(sql)
+    if (list === undefined) {
+      const columns = this.db.prepare(sql).columns().map(({ name }) => name) // prettier-ignore
+      const row = columns.map((name) => `"${name}"`).join(', ')
+      const statement = this.db.prepare(`SELECT json_group_array(json_array(${row})) AS list FROM (${sql})`)
+      this.lists.set(sql, (list = { statement, columns }))
+    }
+    const { statement, columns } = list
+    const rows = JSON.parse((statement.get(...params) as { list: string }).list) as Value[][]
+    return rows.map((values) => {
+      const row: Record<string, Value> = {}
+      for (let i = 0; i < columns.length; i++) row[columns[i]!] = values[i]!
+      return row as T
+    })
+  }
+
   /** Number of rows changed. */
   run(sql: string, ...params: Value[]): number {
     return this.prepare(sql).run(...params).changes
@@ -196,6 +215,7 @@ export class State {
       this.db.exec('ROLLBACK')
       this.counts.clear()
       this.appended.clear()
+      this.changes.clear()
       throw err
     } finally {
       this.inTransaction = false
@@ -240,6 +260,17 @@ export class State {
     else rows.push(row)
   }
 
+  /**
+   * A change that nobody reads before the running transaction has ended; many are made at once, after the appended rows
+   * are there. `sql` takes a JSON array of such rows as its parameter, e.g. `UPDATE … FROM json_each(?) WHERE id = value ->> 0`.
+   */
+  change(sql: string, row: (string | number | null)[]): void {
+    if (!this.inTransaction) return void this.run(sql, JSON.stringify([row]))
+    const rows = this.changes.get(sql)
+    if (rows === undefined) this.changes.set(sql, [row])
+    else rows.push(row)
+  }
+
   /** Writes many rows, a statement for some hundred values. `into`: `table (columns)`. */
   insertAll(into: string, rows: readonly Value[][]): void {
     const width = rows[0]?.length ?? 1
@@ -256,10 +287,12 @@ export class State {
     this.db.exec(sql)
   }
 
-  /** Writes what was counted and appended so far. A transaction does it at its end. */
+  /** Writes what was counted, appended and changed so far. A transaction does it at its end. */
   flush(): void {
     for (const [into, rows] of this.appended) this.insertAll(into, rows)
     this.appended.clear()
+    for (const [sql, rows] of this.changes) this.run(sql, JSON.stringify(rows))
+    this.changes.clear()
     for (const [name, by] of this.counts) {
       this.run(
         'INSERT INTO counter (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n',
@@ -279,6 +312,7 @@ export class State {
     if (!this.open) return
     this.open = false
     this.statements.clear()
+    this.lists.clear()
     this.db.close()
   }
 

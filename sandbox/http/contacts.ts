@@ -58,7 +58,7 @@ export function contactEndpoints(world: World): Endpoints {
         const userId = memberId(world, read(Userid, params).userid)
         if (world.member(userId)?.hasCustomerContact === false)
           throw new Refusal(84074, 'no external contact permission')
-        const rows = state.all<{ id: string }>(
+        const rows = state.many<{ id: string }>(
           `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND ${FRIENDS} ORDER BY created_ms, external_user_id`,
           userId,
         )
@@ -184,7 +184,7 @@ export function checkRelation(world: World, userId: string, externalUserId: stri
 }
 
 function batchOf(state: State, userId: string, after: string, limit: number): BatchRow[] {
-  return state.all(
+  return state.many(
     `SELECT r.*, c.union_id, c.name, c.gender,
        (SELECT json_group_array(tag_id) FROM (SELECT tag_id FROM relation_tag t
           WHERE t.user_id = r.user_id AND t.external_user_id = r.external_user_id ORDER BY tag_id)) AS tag_ids

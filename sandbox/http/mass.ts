@@ -123,7 +123,7 @@ export function massEndpoints(world: World): Endpoints {
         if (dispatched(msgid, now).cancelled === 1) throw new Refusal(41093, 'group message canceled')
         const from = fromCursor(cursor, TaskCursor)?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
-        const rows = state.all<{ user_id: string; status: number; sent_ms: number | null }>(
+        const rows = state.many<{ user_id: string; status: number; sent_ms: number | null }>(
           'SELECT * FROM mass_task WHERE msgid = ? AND user_id > ? ORDER BY user_id LIMIT ?',
           msgid!,
           from,
@@ -144,7 +144,7 @@ export function massEndpoints(world: World): Endpoints {
         const userId = memberId(world, userid)
         const from = fromCursor(cursor, ResultCursor)?.[1] ?? ''
         const size = pageSize(limit, 500, 1_000)
-        const rows = state.all<{ external_user_id: string; status: number; sent_ms: number | null }>(
+        const rows = state.many<{ external_user_id: string; status: number; sent_ms: number | null }>(
           'SELECT * FROM mass_target WHERE msgid = ? AND user_id = ? AND external_user_id > ? ORDER BY external_user_id LIMIT ?',
           msgid!, userId, from, size + 1,
         ) // prettier-ignore
@@ -228,7 +228,7 @@ export function massEndpoints(world: World): Endpoints {
     if (ids === undefined || ids.length === 0) {
       if (sender === undefined && tagGroups === undefined)
         throw new Refusal(40058, 'sender, external_userid and tag_filter unexpected empty. invalid Request Parameter')
-      const all = state.all<Target>(
+      const all = state.many<Target>(
         `SELECT user_id, external_user_id FROM relation WHERE status = 'active' AND (? IS NULL OR user_id = ?) ORDER BY external_user_id, last_ms DESC, created_ms, user_id`,
         sender ?? null,
         sender ?? null,
@@ -236,7 +236,7 @@ export function massEndpoints(world: World): Endpoints {
       return tasksOf(onePerCustomer(all.filter((t) => hasTags(t, tagGroups ?? []))), [])
     }
     const wanted = [...new Set(ids)]
-    const found = state.all<Target>(
+    const found = state.many<Target>(
       `SELECT user_id, external_user_id FROM relation WHERE ${sender === undefined ? '' : 'user_id = ? AND'} status = 'active'
          AND external_user_id IN (SELECT value FROM json_each(?)) ORDER BY external_user_id, last_ms DESC, created_ms, user_id`,
       ...(sender === undefined ? [] : [sender]),
@@ -323,9 +323,10 @@ export function massEndpoints(world: World): Endpoints {
       msgid, now.getTime(), JSON.stringify(content), contentHashOf(content.text, content.link?.url), drawKey,
       chatType, allowSelect ? 1 : 0,
     ) // prettier-ignore
-    state.insertAll(
-      'mass_target (msgid, user_id, external_user_id)',
-      targets.map((t) => [msgid, t.user_id, t.external_user_id]),
+    state.run(
+      'INSERT INTO mass_target (msgid, user_id, external_user_id) SELECT ?, value ->> 0, value ->> 1 FROM json_each(?)',
+      msgid,
+      JSON.stringify(targets.map((t) => [t.user_id, t.external_user_id])),
     )
     for (const userId of senders) {
       state.run('INSERT INTO mass_task (msgid, user_id) VALUES (?, ?)', msgid, userId)

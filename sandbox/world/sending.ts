@@ -32,6 +32,9 @@ type MassRow = {
 const DELIVERY =
   'delivery (seq, kind, msgid, user_id, external_user_id, content_id, sent_ms, created_ms, reads_ms)' as const
 
+const READ = 'UPDATE delivery SET read_ms = value ->> 1 FROM json_each(?) WHERE seq = value ->> 0'
+const REPLIED = `UPDATE delivery SET replied_ms = value ->> 1, reply = value ->> 2 FROM json_each(?) WHERE seq = value ->> 0`
+
 /** Ids of contents that are kept in memory. */
 const CONTENTS = 10_000
 
@@ -142,7 +145,7 @@ export class Sending {
   read(unread: Unread, at: Date): void {
     const { state, seed, scenario } = this.world
     const { seq, msgid, userId, externalUserId, contentHash } = unread
-    this.change('UPDATE delivery SET read_ms = ? WHERE seq = ?', at.getTime(), seq)
+    state.change(READ, [seq, at.getTime()])
     state.count('reads')
     this.world.happened(at, 'read', userId, externalUserId, msgid)
     const about = `${userId}/${contentHash}`
@@ -159,7 +162,7 @@ export class Sending {
 
   reply({ seq, msgid, userId, externalUserId }: Answered, reply: ReplyKind, at: Date): void {
     const { state } = this.world
-    this.change('UPDATE delivery SET replied_ms = ?, reply = ? WHERE seq = ?', at.getTime(), reply, seq)
+    state.change(REPLIED, [seq, at.getTime(), reply])
     this.touch(userId, [externalUserId], at)
     state.count(`replies:${reply}`)
     this.world.happened(at, 'replied', userId, externalUserId, msgid, reply)
@@ -173,7 +176,7 @@ export class Sending {
     const contentHash = hashKey(32, content.text, '')
     const msgid = `msg${hashKey(29, 'own', seed, userId, n)}`
     const targets = state
-      .all<{ id: string }>(
+      .many<{ id: string }>(
         `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND status = 'active'`,
         userId,
       )
@@ -240,7 +243,7 @@ export class Sending {
 
   /** Her customers or groups that the message goes to: those she leaves ticked. In the order of their ids. */
   private targetsOf(msgid: string, userId: string, mass: MassRow, only: ReadonlySet<string> | undefined): string[] {
-    const all = this.world.state.all<{ id: string }>(
+    const all = this.world.state.many<{ id: string }>(
       'SELECT external_user_id AS id FROM mass_target WHERE msgid = ? AND user_id = ? ORDER BY external_user_id',
       msgid,
       userId,
@@ -282,13 +285,14 @@ export class Sending {
   /** Counts one message for each; those who have had their share are left out. */
   private takeQuota(ids: readonly string[], at: Date): string[] {
     const { period, limit } = quotaPeriod(this.world.scenario.quotaMode, at)
-    return this.idsOf(
+    const rows = this.world.state.all<{ id: string }>(
       `INSERT INTO quota SELECT value, ?, 1 FROM json_each(?) WHERE true
          ON CONFLICT (external_user_id, period) DO UPDATE SET used = used + 1 WHERE used < ? RETURNING external_user_id AS id`,
       period,
       JSON.stringify(ids),
       limit,
-    ).sort()
+    )
+    return rows.map((row) => row.id).sort()
   }
 
   /** The send status of page 93563: 1 sent, 2 no friend any more, 3 the customer has had his share. */
@@ -315,16 +319,8 @@ export class Sending {
     )
   }
 
-  /** Changes a delivery, which may be one of this very transaction. */
-  private change(sql: string, ...params: (string | number)[]): void {
-    const { state } = this.world
-    if (state.run(sql, ...params) > 0) return
-    state.flush()
-    state.run(sql, ...params)
-  }
-
   private idsOf(sql: string, ...params: (string | number)[]): string[] {
-    return this.world.state.all<{ id: string }>(sql, ...params).map((row) => row.id)
+    return this.world.state.many<{ id: string }>(sql, ...params).map((row) => row.id)
   }
 }
 

@@ -75,6 +75,27 @@ describe('callbacks', () => {
     expect((await (await client(sandbox)).get(`${EC}get`, { external_userid: 'wmNew' })).errcode).toBe(0)
   })
 
+  it('go beside the world when asked to: an advance ends with all but the last slice acknowledged', async () => {
+    const scenario = smallScenario({
+      contacts: [...smallScenario().contacts!, ...late, contact('wmSoon', 'g1', { addedAt: '2011-09-10T02:10:00Z' })],
+    })
+    const beside = await open(scenario, { callbackLanes: 8, callbackConnections: 2, callbackSliceMs: 60_000, callbacksBeside: true }) // prettier-ignore
+    try {
+      beside.setCallbackUrl(app.url)
+      await beside.advanceTo(hours(2))
+      expect(app.callbacks.map((c) => c.fields['ExternalUserID'])).toContain('wmSoon')
+      await beside.advanceTo(hours(2)) // plays nothing, and waits for all
+      expect(app.callbacks.map((c) => c.fields['ExternalUserID'])).toEqual(['wmSoon', 'wmNew'])
+      expect(beside.counts().callbacks).toEqual({ delivered: 2, waiting: 0, lost: 0 })
+      await app.close()
+      await beside.advanceTo(hours(50)) // nobody has waited for this one yet
+      await expect(beside.advanceTo(hours(50))).rejects.toThrow('did not acknowledge')
+      expect(beside.counts().callbacks.waiting).toBe(1)
+    } finally {
+      await beside.close()
+    }
+  })
+
   it('carry a welcome code that works once, for twenty seconds', async () => {
     await sandbox.advanceTo(hours(1))
     const api = await client(sandbox)
