@@ -109,6 +109,7 @@ export function parseMessage(message: string): Record<string, unknown> {
   return parseXml(message, 'decrypted message')
 }
 
+const Document = z.object({ xml: z.record(z.string(), z.unknown()) })
 const parser = new XMLParser({ ignoreAttributes: true, parseTagValue: false, processEntities: false })
 
 function parseXml(xml: string, path: string): Record<string, unknown> {
@@ -120,7 +121,7 @@ function parseXml(xml: string, path: string): Record<string, unknown> {
   } catch (err) {
     throw refuse(path, 'is not XML', 'hand the body over as it was received', err)
   }
-  return parseInput(z.object({ xml: z.record(z.string(), z.unknown()) }), parsed, 'Not a WeCom callback').xml
+  return parseInput(Document, parsed, 'Not a WeCom callback').xml
 }
 
 /** The envelope as WeCom writes it; at thousands a second the parser would cost more than all the rest. */
