@@ -4,7 +4,7 @@ import { createWecomClient, type WecomClient } from '../src/adapters/wecom/clien
 import { WecomError } from '../src/adapters/wecom/error-codes.js'
 import { quietLog } from '../src/log.js'
 import { intOf } from '../src/random.js'
-import { DAY_MS, HOUR_MS, ManualClock, toWallTime } from '../src/time.js'
+import { DAY_MS, HOUR_MS, ManualClock, SECOND_MS, toWallTime } from '../src/time.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
 import { type Child, Costs, costs, startChild } from './month/child.js'
 import type { CaseResult } from './result.js'
@@ -144,6 +144,8 @@ async function playMonth(
         await app.work(to)
         if (hour % 24 === 0) onDay(hour / 24)
       }
+      const end = new Date(START.getTime() + plan.days * DAY_MS)
+      await sandbox.ask({ do: 'advance', to: end.toISOString() }, Nothing) // until the last callback is acknowledged
     } finally {
       client.close()
     }
@@ -188,7 +190,7 @@ class App {
   async work(now: Date): Promise<void> {
     const { hour } = toWallTime(now, TIME_ZONE)
     const day = Math.floor((now.getTime() - START.getTime()) / DAY_MS)
-    if (hour >= 9 && hour < 21) await this.welcomeNewcomers()
+    if (hour >= 9 && hour < 21) await this.welcomeNewcomers(now)
     if (hour === 9) await this.sendCards(day)
     if (hour === 10 && day % WAVE_DAYS === 0) await this.sendWave()
     if (hour === 12 || hour === 18) await this.readTasks()
@@ -196,9 +198,10 @@ class App {
     if (hour === 20) await this.readContacts(day)
   }
 
-  /** Reads those who came since the last hour, and tags them. */
-  private async welcomeNewcomers(): Promise<void> {
-    const added = await this.receiver.ask({ do: 'added' }, z.array(z.tuple([z.string(), z.string()])))
+  /** Reads those who came until an hour ago (callbacks of this hour are still on their way), and tags them. */
+  private async welcomeNewcomers(now: Date): Promise<void> {
+    const untilS = (now.getTime() - HOUR_MS) / SECOND_MS
+    const added = await this.receiver.ask({ do: 'added', untilS }, z.array(z.tuple([z.string(), z.string()])))
     await inParallel(added.slice(0, 40), async ([userId, externalUserId]) => {
       if ((await this.client.contacts.get(externalUserId)) === undefined) return
       const tag = this.tagIds[intOf(this.tagIds.length, 'tag', externalUserId)]!

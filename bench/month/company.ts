@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseInput } from '../../src/parse.js'
-import { MINUTE_MS } from '../../src/time.js'
+import { HOUR_MS } from '../../src/time.js'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario } from '../../sandbox/scenario.js'
 import { answerParent, costs } from './child.js'
@@ -54,8 +54,10 @@ async function start({ file, seed, startAt, members, customers }: z.infer<typeof
         },
       },
     }),
-    callbackLanes: 16,
-    callbackSliceMs: 5 * MINUTE_MS,
+    callbackLanes: 64,
+    callbackConnections: 4,
+    callbackSliceMs: HOUR_MS,
+    callbacksBeside: true,
   })
   const { url, corpId, app } = sandbox
   const { agentId, secret, callback } = app

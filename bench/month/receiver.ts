@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { z } from 'zod'
 import { type CallbackReader, openCallback } from '../../src/adapters/wecom/callback.js'
 import { parseInput } from '../../src/parse.js'
@@ -9,13 +9,13 @@ import { answerParent, costs } from './child.js'
 
 const Question = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('start'), token: z.string(), encodingAesKey: z.string(), corpId: z.string() }),
-  z.strictObject({ do: z.literal('added') }),
+  z.strictObject({ do: z.literal('added'), untilS: z.int() }),
   z.strictObject({ do: z.literal('report') }),
 ])
 
 let reader: CallbackReader | undefined
-/** [member, customer] of the add events since they were last asked for. */
-let added: [string, string][] = []
+/** Add events that were not asked for yet. */
+let added: { userId: string; externalUserId: string; atS: number }[] = []
 const counts = { callbacks: 0, refused: 0 }
 
 const server = createServer((req, res) => {
@@ -25,8 +25,11 @@ const server = createServer((req, res) => {
         const url = new URL(req.url ?? '/', 'http://receiver')
         const { content } = reader!.read(Object.fromEntries(url.searchParams), body)
         counts.callbacks++
-        if (content['ChangeType'] === 'add_external_contact')
-          added.push([String(content['UserID']), String(content['ExternalUserID'])])
+        if (content['ChangeType'] === 'add_external_contact') {
+          const [userId, externalUserId] = [String(content['UserID']), String(content['ExternalUserID'])]
+          added.push({ userId, externalUserId, atS: Number(content['CreateTime']) })
+        }
+        inOneWrite(req.socket)
         res.end()
       } catch {
         counts.refused++ // reported, and the sandbox is not told to try again
@@ -38,19 +41,30 @@ const server = createServer((req, res) => {
   )
 })
 
-async function readBody(req: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk)
-  return Buffer.concat(chunks).toString('utf8')
+function readBody(req: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    req.on('data', (chunk: Buffer) => chunks.push(chunk))
+    req.on('end', () => resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8')))
+    req.on('error', reject)
+  })
+}
+
+/** What a connection is answered in one turn of the event loop leaves together. */
+function inOneWrite(socket: Socket): void {
+  if (socket.writableCorked > 0) return
+  socket.cork()
+  setImmediate(() => socket.uncork())
 }
 
 async function answer(message: unknown): Promise<unknown> {
   const question = parseInput(Question, message)
   if (question.do === 'report') return { ...counts, ...costs() }
   if (question.do === 'added') {
-    const since = added.sort(([, a], [, b]) => (a < b ? -1 : 1))
-    added = []
-    return since
+    const { untilS } = question
+    const due = added.filter(({ atS }) => atS <= untilS).map((add) => [add.userId, add.externalUserId] as const)
+    added = added.filter(({ atS }) => atS > untilS)
+    return due.sort((a, b) => (a.join('/') < b.join('/') ? -1 : 1))
   }
   const { token, encodingAesKey, corpId } = question
   reader = openCallback({ token, encodingAesKey, corpId })
