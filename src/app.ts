@@ -13,6 +13,7 @@ import { openBullQueue } from './adapters/queue/bull.js'
 import { openInProcessQueue } from './adapters/queue/in-process.js'
 import { createActions, missingActions } from './adapters/wecom/actions.js'
 import { type CallbackReader, openCallback } from './adapters/wecom/callback.js'
+import type { WecomStats } from './adapters/wecom/call-stats.js'
 import { createWecomClient, type WecomOptions } from './adapters/wecom/client.js'
 import { createWecomPort } from './adapters/wecom/port.js'
 import { createInProcessQuota } from './adapters/wecom/quota-in-process.js'
@@ -82,6 +83,8 @@ export interface App {
   readonly callbackRoutes: readonly RawRoute[]
   /** Routes that check their callers themselves and are not in a hurry. */
   readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
+  /** Calls to WeCom since this app was made, per API. */
+  wecomStats(): WecomStats
   /** Starts the wechaty bot; `undefined` when none is configured. @throws {ConfigError} saying what to install or mend */
   startBot(): Promise<ChatBot | undefined>
   /** Takes what is published as the running definitions. */
@@ -182,6 +185,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
       callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
       publicRoutes: sidebarRoutes(config, deps, wired.signIn),
+      wecomStats: wired.stats,
       startBot: () => startBot(config, deps),
       reload,
       publish: async () => {
@@ -300,11 +304,12 @@ type Wired = {
   channels: ServiceDeps['channels']
   callback?: CallbackReader
   signIn?: WecomSignIn
+  stats(): WecomStats
   close(): Promise<void>
 }
 
 async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, options: AppOptions): Promise<Wired> {
-  if (wecom === undefined) return { ...withoutWecom(), close: () => Promise.resolve() }
+  if (wecom === undefined) return { ...withoutWecom(), stats: () => ({}), close: () => Promise.resolve() }
   const { baseUrl, corpId, agentId, secret } = wecom
   const waiting = options.pause === undefined ? {} : { pause: options.pause }
   // Processes that share a queue share the company's limits as well.
@@ -325,6 +330,7 @@ async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, option
     },
     ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
     signIn: createSignIn(client, corpId),
+    stats: () => client.stats(),
     close: async () => {
       client.close()
       await quota.close()

@@ -7,7 +7,7 @@ import { createMetrics } from '../http/metrics.js'
 import { adminRouter } from '../http/routes/admin.js'
 import { recordsRouter } from '../http/routes/records.js'
 import { createHttpServer, type Health, type HttpServerOptions } from '../http/server.js'
-import { measureService } from '../http/service-metrics.js'
+import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
@@ -64,6 +64,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
   const metrics = createMetrics()
   measureService(metrics, deps, app.queue)
+  measureWecomCalls(metrics, app.wecomStats)
   const isApi = roles.includes('api')
   const server = createHttpServer({
     host,

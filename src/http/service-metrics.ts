@@ -1,8 +1,12 @@
-import { Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import { TouchState } from '../domain/touches/touch.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/deps.js'
 import { isStopped } from '../services/switch-sending.js'
+import { SECOND_MS } from '../time.js'
+
+/** Calls of one platform API since the process began. */
+export type CallFigures = { calls: number; waitedMs: number; tooOften: number; tooParallel: number; width: number }
 
 /** Figures of the service's work, counted over indexes whenever they are asked for. */
 export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>, queue: JobQueue): void {
@@ -63,6 +67,34 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     registers,
     async collect() {
       this.set((await isStopped({ docs })) ? 1 : 0)
+    },
+  })
+}
+
+/** Figures of the calls to WeCom by this process, per API, read whenever they are asked for. */
+export function measureWecomCalls(registry: Registry, read: () => Readonly<Record<string, CallFigures>>): void {
+  const count = (name: string, help: string, valueOf: (figures: CallFigures) => number) =>
+    new Counter({
+      name,
+      help,
+      labelNames: ['api'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [api, figures] of Object.entries(read())) this.inc({ api }, valueOf(figures))
+      },
+    })
+  count('siyu_wecom_calls_total', 'Calls to WeCom', (f) => f.calls)
+  count('siyu_wecom_waited_seconds_total', 'Time calls to WeCom queued for a limit', (f) => f.waitedMs / SECOND_MS)
+  count('siyu_wecom_too_often_total', 'Calls refused with 45009: too often', (f) => f.tooOften)
+  count('siyu_wecom_too_parallel_total', 'Calls refused with 45033: too many at a time', (f) => f.tooParallel)
+  new Gauge({
+    name: 'siyu_wecom_lanes',
+    help: 'Calls of one API that may run at a time, as learnt so far',
+    labelNames: ['api'],
+    registers: [registry],
+    collect() {
+      for (const [api, { width }] of Object.entries(read())) this.set({ api }, width)
     },
   })
 }

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals'
+import { Registry } from 'prom-client'
+import { createCallStats } from '../../src/adapters/wecom/call-stats.js'
+import { measureWecomCalls } from '../../src/http/service-metrics.js'
+
+const GET = '/cgi-bin/externalcontact/get'
+const MARK = '/cgi-bin/externalcontact/mark_tag'
+
+describe('figures of the calls to WeCom', () => {
+  it('count calls, time queued, refusals and lanes per API, the same however often they are read', async () => {
+    const stats = createCallStats()
+    stats.add(GET, { lease: { width: 8 }, waitedMs: 1_500 }, 0, 0)
+    stats.add(GET, { lease: { width: 7 }, waitedMs: 250 }, 45033, 0)
+    stats.add(GET, { lease: { width: 7 }, waitedMs: 0 }, 45009, 60_000)
+    stats.add(MARK, { lease: { width: 5 }, waitedMs: 0 }, 'lost', 0)
+    const registry = new Registry()
+    measureWecomCalls(registry, stats.read)
+
+    await registry.metrics()
+    const text = await registry.metrics()
+
+    expect(text).toContain(`siyu_wecom_calls_total{api="${GET}"} 3\n`)
+    expect(text).toContain(`siyu_wecom_calls_total{api="${MARK}"} 1\n`)
+    expect(text).toContain(`siyu_wecom_waited_seconds_total{api="${GET}"} 1.75\n`)
+    expect(text).toContain(`siyu_wecom_too_often_total{api="${GET}"} 1\n`)
+    expect(text).toContain(`siyu_wecom_too_parallel_total{api="${GET}"} 1\n`)
+    expect(text).toContain(`siyu_wecom_too_parallel_total{api="${MARK}"} 0\n`)
+    expect(text).toContain(`siyu_wecom_lanes{api="${GET}"} 7\n`)
+  })
+
+  it('follow the calls between two readings', async () => {
+    const stats = createCallStats()
+    const registry = new Registry()
+    measureWecomCalls(registry, stats.read)
+    expect(await registry.metrics()).not.toContain('api=')
+    stats.add(MARK, { lease: { width: 5 }, waitedMs: 0 }, 0, 0)
+    expect(await registry.metrics()).toContain(`siyu_wecom_calls_total{api="${MARK}"} 1\n`)
+  })
+})
