@@ -84,7 +84,7 @@ export interface App {
   /** Routes that check their callers themselves and are not in a hurry. */
   readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
   /** Calls to WeCom since this app was made, per API. */
-  wecomStats(): WecomStats
+  readonly wecomStats: () => WecomStats
   /** Starts the wechaty bot; `undefined` when none is configured. @throws {ConfigError} saying what to install or mend */
   startBot(): Promise<ChatBot | undefined>
   /** Takes what is published as the running definitions. */
@@ -304,7 +304,7 @@ type Wired = {
   channels: ServiceDeps['channels']
   callback?: CallbackReader
   signIn?: WecomSignIn
-  stats(): WecomStats
+  stats: () => WecomStats
   close(): Promise<void>
 }
 
