@@ -1,3 +1,4 @@
+import { type FileHandle, open } from 'node:fs/promises'
 import Database from 'libsql'
 import { Query } from 'mingo'
 import { AppError, ConfigError, ConflictError, messageOf, UpstreamError } from '../../errors.js'
@@ -48,13 +49,15 @@ export type SqliteOptions = {
 /** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
 const CHUNK = 500
 /** A shared transaction is committed after this long, so that callers and timers get their turn. */
-const TURN_MS = 40
+const TURN_MS = 10
 /** Shape of our own tables, kept in `user_version`. */
 const LAYOUT = 1
 
 /**
  * Keeps documents in one SQLite file: JSON text, plus a column per indexed field. Writes that are waiting at the same
- * moment share one transaction, and are acknowledged after it is on disk (WAL, `synchronous = FULL`).
+ * moment share one transaction, and are acknowledged after it is on disk. The disk is waited for beside the event loop:
+ * SQLite itself would hold up everything else at each commit (`synchronous = FULL`), so it is told to write its log
+ * without waiting (`NORMAL`: the log is on disk before the database is changed), and we sync the log.
  *
  * @throws {ConfigError} when the file cannot be opened, is no database, or was written by a newer program
  */
@@ -115,12 +118,13 @@ type Db = {
 
 function openFile(file: string, fsync: boolean): Db {
   let raw: Database.Database
+  let hasLog: boolean
   try {
     raw = new Database(file)
-    raw.exec(
-      'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; ' +
-        `PRAGMA synchronous = ${fsync ? 'FULL' : 'OFF'}`,
-    )
+    raw.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536')
+    // Some file systems allow no log, and a database in memory has none.
+    hasLog = (raw.prepare('PRAGMA journal_mode').raw(true).get() as Row)[0] === 'wal'
+    raw.exec(`PRAGMA synchronous = ${!fsync ? 'OFF' : hasLog ? 'NORMAL' : 'FULL'}`)
     raw.exec('PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000')
   } catch (err) {
     throw new ConfigError(
@@ -129,7 +133,7 @@ function openFile(file: string, fsync: boolean): Db {
       { cause: err },
     )
   }
-  const db = connection(raw)
+  const db = connection(raw, fsync && hasLog ? openLog(`${file}-wal`) : undefined)
   const layout = Number(db.all('PRAGMA user_version', [])[0]?.[0])
   if (layout > LAYOUT) {
     raw.close()
@@ -145,11 +149,34 @@ function openFile(file: string, fsync: boolean): Db {
 }
 
 type Job = { parts: boolean; work: () => unknown; resolve: (value: unknown) => void; reject: (err: unknown) => void }
+type Settled = { resolve: () => void; reject: (err: unknown) => void }
 
-function connection(raw: Database.Database): Db {
+/** SQLite's log. It locks the database file and never this one, so a second handle of it releases no lock. */
+type Log = { sync(): Promise<void>; close(): Promise<void> }
+
+function openLog(file: string): Log {
+  let handle: Promise<FileHandle> | undefined
+  return {
+    async sync() {
+      // SQLite makes it with the first write, and keeps it as long as a connection is open.
+      handle ??= open(file, 'r+').catch((err: unknown) => {
+        handle = undefined
+        throw err
+      })
+      await (await handle).datasync()
+    },
+    async close() {
+      await (await handle)?.close()
+    },
+  }
+}
+
+function connection(raw: Database.Database, log: Log | undefined): Db {
   const statements = new Map<string, Database.Statement<unknown[]>>()
   let queue: Job[] = []
   let flushing: Promise<void> | undefined
+  let committed: Settled[] = []
+  let syncing: Promise<void> | undefined
   let closed = false
 
   const prepare = (sql: string) => {
@@ -180,7 +207,7 @@ function connection(raw: Database.Database): Db {
   /** One transaction of whatever waits. A job that throws undoes itself only. */
   const flush = () => {
     const jobs = queue
-    const settle: (() => void)[] = []
+    const settled: Settled[] = []
     let next = 0
     try {
       run('BEGIN IMMEDIATE', [])
@@ -190,10 +217,10 @@ function connection(raw: Database.Database): Db {
         if (job.parts) run('SAVEPOINT job', [])
         try {
           const value = job.work()
-          settle.push(() => job.resolve(value))
+          settled.push({ resolve: () => job.resolve(value), reject: job.reject })
         } catch (err) {
           if (job.parts) run('ROLLBACK TO job', [])
-          settle.push(() => job.reject(err))
+          settled.push({ resolve: () => job.reject(err), reject: job.reject })
         }
         if (job.parts) run('RELEASE job', [])
       }
@@ -201,11 +228,27 @@ function connection(raw: Database.Database): Db {
     } catch (err) {
       if (raw.inTransaction) raw.exec('ROLLBACK')
       next = Math.max(next, 1)
-      settle.length = 0
-      for (const job of jobs.slice(0, next)) settle.push(() => job.reject(err))
+      settled.length = 0
+      for (const job of jobs.slice(0, next)) job.reject(err)
     }
     queue = jobs.slice(next)
-    for (const done of settle) done()
+    committed.push(...settled)
+    if (committed.length > 0) syncing ??= acknowledge()
+  }
+  /** What is committed while one sync runs shares the next. */
+  const acknowledge = async () => {
+    while (committed.length > 0) {
+      const group = committed
+      committed = []
+      try {
+        await log?.sync()
+        for (const { resolve } of group) resolve()
+      } catch (err) {
+        const lost = new UpstreamError('sqlite', 'sync', false, messageOf(err), { cause: err })
+        for (const { reject } of group) reject(lost)
+      }
+    }
+    syncing = undefined
   }
   const drain = async () => {
     // A turn later, so that writes asked for at the same moment travel together.
@@ -229,7 +272,8 @@ function connection(raw: Database.Database): Db {
     },
     forget: () => statements.clear(),
     async close() {
-      while (flushing !== undefined) await flushing
+      while (flushing !== undefined || syncing !== undefined) await (flushing ?? syncing)
+      await log?.close()
       run('PRAGMA wal_checkpoint(TRUNCATE)', [])
       closed = true
       statements.clear()
