@@ -5,9 +5,9 @@ import { nextValue, type StoredCallback } from './collections.js'
 import type { Deps } from './deps.js'
 
 /** When several arrive at once, those of this time more are stored with them. A single one does not wait. */
-const GATHER_MS = 5
+const GATHER_MS = 10
 /** A longer transaction would make the next ones wait. */
-const MAX_GROUP = 200
+const MAX_GROUP = 500
 /** Numbers are taken from the counter in blocks; those of a block that is not used up are never used. */
 const SEQ_BLOCK = 1_000
 

@@ -15,6 +15,7 @@ import { inParallel } from './in-parallel.js'
 import type { ServiceDeps } from './lanes.js'
 import { mirrorGroup, mirrorMembers, mirrorTags } from './mirror-company.js'
 import { mirrorRelations } from './mirror-relations.js'
+import { elapsedMs, MINUTE_MS, SECOND_MS } from '../time.js'
 import { hurryTransfers } from './transfer-customers.js'
 
 /** Callbacks that are looked at for what has to be read anew; what else waits about the same is found by that. */
@@ -22,6 +23,10 @@ const BATCH = 100
 /** Customers whose changes are written together. */
 const CHUNK = 50
 const PAUSE_MS = 200
+/** Callbacks a second above which a burst is on: far more than the platform's quota lets us read (10,000 contacts a minute). */
+const BURST_PER_SECOND = 500
+/** A burst holds work up no longer than this. */
+const MAX_HOLD_MS = MINUTE_MS
 /** Contacts asked for at the same time; the client keeps to the platform's lanes and quotas. */
 const AT_ONCE = 16
 
@@ -49,15 +54,20 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
     }
   }
   const book = { attempt, failed }
+  const burst = createBurstWatch(deps)
   while (!isAborted(signal)) {
     const open = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
     const first = await callbacks.find(open, { sort: { seq: 1 }, limit: BATCH })
     if (first.length === 0) break
+    if (first.length === BATCH && (await burst.isOn(first[0]!))) {
+      await sleep(PAUSE_MS)
+      continue
+    }
     const subjects = [...new Set(first.flatMap((c) => c.about ?? []))]
     for (let i = 0; i < subjects.length && !isAborted(signal); i += CHUNK) {
       const same = await callbacks.find({ ...open, about: { $in: subjects.slice(i, i + CHUNK) } }, { sort: { seq: 1 } })
       await workOff(deps, same, book)
-      // A burst is on: who calls is answered first. The platform's quota (10,000 contacts a minute) allows no more anyway.
+      // Many wait: who calls is answered first. The platform's quota (10,000 contacts a minute) allows no more anyway.
       if (first.length === BATCH) await sleep(PAUSE_MS)
     }
     await workOff(
@@ -67,6 +77,24 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
     )
   }
   if (failures.size > 0) throw failures.values().next().value
+}
+
+/**
+ * During a burst callbacks are only taken in: who calls is answered in time, and what is told of a contact many times is
+ * read once, when it is over.
+ */
+function createBurstWatch({ docs: { callbacks }, clock }: ServiceDeps) {
+  let before: { atMs: number; seq: number } | undefined
+  return {
+    async isOn(oldest: StoredCallback): Promise<boolean> {
+      const newest = await callbacks.findOne({ state: 'accepted' }, { sort: { seq: -1 } })
+      const now = { atMs: elapsedMs(), seq: newest?.seq ?? 0 }
+      const perSecond =
+        before === undefined ? 0 : ((now.seq - before.seq) * SECOND_MS) / Math.max(1, now.atMs - before.atMs)
+      before = now
+      return perSecond > BURST_PER_SECOND && clock.now().getTime() - oldest.acceptedAt.getTime() < MAX_HOLD_MS
+    },
+  }
 }
 
 /** Asked anew each time: it changes while others work. */
