@@ -25,7 +25,8 @@ const Send = z.strictObject({
 const Question = z.union([Prepare, Send])
 
 const TICK_MS = 2
-const SOCKETS = 64
+/** Many: a slow answer must not keep the next delivery from being sent when it is due. */
+const SOCKETS = 512
 const TIMEOUT_MS = 5_000
 
 let deliveries: { path: string; body: Buffer }[] = []
