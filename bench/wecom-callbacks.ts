@@ -330,14 +330,16 @@ async function repeat(signal: AbortSignal, work: () => Promise<void>): Promise<v
   while (!signal.aborted) await work()
 }
 
-/** A mass message of every member to her first hundred customers, by the same app. */
+/** A mass message of one member to her first hundred customers, by the same app; she sends it at once. */
 async function sendMass(sandbox: Sandbox, plan: Plan): Promise<void> {
   const client = clientOf(sandbox)
   try {
     const userId = `guide${String(intOf(plan.members, SEED, 'mass', elapsedMs()) + 1).padStart(3, '0')}`
     const externalUserIds = (await client.contacts.list(userId)).slice(0, 100)
-    if (externalUserIds.length > 0)
-      await client.mass.create({ sender: userId, externalUserIds, text: '上新了', attachments: [] })
+    if (externalUserIds.length > 0) {
+      const { msgId } = await client.mass.create({ sender: userId, externalUserIds, text: '上新了', attachments: [] })
+      await control(sandbox, 'send', { msgid: msgId, userId })
+    }
     await sleep(500)
   } finally {
     client.close()
