@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { decrypt, getSignature } from '@wecom/crypto'
 import { XMLParser } from 'fast-xml-parser'
 import { z } from 'zod'
 import { ConfigError, InvalidInputError, type Problem } from '../../errors.js'
 import { parseInput } from '../../parse.js'
+import { readUsualXml } from './usual-xml.js'
 
 export type CallbackOptions = {
   /** 接收消息 → Token: at most 32 letters and digits. */
@@ -87,7 +88,7 @@ export function openCallback({ token, encodingAesKey, corpId }: CallbackOptions)
     const signed = parseInput(Signed, query, 'Not a WeCom callback')
     const { encrypt, agentid } = readEnvelope(body)
     const message = decryptChecked(signed, encrypt)
-    return { agentId: agentid, message, contentKey: createHash('sha256').update(message).digest('hex') }
+    return { agentId: agentid, message, contentKey: hash('sha256', message) }
   }
 
   return {
@@ -106,7 +107,7 @@ export function openCallback({ token, encodingAesKey, corpId }: CallbackOptions)
 
 /** The elements of a decrypted message by name. @throws {InvalidInputError} */
 export function parseMessage(message: string): Record<string, unknown> {
-  return parseXml(message, 'decrypted message')
+  return readUsualXml(message) ?? parseXml(message, 'decrypted message')
 }
 
 const Document = z.object({ xml: z.record(z.string(), z.unknown()) })
