@@ -5,6 +5,7 @@ export type { Reply } from './http-reply.js'
 
 type Request = {
   text: string
+  isAscii: boolean
   timeoutMs: number
   resolve: (reply: Reply) => void
   reject: (err: Error) => void
@@ -29,9 +30,10 @@ export class PlainHttp {
   send(method: 'GET' | 'POST', to: URL, path: string, body: string, timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const login = to.username === '' ? '' : `authorization: Basic ${loginOf(to)}\r\n`
-      const content = method === 'GET' ? '' : `content-type: text/xml\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
+      const length = Buffer.byteLength(body)
+      const content = method === 'GET' ? '' : `content-type: text/xml\r\ncontent-length: ${length}\r\n`
       const text = `${method} ${path} HTTP/1.1\r\nhost: ${to.host}\r\n${login}${content}connection: keep-alive\r\n\r\n${body}`
-      this.dispatch(to, { text, timeoutMs, resolve, reject })
+      this.dispatch(to, { text, isAscii: length === body.length, timeoutMs, resolve, reject })
     })
   }
 
@@ -65,6 +67,7 @@ class Connection {
   private readonly socket: Socket
   private readonly asked: Request[] = []
   private unsent = ''
+  private unsentIsAscii = true
   private received: Buffer = Buffer.alloc(0)
   private patience: NodeJS.Timeout | undefined
   private ended = false
@@ -91,6 +94,7 @@ class Connection {
     this.asked.push(request)
     if (this.unsent === '') setImmediate(() => this.flush())
     this.unsent += request.text
+    this.unsentIsAscii &&= request.isAscii
     if (this.asked.length === 1) this.waitFor(request)
   }
 
@@ -100,8 +104,10 @@ class Connection {
 
   private flush(): void {
     const text = this.unsent
+    const encoding = this.unsentIsAscii ? 'latin1' : 'utf8' // the first is a mere copy
     this.unsent = ''
-    if (!this.ended) this.socket.write(text)
+    this.unsentIsAscii = true
+    if (!this.ended) this.socket.write(text, encoding)
   }
 
   private read(chunk: Buffer, isEnd: boolean): void {

@@ -21,6 +21,9 @@ import type { Click, Purchase } from './world/shop.js'
 import type { MessageLink } from './world/world.js'
 import { World } from './world/world.js'
 
+/** Events in one transaction while a slice is played: nobody asks for anything meanwhile. */
+const SLICE_BATCH = 5_000
+
 export type SandboxOptions = {
   /** SQLite state file, or `:memory:`. An existing file goes on where it stopped. */
   file: string
@@ -221,7 +224,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     clock.set(to.getTime())
   }
   const playAll = async (to: Date): Promise<void> => {
-    for (let at: Date | undefined; (at = world.playNext(to, true)) !== undefined;) {
+    for (let at: Date | undefined; (at = world.playNext(to, true, SLICE_BATCH)) !== undefined;) {
       clock.set(at.getTime())
       if (isBeside) await nextTurn()
     }

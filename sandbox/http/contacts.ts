@@ -187,7 +187,7 @@ function batchOf(state: State, userId: string, after: string, limit: number): Ba
   return state.many(
     `SELECT r.*, c.union_id, c.name, c.gender,
        (SELECT json_group_array(tag_id) FROM (SELECT tag_id FROM relation_tag t
-          WHERE t.user_id = r.user_id AND t.external_user_id = r.external_user_id ORDER BY tag_id)) AS tag_ids
+          WHERE t.user_id = r.user_id AND t.external_user_id = r.external_user_id ORDER BY tag_id)) || '' AS tag_ids
      FROM relation r JOIN contact c ON c.external_user_id = r.external_user_id
      WHERE r.user_id = ? AND r.external_user_id > ? AND r.${FRIENDS} ORDER BY r.external_user_id LIMIT ?`,
     userId,

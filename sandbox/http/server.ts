@@ -32,9 +32,11 @@ export async function openServer(
 }
 
 async function serve(handle: Handler['handle'], req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const gone = new AbortController()
+  let isGone = false
+  let gone: AbortController | undefined
   res.once('close', () => {
-    if (!res.writableEnded) gone.abort() // an abort costs as much as a small call, so only where somebody hung up
+    isGone = !res.writableEnded
+    if (isGone) gone?.abort()
   })
   const body = await readBody(req)
   if (body === undefined) return
@@ -44,9 +46,14 @@ async function serve(handle: Handler['handle'], req: IncomingMessage, res: Serve
     headers: req.headers,
     body,
     ...(req.socket.remoteAddress === undefined ? {} : { ip: req.socket.remoteAddress }),
-    signal: gone.signal,
+    // A controller costs as much as a small call, and few calls wait for anything.
+    get signal() {
+      gone ??= new AbortController()
+      if (isGone) gone.abort()
+      return gone.signal
+    },
   })
-  if (gone.signal.aborted) return
+  if (isGone) return
   if (answer === undefined) {
     req.socket.destroy()
     return

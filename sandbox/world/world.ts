@@ -203,16 +203,17 @@ export class World {
    * back: he may do something at that very instant.
    *
    * @param past - true: goes on past events that call back
+   * @param most - events in one transaction; with more, less is written, and nobody is answered for longer
    * @returns the instant of the last one, `undefined` when nothing is due
    */
-  playNext(to: Date, past = false): Date | undefined {
+  playNext(to: Date, past = false, most = BATCH): Date | undefined {
     const toMs = to.getTime()
     const nextMs = this.nextAtMs
     if (nextMs === undefined || nextMs > toMs) return undefined
     return this.write(() => {
       let nowMs = Number(this.state.meta('now_ms'))
       const raisedBefore = this.raised
-      for (let n = 0; n < BATCH; n++) {
+      for (let n = 0; n < most; n++) {
         const atMs = this.nextAtMs
         if (atMs === undefined || atMs > toMs) break
         // An event that became due while the clock stood elsewhere never turns the clock back.
