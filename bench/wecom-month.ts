@@ -29,7 +29,11 @@ const SEED = 1
 /** Calls on their way at once. */
 const CALLS_AT_ONCE = 12
 /** A wave of mass messages every so many days, one per member. */
-const WAVE_DAYS = 5
+const WAVE_DAYS = 6
+/** All contacts are read again in so many days. */
+const CONTACT_DAYS = 6
+/** Newcomers of an hour that the app gets to. */
+const NEWCOMERS = 50
 
 /** A month of a company on the sandbox's stepped clock: sandbox, client and callback receiver in a process each. */
 export const wecomMonth: Benchmark = {
@@ -172,9 +176,8 @@ async function playMonth(
 class App {
   private members: string[] = []
   private tagIds: string[] = []
-  /** The last wave: member and task; and those whose results are still to be read. */
-  private wave: { userId: string; msgId: string }[] = []
-  private open = new Set<string>()
+  /** The tasks of the last wave. */
+  private wave: { userId: string; msgId: string; state: 'waiting' | 'sent' | 'read' }[] = []
   private waves = 0
 
   constructor(
@@ -202,7 +205,7 @@ class App {
   private async welcomeNewcomers(now: Date): Promise<void> {
     const untilS = (now.getTime() - HOUR_MS) / SECOND_MS
     const added = await this.receiver.ask({ do: 'added', untilS }, z.array(z.tuple([z.string(), z.string()])))
-    await inParallel(added.slice(0, 40), async ([userId, externalUserId]) => {
+    await inParallel(added.slice(0, NEWCOMERS), async ([userId, externalUserId]) => {
       if ((await this.client.contacts.get(externalUserId)) === undefined) return
       const tag = this.tagIds[intOf(this.tagIds.length, 'tag', externalUserId)]!
       // He may have gone in the meantime.
@@ -245,30 +248,32 @@ class App {
         text: `本周新品 ${wave}`,
         attachments: [{ msgtype: 'link', link: { title: '新品', url } }],
       })
-      this.wave.push({ userId, msgId })
+      this.wave.push({ userId, msgId, state: 'waiting' })
     })
     this.wave.sort((a, b) => (a.userId < b.userId ? -1 : 1))
-    this.open = new Set(this.wave.map((task) => task.msgId))
   }
 
+  /** Of those that were not sent when they were last looked at. */
   private async readTasks(): Promise<void> {
-    await inParallel(this.wave, async ({ msgId }) => {
-      for await (const page of this.client.mass.tasks(msgId))
-        if (page.some((task) => task.status !== 0)) this.open.delete(msgId)
+    const waiting = this.wave.filter(({ state }) => state === 'waiting')
+    await inParallel(waiting, async (task) => {
+      for await (const page of this.client.mass.tasks(task.msgId))
+        if (page.some(({ status }) => status !== 0)) task.state = 'sent'
     })
   }
 
-  /** Of those that were sent. */
+  /** Once, after the member has sent. */
   private async readResults(): Promise<void> {
-    const sent = this.wave.filter(({ msgId }) => !this.open.has(msgId))
-    await inParallel(sent, async ({ msgId, userId }) => {
-      for await (const page of this.client.mass.sends(msgId, userId)) void page.length
+    const sent = this.wave.filter(({ state }) => state === 'sent')
+    await inParallel(sent, async (task) => {
+      for await (const page of this.client.mass.sends(task.msgId, task.userId)) void page.length
+      task.state = 'read'
     })
   }
 
-  /** A fifth of the members a day, with all their customers. */
+  /** A part of the members a day, with all their customers. */
   private async readContacts(day: number): Promise<void> {
-    const some = this.members.filter((_, i) => i % WAVE_DAYS === day % WAVE_DAYS)
+    const some = this.members.filter((_, i) => i % CONTACT_DAYS === day % CONTACT_DAYS)
     await inParallel(some, async (userId) => {
       for await (const page of this.client.contacts.rows([userId])) void page.length
     })

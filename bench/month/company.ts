@@ -45,7 +45,7 @@ async function start({ file, seed, startAt, members, customers }: z.infer<typeof
         // 30 orders a year; what members and customers do besides makes some two callbacks a customer and month.
         perYear: {
           orders: 30,
-          edits: 22,
+          edits: 21,
           groupJoins: 2,
           groupLeaves: 1.5,
           adds: 0.2,
