@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
+import { handleCallbacks } from '../../src/services/handle-callbacks.js'
 import { syncWecom } from '../../src/services/sync-wecom.js'
 import type { DispatchDoc } from '../../src/services/collections.js'
 import { DAY_MS, SECOND_MS } from '../../src/time.js'
@@ -81,6 +83,33 @@ describe('callbacks', () => {
     expect(asked).toBe(1)
     expect(await eventsNamed('contact_edited')).toHaveLength(5)
     expect(await docs().callbacks.count({ state: 'done' })).toBe(5)
+  })
+
+  it('of a burst are worked off when it is over', async () => {
+    const { callbacks } = docs()
+    let seq = 1_000_000
+    /** As the intake stores them, at many times the rate that the platform's quota lets us read at. */
+    const arrive = (count: number) =>
+      callbacks.insert(
+        Array.from({ length: count }, () => ({
+          _id: `burst${++seq}`,
+          seq,
+          state: 'accepted' as const,
+          acceptedAt: company.deps.clock.now(),
+          about: `contact:${idOf(seq % 20)}`,
+          message: `<xml><CreateTime>${seq}</CreateTime><Event>change_external_contact</Event><ChangeType>edit_external_contact</ChangeType><UserID>guide001</UserID><ExternalUserID>${idOf(seq % 20)}</ExternalUserID></xml>`,
+        })),
+      )
+    await arrive(200)
+    const working = handleCallbacks(company.deps)
+    for (let i = 0; i < 40; i++) {
+      await arrive(100)
+      await sleep(20)
+    }
+    // What waited before the burst was seen to be one is done, and little more.
+    expect(await callbacks.count({ state: 'accepted' })).toBeGreaterThan(2_000)
+    await working
+    expect(await callbacks.count({ state: 'accepted' })).toBe(0)
   })
 
   it('bring the mirror and the profile up to what the platform shows', async () => {
