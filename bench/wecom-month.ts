@@ -26,12 +26,14 @@ const PLANS: Record<Scale, Plan> = {
 const START = new Date('2026-06-01T00:00:00Z') // 08:00 in Shanghai
 const TIME_ZONE = 'Asia/Shanghai'
 const SEED = 1
+/** Half as many garbage collections of what lives shortly, for some 100 MB. */
+const ROOM = ['--max-semi-space-size=64']
 /** Calls on their way at once. */
 const CALLS_AT_ONCE = 12
 /** A wave of mass messages every so many days, one per member. */
 const WAVE_DAYS = 6
 /** All contacts are read again in so many days. */
-const CONTACT_DAYS = 6
+const CONTACT_DAYS = 10
 /** Newcomers of an hour that the app gets to. */
 const NEWCOMERS = 50
 
@@ -89,7 +91,7 @@ const Nothing = z.strictObject({})
 
 /** A new company of many customers until it answers; its memory then, and after a day in which nobody called it. */
 async function measureStart({ members, crowd }: Plan, dir: string, note: BenchContext['note']): Promise<CaseResult> {
-  const sandbox = startChild('company')
+  const sandbox = startChild('company', ROOM)
   const question = { do: 'start', file: join(dir, 'crowd.sqlite'), seed: SEED, startAt: START.toISOString() }
   let atStart = { cpuMs: 0, rssMiB: 0 }
   try {
@@ -125,8 +127,8 @@ async function playMonth(
   onDay: (day: number) => void,
 ): Promise<{ hash: string; figures: Record<string, number> }> {
   const before = costs().cpuMs
-  const sandbox = startChild('company')
-  const receiver = startChild('receiver')
+  const sandbox = startChild('company', ROOM)
+  const receiver = startChild('receiver', ROOM)
   const { members, customers } = plan
   try {
     const company = await sandbox.ask(
