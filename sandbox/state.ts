@@ -155,7 +155,7 @@ export class State {
       this.db = new Database(file)
       // Without `synchronous` a killed process still loses nothing, which is what is promised; a power cut may cost the file.
       this.db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 10000; PRAGMA cache_size = -131072; PRAGMA mmap_size = 1073741824;
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 25000; PRAGMA cache_size = -131072; PRAGMA mmap_size = 1073741824;
          PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = OFF`,
       )
     } catch (err) {
