@@ -21,7 +21,7 @@ import { parseInput } from '../parse.js'
 import { hashKey } from '../random.js'
 import { acceptRecords } from '../services/accept-records.js'
 import { evaluateProfiles } from '../services/evaluate-profiles.js'
-import { dueLanes, nextWorkAt } from '../services/lanes.js'
+import { workTimes } from '../services/lanes.js'
 import { publishDefinitions } from '../services/publish-definitions.js'
 import { syncWecom } from '../services/sync-wecom.js'
 import { lockDataDir } from '../data-dir.js'
@@ -222,13 +222,13 @@ class Demo {
       const batch = await this.feed.take(this.from, HISTORY_BATCH)
       if (batch.length === 0) break
       await acceptRecords(deps, `history:${n}`, batch)
-      await this.settle(['process-batches'])
+      await this.work('process-batches')
       records += batch.length
       options.progress.set(records)
       await this.count(records / 32_000)
     }
     await syncWecom(deps, (contacts) => options.progress.set(records + contacts))
-    await this.settle(['process-batches'])
+    await this.work('process-batches')
     options.progress.done()
     await publishDefinitions(deps, app.loaded)
     await app.reload()
@@ -253,11 +253,11 @@ class Demo {
       await this.moveTo(at)
       await this.sandbox.advanceTo(at)
       await this.takeFeed(at)
-      await this.settle()
+      const later = await this.settle()
       const hours = Math.floor((at.getTime() - this.from.getTime()) / 3_600_000)
       progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
       await this.count(hours / (days * 24))
-      at = await this.nextInstant(at)
+      at = await this.nextInstant(at, later)
     }
     progress.done()
   }
@@ -283,31 +283,37 @@ class Demo {
     }
   }
 
-  /** Works off everything that is due now, lane by lane through the queue, until nothing is. */
-  private async settle(only?: readonly string[]): Promise<void> {
-    const { queue, deps } = this.app
+  /** Works off one lane, through the queue. */
+  private async work(lane: string): Promise<void> {
+    await this.app.queue.add(lane, undefined, { key: lane, attempts: 1 })
+    await this.app.queue.idle()
+    if (this.laneError !== undefined) throw this.laneError
+  }
+
+  /** Works off everything that is due now, lane by lane, until nothing is. Resolves to when each lane has work again. */
+  private async settle(): Promise<Map<string, Date>> {
+    const { deps } = this.app
+    const now = this.clock.now()
     for (let round = 0; round < 1_000; round++) {
-      const lanes = only === undefined ? await dueLanes(deps) : round === 0 ? only : []
-      if (lanes.length === 0) return
-      for (const name of lanes) {
-        await queue.add(name, undefined, { key: name, attempts: 1 })
-        await queue.idle()
-        if (this.laneError !== undefined) throw this.laneError
-      }
+      const times = await workTimes(deps)
+      const due = [...times].flatMap(([name, at]) => (at <= now ? [name] : []))
+      if (due.length === 0) return times
+      for (const name of due) await this.work(name)
     }
     throw new Error(
-      `work at ${this.clock.now().toISOString()} does not come to an end: ${(await dueLanes(deps)).join(', ')}`,
+      `work at ${now.toISOString()} does not come to an end: ${[...(await workTimes(deps)).keys()].join(', ')}`,
     )
   }
 
-  private async nextInstant(after: Date): Promise<Date | undefined> {
+  /** @param later - when each lane has work */
+  private async nextInstant(after: Date, later: ReadonlyMap<string, Date>): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
-    const own = await this.app.deps.docs.batches.findOne({ state: 'accepted' })
-    const inboxAt = own === undefined ? undefined : tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS)
+    const times = [...later].map(([name, at]) =>
+      name === 'process-batches' ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS) : at,
+    )
     const candidates = [
-      inboxAt,
-      await nextWorkAt(this.app.deps, ['process-batches']),
+      ...times,
       feedAt === undefined ? undefined : tickOf(feedAt, this.from),
       sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from, WORLD_TICK_MS),
     ].flatMap((t) => (t === undefined ? [] : [Math.max(t.getTime(), after.getTime() + 1)]))

@@ -111,22 +111,25 @@ export const lanes: readonly Lane[] = [
   { name: 'sweep-chats', run: sweepChats, dueAt: nextChatSweepAt },
 ]
 
+/** When each lane has work, in the order of the lanes; lanes without any are left out. */
+export async function workTimes(deps: ServiceDeps): Promise<Map<string, Date>> {
+  const times = new Map<string, Date>()
+  for (const lane of lanes) {
+    const at = await lane.dueAt(deps)
+    if (at !== undefined) times.set(lane.name, at)
+  }
+  return times
+}
+
 /** Names of the lanes that have work now, in order. */
 export async function dueLanes(deps: ServiceDeps): Promise<string[]> {
   const now = deps.clock.now()
-  const due: string[] = []
-  for (const lane of lanes) {
-    const at = await lane.dueAt(deps)
-    if (at !== undefined && at <= now) due.push(lane.name)
-  }
-  return due
+  return [...(await workTimes(deps))].flatMap(([name, at]) => (at <= now ? [name] : []))
 }
 
 /** The earliest instant at which any lane, but those named, has work. */
 export async function nextWorkAt(deps: ServiceDeps, but: readonly string[] = []): Promise<Date | undefined> {
-  const times: (Date | undefined)[] = []
-  for (const lane of lanes) if (!but.includes(lane.name)) times.push(await lane.dueAt(deps))
-  return earliest(times)
+  return earliest([...(await workTimes(deps))].flatMap(([name, at]) => (but.includes(name) ? [] : [at])))
 }
 
 function earliest(times: readonly (Date | undefined)[]): Date | undefined {

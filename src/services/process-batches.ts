@@ -32,9 +32,9 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
   const { docs } = deps
   while (signal?.aborted !== true) {
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const plan = planned?.plan ?? (await planGroup(deps))
-    if (plan === undefined) return
-    const batches = (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq)
+    const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
+    if (group === undefined) return
+    const { plan, batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
@@ -76,7 +76,15 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
   await queueArrivals(deps, events)
 }
 
-async function planGroup(deps: Deps): Promise<BatchPlan | undefined> {
+/** Batches in order, and what is to become of them. */
+type Group = { plan: BatchPlan; batches: readonly Batch[] }
+
+/** One that was planned before a crash. */
+async function loadGroup({ docs }: Deps, plan: BatchPlan): Promise<Group> {
+  return { plan, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
+}
+
+async function planGroup(deps: Deps): Promise<Group | undefined> {
   const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
   const group: Batch[] = []
   let size = 0
@@ -85,7 +93,7 @@ async function planGroup(deps: Deps): Promise<BatchPlan | undefined> {
     if (group.length > 0 && size > GROUP_RECORDS) break
     group.push(batch)
   }
-  return group[0] === undefined ? undefined : planRecords(deps, group)
+  return group[0] === undefined ? undefined : { plan: await planRecords(deps, group), batches: group }
 }
 
 async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {

@@ -120,9 +120,11 @@ export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<v
 /** Runs every schedule whose time has come since its last run, in a fixed order. The cursor moves after the work. */
 export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
   const now = deps.clock.now()
-  for (const schedule of schedulesOf(deps)) {
+  const schedules = schedulesOf(deps)
+  const lastRunAt = await lastRuns(deps, schedules, now)
+  for (const schedule of schedules) {
     if (signal?.aborted === true) return
-    const last = await lastRunAt(deps, schedule.id, now)
+    const last = lastRunAt.get(schedule.id)!
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
     await schedule.run(now, last)
     await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
@@ -131,18 +133,19 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
 
 /** When the earliest schedule is due next. */
 export async function nextScheduleAt(deps: Deps): Promise<Date | undefined> {
-  const now = deps.clock.now()
-  const times: number[] = []
-  for (const schedule of schedulesOf(deps)) {
-    times.push(nextAt(schedule.cron, await lastRunAt(deps, schedule.id, now), deps.brand.timeZone).getTime())
-  }
-  return times.length === 0 ? undefined : new Date(Math.min(...times))
+  const schedules = schedulesOf(deps)
+  if (schedules.length === 0) return undefined
+  const lastRunAt = await lastRuns(deps, schedules, deps.clock.now())
+  const times = schedules.map(({ id, cron }) => nextAt(cron, lastRunAt.get(id)!, deps.brand.timeZone).getTime())
+  return new Date(Math.min(...times))
 }
 
-/** A schedule seen for the first time counts from now. */
-async function lastRunAt(deps: Deps, id: string, now: Date): Promise<Date> {
-  const stored = await deps.docs.meta.get(`schedule:${id}`)
-  if (stored?.at !== undefined) return stored.at
-  await deps.docs.meta.updateEach([{ id: `schedule:${id}`, update: { $set: { at: now } }, upsert: true }])
-  return now
+/** When each of them ran last, by id. One seen for the first time counts from now. */
+async function lastRuns({ docs }: Deps, schedules: readonly Schedule[], now: Date): Promise<Map<string, Date>> {
+  const keyOf = ({ id }: Schedule) => `schedule:${id}`
+  const stored = new Map((await docs.meta.getMany(schedules.map(keyOf))).map((doc) => [doc._id, doc.at]))
+  const unseen = schedules.map(keyOf).filter((key) => stored.get(key) === undefined)
+  if (unseen.length > 0)
+    await docs.meta.updateEach(unseen.map((id) => ({ id, update: { $set: { at: now } }, upsert: true })))
+  return new Map(schedules.map((schedule) => [schedule.id, stored.get(keyOf(schedule)) ?? now]))
 }
