@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, timingSafeEqual } from 'node:crypto'
 
 /** Page 90968 (read 2026-11): AES-256-CBC, PKCS#7 to blocks of 32, plaintext = random(16) ‖ length(4, BE) ‖ message ‖ receive id. */
 const BLOCK = 32
@@ -39,12 +39,9 @@ export function decrypt(
   }
 }
 
-/** Lower-case hex SHA-1 over the four texts, sorted byte by byte. */
+/** Lower-case hex SHA-1 over the four texts, sorted byte by byte; all are ASCII, where the order of texts is that. */
 export function signatureOf(token: string, timestamp: string, nonce: string, encrypted: string): string {
-  const parts = [token, timestamp, nonce, encrypted]
-    .map((text) => Buffer.from(text, 'utf8'))
-    .sort((a, b) => a.compare(b))
-  return createHash('sha1').update(Buffer.concat(parts)).digest('hex')
+  return hash('sha1', [token, timestamp, nonce, encrypted].sort().join(''))
 }
 
 export function isSignature(given: string, expected: string): boolean {

@@ -7,11 +7,17 @@ export function toXml(fields: XmlFields): string {
 }
 
 function elements(fields: XmlFields): string {
-  return Object.entries(fields)
-    .flatMap(([name, value]) =>
-      value === undefined ? [] : [value].flat().map((one: XmlValue) => `<${name}>${content(one)}</${name}>`),
-    )
-    .join('')
+  let text = ''
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
+    if (Array.isArray(value)) for (const one of value as readonly XmlValue[]) text += element(name, one)
+    else if (value !== undefined) text += element(name, value as XmlValue)
+  }
+  return text
+}
+
+function element(name: string, value: XmlValue): string {
+  return `<${name}>${content(value)}</${name}>`
 }
 
 function content(value: XmlValue): string {
