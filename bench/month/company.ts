@@ -35,7 +35,7 @@ async function start({ file, seed, startAt, members, customers }: z.infer<typeof
         { name: '客户等级', tags: [{ name: '一般' }, { name: '重要' }, { name: '核心' }] },
         { name: '喜好', tags: [{ name: '护肤' }, { name: '彩妆' }, { name: '香水' }, { name: '洗护' }] },
       ],
-      habits: { readRatio: 0.7, replyRatio: 0.05, clickRatio: 0.15, buyRatio: 0.01, deleteRatio: 0.001 },
+      habits: { readRatio: 0.5, replyRatio: 0.05, clickRatio: 0.15, buyRatio: 0.01, deleteRatio: 0.001 },
       population: {
         members,
         customers,
