@@ -1,10 +1,12 @@
 import { checkCsvFile } from '../../connectors/csv/index.js'
 import { loadCsvMapping } from '../../connectors/csv/mapping.js'
+import { ChatRules } from '../../connectors/wechaty/rules.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import { InvalidInputError, type Problem } from '../errors.js'
 import type { Ways } from '../domain/ways/definition.js'
 import { checkDefinitions, type LoadedDefinitions } from '../services/load-definitions.js'
 import { checkWays } from '../services/load-ways.js'
+import { loadYaml } from '../yaml-file.js'
 import { truncate } from './display-width.js'
 import { renderTable } from './table.js'
 
@@ -13,7 +15,12 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const config = await loadConfig({ file, env })
   const { loaded, problems } = await checkDefinitions(config.paths)
   const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
-  const all = [...problems, ...wayProblems, ...(await checkSources(config.sources, config))]
+  const all = [
+    ...problems,
+    ...wayProblems,
+    ...(await checkChatRules(config)),
+    ...(await checkSources(config.sources, config)),
+  ]
   if (loaded === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
@@ -29,6 +36,18 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
     `✗ ${problems.length} 个问题 · ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
     problems,
   )
+}
+
+/** They count once a bot is configured. */
+async function checkChatRules({ wechaty }: Config): Promise<readonly Problem[]> {
+  if (wechaty === undefined) return []
+  try {
+    await loadYaml(ChatRules, wechaty.rules)
+    return []
+  } catch (err) {
+    if (!(err instanceof InvalidInputError)) throw err
+    return err.problems
+  }
 }
 
 /** What keeps mappings from their files; amounts must be in the brand's currency, since nothing converts them. */

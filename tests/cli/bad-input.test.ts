@@ -45,6 +45,19 @@ describe('siyu with bad input', () => {
   )
 
   it(
+    'names file, line and fix of broken chat rules, once a bot is configured',
+    async () => {
+      const file = site.path('config/wechaty.yaml')
+      await replaceIn(file, /keywords: \[多少钱/, 'keyword: [多少钱')
+      expect((await runSiyu(['check', '--config', site.config])).code).toBe(0)
+      await appendFile(site.config, `wechaty: { puppet: wechaty-puppet-service, rules: ${file} }\n`)
+      const line = await lineOf(file, 'keyword: [多少钱')
+      expectMessage(await runSiyu(['check', '--config', site.config]), `${file}:${line}`, 'keyword')
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
     'names file, line and the nearest event of a tag with an unknown event',
     async () => {
       const file = site.path('config/tags/lifecycle.yaml')
