@@ -1,4 +1,5 @@
 import { UpstreamError } from '../../errors.js'
+import { cleanErrmsg } from '../errmsg.js'
 
 /** What a caller does about an errcode. */
 export type WechatMeaning =
@@ -87,12 +88,4 @@ export class WechatError extends UpstreamError {
     )
     this.meaning = meaning
   }
-}
-
-/** Keeps the words; drops what could be an id, a number or a token. */
-function cleanErrmsg(errmsg: string): string {
-  return errmsg
-    .replace(/,?\s*(rid:|hints?:).*$/is, '')
-    .replace(/[A-Za-z0-9_-]{24,}|\d{7,}/g, '…')
-    .slice(0, 120)
 }

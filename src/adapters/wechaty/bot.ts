@@ -30,6 +30,7 @@ const MAX_WAITING = 10_000
 export function runWechatyBot(options: BotOptions): ChatBot {
   const { clock, log } = options
   const closing = new AbortController()
+  // A pause can only fail by being ended early, which is what its signal is for.
   const pause = options.pause ?? ((ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined))
   const waiting: ChatSighting[] = []
   let draining: Promise<void> | undefined

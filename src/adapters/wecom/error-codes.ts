@@ -1,4 +1,5 @@
 import { UpstreamError } from '../../errors.js'
+import { cleanErrmsg } from '../errmsg.js'
 
 /** What a caller does about an errcode. */
 export type Meaning =
@@ -402,12 +403,4 @@ export class WecomError extends UpstreamError {
     )
     this.meaning = meaning
   }
-}
-
-/** The platform echoes values and our IP in errmsg: keep the words, drop what could be an id, a number or a token. */
-function cleanErrmsg(errmsg: string): string {
-  return errmsg
-    .replace(/,?\s*(hint:|from ip:|more info at).*$/is, '')
-    .replace(/[A-Za-z0-9_-]{24,}|\d{7,}|\d{1,3}(\.\d{1,3}){3}/g, '…')
-    .slice(0, 120)
 }
