@@ -2,16 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
 import { ConfigError, messageOf, type Problem } from '../src/errors.js'
-import { parseInput } from '../src/parse.js'
+import { parseInput, TimeOfDay } from '../src/parse.js'
 import { hashKey, intOf } from '../src/random.js'
-import { DAY_MS, parseTimeOfDay } from '../src/time.js'
+import { DAY_MS, isTimeZone, parseTimeOfDay } from '../src/time.js'
 import { Population } from './population.js'
 import { messagingSettings } from './messaging-settings.js'
 import { platformSettings } from './switches.js'
 import { Weixin } from './weixin.js'
 
 const Ratio = z.number().min(0).max(1)
-const TimeOfDay = z.string().refine((text) => parseTimeOfDay(text) !== undefined, 'a time of day looks like 09:30')
 const Instant = z.union([z.date(), z.iso.datetime({ offset: true }).transform((text) => new Date(text))])
 const TimeZone = z.string().refine(isTimeZone, 'unknown time zone, e.g. Asia/Shanghai')
 
@@ -207,15 +206,6 @@ function referenceProblems({
     }
   })
   return problems
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-    return true
-  } catch {
-    return false // the only way Intl has to say no
-  }
 }
 
 function pad(n: number, length: number): string {

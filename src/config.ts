@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { TimeOfDay } from './parse.js'
 import { ConfigError, InvalidInputError, type Problem } from './errors.js'
-import { parseTimeOfDay } from './time.js'
+import { isTimeZone } from './time.js'
 import { parseYaml, readYaml, type YamlFile } from './yaml-file.js'
 
 /** Environment variables, handed in by `main.ts`. An empty one counts as not set. */
@@ -113,10 +114,6 @@ const Jobs = z
     }),
   ])
   .describe('后台任务在哪里排队。 Where background jobs queue.')
-
-const TimeOfDay = z
-  .string()
-  .refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 04:00')
 
 const Wecom = z.strictObject({
   baseUrl: HttpUrl.default('https://qyapi.weixin.qq.com').describe(
@@ -389,15 +386,6 @@ function mapScalars(
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
-  } catch (err) {
-    if (err instanceof RangeError) return false
-    throw err
-  }
 }
 
 function protocolOf(text: string): string {

@@ -7,7 +7,7 @@ export type { WecomEvent } from './domain/wecom/event.js'
 export { contactRecord, type Relation } from './domain/wecom/relation.js'
 export { InvalidInputError, type Problem } from './errors.js'
 export { parseInput, toProblems } from './parse.js'
-export { fromWallTime, toDay } from './time.js'
+export { fromWallTime, isTimeZone, toDay } from './time.js'
 
 export interface Connector<S extends z.ZodType> {
   name: string

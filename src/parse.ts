@@ -1,5 +1,11 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { InvalidInputError, type Problem } from './errors.js'
+import { parseTimeOfDay } from './time.js'
+
+/** A time of day as people write it; `parseTimeOfDay` gives its minutes. */
+export const TimeOfDay = z
+  .string()
+  .refine((text) => parseTimeOfDay(text) !== undefined, 'not a time of day; write HH:MM, e.g. 09:30')
 
 /** Parses outside input; every problem is reported at once. @throws {InvalidInputError} */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown, what = 'Invalid input'): z.infer<S> {

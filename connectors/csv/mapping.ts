@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { InvalidInputError, type Problem, toProblems } from '../../src/connector.js'
+import { InvalidInputError, isTimeZone, type Problem, toProblems } from '../../src/connector.js'
 
 const Column = z.string().min(1)
 const Pattern = z.string().refine(compiles, 'is no regular expression')
@@ -171,15 +171,6 @@ function compiles(pattern: string): boolean {
     return true
   } catch {
     return false // the schema reports it with the pattern
-  }
-}
-
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone })
-    return true
-  } catch {
-    return false // the schema reports it with the zone
   }
 }
 

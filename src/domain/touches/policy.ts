@@ -1,14 +1,11 @@
 import { z } from 'zod'
+import { TimeOfDay } from '../../parse.js'
 import { DurationMs } from '../rules/rule.js'
 import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import type { SuppressReason } from './touch.js'
 
 /** @see 提醒成员群发, developer.work.weixin.qq.com/document/path/97610 (read 2026-08) */
 const REMINDERS_PER_DAY = 3
-
-const TimeOfDay = z
-  .string()
-  .refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 21:00')
 
 /** `config/policy.yaml`: what every touch must pass, whichever journey or hand it comes from. */
 export const Policy = z.strictObject({

@@ -1,12 +1,11 @@
 import { z } from 'zod'
-import { parseTimeOfDay } from '../../time.js'
+import { TimeOfDay } from '../../parse.js'
 
 /** Characters and people WeCom takes. @see developer.work.weixin.qq.com/document/path/92228, 92229, 97297 (read 2026-08) */
 const MAX = { name: 30, state: 30, channelBytes: 64, users: 100, groups: 5, groupBaseName: 40, remark: 20 } as const
 
 const Id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,29}$/, 'an id is lower case with dashes, at most 30 characters')
 const Name = z.string().min(1).max(MAX.name)
-const TimeOfDay = z.string().refine((text) => parseTimeOfDay(text) !== undefined, 'a time of day looks like 09:30')
 const Day = z.iso.date()
 const UserIds = z.array(z.string().min(1)).max(MAX.users)
 const Scene = z.enum(['qr_code', 'mini_program']).default('qr_code')

@@ -1,9 +1,6 @@
 import { z } from 'zod'
+import { TimeOfDay } from '../../parse.js'
 import { parseTimeOfDay, toWallTime } from '../../time.js'
-
-const TimeOfDay = z
-  .string()
-  .refine((t) => parseTimeOfDay(t) !== undefined, 'not a time of day; write HH:MM, e.g. 21:00')
 
 const TagTest = z.strictObject({
   tag: z.string().min(1).describe('标签 id · a tag id'),
