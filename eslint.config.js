@@ -43,7 +43,9 @@ export default tseslint.config(
     languageOptions: {
       globals: globals.node,
       parserOptions: {
-        projectService: { allowDefaultProject: ['eslint.config.js', 'jest.config.js', '.ci/summary.mjs'] },
+        projectService: {
+          allowDefaultProject: ['eslint.config.js', 'jest.config.js', '.ci/*.mjs', 'tests/runner/*.js'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -113,6 +115,6 @@ export default tseslint.config(
     ['**/src/services/**', '**/src/adapters/**', '**/src/domain/**', '**/src/ports/**', '**/src/app.js'],
     'The sandbox stands alone.',
   ),
-  { files: ['*.js', '.ci/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  { files: ['*.js', '.ci/*.mjs', 'tests/runner/*.js'], ...tseslint.configs.disableTypeChecked },
   prettier,
 )

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join, resolve } from 'node:path'
 import { parse } from 'csv-parse'
 import { z } from 'zod'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
@@ -25,6 +24,7 @@ import { workTimes } from '../services/lanes.js'
 import { publishDefinitions } from '../services/publish-definitions.js'
 import { syncWecom } from '../services/sync-wecom.js'
 import { lockDataDir } from '../data-dir.js'
+import { packageRoot } from '../package-root.js'
 import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../time.js'
 import { Feed, tickOf } from './feed.js'
 import { collectFigures } from './figures.js'
@@ -492,11 +492,4 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new ConfigError(`${file} cannot be read: ${messageOf(err)}`, [], { cause: err })
   }
-}
-
-/** Where package.json is: two folders up from src/demo, three from dist/src/demo. */
-function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url))
-  const up = join(here, '../..')
-  return basename(up) === 'dist' ? join(up, '..') : up
 }

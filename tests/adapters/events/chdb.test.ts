@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
 import { ConflictError } from '../../../src/errors.js'
 import { eventStoreContract } from '../../contracts/event-store.js'
-import { runTypescriptArgs } from '../../support/run-typescript.js'
+import { compiled } from '../../support/compiled.js'
 
 const home = mkdtempSync(join(tmpdir(), 'siyu-chdb-'))
 const path = join(home, 'events')
@@ -28,13 +28,9 @@ describe('chDB adapter and processes', () => {
 
   /** Starts chdb-child.ts; `lines` grows as it prints. */
   function start(mode: 'insert' | 'hold'): { child: ChildProcess; lines: string[] } {
-    const child = spawn(
-      process.execPath,
-      [...runTypescriptArgs(join(import.meta.dirname, 'chdb-child.ts')), path, mode],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
+    const child = spawn(process.execPath, [compiled('tests/adapters/events/chdb-child.ts'), path, mode], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     children.push(child)
     const lines: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))

@@ -1,45 +1,27 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { transformFileSync } from '@swc/core'
 import { identityOf } from '../../sandbox/identity.js'
 import { intOf } from '../../src/random.js'
+import { compiled } from '../support/compiled.js'
+import { sized } from '../support/sized.js'
 import { type Receiver, receiver } from './support.js'
 
 const DAYS = 20
-const KILLS = 12
-const LEAVES = ['errors', 'parse', 'time', 'random', 'log'].map((name) => `src/${name}.ts`)
+const KILLS = sized(12, 100)
 
-/** The child is real code in a real process, so it is compiled beside the packages it needs. */
-const built = resolve('node_modules', '.cache', `sandbox-kill-${process.pid}`)
 const temporary: string[] = []
 let app: Receiver
 
 beforeAll(async () => {
-  const sources = readdirSync('sandbox', { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'))
-  for (const file of [
-    ...LEAVES,
-    ...sources.map((f) => join('sandbox', f)),
-    'tests/sandbox/support.ts',
-    'tests/sandbox/kill-child.ts',
-  ]) {
-    const { code } = transformFileSync(file, {
-      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-      module: { type: 'es6' },
-    })
-    const target = join(built, file.replace(/\.ts$/, '.js'))
-    mkdirSync(dirname(target), { recursive: true })
-    writeFileSync(target, code)
-  }
-  writeFileSync(join(built, 'package.json'), '{"type":"module"}')
   const { corpId, app: secrets } = identityOf(7)
   app = await receiver(secrets, corpId)
 })
 afterAll(async () => {
   await app.close()
-  for (const dir of [built, ...temporary]) rmSync(dir, { recursive: true, force: true })
+  for (const dir of temporary) rmSync(dir, { recursive: true, force: true })
 })
 
 function newDir(): string {
@@ -51,7 +33,7 @@ function newDir(): string {
 /** Runs the child until it ends, or kills it; says which. */
 function run(dir: string, killAfterMs?: number): Promise<'ended' | 'killed'> {
   return new Promise((done, failed) => {
-    const child = spawn(process.execPath, [join(built, 'tests/sandbox/kill-child.js'), dir, app.url, String(DAYS)], {
+    const child = spawn(process.execPath, [compiled('tests/sandbox/kill-child.ts'), dir, app.url, String(DAYS)], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     let errors = ''
