@@ -137,8 +137,8 @@ describe('siyu demo', () => {
   )
 })
 
-const full = process.env.SIYU_E2E_FULL === '1' ? it : it.skip
-if (process.env.SIYU_E2E_FULL !== '1') console.warn('NOT RUN: 90 days with ten kills (set SIYU_E2E_FULL=1)')
+const full = process.env.SIYU_LONG === '1' ? it : it.skip
+if (process.env.SIYU_LONG !== '1') console.warn('NOT RUN: 90 days with ten kills (set SIYU_LONG=1)')
 full(
   'siyu demo of 90 days ends with the same bytes after ten kills',
   async () => {
