@@ -6,7 +6,7 @@ import { pingRedis } from './adapters/queue/ping-redis.js'
 import { createCallbackEcho } from './adapters/wecom/callback-echo.js'
 import { createProbe } from './adapters/wecom/probe.js'
 import type { Config } from './config.js'
-import type { DoctorDeps, StoreCheck } from './services/run-doctor.js'
+import type { DoctorDeps, StoreCheck } from './services/runtime/run-doctor.js'
 import { type Clock, systemClock } from './time.js'
 
 /** The parts that `siyu doctor` looks through, built without opening a store: it also works where the service cannot start. */

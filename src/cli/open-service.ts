@@ -4,8 +4,13 @@ import { type Config, type Env, loadConfig } from '../config.js'
 import type { SourceRecord } from '../domain/events/record.js'
 import { ConfigError } from '../errors.js'
 import { type Log, quietLog } from '../log.js'
-import { acceptRecords } from '../services/accept-records.js'
-import { type OperationInput, type OperationName, type OperationResult, operations } from '../services/operations.js'
+import { acceptRecords } from '../services/ingest/accept-records.js'
+import {
+  type OperationInput,
+  type OperationName,
+  type OperationResult,
+  operations,
+} from '../services/runtime/operations.js'
 import { parseInput } from '../parse.js'
 import { readYaml } from '../yaml-file.js'
 import { callService, findService } from './service-client.js'

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../errors.js'
 import { parseInput } from '../parse.js'
-import { PersonQuery } from '../services/find-person.js'
+import { PersonQuery } from '../services/identity/find-person.js'
 
 /** The options by which commands name somebody. */
 export type PersonOptions = { profile?: number; member?: string; identifier?: string }

@@ -1,6 +1,6 @@
 import { loadConfig } from '../config.js'
-import { loadDefinitions } from '../services/load-definitions.js'
-import type { Publication } from '../services/publish-definitions.js'
+import { loadDefinitions } from '../services/definitions/load-definitions.js'
+import type { Publication } from '../services/definitions/publish-definitions.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { renderTable } from './table.js'
 

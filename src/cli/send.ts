@@ -1,9 +1,9 @@
 import { openDocumentsOnly } from '../app.js'
 import { loadConfig } from '../config.js'
-import { type SendingAction, type SendingStatus, switchSending } from '../services/switch-sending.js'
+import { type SendingAction, type SendingStatus, switchSending } from '../services/touches/switch-sending.js'
 import { systemClock } from '../time.js'
 import type { ServiceOptions } from './open-service.js'
-import type { OperationResult } from '../services/operations.js'
+import type { OperationResult } from '../services/runtime/operations.js'
 import { callService, findService } from './service-client.js'
 import { formatAt } from './table.js'
 

@@ -12,7 +12,7 @@ import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
 import { hashKey } from '../random.js'
-import { acceptRecords } from '../services/accept-records.js'
+import { acceptRecords } from '../services/ingest/accept-records.js'
 import { SECOND_MS } from '../time.js'
 import { announceService, isEmbedded } from './service-client.js'
 

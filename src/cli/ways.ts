@@ -1,8 +1,8 @@
 import type { WayAction } from '../domain/ways/plan.js'
 import type { WayKind } from '../domain/ways/definition.js'
 import { loadConfig } from '../config.js'
-import type { WayRow } from '../services/apply-ways.js'
-import { loadWays } from '../services/load-ways.js'
+import type { WayRow } from '../services/wecom/apply-ways.js'
+import { loadWays } from '../services/definitions/load-ways.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { renderTable } from './table.js'
 

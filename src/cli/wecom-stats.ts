@@ -1,4 +1,4 @@
-import type { ArrivalRow, MemberRow } from '../services/count-arrivals.js'
+import type { ArrivalRow, MemberRow } from '../services/wecom/count-arrivals.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { formatCount, formatRatio } from './report-text.js'
 import { type Column, renderTable } from './table.js'

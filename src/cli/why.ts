@@ -1,4 +1,4 @@
-import type { WhyQuery } from '../services/explain-touches.js'
+import type { WhyQuery } from '../services/touches/explain-touches.js'
 import { openService, type ServiceOptions } from './open-service.js'
 import { nameOf } from './report-text.js'
 import { formatAt, renderTable } from './table.js'

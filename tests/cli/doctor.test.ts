@@ -8,7 +8,7 @@ import { openCallback } from '../../src/adapters/wecom/callback.js'
 import { doctorCommand } from '../../src/cli/doctor.js'
 import { announceService } from '../../src/cli/service-client.js'
 import { lockDataDir } from '../../src/data-dir.js'
-import type { Finding } from '../../src/services/finding.js'
+import type { Finding } from '../../src/services/runtime/finding.js'
 import { DAY_MS, MINUTE_MS, systemClock } from '../../src/time.js'
 import { makeSite } from '../support/run-siyu.js'
 
