@@ -3,7 +3,7 @@ import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { deliveredRecord } from '../touches/collect-results.js'
-import type { GuideTask } from '../../stored/collections.js'
+import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 import { systemRecord } from '../ingest/system-records.js'
 

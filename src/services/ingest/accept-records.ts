@@ -1,6 +1,6 @@
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import type { Deps } from '../runtime/deps.js'
-import { nextValue } from '../../stored/collections.js'
+import { nextValue } from '../../stored/runtime.js'
 
 /**
  * Takes records over: once this resolves they survive a power cut and will be worked on, once. The same key again is a

@@ -12,7 +12,7 @@ import type { Filter } from '../../ports/document-store.js'
 import type { Cell } from '../../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
-import type { Batch, BatchPlan, OwnedEvent } from '../../stored/collections.js'
+import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Deps } from '../runtime/deps.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 

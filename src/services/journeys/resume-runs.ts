@@ -3,7 +3,7 @@ import { type Journey, pinKey, type StepPath } from '../../domain/journeys/defin
 import type { Rule } from '../../domain/rules/rule.js'
 import { textOf } from '../../domain/tags/definition.js'
 import type { Touch } from '../../domain/touches/touch.js'
-import type { Run } from '../../stored/collections.js'
+import type { Run } from '../../stored/journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
 

@@ -1,7 +1,7 @@
 import { ConflictError } from '../../errors.js'
 import type { Clock } from '../../time.js'
 import type { Collection } from '../../ports/document-store.js'
-import type { Meta } from '../../stored/collections.js'
+import type { Meta } from '../../stored/runtime.js'
 
 const LEASE_MS = 30_000
 

@@ -1,7 +1,7 @@
 import { writebackTargets } from '../../domain/tags/writeback.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
-import type { OwnedEvent } from '../../stored/collections.js'
+import type { OwnedEvent } from '../../stored/ingest.js'
 import type { Deps } from '../runtime/deps.js'
 
 type QueueDeps = Pick<Deps, 'docs' | 'clock' | 'definitions'>

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
-import { nextValue, type StoredCallback } from '../../stored/collections.js'
+import { nextValue } from '../../stored/runtime.js'
+import type { StoredCallback } from '../../stored/wecom.js'
 import type { Deps } from '../runtime/deps.js'
 
 /** When several arrive at once, those of this time more are stored with them. A single one does not wait. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WecomEvent } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
-import type { StoredCallback } from '../../stored/collections.js'
+import type { StoredCallback } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 import { loseContact } from './lose-contact.js'

@@ -3,7 +3,7 @@ import { type PlannedWay, planWays, type WantedWay, wantedWays, wayKey } from '.
 import { nextChangeAt } from '../../domain/ways/staff.js'
 import type { FoundWayAt, Undone } from '../../ports/wecom-actions.js'
 import { HOUR_MS } from '../../time.js'
-import type { StoredWay } from '../../stored/collections.js'
+import type { StoredWay } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 
 export type WayRow = PlannedWay & {

@@ -1,4 +1,4 @@
-import type { Transfer } from '../../stored/collections.js'
+import type { Transfer } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 
 export type TransferList = {

@@ -1,6 +1,6 @@
 import { UpstreamError } from '../../errors.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, parseTimeOfDay, toDay } from '../../time.js'
-import type { WecomDay } from '../../stored/collections.js'
+import type { WecomDay } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 

@@ -1,7 +1,7 @@
 import { type WantedWay, wantedWays } from '../../domain/ways/plan.js'
 import { HOUR_MS } from '../../time.js'
 import { nextLookAt, unavailableMembers } from './apply-ways.js'
-import type { StoredWay } from '../../stored/collections.js'
+import type { StoredWay } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 
 export async function nextStaffingAt({ docs }: ServiceDeps): Promise<Date | undefined> {

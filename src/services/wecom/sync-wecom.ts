@@ -1,5 +1,5 @@
 import { ConfigError, type Problem, UpstreamError } from '../../errors.js'
-import type { SyncChunk } from '../../stored/collections.js'
+import type { SyncChunk } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 import { mirrorGroups, mirrorMembers, mirrorTags } from './mirror-company.js'

@@ -2,7 +2,7 @@ import type { HandoverKind, HandoverResult } from '../../ports/wecom-actions.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { InvalidInputError, messageOf } from '../../errors.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../time.js'
-import type { Transfer } from '../../stored/collections.js'
+import type { Transfer } from '../../stored/wecom.js'
 import { handOver } from './hand-over.js'
 import type { ServiceDeps } from '../runtime/lanes.js'
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { nextPushAt, pushTags } from '../../../src/services/tags/push-tags.js'
 import { queueArrivals, queueTagChanges } from '../../../src/services/tags/queue-writebacks.js'
-import type { OwnedEvent } from '../../../src/stored/collections.js'
+import type { OwnedEvent } from '../../../src/stored/ingest.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
 

@@ -4,7 +4,7 @@ import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
 import { handleCallbacks } from '../../../src/services/wecom/handle-callbacks.js'
 import { syncWecom } from '../../../src/services/wecom/sync-wecom.js'
-import type { DispatchDoc } from '../../../src/stored/collections.js'
+import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { type Company, openCompany } from '../../support/wecom-company.js'
 

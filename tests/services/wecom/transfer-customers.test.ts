@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import type { WecomEventOf } from '../../../src/domain/wecom/event.js'
 import { applyEvent, ownerOf } from '../../../src/domain/identity/profile.js'
-import type { DispatchDoc, GuideTask, Transfer } from '../../../src/stored/collections.js'
+import type { DispatchDoc } from '../../../src/stored/touches.js'
+import type { GuideTask } from '../../../src/stored/guides.js'
+import type { Transfer } from '../../../src/stored/wecom.js'
 import type { Touch } from '../../../src/domain/touches/touch.js'
 import {
   followTransfers,
