@@ -8,7 +8,7 @@ import { literal } from '../domain/rules/sql.js'
 import { STAGE_TAG } from '../domain/rules/rule.js'
 import { isQuiet, type Policy } from '../domain/touches/policy.js'
 import type { Touch } from '../domain/touches/touch.js'
-import type { ServiceDeps } from '../services/runtime/lanes.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
 
 export type FiguresInput = {
   deps: ServiceDeps

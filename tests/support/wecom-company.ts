@@ -8,7 +8,8 @@ import { type Config, loadConfig } from '../../src/config.js'
 import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { quietLog } from '../../src/log.js'
-import { dueLanes, type ServiceDeps } from '../../src/services/runtime/lanes.js'
+import type { ServiceDeps } from '../../src/services/runtime/deps.js'
+import { dueLanes } from '../../src/services/runtime/lanes.js'
 
 /** A sandbox on a stepped clock, and the whole service behind its callbacks. Lanes run when they are asked to. */
 export type Company = {

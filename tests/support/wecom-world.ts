@@ -11,8 +11,7 @@ import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
-import type { Definitions } from '../../src/services/runtime/deps.js'
-import type { ServiceDeps } from '../../src/services/runtime/lanes.js'
+import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
 
 export type WecomWorld = {

@@ -4,7 +4,7 @@ import { messageOf } from '../../errors.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { deliveredRecord } from '../touches/collect-results.js'
 import type { GuideTask } from '../../stored/guides.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 type Card = WecomEventOf<'card'>

@@ -10,6 +10,8 @@ import type { Log } from '../../log.js'
 import type { Channel } from '../../ports/channel.js'
 import type { EventStore } from '../../ports/event-store.js'
 import type { JobQueue } from '../../ports/job-queue.js'
+import type { WecomActions } from '../../ports/wecom-actions.js'
+import type { WecomPort } from '../../ports/wecom.js'
 import type { Clock } from '../../time.js'
 import type { Collections } from '../../stored/collections.js'
 
@@ -33,7 +35,7 @@ export type Definitions = {
   pinned: ReadonlyMap<string, Journey>
 }
 
-/** Everything a service is handed. */
+/** What every service is handed. */
 export type Deps = {
   clock: Clock
   log: Log
@@ -50,4 +52,18 @@ export type Deps = {
   linkBase: string
   /** Splits and holdouts hash (seed, purpose, identifier). */
   seed: number
+}
+
+/** What services are handed that speak with WeCom outside a channel. */
+export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
+
+export type WecomSettings = {
+  /** Time of day (HH:MM, business time zone) of the daily reconciliation; `off` for none. */
+  reconcileAt: string
+  /** Time of day (HH:MM, in Shanghai) at which yesterday's figures are pulled, or off. */
+  statisticsAt: string
+  /** Whether tags marked `writeback` are pushed. */
+  writeback: 'on' | 'off' | 'dry'
+  /** Who is told of a lost customer: the guide, and these members. */
+  lostNotice: { guide: boolean; userIds: readonly string[] }
 }

@@ -1,8 +1,6 @@
-import type { WecomActions } from '../../ports/wecom-actions.js'
-import type { WecomPort } from '../../ports/wecom.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
-import type { Deps } from './deps.js'
+import type { ServiceDeps } from './deps.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
 import { nextReconciliationAt, reconcileWecom } from '../wecom/reconcile-wecom.js'
@@ -15,19 +13,6 @@ import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
 import { isStopped } from '../touches/switch-sending.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
-
-export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
-
-export type WecomSettings = {
-  /** Time of day (HH:MM, business time zone) of the daily reconciliation; `off` for none. */
-  reconcileAt: string
-  /** Time of day (HH:MM, in Shanghai) at which yesterday's figures are pulled, or off. */
-  statisticsAt: string
-  /** Whether tags marked `writeback` are pushed. */
-  writeback: 'on' | 'off' | 'dry'
-  /** Who is told of a lost customer: the guide, and these members. */
-  lostNotice: { guide: boolean; userIds: readonly string[] }
-}
 
 /** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
 export const EVALUATION_LEASE = 'evaluation'

@@ -1,6 +1,6 @@
 import { targetKey, type WecomTagName } from '../../domain/tags/writeback.js'
 import type { CorpTag } from '../../ports/wecom-actions.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 /** Ids of corp tags by their names: from the mirror, then from WeCom, and made where there is none. */
 export class TagDirectory {

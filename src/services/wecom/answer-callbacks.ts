@@ -3,7 +3,7 @@ import type { WecomEvent } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
 import type { StoredCallback } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { loseContact } from './lose-contact.js'
 import { sendWelcome } from './send-welcome.js'
 

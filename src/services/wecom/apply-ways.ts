@@ -4,7 +4,7 @@ import { nextChangeAt } from '../../domain/ways/staff.js'
 import type { FoundWayAt, Undone } from '../../ports/wecom-actions.js'
 import { HOUR_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 export type WayRow = PlannedWay & {
   /** Picture of the code, or address of the link with its channel. */

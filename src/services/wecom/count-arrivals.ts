@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { literal } from '../../domain/rules/sql.js'
 import { atTimeOfDay, toDay } from '../../time.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 export type ArrivalRow = {
   /** YYYY-MM-DD in the business time zone. */

@@ -5,7 +5,7 @@ import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import type { GuideTask } from '../../stored/guides.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 import { systemRecord } from '../ingest/system-records.js'
 

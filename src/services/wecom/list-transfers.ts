@@ -1,5 +1,5 @@
 import type { Transfer } from '../../stored/wecom.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 export type TransferList = {
   groups: { from: string; to: string; state: Transfer['state']; customers: number; latestAt: Date }[]

@@ -2,7 +2,7 @@ import type { RecordEvent, SourceRecordInput } from '../../domain/events/record.
 import type { WecomGroup, WecomGroupMember, WecomMember, WecomTag } from '../../domain/wecom/mirror.js'
 import type { GroupNow } from '../../ports/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 
 /** Groups asked for at the same time: more than the platform's lanes, so that these are never idle. */

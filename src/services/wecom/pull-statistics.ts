@@ -2,7 +2,7 @@ import { UpstreamError } from '../../errors.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, parseTimeOfDay, toDay } from '../../time.js'
 import type { WecomDay } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 /** WeCom's days are Shanghai's, whatever the brand's are (page 92132). */
 const ZONE = 'Asia/Shanghai'

@@ -2,7 +2,7 @@ import { nextAt } from '../../domain/schedule.js'
 import { intOf } from '../../random.js'
 import { DAY_MS, parseTimeOfDay, toDay } from '../../time.js'
 import { inParallel } from '../runtime/in-parallel.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorGroups, mirrorMembers, mirrorTags } from './mirror-company.js'
 import { mirrorRelations } from './mirror-relations.js'
 

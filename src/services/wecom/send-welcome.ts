@@ -7,7 +7,7 @@ import type { WelcomeAttachment as Sent } from '../../ports/wecom.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
 import type { Welcome } from '../../stored/wecom.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { renderContent } from '../touches/render-content.js'
 import { isStopped } from '../touches/switch-sending.js'
 

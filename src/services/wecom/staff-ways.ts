@@ -2,7 +2,7 @@ import { type WantedWay, wantedWays } from '../../domain/ways/plan.js'
 import { HOUR_MS } from '../../time.js'
 import { nextLookAt, unavailableMembers } from './apply-ways.js'
 import type { StoredWay } from '../../stored/wecom.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 export async function nextStaffingAt({ docs }: ServiceDeps): Promise<Date | undefined> {
   return (await docs.wecomWays.find({ lookAt: { $exists: true } }, { sort: { lookAt: 1 }, limit: 1 }))[0]?.lookAt

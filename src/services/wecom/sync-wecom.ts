@@ -1,7 +1,7 @@
 import { ConfigError, type Problem, UpstreamError } from '../../errors.js'
 import type { SyncChunk } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorGroups, mirrorMembers, mirrorTags } from './mirror-company.js'
 import { mirrorRelations } from './mirror-relations.js'
 import { reconcileMember } from './reconcile-wecom.js'

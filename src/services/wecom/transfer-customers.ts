@@ -4,7 +4,7 @@ import { InvalidInputError, messageOf } from '../../errors.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../time.js'
 import type { Transfer } from '../../stored/wecom.js'
 import { handOver } from './hand-over.js'
-import type { ServiceDeps } from '../runtime/lanes.js'
+import type { ServiceDeps } from '../runtime/deps.js'
 
 const BATCH = 100
 /** It takes 24 hours; a result that is still missing after this long never comes. */
