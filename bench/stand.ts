@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type App, type AppOptions, createApp } from '../src/app.js'
+import { type App, type AppOptions, createApp } from '../src/app/compose.js'
 import { type Config, loadConfig } from '../src/config.js'
 import { quietLog } from '../src/log.js'
 import type { Clock } from '../src/time.js'

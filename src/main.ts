@@ -4,12 +4,13 @@ import { checkCommand } from './cli/check.js'
 import { demoCommand } from './cli/demo.js'
 import { doctorCommand } from './cli/doctor.js'
 import { importCommand } from './cli/import.js'
-import type { ServiceOptions } from './cli/open-service.js'
+import type { ServiceOptions } from './app/open-service.js'
 import { publishCommand } from './cli/publish.js'
 import { parseClock, runSandboxCommand } from './cli/sandbox.js'
 import { schemasCommand } from './cli/schemas.js'
 import { sendCommand } from './cli/send.js'
-import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
+import { parseRoles, ROLES } from './app/roles.js'
+import { runService, type ServeCommand } from './app/run-service.js'
 import { explainEntryCommand, explainTagCommand, listTagsCommand, refreshTagsCommand } from './cli/tags.js'
 import { applyWaysCommand, planWaysCommand } from './cli/ways.js'
 import { type TransferCommand, transferCommand, transfersCommand } from './cli/transfer.js'
@@ -111,7 +112,7 @@ program
       'siyu serve --role worker   # 需要 needs MONGODB_URI, CLICKHOUSE_URL, REDIS_URL',
     ),
   )
-  .action(async (options: ServeCommand) => serveCommand(options, process.env, stop.signal))
+  .action(async (options: ServeCommand) => runService(options, process.env, stop.signal))
 
 program
   .command('check')

@@ -1,5 +1,5 @@
 import { type Config, type Env, loadConfig } from '../config.js'
-import { doctorParts } from '../doctor.js'
+import { doctorParts } from '../app/doctor-parts.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
 import { checkDefinitions } from '../services/definitions/load-definitions.js'
@@ -8,7 +8,7 @@ import { runDoctor } from '../services/runtime/run-doctor.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
 import { checkSources } from './check.js'
-import { callService, findService } from './service-client.js'
+import { callService, findService } from '../app/running-service.js'
 import { renderTable } from './table.js'
 
 export type DoctorCommand = { config: string; json: boolean }

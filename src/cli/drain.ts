@@ -1,4 +1,4 @@
-import type { Service } from './open-service.js'
+import type { Service } from '../app/open-service.js'
 import type { Progress } from './progress.js'
 
 /** Waits under a bar until everything handed over has been worked off; resolves to false when it was interrupted before. */

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config.js'
 import { loadDefinitions } from '../services/definitions/load-definitions.js'
 import type { Publication } from '../services/definitions/publish-definitions.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { renderTable } from './table.js'
 
 const CHANGES: Readonly<Record<Publication['change'], string>> = {

@@ -1,10 +1,10 @@
-import { openDocumentsOnly } from '../app.js'
+import { openDocumentsOnly } from '../app/open-stores.js'
 import { loadConfig } from '../config.js'
 import { type SendingAction, type SendingStatus, switchSending } from '../services/touches/switch-sending.js'
 import { systemClock } from '../time.js'
-import type { ServiceOptions } from './open-service.js'
+import type { ServiceOptions } from '../app/open-service.js'
 import type { OperationResult } from '../services/runtime/operations.js'
-import { callService, findService } from './service-client.js'
+import { callService, findService } from '../app/running-service.js'
 import { formatAt } from './table.js'
 
 /** `siyu send stop|resume|status`: works whatever the definition files say. */

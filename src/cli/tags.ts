@@ -4,7 +4,7 @@ import type { TagReason } from '../services/tags/explain-tag.js'
 import type { PersonQuery } from '../services/identity/find-person.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { displayWidth, padEnd } from './display-width.js'
-import { openService, type Service, type ServiceOptions } from './open-service.js'
+import { openService, type Service, type ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from './report-text.js'
 import { formatAt, renderTable } from './table.js'
 

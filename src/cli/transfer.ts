@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { InvalidInputError, messageOf } from '../errors.js'
 import type { Transfer } from '../stored/wecom.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { formatCount } from './report-text.js'
 import { formatAt, renderTable } from './table.js'
 

@@ -3,7 +3,7 @@ import type { WayKind } from '../domain/ways/definition.js'
 import { loadConfig } from '../config.js'
 import type { WayRow } from '../services/wecom/apply-ways.js'
 import { loadWays } from '../services/definitions/load-ways.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { renderTable } from './table.js'
 
 const KINDS: Readonly<Record<WayKind, string>> = { way: '活码 way', join_way: '群码 join way', link: '获客链接 link' }

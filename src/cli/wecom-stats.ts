@@ -1,5 +1,5 @@
 import type { ArrivalRow, MemberRow } from '../services/wecom/count-arrivals.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from './report-text.js'
 import { type Column, renderTable } from './table.js'
 

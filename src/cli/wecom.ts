@@ -1,5 +1,5 @@
 import { drain } from './drain.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { createProgress } from './progress.js'
 import { formatCount } from './report-text.js'
 import { renderTable } from './table.js'

@@ -1,5 +1,5 @@
 import type { WhyQuery } from '../services/touches/explain-touches.js'
-import { openService, type ServiceOptions } from './open-service.js'
+import { openService, type ServiceOptions } from '../app/open-service.js'
 import { nameOf } from './report-text.js'
 import { formatAt, renderTable } from './table.js'
 

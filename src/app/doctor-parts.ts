@@ -1,13 +1,13 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openMongoDocuments } from './adapters/documents/mongo.js'
-import { pingClickhouse } from './adapters/events/ping-clickhouse.js'
-import { pingRedis } from './adapters/queue/ping-redis.js'
-import { createCallbackEcho } from './adapters/wecom/callback-echo.js'
-import { createProbe } from './adapters/wecom/probe.js'
-import type { Config } from './config.js'
-import type { DoctorDeps, StoreCheck } from './services/runtime/run-doctor.js'
-import { type Clock, systemClock } from './time.js'
+import { openMongoDocuments } from '../adapters/documents/mongo.js'
+import { pingClickhouse } from '../adapters/events/ping-clickhouse.js'
+import { pingRedis } from '../adapters/queue/ping-redis.js'
+import { createCallbackEcho } from '../adapters/wecom/callback-echo.js'
+import { createProbe } from '../adapters/wecom/probe.js'
+import type { Config } from '../config.js'
+import type { DoctorDeps, StoreCheck } from '../services/runtime/run-doctor.js'
+import { type Clock, systemClock } from '../time.js'
 
 /** The parts that `siyu doctor` looks through, built without opening a store: it also works where the service cannot start. */
 export async function doctorParts(

@@ -2,9 +2,9 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ConfigError, ConflictError, messageOf } from './errors.js'
-import { secretHex } from './random.js'
-import { systemClock } from './time.js'
+import { ConfigError, ConflictError, messageOf } from '../errors.js'
+import { secretHex } from '../random.js'
+import { systemClock } from '../time.js'
 
 export interface DataDirLock {
   /** May be called twice. */

@@ -1,30 +1,25 @@
-import { createApp } from '../app.js'
+import { createApp } from './compose.js'
 import { type Config, type Env, loadConfig } from '../config.js'
-import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import { ConfigError } from '../errors.js'
 import { openApiKeys } from '../http/api-key.js'
 import { createMetrics } from '../http/metrics.js'
 import { adminRouter } from '../http/routes/admin.js'
-import { recordsRouter } from '../http/routes/records.js'
 import { createHttpServer, type Health, type HttpServerOptions } from '../http/server.js'
 import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
-import { hashKey } from '../random.js'
-import { acceptRecords } from '../services/ingest/accept-records.js'
 import { SECOND_MS } from '../time.js'
-import { announceService, isEmbedded } from './service-client.js'
-
-export const ROLES = ['api', 'worker', 'scheduler'] as const
-export type Role = (typeof ROLES)[number]
+import { type Role, ROLES } from './roles.js'
+import { announceService, isEmbedded } from './running-service.js'
+import { takeRecords } from './wire-http.js'
 
 export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
 
 const PING_MS = 2 * SECOND_MS
 
 /** `siyu serve`: runs the given roles until `stopped`, then takes nothing new, lets running work end and closes the stores. */
-export async function serveCommand(command: ServeCommand, env: Env, stopped: AbortSignal): Promise<void> {
+export async function runService(command: ServeCommand, env: Env, stopped: AbortSignal): Promise<void> {
   const configured = await loadConfig({ file: command.config, env })
   const config =
     command.port === undefined ? configured : { ...configured, http: { ...configured.http, port: command.port } }
@@ -72,18 +67,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
     apiKeys,
     log,
     routes: isApi
-      ? [
-          recordsRouter({
-            findProblem: (record) => findIdentifierProblem(deps.definitions.current.identity, record),
-            accept: async (records, key) => {
-              // Without a key the content is the key: a request that is repeated after a lost answer is taken once.
-              const batchId = key ?? `http:${hashKey(32, JSON.stringify(records))}`
-              await acceptRecords(deps, batchId, records)
-              return { batchId }
-            },
-          }),
-          adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log),
-        ]
+      ? [takeRecords(deps), adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log)]
       : [],
     publicRoutes: isApi ? app.publicRoutes : [],
     rawRoutes: isApi ? app.callbackRoutes : [],
@@ -174,17 +158,4 @@ async function answers(part: { ping(): Promise<void> }): Promise<boolean> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** `api,worker` as roles. @throws {ConfigError} */
-export function parseRoles(text: string): Role[] {
-  const names = text.split(',').map((name) => name.trim())
-  const wrong = names.filter((name) => !ROLES.includes(name as Role))
-  if (wrong.length === 0) return ROLES.filter((role) => names.includes(role))
-  const problems = wrong.map((name) => ({
-    path: '--role',
-    message: `"${name}" 不是角色 is no role`,
-    hint: ROLES.join(', '),
-  }))
-  throw new ConfigError('--role', problems)
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createApp } from '../app.js'
+import { createApp } from './compose.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import type { SourceRecord } from '../domain/events/record.js'
 import { ConfigError } from '../errors.js'
@@ -13,7 +13,7 @@ import {
 } from '../services/runtime/operations.js'
 import { parseInput } from '../parse.js'
 import { readYaml } from '../yaml-file.js'
-import { callService, findService } from './service-client.js'
+import { callService, findService } from './running-service.js'
 
 export type ServiceOptions = { config: string; env: Env; signal?: AbortSignal; log?: Log }
 

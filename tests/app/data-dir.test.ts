@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { transformFile } from '@swc/core'
-import { lockDataDir } from '../src/data-dir.js'
+import { lockDataDir } from '../../src/app/data-dir.js'
 
 let base: string
 let dir: string
@@ -17,7 +17,8 @@ beforeAll(async () => {
   await mkdir(cache, { recursive: true })
   base = await mkdtemp(join(cache, 'siyu-lock-'))
   await writeFile(join(base, 'package.json'), '{"type":"module"}')
-  for (const name of ['data-dir', 'errors', 'random', 'time']) {
+  await mkdir(join(base, 'app'))
+  for (const name of ['app/data-dir', 'errors', 'random', 'time']) {
     const { code } = await transformFile(`src/${name}.ts`, {
       jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
       module: { type: 'es6' },
@@ -26,7 +27,7 @@ beforeAll(async () => {
   }
   await writeFile(
     join(base, 'holder.js'),
-    `import { lockDataDir } from './data-dir.js'
+    `import { lockDataDir } from './app/data-dir.js'
      lockDataDir(process.argv[2]).then(
        (lock) => { console.log('held'); process.on('SIGTERM', () => lock.release().then(() => process.exit(0))); setInterval(() => {}, 1000) },
        (err) => { console.log(err.code); process.exit(1) })`,
