@@ -1,6 +1,6 @@
 import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
-import * as text from './report-text.js'
-import type { Bilingual } from './report-text.js'
+import * as text from './print/report-text.js'
+import type { Bilingual } from './print/report-text.js'
 
 /**
  * The demo's report as one HTML file: no script, nothing loaded from elsewhere, light and dark, fit for print and phones.

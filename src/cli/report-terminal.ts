@@ -1,7 +1,7 @@
 import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
-import { displayWidth, padEnd, padStart, truncate } from './display-width.js'
-import * as text from './report-text.js'
-import type { Bilingual } from './report-text.js'
+import { displayWidth, padEnd, padStart, truncate } from './print/display-width.js'
+import * as text from './print/report-text.js'
+import type { Bilingual } from './print/report-text.js'
 
 /** `width` in terminal cells, at least 60; `zh` shows Chinese first with English beside it. */
 export type RenderOptions = { locale: 'zh' | 'en'; width: number; colour: boolean }

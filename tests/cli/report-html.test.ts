@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { renderReportHtml } from '../../src/cli/report-html.js'
-import { formatCount, formatEffect, formatMinor, formatRatio } from '../../src/cli/report-text.js'
+import { formatCount, formatEffect, formatMinor, formatRatio } from '../../src/cli/print/report-text.js'
 import type { DemoReport } from '../../src/domain/measures/demo-report.js'
 import { buildDemoReport } from '../support/demo-report.js'
 

@@ -1,5 +1,5 @@
-import type { Effect } from '../domain/measures/newcombe.js'
-import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
+import type { Effect } from '../../domain/measures/newcombe.js'
+import type { DemoReport, JourneyFigures } from '../../domain/measures/demo-report.js'
 
 /** One text for people, in both languages. */
 export type Bilingual = { zh: string; en: string }

@@ -1,10 +1,32 @@
+import { type Command, Option } from 'commander'
 import type { WayAction } from '../domain/ways/plan.js'
 import type { WayKind } from '../domain/ways/definition.js'
-import { loadConfig } from '../config.js'
 import type { WayRow } from '../services/wecom/apply-ways.js'
-import { loadWays } from '../services/definitions/load-ways.js'
-import { openService, type ServiceOptions } from '../app/open-service.js'
-import { renderTable } from './table.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import { renderTable } from './print/table.js'
+import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
+import { withService } from './with-service.js'
+
+export function registerWecomWays(wecom: Command, context: CommandContext): void {
+  const pruneOption = () =>
+    new Option('--prune', '删除不在文件里的活码和链接 · delete ways and links that are in no file').default(false)
+  wecom
+    .command('plan')
+    .description('活码、群码、获客链接：与文件有何不同 · live codes, group codes, links: what differs from the files')
+    .addOption(configOption())
+    .addOption(pruneOption())
+    .action(async (options: WithConfig & { prune: boolean }) =>
+      planWaysCommand(serviceOptions(options, context), options.prune),
+    )
+  wecom
+    .command('apply')
+    .description('让企业微信与文件一致，重复执行无害 · make WeCom hold what the files say; repeating it is harmless')
+    .addOption(configOption())
+    .addOption(pruneOption())
+    .action(async (options: WithConfig & { prune: boolean }) => {
+      if (!(await applyWaysCommand(serviceOptions(options, context), options.prune))) process.exitCode = 1
+    })
+}
 
 const KINDS: Readonly<Record<WayKind, string>> = { way: '活码 way', join_way: '群码 join way', link: '获客链接 link' }
 const ACTIONS: Readonly<Record<WayAction, string>> = {
@@ -41,16 +63,15 @@ export async function applyWaysCommand(options: ServiceOptions, prune: boolean):
 }
 
 async function run(options: ServiceOptions, name: 'wecom/plan' | 'wecom/apply', prune: boolean): Promise<WayRow[]> {
+  const { loadConfig } = await import('../config.js')
+  const { loadWays } = await import('../services/definitions/load-ways.js')
   const { paths } = await loadConfig({ file: options.config, env: options.env })
   const files = await loadWays(paths.wecom)
-  const service = await openService(options)
-  try {
+  return withService(options, async (service) => {
     const rows = await service.call(name, { files, prune })
     process.stdout.write(renderWays(rows))
     return rows
-  } finally {
-    await service.close()
-  }
+  })
 }
 
 export function renderWays(rows: readonly WayRow[]): string {
