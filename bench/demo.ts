@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { runDemo } from '../src/demo/run-demo.js'
+import { runDemo } from '../demo/run-demo.js'
 import { createProgress } from '../src/cli/print/progress.js'
 import { quietLog } from '../src/log.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'

@@ -33,10 +33,10 @@ const SHOWN_PROBLEMS = 5
 
 /** `siyu demo`: a year of real orders through the whole product, ending in a report. */
 export async function demoCommand(command: DemoCommand, env: Env, stopped: AbortSignal): Promise<void> {
-  const { runDemo } = await import('../demo/run-demo.js')
-  const { stringifyReport } = await import('../domain/measures/demo-report.js')
+  const { runDemo } = await import('../../demo/run-demo.js')
+  const { stringifyReport } = await import('../../demo/demo-report.js')
   const { createProgress } = await import('./print/progress.js')
-  const { renderReport } = await import('./report-terminal.js')
+  const { renderReport } = await import('../../demo/report-terminal.js')
   const problems: Problem[] = []
   const run = await runDemo({
     dataDir: command.data,

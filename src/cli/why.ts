@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { WhyQuery } from '../services/touches/explain-touches.js'
 import type { ServiceOptions } from '../app/open-service.js'
-import { nameOf } from './print/report-text.js'
+import { nameOf } from './print/words.js'
 import { formatAt, renderTable } from './print/table.js'
 import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
 import { parsePerson, personOptions, type PersonOptions } from './person.js'

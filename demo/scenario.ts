@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { parse } from 'csv-parse'
 import { z } from 'zod'
-import type { Scenario } from '../../sandbox/scenario.js'
-import { parseScenario } from '../../sandbox/scenario.js'
-import { parseInput } from '../parse.js'
-import { unitOf } from '../random.js'
+import type { Scenario } from '../sandbox/scenario.js'
+import { parseScenario } from '../sandbox/scenario.js'
+import { parseInput } from '../src/parse.js'
+import { unitOf } from '../src/random.js'
 
 const Row = z.object({
   external_userid: z.string(),

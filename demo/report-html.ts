@@ -1,6 +1,7 @@
-import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
-import * as text from './print/report-text.js'
-import type { Bilingual } from './print/report-text.js'
+import type { DemoReport, JourneyFigures } from './demo-report.js'
+import * as text from './report-text.js'
+import { formatCount, formatRatio, formatMinor } from '../src/cli/print/numbers.js'
+import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/cli/print/words.js'
 
 /**
  * The demo's report as one HTML file: no script, nothing loaded from elsewhere, light and dark, fit for print and phones.
@@ -24,7 +25,7 @@ export function renderReportHtml(report: DemoReport): string {
 </header>
 <main>
 ${cards(report)}
-${section('source', text.TITLES.source, definitionTable(text.SOURCE_FIELDS.map((f) => [f, sourceFigure(report, f)])))}
+${section('source', text.TITLES.source, definitionTable(SOURCE_FIELDS.map((f) => [f, sourceFigure(report, f)])))}
 ${section('identity', text.TITLES.identity, definitionTable(text.IDENTITY_FIELDS.map((f) => [f, identityFigure(report, f)])))}
 ${section('tags', text.TITLES.tags, tags(report))}
 ${section('stages', text.TITLES.stages, stages(report))}
@@ -63,13 +64,13 @@ function time(iso: string): string {
 function cards({ source, identity, touches, sandbox, journeys }: DemoReport): string {
   const entered = Object.values(journeys).reduce((sum, journey) => sum + journey.entered, 0)
   const shown: [Bilingual, string][] = [
-    [text.nameOf('orders'), text.formatCount(source.orders)],
-    [text.nameOf('profiles'), text.formatCount(identity.profiles)],
-    [{ zh: 'OneID 精确率', en: 'precision' }, text.formatRatio(identity.precision, 2)],
-    [{ zh: 'OneID 召回率', en: 'recall' }, text.formatRatio(identity.recall, 2)],
-    [{ zh: '进入旅程', en: 'entered journeys' }, text.formatCount(entered)],
-    [{ zh: '计划触达', en: 'touches planned' }, text.formatCount(touches.planned)],
-    [{ zh: '沙箱消息', en: 'sandbox messages' }, text.formatCount(sandbox.messages)],
+    [nameOf('orders'), formatCount(source.orders)],
+    [nameOf('profiles'), formatCount(identity.profiles)],
+    [{ zh: 'OneID 精确率', en: 'precision' }, formatRatio(identity.precision, 2)],
+    [{ zh: 'OneID 召回率', en: 'recall' }, formatRatio(identity.recall, 2)],
+    [{ zh: '进入旅程', en: 'entered journeys' }, formatCount(entered)],
+    [{ zh: '计划触达', en: 'touches planned' }, formatCount(touches.planned)],
+    [{ zh: '沙箱消息', en: 'sandbox messages' }, formatCount(sandbox.messages)],
     [{ zh: '独立核对', en: 'independent check' }, text.checkPassed(sandbox) ? '✓ 通过' : '✗ 未通过'],
   ]
   return `<div class="cards">${shown
@@ -77,22 +78,18 @@ function cards({ source, identity, touches, sandbox, journeys }: DemoReport): st
     .join('')}</div>`
 }
 
-function sourceFigure({ source }: DemoReport, field: (typeof text.SOURCE_FIELDS)[number]): string {
+function sourceFigure({ source }: DemoReport, field: (typeof SOURCE_FIELDS)[number]): string {
   return field === 'grossMinor' || field === 'netMinor'
-    ? text.formatMinor(source[field], source.currency)
-    : text.formatCount(source[field])
+    ? formatMinor(source[field], source.currency)
+    : formatCount(source[field])
 }
 
 function identityFigure({ identity }: DemoReport, field: (typeof text.IDENTITY_FIELDS)[number]): string {
-  return field === 'precision' || field === 'recall'
-    ? text.formatRatio(identity[field], 2)
-    : text.formatCount(identity[field])
+  return field === 'precision' || field === 'recall' ? formatRatio(identity[field], 2) : formatCount(identity[field])
 }
 
 function definitionTable(rows: readonly (readonly [string, string])[]): string {
-  const cells = rows.map(
-    ([key, figure]) => `<div><dt>${words(text.nameOf(key))}</dt><dd>${escapeHtml(figure)}</dd></div>`,
-  )
+  const cells = rows.map(([key, figure]) => `<div><dt>${words(nameOf(key))}</dt><dd>${escapeHtml(figure)}</dd></div>`)
   return `<dl class="figures">${cells.join('')}</dl>`
 }
 
@@ -101,11 +98,11 @@ function tags({ tags: all }: DemoReport): string {
     .sort(([a, x], [b, y]) => y.profiles - x.profiles || (a < b ? -1 : 1))
     .map(
       ([id, { profiles, coverage }]) =>
-        `<tr><th scope="row"><span class="id">${escapeHtml(id)}</span></th><td class="n">${text.formatCount(profiles)}</td>` +
-        `<td class="n">${text.formatRatio(coverage)}</td><td class="wide">${bar(coverage)}</td></tr>`,
+        `<tr><th scope="row"><span class="id">${escapeHtml(id)}</span></th><td class="n">${formatCount(profiles)}</td>` +
+        `<td class="n">${formatRatio(coverage)}</td><td class="wide">${bar(coverage)}</td></tr>`,
     )
   return scroll(
-    `<table><thead><tr><th scope="col">${words(text.TITLES.tag)}</th><th scope="col" class="n">${words(text.nameOf('profiles'))}</th>` +
+    `<table><thead><tr><th scope="col">${words(text.TITLES.tag)}</th><th scope="col" class="n">${words(nameOf('profiles'))}</th>` +
       `<th scope="col" class="n">${words(text.TITLES.coverage)}</th><td></td></tr></thead><tbody>${rows.join('')}</tbody></table>`,
   )
 }
@@ -117,22 +114,22 @@ function stages({ stages: s }: DemoReport): string {
     const count = s.matrix[from]?.[to] ?? 0
     // The square root keeps small flows visible beside large ones.
     const heat = Math.round(Math.sqrt(count / most) * 75)
-    return `<td class="n heat" style="--heat:${heat}%">${count === 0 ? '·' : text.formatCount(count)}</td>`
+    return `<td class="n heat" style="--heat:${heat}%">${count === 0 ? '·' : formatCount(count)}</td>`
   }
   const rows = names.map(
     (from) =>
-      `<tr><th scope="row">${words(text.nameOf(from))}</th>${names.map((to) => cell(from, to)).join('')}` +
-      `<td class="n total">${text.formatCount(s.atStart[from] ?? 0)}</td></tr>`,
+      `<tr><th scope="row">${words(nameOf(from))}</th>${names.map((to) => cell(from, to)).join('')}` +
+      `<td class="n total">${formatCount(s.atStart[from] ?? 0)}</td></tr>`,
   )
-  const ends = names.map((name) => `<td class="n">${text.formatCount(s.atEnd[name] ?? 0)}</td>`)
+  const ends = names.map((name) => `<td class="n">${formatCount(s.atEnd[name] ?? 0)}</td>`)
   const everyone = Object.values(s.atEnd).reduce((sum, count) => sum + count, 0)
-  const heads = names.map((name) => `<th scope="col" class="n">${words(text.nameOf(name))}</th>`)
+  const heads = names.map((name) => `<th scope="col" class="n">${words(nameOf(name))}</th>`)
   return (
     sankey(s, names) +
     scroll(
       `<table><thead><tr><th scope="col">${words(text.TITLES.fromTo)}</th>${heads.join('')}` +
         `<th scope="col" class="n">${words(text.TITLES.total)}</th></tr></thead><tbody>${rows.join('')}</tbody>` +
-        `<tfoot><tr><th scope="row">${words(text.TITLES.total)}</th>${ends.join('')}<td class="n">${text.formatCount(everyone)}</td></tr></tfoot></table>`,
+        `<tfoot><tr><th scope="row">${words(text.TITLES.total)}</th>${ends.join('')}<td class="n">${formatCount(everyone)}</td></tr></tfoot></table>`,
     )
   )
 }
@@ -169,7 +166,7 @@ function sankey({ matrix }: DemoReport['stages'], names: readonly string[]): str
       const [ya, yb, thick] = [a.next + (people * scale) / 2, b.next + (people * scale) / 2, people * scale]
       a.next += thick
       b.next += thick
-      const title = `${from} → ${to}: ${text.formatCount(people)}`
+      const title = `${from} → ${to}: ${formatCount(people)}`
       return `<path class="r${i % 8}" d="M${x0} ${px(ya)}C${middle} ${px(ya)} ${middle} ${px(yb)} ${x1} ${px(yb)}" stroke-width="${px(Math.max(0.5, thick))}"><title>${escapeHtml(title)}</title></path>`
     }),
   )
@@ -177,7 +174,7 @@ function sankey({ matrix }: DemoReport['stages'], names: readonly string[]): str
     [...side].map(
       ([name, { top, size }]) =>
         `<rect x="${x}" y="${px(top)}" width="${node}" height="${px(Math.max(1, size * scale))}"/>` +
-        `<text x="${textX}" y="${px(top + (size * scale) / 2 + 5)}" text-anchor="${anchor}">${escapeHtml(text.nameOf(name).zh)} ${text.formatCount(size)}</text>`,
+        `<text x="${textX}" y="${px(top + (size * scale) / 2 + 5)}" text-anchor="${anchor}">${escapeHtml(nameOf(name).zh)} ${formatCount(size)}</text>`,
     )
   return (
     `<figure class="sankey"><svg viewBox="0 -8 ${width} ${height + 24}" role="img" aria-label="生命周期流转图，数字见下表 Stage flow; the figures are in the table below">` +
@@ -196,18 +193,18 @@ function journeyBlock(id: string, journey: JourneyFigures, reach: number): strin
   const most = Math.max(1, ...funnel.map((step) => step.count))
   const steps = funnel.map(
     ({ key, count, unit }) =>
-      `<tr><th scope="row">${words(text.nameOf(key))}</th><td class="n">${text.formatCount(count)} <small>${text.TITLES[unit].zh}</small></td>` +
+      `<tr><th scope="row">${words(nameOf(key))}</th><td class="n">${formatCount(count)} <small>${text.TITLES[unit].zh}</small></td>` +
       `<td class="wide">${bar(count / most, unit)}</td></tr>`,
   )
   const arms = text
     .armsOf(journey)
     .map(
       ({ key, n, x, ratio }) =>
-        `<tr><th scope="row">${words(text.nameOf(key))}</th><td class="n">${text.formatCount(n)}</td><td class="n">${text.formatCount(x)}</td><td class="n">${text.formatRatio(ratio, 2)}</td></tr>`,
+        `<tr><th scope="row">${words(nameOf(key))}</th><td class="n">${formatCount(n)}</td><td class="n">${formatCount(x)}</td><td class="n">${formatRatio(ratio, 2)}</td></tr>`,
     )
-  const head = [text.TITLES.people, text.nameOf('bought'), { zh: '成交率', en: 'share' }]
+  const head = [text.TITLES.people, nameOf('bought'), { zh: '成交率', en: 'share' }]
   return `<article>
-<h3><span class="id">${escapeHtml(id)}</span> <small>${words(text.nameOf('entered'))} ${text.formatCount(journey.entered)} · ${words(text.nameOf('heldOut'))} ${text.formatCount(journey.heldOut)}</small></h3>
+<h3><span class="id">${escapeHtml(id)}</span> <small>${words(nameOf('entered'))} ${formatCount(journey.entered)} · ${words(nameOf('heldOut'))} ${formatCount(journey.heldOut)}</small></h3>
 <div class="two"><div><table class="funnel"><tbody>${steps.join('')}</tbody></table>
 ${counts(text.TITLES.byReason, journey.suppressed)}</div>
 <div><table><thead><tr><td></td>${head.map((label) => `<th scope="col" class="n">${words(label)}</th>`).join('')}</tr></thead><tbody>${arms.join('')}</tbody></table>
@@ -232,7 +229,7 @@ function intervalPlot(effect: JourneyFigures['effect'], reach: number): string {
 }
 
 function touches({ touches: t }: DemoReport): string {
-  return `${definitionTable([['planned', text.formatCount(t.planned)]])}
+  return `${definitionTable([['planned', formatCount(t.planned)]])}
 <div class="three">${counts(text.TITLES.byState, t.byState)}${counts(text.TITLES.byChannel, t.byChannel)}${counts(text.TITLES.byReason, t.byReason)}</div>`
 }
 
@@ -243,7 +240,7 @@ function counts(title: Bilingual, all: Record<string, number>): string {
   const most = Math.max(1, ...entries.map(([, count]) => count))
   const rows = entries.map(
     ([key, count]) =>
-      `<tr><th scope="row">${words(text.nameOf(key))}</th><td class="n">${text.formatCount(count)}</td><td class="wide">${bar(count / most, 'count')}</td></tr>`,
+      `<tr><th scope="row">${words(nameOf(key))}</th><td class="n">${formatCount(count)}</td><td class="wide">${bar(count / most, 'count')}</td></tr>`,
   )
   return `<table class="counts"><caption>${words(title)}</caption><tbody>${rows.join('')}</tbody></table>`
 }
@@ -252,10 +249,10 @@ function tasks({ tasks: all }: DemoReport): string {
   const states = text.taskStatesOf(all)
   const guides = Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1))
   const row = (head: string, task: Record<string, number>) =>
-    `<tr><th scope="row">${head}</th>${states.map((state) => `<td class="n">${text.formatCount(task[state] ?? 0)}</td>`).join('')}</tr>`
+    `<tr><th scope="row">${head}</th>${states.map((state) => `<td class="n">${formatCount(task[state] ?? 0)}</td>`).join('')}</tr>`
   const totals = Object.fromEntries(states.map((s) => [s, guides.reduce((sum, [, task]) => sum + (task[s] ?? 0), 0)]))
   return scroll(
-    `<table><thead><tr><th scope="col">${words(text.TITLES.guide)}</th>${states.map((s) => `<th scope="col" class="n">${words(text.nameOf(s))}</th>`).join('')}</tr></thead>` +
+    `<table><thead><tr><th scope="col">${words(text.TITLES.guide)}</th>${states.map((s) => `<th scope="col" class="n">${words(nameOf(s))}</th>`).join('')}</tr></thead>` +
       `<tbody>${guides.map(([guide, task]) => row(`<span class="id">${escapeHtml(guide)}</span>`, task)).join('')}</tbody>` +
       `<tfoot>${row(words(text.TITLES.total), totals)}</tfoot></table>`,
   )
@@ -264,7 +261,7 @@ function tasks({ tasks: all }: DemoReport): string {
 function sandbox({ sandbox: s }: DemoReport): string {
   const rows = text.SANDBOX_FIELDS.map(([field, kind]) => {
     const mark = kind === 'figure' ? '' : s[field] === 0 ? '<span class="good">✓</span>' : '<span class="bad">✗</span>'
-    return `<tr><th scope="row">${words(text.nameOf(field))}</th><td class="n">${text.formatCount(s[field])}</td><td>${mark}</td></tr>`
+    return `<tr><th scope="row">${words(nameOf(field))}</th><td class="n">${formatCount(s[field])}</td><td>${mark}</td></tr>`
   })
   const verdict = sentence(text.explainCheck(s), text.checkPassed(s) ? 'good' : 'bad')
   return `<table class="narrow"><tbody>${rows.join('')}</tbody></table>${verdict}`

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import { DemoReport, stringifyReport } from '../../../src/domain/measures/demo-report.js'
-import { InvalidInputError } from '../../../src/errors.js'
-import { parseInput } from '../../../src/parse.js'
-import { buildDemoReport } from '../../support/demo-report.js'
+import { DemoReport, stringifyReport } from '../../demo/demo-report.js'
+import { InvalidInputError } from '../../src/errors.js'
+import { parseInput } from '../../src/parse.js'
+import { buildDemoReport } from '../support/demo-report.js'
 
 /** The same figures with every object's keys in the opposite order. */
 function reversed(value: unknown): unknown {

@@ -4,28 +4,28 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'csv-parse'
 import { z } from 'zod'
-import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
-import { type App, createApp } from '../app/compose.js'
-import type { Progress } from '../cli/print/progress.js'
-import { renderReportHtml } from '../cli/report-html.js'
-import { type Config, type Env, loadConfig } from '../config.js'
-import { DemoReport, stringifyReport } from '../domain/measures/demo-report.js'
-import type { DemoStatus } from '../domain/measures/demo-status.js'
-import { ConfigError, messageOf, type Problem } from '../errors.js'
-import { openApiKeys } from '../http/api-key.js'
-import { createMetrics } from '../http/metrics.js'
-import { createDemoRoutes } from '../http/routes/demo.js'
-import { createHttpServer, requireKey } from '../http/server.js'
-import type { Log, LogFields } from '../log.js'
-import { parseInput } from '../parse.js'
-import { hashKey } from '../random.js'
-import { acceptRecords } from '../services/ingest/accept-records.js'
-import { evaluateProfiles } from '../services/tags/evaluate-profiles.js'
-import { workTimes } from '../services/runtime/lanes.js'
-import { publishDefinitions } from '../services/definitions/publish-definitions.js'
-import { syncWecom } from '../services/wecom/sync-wecom.js'
-import { lockDataDir } from '../app/data-dir.js'
-import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../time.js'
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.js'
+import { type App, createApp } from '../src/app/compose.js'
+import type { Progress } from '../src/cli/print/progress.js'
+import { renderReportHtml } from './report-html.js'
+import { type Config, type Env, loadConfig } from '../src/config.js'
+import { DemoReport, stringifyReport } from './demo-report.js'
+import type { DemoStatus } from './demo-status.js'
+import { ConfigError, messageOf, type Problem } from '../src/errors.js'
+import { openApiKeys } from '../src/http/api-key.js'
+import { createMetrics } from '../src/http/metrics.js'
+import { createDemoRoutes } from './routes.js'
+import { createHttpServer, requireKey } from '../src/http/server.js'
+import type { Log, LogFields } from '../src/log.js'
+import { parseInput } from '../src/parse.js'
+import { hashKey } from '../src/random.js'
+import { acceptRecords } from '../src/services/ingest/accept-records.js'
+import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
+import { workTimes } from '../src/services/runtime/lanes.js'
+import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
+import { syncWecom } from '../src/services/wecom/sync-wecom.js'
+import { lockDataDir } from '../src/app/data-dir.js'
+import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../src/time.js'
 import { Feed, tickOf } from './feed.js'
 import { collectFigures } from './figures.js'
 import { loadDemoScenario } from './scenario.js'
@@ -494,9 +494,9 @@ async function readIfThere(file: string): Promise<string | undefined> {
   }
 }
 
-/** Where package.json is: two folders up from src/demo, three from dist/src/demo. */
+/** Where package.json is: one folder up from demo, two from dist/demo. */
 function packageRoot(): string {
   const here = dirname(fileURLToPath(import.meta.url))
-  const up = join(here, '../..')
+  const up = join(here, '..')
   return basename(up) === 'dist' ? join(up, '..') : up
 }

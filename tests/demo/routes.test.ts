@@ -2,8 +2,8 @@ import type { AddressInfo } from 'node:net'
 import { createServer, type Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import Koa from 'koa'
-import type { DemoStatus } from '../../../src/domain/measures/demo-status.js'
-import { createDemoRoutes } from '../../../src/http/routes/demo.js'
+import type { DemoStatus } from '../../demo/demo-status.js'
+import { createDemoRoutes } from '../../demo/routes.js'
 
 const status: DemoStatus = {
   phase: 'live',

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
-import type { DemoStatus } from '../../domain/measures/demo-status.js'
+import type { DemoStatus } from './demo-status.js'
 
 export type DemoRoutesDeps = {
   status: () => DemoStatus
@@ -56,7 +56,7 @@ export function createDemoRoutes({ status, report, requireKey }: DemoRoutesDeps)
   return router
 }
 
-/** The page lies in the package's `console/`, which is not compiled: three folders up from `src/`, four from `dist/src/`. */
+/** The page lies in the package's `console/`, which is not compiled: one folder up from `demo/`, two from `dist/demo/`. */
 function findPage(): string {
   const start = dirname(fileURLToPath(import.meta.url))
   for (let folder = start; ; folder = dirname(folder)) {

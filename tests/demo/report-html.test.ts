@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import { renderReportHtml } from '../../src/cli/report-html.js'
-import { formatCount, formatEffect, formatMinor, formatRatio } from '../../src/cli/print/report-text.js'
-import type { DemoReport } from '../../src/domain/measures/demo-report.js'
+import { renderReportHtml } from '../../demo/report-html.js'
+import { formatEffect } from '../../demo/report-text.js'
+import { formatCount, formatMinor, formatRatio } from '../../src/cli/print/numbers.js'
+import type { DemoReport } from '../../demo/demo-report.js'
 import { buildDemoReport } from '../support/demo-report.js'
 
 /** Every figure of the report as the page should show it. */

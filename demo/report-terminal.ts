@@ -1,7 +1,8 @@
-import type { DemoReport, JourneyFigures } from '../domain/measures/demo-report.js'
-import { displayWidth, padEnd, padStart, truncate } from './print/display-width.js'
-import * as text from './print/report-text.js'
-import type { Bilingual } from './print/report-text.js'
+import type { DemoReport, JourneyFigures } from './demo-report.js'
+import { displayWidth, padEnd, padStart, truncate } from '../src/cli/print/display-width.js'
+import * as text from './report-text.js'
+import { formatCount, formatRatio, formatMinor } from '../src/cli/print/numbers.js'
+import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/cli/print/words.js'
 
 /** `width` in terminal cells, at least 60; `zh` shows Chinese first with English beside it. */
 export type RenderOptions = { locale: 'zh' | 'en'; width: number; colour: boolean }
@@ -59,19 +60,17 @@ function heading({ seed, from, to, days }: DemoReport, page: Pen): string[] {
 }
 
 function source({ source: s }: DemoReport, page: Pen): string[] {
-  const rows = text.SOURCE_FIELDS.map((field) => [
-    page.say(text.nameOf(field)),
-    field === 'grossMinor' || field === 'netMinor'
-      ? text.formatMinor(s[field], s.currency)
-      : text.formatCount(s[field]),
+  const rows = SOURCE_FIELDS.map((field) => [
+    page.say(nameOf(field)),
+    field === 'grossMinor' || field === 'netMinor' ? formatMinor(s[field], s.currency) : formatCount(s[field]),
   ])
   return [page.title(text.TITLES.source), ...pairs(rows, page)]
 }
 
 function identity({ identity: i }: DemoReport, page: Pen): string[] {
   const rows = text.IDENTITY_FIELDS.map((field) => [
-    page.say(text.nameOf(field)),
-    field === 'precision' || field === 'recall' ? text.formatRatio(i[field], 2) : text.formatCount(i[field]),
+    page.say(nameOf(field)),
+    field === 'precision' || field === 'recall' ? formatRatio(i[field], 2) : formatCount(i[field]),
   ])
   return [page.title(text.TITLES.identity), ...pairs(rows, page)]
 }
@@ -79,12 +78,10 @@ function identity({ identity: i }: DemoReport, page: Pen): string[] {
 function tags({ tags: all }: DemoReport, page: Pen): string[] {
   const rows = Object.entries(all)
     .sort(([a, x], [b, y]) => y.profiles - x.profiles || (a < b ? -1 : 1))
-    .map(
-      ([id, { profiles, coverage }]) => [id, text.formatCount(profiles), text.formatRatio(coverage), coverage] as const,
-    )
+    .map(([id, { profiles, coverage }]) => [id, formatCount(profiles), formatRatio(coverage), coverage] as const)
   const columns: Column[] = [
     { head: page.say(text.TITLES.tag) },
-    { head: page.say(text.nameOf('profiles')), align: 'right' },
+    { head: page.say(nameOf('profiles')), align: 'right' },
     { head: page.say(text.TITLES.coverage), align: 'right' },
     { head: '' },
   ]
@@ -96,7 +93,7 @@ function stages({ stages: s }: DemoReport, page: Pen): string[] {
   const names = text.stagesOf(s)
   const labelCells = 18
   const cells = Math.max(5, Math.floor((page.width - 2 - labelCells) / (names.length + 1)) - 2)
-  const short = (name: string, room: number) => truncate(page.brief(text.nameOf(name)), room)
+  const short = (name: string, room: number) => truncate(page.brief(nameOf(name)), room)
   const columns: Column[] = [
     { head: truncate(page.brief(text.TITLES.fromTo), labelCells) },
     ...names.map((name) => ({ head: short(name, cells), align: 'right' as const })),
@@ -104,13 +101,13 @@ function stages({ stages: s }: DemoReport, page: Pen): string[] {
   ]
   const rows = names.map((from) => [
     short(from, labelCells),
-    ...names.map((to) => (s.matrix[from]?.[to] ? text.formatCount(s.matrix[from][to]) : '·')),
-    text.formatCount(s.atStart[from] ?? 0),
+    ...names.map((to) => (s.matrix[from]?.[to] ? formatCount(s.matrix[from][to]) : '·')),
+    formatCount(s.atStart[from] ?? 0),
   ])
   const total = [
     page.brief(text.TITLES.total),
-    ...names.map((name) => text.formatCount(s.atEnd[name] ?? 0)),
-    text.formatCount(Object.values(s.atEnd).reduce((sum, n) => sum + n, 0)),
+    ...names.map((name) => formatCount(s.atEnd[name] ?? 0)),
+    formatCount(Object.values(s.atEnd).reduce((sum, n) => sum + n, 0)),
   ]
   return [page.title(text.TITLES.stages), ...table(columns, [...rows, total], page)]
 }
@@ -125,21 +122,21 @@ function journeyLines(id: string, journey: JourneyFigures, reach: number, page: 
   const funnel = text.funnelOf(journey)
   const most = Math.max(1, ...funnel.map((step) => step.count))
   const steps = funnel.map(({ key, count, unit }) => [
-    page.say(text.nameOf(key)),
-    text.formatCount(count),
+    page.say(nameOf(key)),
+    formatCount(count),
     page.brief(text.TITLES[unit]),
     bar(count / most, Math.min(40, page.width - 48)),
   ])
   const arms = text
     .armsOf(journey)
     .map(({ key, n, x, ratio }) => [
-      `${page.say(text.nameOf('bought'))} · ${page.say(text.nameOf(key))}`,
-      `${text.formatCount(x)} / ${text.formatCount(n)}`,
-      text.formatRatio(ratio, 2),
+      `${page.say(nameOf('bought'))} · ${page.say(nameOf(key))}`,
+      `${formatCount(x)} / ${formatCount(n)}`,
+      formatRatio(ratio, 2),
     ])
   const reasons = text.byCount(journey.suppressed)
   return [
-    `  ${page.bold(id)}  ${page.say(text.nameOf('entered'))} ${text.formatCount(journey.entered)}, ${page.say(text.nameOf('heldOut'))} ${text.formatCount(journey.heldOut)}`,
+    `  ${page.bold(id)}  ${page.say(nameOf('entered'))} ${formatCount(journey.entered)}, ${page.say(nameOf('heldOut'))} ${formatCount(journey.heldOut)}`,
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '' }, { head: '' }], steps, page),
     ...list(text.TITLES.byReason, reasons, page),
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '', align: 'right' }], arms, page),
@@ -154,7 +151,7 @@ function journeyLines(id: string, journey: JourneyFigures, reach: number, page: 
 function touches({ touches: t }: DemoReport, page: Pen): string[] {
   return [
     page.title(text.TITLES.touches),
-    `  ${page.say(text.nameOf('planned'))}: ${text.formatCount(t.planned)}`,
+    `  ${page.say(nameOf('planned'))}: ${formatCount(t.planned)}`,
     ...list(text.TITLES.byState, text.byCount(t.byState), page),
     ...list(text.TITLES.byChannel, text.byCount(t.byChannel), page),
     ...list(text.TITLES.byReason, text.byCount(t.byReason), page),
@@ -165,11 +162,11 @@ function tasks({ tasks: all }: DemoReport, page: Pen): string[] {
   const states = text.taskStatesOf(all)
   const sum = (task: Record<string, number>) => (task['open'] ?? 0) + (task['done'] ?? 0)
   const guides = Object.entries(all).sort(([a, x], [b, y]) => sum(y) - sum(x) || (a < b ? -1 : 1))
-  const cellsOf = (task: Record<string, number>) => states.map((state) => text.formatCount(task[state] ?? 0))
+  const cellsOf = (task: Record<string, number>) => states.map((state) => formatCount(task[state] ?? 0))
   const totals = Object.fromEntries(states.map((s) => [s, guides.reduce((n, [, task]) => n + (task[s] ?? 0), 0)]))
   const columns: Column[] = [
     { head: page.say(text.TITLES.guide) },
-    ...states.map((state) => ({ head: page.brief(text.nameOf(state)), align: 'right' as const })),
+    ...states.map((state) => ({ head: page.brief(nameOf(state)), align: 'right' as const })),
   ]
   const rows = guides.slice(0, GUIDES_SHOWN).map(([guide, task]) => [truncate(guide, 32), ...cellsOf(task)])
   const rest = guides.length - rows.length
@@ -184,8 +181,8 @@ function tasks({ tasks: all }: DemoReport, page: Pen): string[] {
 
 function sandbox({ sandbox: s }: DemoReport, page: Pen): string[] {
   const rows = text.SANDBOX_FIELDS.map(([field, kind]) => [
-    page.say(text.nameOf(field)),
-    text.formatCount(s[field]),
+    page.say(nameOf(field)),
+    formatCount(s[field]),
     kind === 'figure' ? '' : s[field] === 0 ? page.green('✓') : page.red('✗'),
   ])
   const colour = text.checkPassed(s) ? page.green : page.red
@@ -230,7 +227,7 @@ function pairs(rows: readonly (readonly string[])[], page: Pen): string[] {
 function list(title: Bilingual, entries: readonly (readonly [string, number])[], page: Pen): string[] {
   const lines: string[] = []
   for (const [i, [key, count]] of entries.entries()) {
-    const item = `${page.say(text.nameOf(key))} ${text.formatCount(count)}`
+    const item = `${page.say(nameOf(key))} ${formatCount(count)}`
     const last = lines.at(-1) ?? ''
     if (i === 0) lines.push(`  ${page.say(title)}: ${item}`)
     else if (displayWidth(`${last} · ${item}`) > page.width) lines.push(`    ${item}`)

@@ -1,9 +1,9 @@
-import { type CsvReport, readCsvRecords } from '../../connectors/csv/index.js'
-import { loadCsvMapping } from '../../connectors/csv/mapping.js'
-import { SourceRecord } from '../domain/events/record.js'
-import type { Problem } from '../errors.js'
-import { parseInput } from '../parse.js'
-import { MINUTE_MS } from '../time.js'
+import { type CsvReport, readCsvRecords } from '../connectors/csv/index.js'
+import { loadCsvMapping } from '../connectors/csv/mapping.js'
+import { SourceRecord } from '../src/domain/events/record.js'
+import type { Problem } from '../src/errors.js'
+import { parseInput } from '../src/parse.js'
+import { MINUTE_MS } from '../src/time.js'
 
 /** Records arrive gathered per this much virtual time. */
 export const TICK_MS = 15 * MINUTE_MS

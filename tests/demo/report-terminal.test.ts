@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { displayWidth } from '../../src/cli/print/display-width.js'
-import { renderReport } from '../../src/cli/report-terminal.js'
+import { renderReport } from '../../demo/report-terminal.js'
 import { computeEffect } from '../../src/domain/measures/newcombe.js'
 import { buildDemoReport } from '../support/demo-report.js'
 
