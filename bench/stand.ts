@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type App, type AppOptions, createApp } from '../src/app.js'
+import { type App, type AppOptions, createApp } from '../src/app/compose.js'
 import { type Config, loadConfig } from '../src/config.js'
 import { quietLog } from '../src/log.js'
 import { packageRoot } from '../src/package-root.js'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import axios, { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios'
-import type { SandboxRequest, SandboxResponse } from './http/handle.js'
+import type { SandboxRequest, SandboxResponse } from './http/core/handle.js'
 
 type Target = {
   handle(request: SandboxRequest): Promise<SandboxResponse | undefined>

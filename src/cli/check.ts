@@ -1,17 +1,28 @@
-import { checkCsvFile } from '../../connectors/csv/index.js'
-import { loadCsvMapping } from '../../connectors/csv/mapping.js'
-import { ChatRules } from '../../connectors/wechaty/rules.js'
-import { type Config, type Env, loadConfig } from '../config.js'
+import type { Command } from 'commander'
+import type { Config, Env } from '../config.js'
 import { InvalidInputError, type Problem } from '../errors.js'
 import type { Ways } from '../domain/ways/definition.js'
-import { checkDefinitions, type LoadedDefinitions } from '../services/load-definitions.js'
-import { checkWays } from '../services/load-ways.js'
-import { loadYaml } from '../yaml-file.js'
-import { truncate } from './display-width.js'
-import { renderTable } from './table.js'
+import type { LoadedDefinitions } from '../services/definitions/load-definitions.js'
+import { truncate } from './print/display-width.js'
+import { renderTable } from './print/table.js'
+import { type CommandContext, configOption, type WithConfig } from './options.js'
+
+export function registerCheck(program: Command, { env }: CommandContext): void {
+  program
+    .command('check')
+    .description(
+      '检查配置、定义和数据源映射，什么都不改 · check configuration, definitions and mappings; changes nothing',
+    )
+    .addOption(configOption())
+    .action(async (options: WithConfig) => checkCommand(options, env))
+}
 
 /** `siyu check`: everything that is wrong with the files, at once; opens no store. @throws {InvalidInputError} */
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
+  const { loadConfig } = await import('../config.js')
+  const { checkChatRules, checkSources } = await import('../app/check-sources.js')
+  const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
+  const { checkWays } = await import('../services/definitions/load-ways.js')
   const config = await loadConfig({ file, env })
   const { loaded, problems } = await checkDefinitions(config.paths)
   const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
@@ -36,44 +47,6 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
     `✗ ${problems.length} 个问题 · ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
     problems,
   )
-}
-
-/** They count once a bot is configured. */
-async function checkChatRules({ wechaty }: Config): Promise<readonly Problem[]> {
-  if (wechaty === undefined) return []
-  try {
-    await loadYaml(ChatRules, wechaty.rules)
-    return []
-  } catch (err) {
-    if (!(err instanceof InvalidInputError)) throw err
-    return err.problems
-  }
-}
-
-/** What keeps mappings from their files; amounts must be in the brand's currency, since nothing converts them. */
-export async function checkSources(mappings: readonly string[], config: Config): Promise<Problem[]> {
-  const problems: Problem[] = []
-  for (const file of mappings) {
-    try {
-      const loaded = await loadCsvMapping(file)
-      problems.push(...(await checkCsvFile(loaded)))
-      const { mapping } = loaded
-      if (mapping.rows === 'orders' && mapping.currency !== config.brand.currency) {
-        const line = loaded.lineOf('currency')
-        problems.push({
-          file,
-          ...(line === undefined ? {} : { line }),
-          path: 'currency',
-          message: `${mapping.currency} 与品牌币种 ${config.brand.currency} 不同 · differs from brand.currency ${config.brand.currency}`,
-          hint: '改 brand.currency 或换算后的文件；金额不会自动换算 set brand.currency, or give a converted file: nothing is converted',
-        })
-      }
-    } catch (err) {
-      if (!(err instanceof InvalidInputError)) throw err
-      problems.push(...err.problems)
-    }
-  }
-  return problems
 }
 
 function rowsOf(loaded: LoadedDefinitions, { ways, joinWays, links }: Ways, config: Config, file: string): string[][] {

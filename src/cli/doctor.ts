@@ -1,15 +1,25 @@
-import { type Config, type Env, loadConfig } from '../config.js'
-import { doctorParts } from '../doctor.js'
+import type { Command } from 'commander'
+import type { Config, Env } from '../config.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
-import { about, type Finding } from '../services/finding.js'
-import { checkDefinitions } from '../services/load-definitions.js'
-import { checkWays } from '../services/load-ways.js'
-import { runDoctor } from '../services/run-doctor.js'
-import type { SendingStatus } from '../services/switch-sending.js'
+import { about, type Finding } from '../services/runtime/finding.js'
+import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
-import { checkSources } from './check.js'
-import { callService, findService } from './service-client.js'
-import { renderTable } from './table.js'
+import { renderTable } from './print/table.js'
+import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
+
+export function registerDoctor(program: Command, { env }: CommandContext): void {
+  program
+    .command('doctor')
+    .description(
+      '上线前体检：凭证、可信 IP、可见范围、权限、回调、时钟、存储，什么都不改 · checks credentials, trusted IP, range, rights, callback, clock and stores; changes nothing',
+    )
+    .addOption(configOption())
+    .option('--json', '给程序读 · for programs', false)
+    .addHelpText('after', examples('siyu doctor', 'siyu doctor --json'))
+    .action(async (options: WithConfig & { json: boolean }) => {
+      if (!(await doctorCommand(options, env))) process.exitCode = 1
+    })
+}
 
 export type DoctorCommand = { config: string; json: boolean }
 
@@ -29,6 +39,12 @@ export async function doctorCommand(
 }
 
 async function examine(file: string, env: Env, clock: Clock | undefined): Promise<Finding[]> {
+  const { loadConfig } = await import('../config.js')
+  const { doctorParts } = await import('../app/doctor-parts.js')
+  const { callService, findService } = await import('../app/running-service.js')
+  const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
+  const { checkWays } = await import('../services/definitions/load-ways.js')
+  const { runDoctor } = await import('../services/runtime/run-doctor.js')
   const check = about('config', '配置文件 configuration')
   let config: Config
   try {
@@ -63,6 +79,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
 }
 
 async function sourceProblems(config: Config) {
+  const { checkSources } = await import('../app/check-sources.js')
   try {
     return await checkSources(config.sources, config)
   } catch (err) {

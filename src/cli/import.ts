@@ -1,17 +1,36 @@
+import type { Command } from 'commander'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type CsvReport, readCsvRecords } from '../../connectors/csv/index.js'
-import { type LoadedMapping, loadCsvMapping } from '../../connectors/csv/mapping.js'
-import { loadConfig } from '../config.js'
-import { SourceRecord } from '../domain/events/record.js'
+import type { CsvReport } from '../../connectors/csv/index.js'
+import type { LoadedMapping } from '../../connectors/csv/mapping.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
-import { parseInput } from '../parse.js'
-import { checkSources, problemsFound } from './check.js'
+import { problemsFound } from './check.js'
 import { drain } from './drain.js'
-import { openService, type Service, type ServiceOptions } from './open-service.js'
-import { createProgress, type Progress } from './progress.js'
-import { formatCount, formatMinor, nameOf, SOURCE_FIELDS } from './report-text.js'
-import { renderTable } from './table.js'
+import type { Service, ServiceOptions } from '../app/open-service.js'
+import { createProgress, type Progress } from './print/progress.js'
+import { formatCount, formatMinor } from './print/numbers.js'
+import { nameOf, SOURCE_FIELDS } from './print/words.js'
+import { renderTable } from './print/table.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
+import { withService } from './with-service.js'
+
+export function registerImport(program: Command, context: CommandContext): void {
+  program
+    .command('import')
+    .description('按映射导入 CSV，重复执行无害 · import CSV files through their mappings; repeating it is harmless')
+    .argument(
+      '[mappings...]',
+      '映射文件，默认为配置里的 sources · mapping files; default: sources of the configuration',
+    )
+    .addOption(configOption())
+    .addHelpText(
+      'after',
+      examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml --config config/demo.yaml'),
+    )
+    .action(async (mappings: string[], options: WithConfig) =>
+      importCommand(mappings, serviceOptions(options, context)),
+    )
+}
 
 const SHOWN_PROBLEMS = 10
 
@@ -20,6 +39,9 @@ const SHOWN_PROBLEMS = 10
  * off. Batches are keyed by the content of file and mapping, so repeating it is harmless.
  */
 export async function importCommand(mappings: readonly string[], options: ServiceOptions): Promise<void> {
+  const { loadConfig } = await import('../config.js')
+  const { checkSources } = await import('../app/check-sources.js')
+  const { loadCsvMapping } = await import('../../connectors/csv/mapping.js')
   const config = await loadConfig({ file: options.config, env: options.env })
   const files = mappings.length > 0 ? mappings : config.sources
   if (files.length === 0) {
@@ -36,13 +58,10 @@ export async function importCommand(mappings: readonly string[], options: Servic
   const problems = await checkSources(files, config)
   if (problems.length > 0) throw problemsFound(problems)
   const progress = createProgress({ stream: process.stderr, locale: config.brand.locale })
-  const service = await openService(options)
-  try {
+  await withService(options, async (service) => {
     for (const file of files) await importFile(await loadCsvMapping(file), service, progress, options.signal)
     if (await drain(service, progress)) process.stdout.write('✓ 已导入 · imported\n')
-  } finally {
-    await service.close()
-  }
+  })
 }
 
 async function importFile(
@@ -51,6 +70,9 @@ async function importFile(
   progress: Progress,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const { readCsvRecords } = await import('../../connectors/csv/index.js')
+  const { SourceRecord } = await import('../domain/events/record.js')
+  const { parseInput } = await import('../parse.js')
   const problems: Problem[] = []
   const reports: CsvReport[] = []
   const content = await contentKey(loaded)

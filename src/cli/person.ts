@@ -1,9 +1,20 @@
+import type { Command } from 'commander'
 import { InvalidInputError } from '../errors.js'
 import { parseInput } from '../parse.js'
-import { PersonQuery } from '../services/find-person.js'
+import { PersonQuery } from '../services/identity/find-person.js'
+import { configOption, wholeNumber } from './options.js'
 
 /** The options by which commands name somebody. */
 export type PersonOptions = { profile?: number; member?: string; identifier?: string }
+
+/** Lets a command be asked about somebody. */
+export function personOptions(command: Command): Command {
+  return command
+    .option('--profile <n>', '档案号 · profile number', wholeNumber)
+    .option('--member <id>', '会员号，即 --identifier member_id:<id> · member id')
+    .option('--identifier <type:value>', '任意标识，如 unionid:… 、phone:… · any identifier')
+    .addOption(configOption())
+}
 
 /** @throws {InvalidInputError} unless exactly one is given */
 export function parsePerson({ profile, member, identifier }: PersonOptions): PersonQuery {

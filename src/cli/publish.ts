@@ -1,8 +1,17 @@
-import { loadConfig } from '../config.js'
-import { loadDefinitions } from '../services/load-definitions.js'
-import type { Publication } from '../services/publish-definitions.js'
-import { openService, type ServiceOptions } from './open-service.js'
-import { renderTable } from './table.js'
+import type { Command } from 'commander'
+import type { Publication } from '../services/definitions/publish-definitions.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import { renderTable } from './print/table.js'
+import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
+import { withService } from './with-service.js'
+
+export function registerPublish(program: Command, context: CommandContext): void {
+  program
+    .command('publish')
+    .description('检查后让旅程生效 · check, then make the journeys live')
+    .addOption(configOption())
+    .action(async (options: WithConfig) => publishCommand(serviceOptions(options, context)))
+}
 
 const CHANGES: Readonly<Record<Publication['change'], string>> = {
   new: '新 new',
@@ -13,10 +22,11 @@ const CHANGES: Readonly<Record<Publication['change'], string>> = {
 
 /** `siyu publish`: checks the files and makes them live. */
 export async function publishCommand(options: ServiceOptions): Promise<void> {
+  const { loadConfig } = await import('../config.js')
+  const { loadDefinitions } = await import('../services/definitions/load-definitions.js')
   // Before any store is opened, so that a mistake in a file changes nothing.
   await loadDefinitions((await loadConfig({ file: options.config, env: options.env })).paths)
-  const service = await openService(options)
-  try {
+  await withService(options, async (service) => {
     const done = await service.call('publish', {})
     const columns = [
       { title: '旅程 journey' },
@@ -39,7 +49,5 @@ export async function publishCommand(options: ServiceOptions): Promise<void> {
         '撤下的旅程不再进新人，已在途中的照常走完 · a withdrawn journey takes nobody new; runs on their way go on\n',
       )
     }
-  } finally {
-    await service.close()
-  }
+  })
 }

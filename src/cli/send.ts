@@ -1,18 +1,38 @@
-import { openDocumentsOnly } from '../app.js'
-import { loadConfig } from '../config.js'
-import { type SendingAction, type SendingStatus, switchSending } from '../services/switch-sending.js'
+import type { Command } from 'commander'
+import type { SendingAction, SendingStatus } from '../services/touches/switch-sending.js'
 import { systemClock } from '../time.js'
-import type { ServiceOptions } from './open-service.js'
-import type { OperationResult } from '../services/operations.js'
-import { callService, findService } from './service-client.js'
-import { formatAt } from './table.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import type { OperationResult } from '../services/runtime/operations.js'
+import { formatAt } from './print/table.js'
+import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
+
+const ACTIONS: readonly [SendingAction, string][] = [
+  ['stop', '立刻停止一切发送 · stop every send at once'],
+  ['resume', '恢复发送 · send again'],
+  ['status', '现在的状态 · how it stands'],
+]
+
+export function registerSend(program: Command, context: CommandContext): void {
+  const send = program.command('send').description('停发开关 · the switch that stops every send')
+  for (const [action, text] of ACTIONS) {
+    send
+      .command(action)
+      .description(text)
+      .addOption(configOption())
+      .action(async (options: WithConfig) => sendCommand(action, serviceOptions(options, context)))
+  }
+}
 
 /** `siyu send stop|resume|status`: works whatever the definition files say. */
 export async function sendCommand(action: SendingAction, { config: file, env }: ServiceOptions): Promise<void> {
+  const { loadConfig } = await import('../config.js')
+  const { callService, findService } = await import('../app/running-service.js')
   const config = await loadConfig({ file, env })
   const running = await findService(config)
   let status: SendingStatus
   if (running === undefined) {
+    const { openDocumentsOnly } = await import('../app/open-stores.js')
+    const { switchSending } = await import('../services/touches/switch-sending.js')
     const { docs, close } = await openDocumentsOnly(config)
     try {
       status = await switchSending(docs, action, systemClock.now())

@@ -1,12 +1,47 @@
-import type { Explanation } from '../domain/rules/compile.js'
+import type { Command } from 'commander'
 import { textOf } from '../domain/tags/definition.js'
-import type { TagReason } from '../services/explain-tag.js'
-import type { PersonQuery } from '../services/find-person.js'
+import type { PersonQuery } from '../services/identity/find-person.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
-import { displayWidth, padEnd } from './display-width.js'
-import { openService, type Service, type ServiceOptions } from './open-service.js'
-import { formatCount, formatRatio } from './report-text.js'
-import { formatAt, renderTable } from './table.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import { formatCount, formatRatio } from './print/numbers.js'
+import { renderTable } from './print/table.js'
+import { renderReason } from './print/tag-reason.js'
+import { withService } from './with-service.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
+import { parsePerson, personOptions, type PersonOptions } from './person.js'
+
+export function registerTags(program: Command, context: CommandContext): void {
+  const tags = program.command('tags').description('标签：列表、刷新、解释 · tags: list, refresh, explain')
+  tags
+    .command('list')
+    .description('全部标签和覆盖率 · every tag with its coverage')
+    .addOption(configOption())
+    .action(async (options: WithConfig) => listTagsCommand(serviceOptions(options, context)))
+  tags
+    .command('refresh')
+    .description('现在重算，默认全部 · compute now, all of them by default')
+    .option('--tag <id...>', '只算这些 · only these', [])
+    .addOption(configOption())
+    .addHelpText('after', examples('siyu tags refresh', 'siyu tags refresh --tag rfm_class intent'))
+    .action(async (options: WithConfig & { tag: string[] }) =>
+      refreshTagsCommand(options.tag, serviceOptions(options, context)),
+    )
+  personOptions(
+    tags
+      .command('explain')
+      .description(
+        '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
+      )
+      .argument('<tag>', '标签 id · tag id'),
+  )
+    .addHelpText(
+      'after',
+      examples('siyu tags explain rfm_class --member 13085', 'siyu tags explain lifecycle_stage --profile 42'),
+    )
+    .action(async (tag: string, options: WithConfig & PersonOptions) =>
+      explainTagCommand(tag, parsePerson(options), serviceOptions(options, context)),
+    )
+}
 
 /** `siyu tags list` */
 export async function listTagsCommand(options: ServiceOptions): Promise<void> {
@@ -57,78 +92,4 @@ export async function explainTagCommand(tag: string, person: PersonQuery, option
   await withService(options, async (service) => {
     process.stdout.write(renderReason(await service.call('tags/explain', { tag, person }), service.config.brand))
   })
-}
-
-/** `siyu journeys explain` */
-export async function explainEntryCommand(
-  journey: string,
-  person: PersonQuery,
-  options: ServiceOptions,
-): Promise<void> {
-  await withService(options, async (service) => {
-    process.stdout.write(
-      renderReason(await service.call('journeys/explain', { journey, person }), service.config.brand),
-    )
-  })
-}
-
-async function withService(options: ServiceOptions, work: (service: Service) => Promise<void>): Promise<void> {
-  const service = await openService(options)
-  try {
-    await work(service)
-  } finally {
-    await service.close()
-  }
-}
-
-/** The value, since when, and every clause with its figure, aligned. */
-export function renderReason(reason: TagReason, brand: { timeZone: string; locale: 'zh' | 'en' }): string {
-  const { timeZone } = brand
-  const since = reason.since === undefined ? '' : `，自 since ${formatAt(reason.since, timeZone)}`
-  const head = [
-    `${textOf(reason.name, brand.locale)} ${reason.id} = ${valueText(reason.value, reason.type)}${since}`,
-    `档案 profile ${reason.profileId}，按此刻的数据 as of ${formatAt(reason.at, timeZone)} ${timeZone}`,
-    ...(reason.type !== 'journey' && reason.value !== reason.stored
-      ? [
-          `已存的值 stored: ${valueText(reason.stored, reason.type)}，下次刷新会更新 the next refresh will change it (siyu tags refresh)`,
-        ]
-      : []),
-  ]
-  const lines = reason.cases.flatMap(({ value, taken, tree }) => [
-    ...(value === undefined ? [] : [{ text: `${taken === true ? '→' : ' '} ${value}` }]),
-    ...treeLines(tree, value === undefined ? 0 : 1),
-  ])
-  const width = Math.max(...lines.map((l) => displayWidth(l.text)))
-  const body = lines.map((l) => (l.figure === undefined ? l.text : `${padEnd(l.text, width)}   ${l.figure}`))
-  return [...head, '', ...body, ''].join('\n')
-}
-
-type Line = { text: string; figure?: string }
-
-function treeLines(tree: Explanation, depth: number): Line[] {
-  const text = `${'  '.repeat(depth)}${tree.holds ? '✓' : '✗'} ${clauseText(tree.clause)}`
-  if (tree.parts === undefined)
-    return [{ text, figure: tree.figure === undefined || tree.figure === '' ? '–' : tree.figure }]
-  return [{ text }, ...tree.parts.flatMap((p) => treeLines(p, depth + 1))]
-}
-
-const GROUPS: Readonly<Record<string, string>> = { all: '全部满足 all of', any: '任一满足 any of', not: '不满足 not' }
-const SIGNS: Readonly<Record<string, string>> = { gte: '≥', gt: '>', lte: '≤', lt: '<', is: '=' }
-
-/** `count {"gte":3}` reads better as `count ≥ 3`. */
-function clauseText(clause: string): string {
-  return (
-    GROUPS[clause] ??
-    clause
-      .replace(/[{}"]/g, '')
-      .replace(/\b(gte|gt|lte|lt|is)[: ]\s*(?=\S)/g, (_, sign: string) => `${SIGNS[sign]} `)
-      .replace(/:(?=≥|>|≤|<|=)/g, ' ')
-  )
-}
-
-function valueText(value: string, type: TagReason['type']): string {
-  if (type === 'journey')
-    return value === '' ? '不满足进入条件 entry rule does not hold' : '满足进入条件 entry rule holds'
-  if (value === '') return '无 none'
-  return type === 'flag' ? '是 yes' : value
 }

@@ -1,12 +1,26 @@
-import type { ArrivalRow, MemberRow } from '../services/count-arrivals.js'
-import { openService, type ServiceOptions } from './open-service.js'
-import { formatCount, formatRatio } from './report-text.js'
-import { type Column, renderTable } from './table.js'
+import type { Command } from 'commander'
+import type { ArrivalRow, MemberRow } from '../services/wecom/count-arrivals.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import { formatCount, formatRatio } from './print/numbers.js'
+import { type Column, renderTable } from './print/table.js'
+import { type CommandContext, configOption, serviceOptions, wholeNumber, type WithConfig } from './options.js'
+import { withService } from './with-service.js'
+
+export function registerWecomStats(wecom: Command, context: CommandContext): void {
+  wecom
+    .command('stats')
+    .description('渠道与成员每日统计 · arrivals by channel and members, by day')
+    .option('--days <n>', '最近几天，含今天 · days, today included', wholeNumber, 7)
+    .option('--json', '给程序读 · for programs', false)
+    .addOption(configOption())
+    .action(async (options: WithConfig & { days: number; json: boolean }) =>
+      wecomStatsCommand(serviceOptions(options, context), options.days, options.json),
+    )
+}
 
 /** `siyu wecom stats`: who came by which code, day by day, and what members did. */
 export async function wecomStatsCommand(options: ServiceOptions, days: number, json: boolean): Promise<void> {
-  const service = await openService(options)
-  try {
+  await withService(options, async (service) => {
     const statistics = await service.call('wecom/stats', { days })
     if (json) {
       process.stdout.write(`${JSON.stringify(statistics, null, 2)}\n`)
@@ -18,9 +32,7 @@ export async function wecomStatsCommand(options: ServiceOptions, days: number, j
         ? '成员统计还没有拉取 · figures of members are pulled once a day while the service runs\n'
         : renderMembers(statistics.members),
     )
-  } finally {
-    await service.close()
-  }
+  })
 }
 
 const right = (title: string): Column => ({ title, align: 'right' })

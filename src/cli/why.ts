@@ -1,12 +1,31 @@
-import type { WhyQuery } from '../services/explain-touches.js'
-import { openService, type ServiceOptions } from './open-service.js'
-import { nameOf } from './report-text.js'
-import { formatAt, renderTable } from './table.js'
+import type { Command } from 'commander'
+import type { WhyQuery } from '../services/touches/explain-touches.js'
+import type { ServiceOptions } from '../app/open-service.js'
+import { nameOf } from './print/words.js'
+import { formatAt, renderTable } from './print/table.js'
+import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
+import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { withService } from './with-service.js'
+
+export function registerWhy(program: Command, context: CommandContext): void {
+  personOptions(
+    program
+      .command('why')
+      .description('一个人收到了什么、没收到什么，为什么 · what a person got and did not get, and why')
+      .argument('[touch-or-profile]', '触达 id，或档案号 · a touch id, or a profile number'),
+  )
+    .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/0'))
+    .action(async (of: string | undefined, options: WithConfig & PersonOptions) =>
+      whyCommand(
+        of === undefined ? parsePerson(options) : /^\d+$/.test(of) ? { profileId: Number(of) } : { touchId: of },
+        serviceOptions(options, context),
+      ),
+    )
+}
 
 /** `siyu why`: what was and was not done for one person, with reasons. */
 export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise<void> {
-  const service = await openService(options)
-  try {
+  await withService(options, async (service) => {
     const why = await service.call('why', { of })
     const { timeZone } = service.config.brand
     const at = (iso: string | undefined) => formatAt(iso, timeZone)
@@ -74,9 +93,7 @@ export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise
         `\n某个旅程为什么没进 why not a journey: siyu journeys explain <journey> --profile ${why.profileId}\n`,
       )
     }
-  } finally {
-    await service.close()
-  }
+  })
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { TouchState } from '../domain/touches/touch.js'
 import type { JobQueue } from '../ports/job-queue.js'
-import type { Deps } from '../services/deps.js'
-import { isStopped } from '../services/switch-sending.js'
+import type { Deps } from '../services/runtime/deps.js'
+import { isStopped } from '../services/touches/switch-sending.js'
 import { SECOND_MS } from '../time.js'
 
 /** Calls of one platform API since the process began. */

@@ -1,8 +1,9 @@
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
 import type { JobQueue } from '../ports/job-queue.js'
-import { lanes, type ServiceDeps } from '../services/lanes.js'
-import { type LeaseDeps, withLease } from '../services/with-lease.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
+import { lanes } from '../services/runtime/lanes.js'
+import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
 
 export type LaneOptions = { lease?: LeaseDeps; log: Log; onError?: (err: unknown) => void }
 

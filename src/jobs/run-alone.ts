@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { parseInput } from '../parse.js'
 import type { JobQueue } from '../ports/job-queue.js'
-import { EVALUATION_LEASE } from '../services/lanes.js'
-import { type LeaseDeps, withLease } from '../services/with-lease.js'
+import { EVALUATION_LEASE } from '../services/runtime/lanes.js'
+import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
 
 export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
 

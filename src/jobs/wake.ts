@@ -2,7 +2,8 @@ import cron from 'node-cron'
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
 import type { JobQueue } from '../ports/job-queue.js'
-import { dueLanes, type ServiceDeps } from '../services/lanes.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
+import { dueLanes } from '../services/runtime/lanes.js'
 
 /** Looks every second which lanes have work and adds a job for each: timers are kept to the second, lost jobs are found again. */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, log: Log): { stop(): Promise<void> } {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import type { FaultInput } from '../../sandbox/http/faults.js'
+import type { FaultInput } from '../../sandbox/http/core/faults.js'
 import { type Company, liveTenDays, openCompany, syncWhole } from './company.js'
 import { brokenLimits, heldByProfiles, mirrored, owedTags, repeated, shownByApi } from './inspect.js'
 

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { startSandbox } from '../../sandbox/sandbox.js'
 import { defaultScenario } from '../../sandbox/scenario.js'
-import { lockDataDir } from '../../src/data-dir.js'
+import { lockDataDir } from '../../src/app/data-dir.js'
 import { makeSite, runSiyu } from '../support/run-siyu.js'
 
 const TIMEOUT_MS = 90_000

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { writeSchemas } from '../../src/cli/schemas.js'
-import { fileSchemas } from '../../src/schemas.js'
+import { fileSchemas } from '../../src/app/file-schemas.js'
 
 let dir: string
 beforeEach(async () => {

@@ -5,7 +5,11 @@ import { compileDeltas, readsOf } from '../../src/domain/rules/compile.js'
 import { journeyReferences } from '../../src/domain/rules/references.js'
 import { STAGE_TAG } from '../../src/domain/rules/rule.js'
 import { placeSteps } from '../../src/domain/journeys/definition.js'
-import { checkDefinitions, evaluablesOf, type LoadedDefinitions } from '../../src/services/load-definitions.js'
+import {
+  checkDefinitions,
+  evaluablesOf,
+  type LoadedDefinitions,
+} from '../../src/services/definitions/load-definitions.js'
 
 const root = join(import.meta.dirname, '../..')
 let loaded: LoadedDefinitions

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { Feed, tickOf } from '../../src/demo/feed.js'
+import { Feed, tickOf } from '../../demo/feed.js'
 
 const home = mkdtempSync(join(tmpdir(), 'siyu-feed-'))
 afterAll(() => rmSync(home, { recursive: true, force: true }))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { LoggedMessage, SandboxCounts } from '../../sandbox/sandbox.js'
-import { checkSandbox } from '../../src/demo/figures.js'
+import { checkSandbox } from '../../demo/figures.js'
 import { Policy } from '../../src/domain/touches/policy.js'
 import { Touch } from '../../src/domain/touches/touch.js'
 import { parseInput } from '../../src/parse.js'

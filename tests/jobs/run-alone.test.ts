@@ -4,9 +4,9 @@ import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { createRunAlone } from '../../src/jobs/run-alone.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
-import { openCollections } from '../../src/services/collections.js'
-import { EVALUATION_LEASE } from '../../src/services/lanes.js'
-import { withLease } from '../../src/services/with-lease.js'
+import { openCollections } from '../../src/stored/collections.js'
+import { EVALUATION_LEASE } from '../../src/services/runtime/lanes.js'
+import { withLease } from '../../src/services/runtime/with-lease.js'
 import { fixedClock } from '../../src/time.js'
 
 let documents: DocumentStore

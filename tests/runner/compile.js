@@ -4,7 +4,7 @@ import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { transformFile } from '@swc/core'
 
-const ROOMS = ['src', 'connectors', 'sandbox', 'samples', 'bench', 'tests']
+const ROOMS = ['src', 'demo', 'connectors', 'sandbox', 'samples', 'bench', 'tests']
 const AT_ONCE = 16
 
 export default async function compile() {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import type { FaultInput } from '../../sandbox/http/faults.js'
+import type { FaultInput } from '../../sandbox/http/core/faults.js'
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js'
 import type { ScenarioInput } from '../../sandbox/scenario.js'
 import { VirtualTime } from '../../sandbox/virtual-time.js'

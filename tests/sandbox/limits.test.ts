@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { Bans, Lanes, Limiter, LIMITS } from '../../sandbox/http/limits.js'
+import { Bans, Lanes, Limiter, LIMITS } from '../../sandbox/http/core/limits.js'
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js'
 import type { ScenarioInput } from '../../sandbox/scenario.js'
 import { VirtualTime } from '../../sandbox/virtual-time.js'

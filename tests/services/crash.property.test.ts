@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { acceptCard } from '../../src/services/accept-callbacks.js'
+import { acceptCard } from '../../src/services/wecom/accept-callbacks.js'
 import { HOUR_MS } from '../../src/time.js'
 import {
   buildWorld,

@@ -1,8 +1,8 @@
 /** Child of the durability test: takes callbacks without end, and prints each once it was acknowledged, until it is killed. */
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { quietLog } from '../../src/log.js'
-import { createCallbackIntake } from '../../src/services/accept-callbacks.js'
-import { openCollections } from '../../src/services/collections.js'
+import { createCallbackIntake } from '../../src/services/wecom/accept-callbacks.js'
+import { openCollections } from '../../src/stored/collections.js'
 import { systemClock } from '../../src/time.js'
 
 const docs = await openCollections(openSqliteDocuments({ file: process.argv[2]! }))

@@ -1,4 +1,4 @@
-import { DemoReport } from '../../src/domain/measures/demo-report.js'
+import { DemoReport } from '../../demo/demo-report.js'
 import { computeEffect } from '../../src/domain/measures/newcombe.js'
 import { parseInput } from '../../src/parse.js'
 

@@ -1,6 +1,6 @@
 /** Locks the data directory given, says `held` or why not, and lets go on SIGTERM. */
 import { AppError } from '../../src/errors.js'
-import { lockDataDir } from '../../src/data-dir.js'
+import { lockDataDir } from '../../src/app/data-dir.js'
 
 try {
   const lock = await lockDataDir(process.argv[2]!)

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
-import { type App, createApp } from '../../src/app.js'
+import { type App, createApp } from '../../src/app/compose.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { quietLog } from '../../src/log.js'
-import { dueLanes, type ServiceDeps } from '../../src/services/lanes.js'
+import type { ServiceDeps } from '../../src/services/runtime/deps.js'
+import { dueLanes } from '../../src/services/runtime/lanes.js'
 
 /** A sandbox on a stepped clock, and the whole service behind its callbacks. Lanes run when they are asked to. */
 export type Company = {

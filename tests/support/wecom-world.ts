@@ -10,9 +10,8 @@ import { closeCard } from '../../src/channels/guide-task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
-import { type Collections, openCollections } from '../../src/services/collections.js'
-import type { Definitions } from '../../src/services/deps.js'
-import type { ServiceDeps } from '../../src/services/lanes.js'
+import { type Collections, openCollections } from '../../src/stored/collections.js'
+import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
 
 export type WecomWorld = {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { hashKey } from '../../../src/random.js'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 import type { World } from '../../world/world.js'
-import { Refusal } from '../endpoint.js'
+import { Refusal } from '../core/endpoint.js'
 import { weixinAccountsOf } from './people.js'
 
 /** By it a request to a path that WeCom has too is known to be ours. */

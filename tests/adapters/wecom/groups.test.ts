@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { openGidOf } from '../../../sandbox/http/groups.js'
+import { openGidOf } from '../../../sandbox/http/wecom/groups.js'
 import type { World } from '../../../sandbox/world/world.js'
 import { client as bareClient } from '../../sandbox/support.js'
 import { all, codeOf, openStand, type Stand } from './stand.js'

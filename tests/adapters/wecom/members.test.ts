@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { privateDataOf } from '../../../sandbox/http/members.js'
+import { privateDataOf } from '../../../sandbox/http/wecom/members.js'
 import type { World } from '../../../sandbox/world/world.js'
 import { client as bareClient, PROMPT } from '../../sandbox/support.js'
 import { all, codeOf, openStand, type Stand } from './stand.js'

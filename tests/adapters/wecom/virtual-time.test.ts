@@ -7,7 +7,7 @@ import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom
 import { createInProcessQuota } from '../../../src/adapters/wecom/quota-in-process.js'
 import { UnknownOutcomeError } from '../../../src/errors.js'
 import { quietLog } from '../../../src/log.js'
-import { inParallel } from '../../../src/services/in-parallel.js'
+import { inParallel } from '../../../src/services/runtime/in-parallel.js'
 import { MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 
 const START = new Date('2026-06-01T02:00:00Z')

@@ -9,9 +9,9 @@ import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../..
 import { compileCrossings } from '../../../src/domain/rules/crossings.js'
 import type { Rule } from '../../../src/domain/rules/rule.js'
 import type { EventStore } from '../../../src/ports/event-store.js'
-import type { Deps } from '../../../src/services/deps.js'
+import type { Deps } from '../../../src/services/runtime/deps.js'
 import { HOUR_MS } from '../../../src/time.js'
-import { readFigures, scopeOf } from '../../../src/services/test-rules.js'
+import { readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
 import {
   Dice,
   meaningOf,

@@ -1,0 +1,222 @@
+import { z } from 'zod'
+import type { Sandbox } from '../sandbox/sandbox.js'
+import type { SourceReport } from '../connectors/csv/report.js'
+import { computePairwise } from '../src/domain/identity/evaluate.js'
+import { computeEffect } from '../src/domain/measures/newcombe.js'
+import type { DemoReport, JourneyFigures } from './demo-report.js'
+import { literal } from '../src/domain/rules/sql.js'
+import { STAGE_TAG } from '../src/domain/rules/rule.js'
+import { isQuiet, type Policy } from '../src/domain/touches/policy.js'
+import type { Touch } from '../src/domain/touches/touch.js'
+import type { ServiceDeps } from '../src/services/runtime/deps.js'
+
+export type FiguresInput = {
+  deps: ServiceDeps
+  sandbox: Sandbox
+  source: SourceReport
+  /** Record or contact id → person, from the sample's own truth. */
+  truth: ReadonlyMap<string, string>
+  seed: number
+  days: number
+  from: Date
+  to: Date
+}
+
+/** Every figure of the report, from the stores and the sandbox's own log. */
+export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
+  const { deps, source, seed, days, from, to } = input
+  const touches: Touch[] = []
+  for await (const batch of deps.docs.touches.scan({})) touches.push(...batch)
+  return {
+    seed,
+    days,
+    from: from.toISOString(),
+    to: to.toISOString(),
+    source,
+    identity: await identityFigures(input),
+    tags: await tagFigures(deps),
+    stages: await stageFigures(deps, from),
+    journeys: await journeyFigures(deps, touches),
+    touches: {
+      planned: touches.length,
+      byState: countBy(touches, (t) => t.state),
+      byChannel: countBy(touches, (t) => t.channel),
+      byReason: countBy(
+        touches.filter((t) => t.state === 'suppressed'),
+        (t) => t.reason ?? '(none)',
+      ),
+    },
+    tasks: await taskFigures(deps),
+    sandbox: checkSandbox(input.sandbox, touches, deps.definitions.current.policy, deps.brand.timeZone),
+  }
+}
+
+const ALIVE = 'profile_id IN (SELECT profile_id FROM profiles FINAL WHERE merged_into = 0)'
+/** Events with the profile they count for today. */
+const OWNED = `(SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id, properties
+  FROM events LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id))`
+const SETTINGS = 'SETTINGS enable_analyzer = 0'
+
+async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoReport['identity']> {
+  const clusters = new Map<string, number>()
+  const rows = await deps.events.query(
+    `SELECT p, JSONExtractString(properties, 'recordId') AS id FROM ${OWNED} WHERE name = 'registered' ${SETTINGS}`,
+    z.object({ p: z.number(), id: z.string() }),
+    'scan',
+  )
+  for (const { p, id } of rows) if (truth.has(id)) clusters.set(id, p)
+  for await (const batch of deps.docs.identifiers.scan({ type: 'external_userid' })) {
+    for (const link of batch) if (truth.has(link.value)) clusters.set(link.value, link.profileId)
+  }
+  const seen = new Map([...truth].filter(([id]) => clusters.has(id)))
+  return {
+    records: clusters.size,
+    profiles: await deps.docs.profiles.count({ mergedInto: { $exists: false } }),
+    merges: await deps.docs.merges.count({}),
+    conflicts: await deps.docs.conflicts.count({}),
+    ...computePairwise(clusters, seen),
+  }
+}
+
+async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
+  const [all] = await deps.events.query(
+    `SELECT count() AS n FROM profiles FINAL WHERE merged_into = 0`,
+    z.object({ n: z.number() }),
+  )
+  const rows = await deps.events.query(
+    `SELECT tag_id AS id, count() AS n FROM tag_state FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
+    z.object({ id: z.string(), n: z.number() }),
+  )
+  const counted = new Map(rows.map((r) => [r.id, r.n]))
+  const profiles = all?.n ?? 0
+  return Object.fromEntries(
+    deps.definitions.current.tags.map(({ id }) => {
+      const n = counted.get(id) ?? 0
+      return [id, { profiles: n, coverage: profiles === 0 ? 0 : n / profiles }]
+    }),
+  )
+}
+
+async function stageFigures(deps: ServiceDeps, from: Date): Promise<DemoReport['stages']> {
+  const rows = await deps.events.query(
+    `SELECT before, after, count() AS n FROM (
+       SELECT profile_id,
+         argMaxIf(new_value, version, changed_at <= fromUnixTimestamp64Milli(${from.getTime()}, 'UTC')) AS before,
+         argMax(new_value, version) AS after
+       FROM tag_changes WHERE tag_id = ${literal(STAGE_TAG)} AND ${ALIVE} GROUP BY profile_id
+     ) GROUP BY before, after ORDER BY before, after ${SETTINGS}`,
+    z.object({ before: z.string(), after: z.string(), n: z.number() }),
+    'scan',
+  )
+  const name = (stage: string) => (stage === '' ? '(none)' : stage)
+  const matrix: Record<string, Record<string, number>> = {}
+  const atStart: Record<string, number> = {}
+  const atEnd: Record<string, number> = {}
+  for (const { before, after, n } of rows) {
+    ;(matrix[name(before)] ??= {})[name(after)] = n
+    atStart[name(before)] = (atStart[name(before)] ?? 0) + n
+    atEnd[name(after)] = (atEnd[name(after)] ?? 0) + n
+  }
+  const stages = deps.definitions.current.tags.find((t) => t.id === STAGE_TAG)
+  const order = stages?.type === 'choice' ? stages.cases.map((c) => c.value).reverse() : []
+  return { order: ['(none)', ...order], atStart, atEnd, matrix }
+}
+
+async function journeyFigures(deps: ServiceDeps, touches: readonly Touch[]): Promise<DemoReport['journeys']> {
+  const figures: Record<string, JourneyFigures> = {}
+  for (const [journeyId, { journey }] of deps.definitions.current.journeys) {
+    const mine = touches.filter((t) => t.journeyId === journeyId)
+    const arms = await deps.events.query(
+      `SELECT arm, count() AS n, countIf(bought) AS x FROM (
+         SELECT e.run AS run, e.arm AS arm, max(g.ms > e.ms AND g.ms <= e.ms + ${journey.goal.within}) AS bought
+         FROM (SELECT p, JSONExtractString(properties, 'runId') AS run, JSONExtractString(properties, 'arm') AS arm, ms FROM ${OWNED}
+               WHERE name = 'journey_entered' AND JSONExtractString(properties, 'journeyId') = ${literal(journeyId)}) AS e
+         LEFT JOIN (SELECT p, ms FROM ${OWNED} WHERE name = ${literal(journey.goal.event)}) AS g ON e.p = g.p
+         GROUP BY run, arm
+       ) GROUP BY arm ${SETTINGS}`,
+      z.object({ arm: z.string(), n: z.number(), x: z.number() }),
+      'scan',
+    )
+    const arm = (name: string) => arms.find((a) => a.arm === name) ?? { n: 0, x: 0 }
+    const [treated, holdout] = [arm('treated'), arm('holdout')]
+    figures[journeyId] = {
+      entered: treated.n + holdout.n,
+      heldOut: holdout.n,
+      planned: mine.length,
+      created: mine.filter((t) => t.dispatchId !== undefined).length,
+      confirmed: mine.filter((t) => t.confirmedAt !== undefined).length,
+      delivered: mine.filter((t) => t.state === 'delivered').length,
+      suppressed: countBy(
+        mine.filter((t) => t.state === 'suppressed'),
+        (t) => t.reason ?? '(none)',
+      ),
+      bought: treated.x + holdout.x,
+      boughtHeldOut: holdout.x,
+      effect: computeEffect({ treated: { n: treated.n, x: treated.x }, holdout: { n: holdout.n, x: holdout.x } }),
+    }
+  }
+  return figures
+}
+
+async function taskFigures(deps: ServiceDeps): Promise<DemoReport['tasks']> {
+  const byGuide: DemoReport['tasks'] = {}
+  for await (const batch of deps.docs.tasks.scan({})) {
+    for (const task of batch) {
+      const counts = (byGuide[task.guideUserId] ??= { open: 0, done: 0, interested: 0, expired: 0 })
+      counts[task.state]++
+      if (task.outcome === 'interested') counts.interested++
+    }
+  }
+  return byGuide
+}
+
+/**
+ * The sandbox's log against the ledger, by means of its own: links name their dispatch, times are the platform's.
+ * Caps count the time a message was handed over; a guide who confirms late is not the ledger's breach.
+ */
+export function checkSandbox(
+  sandbox: Pick<Sandbox, 'log' | 'counts'>,
+  touches: readonly Touch[],
+  policy: Policy,
+  timeZone: string,
+): DemoReport['sandbox'] {
+  const ledger = new Map(touches.map((t) => [`${t.dispatchId} ${t.externalUserId}`, t]))
+  const arrived = new Map<string, number>()
+  const handedOver = new Map<number, number[]>()
+  // A welcome answers somebody who has just come, at any hour, once by its code: it is no touch of a journey.
+  const log = sandbox.log().filter((message) => message.kind === 'mass')
+  let withoutTouch = 0
+  let inQuietHours = 0
+  for (const message of log) {
+    const dispatchId = message.link === undefined ? undefined : new URL(message.link.url).searchParams.get('m')
+    const key = `${dispatchId} ${message.externalUserId}`
+    arrived.set(key, (arrived.get(key) ?? 0) + 1)
+    const touch = ledger.get(key)
+    if (touch === undefined) withoutTouch++
+    else handedOver.set(touch.profileId, [...(handedOver.get(touch.profileId) ?? []), message.createdAt.getTime()])
+    if (isQuiet(policy, message.createdAt, timeZone) || isQuiet(policy, message.sentAt, timeZone)) inQuietHours++
+  }
+  let overCap = 0
+  for (const times of handedOver.values()) {
+    for (const at of times) {
+      if (policy.caps.some((cap) => times.filter((t) => t > at - cap.per && t <= at).length > cap.max)) overCap++
+    }
+  }
+  const counts = sandbox.counts()
+  return {
+    messages: log.length,
+    doubled: [...arrived.values()].reduce((sum, n) => sum + n - 1, 0),
+    withoutTouch,
+    overCap,
+    inQuietHours,
+    refusedByQuota: counts.refusedByQuota,
+    reads: counts.reads,
+    replies: Object.values(counts.repliesByKind).reduce((a, b) => a + b, 0),
+  }
+}
+
+function countBy<T>(items: readonly T[], key: (item: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const item of items) counts[key(item)] = (counts[key(item)] ?? 0) + 1
+  return counts
+}

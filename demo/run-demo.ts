@@ -1,0 +1,495 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { parse } from 'csv-parse'
+import { z } from 'zod'
+import { type Sandbox, startSandbox } from '../sandbox/sandbox.js'
+import { type App, createApp } from '../src/app/compose.js'
+import type { Progress } from '../src/cli/print/progress.js'
+import { renderReportHtml } from './report-html.js'
+import { type Config, type Env, loadConfig } from '../src/config.js'
+import { DemoReport, stringifyReport } from './demo-report.js'
+import type { DemoStatus } from './demo-status.js'
+import { ConfigError, messageOf, type Problem } from '../src/errors.js'
+import { openApiKeys } from '../src/http/api-key.js'
+import { createMetrics } from '../src/http/metrics.js'
+import { createDemoRoutes } from './routes.js'
+import { createHttpServer, requireKey } from '../src/http/server.js'
+import type { Log, LogFields } from '../src/log.js'
+import { parseInput } from '../src/parse.js'
+import { hashKey } from '../src/random.js'
+import { acceptRecords } from '../src/services/ingest/accept-records.js'
+import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
+import { workTimes } from '../src/services/runtime/lanes.js'
+import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
+import { syncWecom } from '../src/services/wecom/sync-wecom.js'
+import { lockDataDir } from '../src/app/data-dir.js'
+import { packageRoot } from '../src/package-root.js'
+import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../src/time.js'
+import { Feed, tickOf } from './feed.js'
+import { collectFigures } from './figures.js'
+import { loadDemoScenario } from './scenario.js'
+
+/** The hour in which the order file ends. */
+const END = new Date('2011-12-09T13:00:00Z')
+const HISTORY_BATCH = 500
+const POSITION = 'demo'
+/** What guides and customers do arrives gathered per this much virtual time, or with the next orders. */
+const WORLD_TICK_MS = 30 * MINUTE_MS
+/** When nothing arrives, what our own work added to the inbox waits this long. */
+const OWN_TICK_MS = 60 * MINUTE_MS
+
+export type DemoOptions = {
+  dataDir: string
+  seed: number
+  /** Length of the live phase, before the end of the file. */
+  days: number
+  fresh: boolean
+  env: Env
+  log: Log
+  progress: Progress
+  onProblem: (problem: Problem) => void
+  /** Where the page to watch by is served, once it is. */
+  onPage: (url: string) => void
+}
+
+export type DemoRun = { report: DemoReport; html: string; /** Stops serving the page. */ close(): Promise<void> }
+
+/**
+ * A year of real orders through the whole product: history up to a date, then the last days of the file live on the
+ * virtual clock, with the local sandbox as WeCom. State is in `dataDir`; a run that was killed goes on from it.
+ *
+ * @throws {ConfigError} when `dataDir` holds a run with another seed or length
+ */
+export async function runDemo(options: DemoOptions): Promise<DemoRun> {
+  const root = packageRoot()
+  const config = await demoConfig(options, root)
+  const lock = await lockDataDir(options.dataDir)
+  try {
+    const run = await runLocked(options, config, root)
+    return {
+      ...run,
+      close: async () => {
+        await run.close()
+        await lock.release()
+      },
+    }
+  } catch (err) {
+    await lock.release()
+    throw err
+  }
+}
+
+async function runLocked(options: DemoOptions, config: Config, root: string): Promise<DemoRun> {
+  if (options.fresh) await startFresh(options, config)
+  await checkSettings(options)
+  const finished = await finishedReport(options.dataDir)
+  if (finished !== undefined)
+    return { report: finished, html: renderReportHtml(finished), close: () => Promise.resolve() }
+  return new Demo(options, config, root).run()
+}
+
+class Demo {
+  private readonly from: Date
+  private readonly clock: ManualClock
+  private readonly status: DemoStatus
+  private readonly closers: (() => Promise<void>)[] = []
+  private laneError: Error | undefined
+  private html: string | undefined
+  private lastCountMs = -Infinity
+  private feed!: Feed
+  private app!: App
+  private sandbox!: Sandbox
+
+  constructor(
+    private readonly options: DemoOptions,
+    private readonly config: Config,
+    private readonly root: string,
+  ) {
+    this.from = new Date(END.getTime() - options.days * DAY_MS)
+    this.clock = new ManualClock(this.from)
+    this.status = {
+      phase: 'history',
+      virtualNow: this.from.toISOString(),
+      from: this.from.toISOString(),
+      to: END.toISOString(),
+      progress: 0,
+      profiles: 0,
+      merges: 0,
+      events: 0,
+      touches: {},
+      tasks: { open: 0, done: 0 },
+      journeys: {},
+      recent: [],
+      messagesPerDay: [],
+    }
+  }
+
+  async run(): Promise<DemoRun> {
+    try {
+      await this.open()
+      const { docs } = this.app.deps
+      const position = await docs.meta.get(POSITION)
+      if (position?.text !== 'live') await this.loadHistory()
+      await this.live(position?.text === 'live' ? position.at : undefined)
+      const report = await this.finish()
+      return { report, html: this.html!, close: () => this.close() }
+    } catch (err) {
+      await this.close()
+      throw err
+    }
+  }
+
+  private async open(): Promise<void> {
+    const { dataDir, seed } = this.options
+    await mkdir(dataDir, { recursive: true })
+    const scenario = await loadDemoScenario(join(this.root, 'samples/wecom-contacts.csv'), {
+      seed,
+      from: this.from,
+      to: END,
+      timeZone: this.config.brand.timeZone,
+    })
+    const startSandboxAt = () =>
+      startSandbox({ file: join(dataDir, 'sandbox.sqlite'), seed, startAt: this.from, clock: 'step', scenario })
+    const watch: Log = { ...this.options.log, info: (fact, fields) => this.note(fact, fields) }
+    const sandbox = await startSandboxAt()
+    this.sandbox = sandbox
+    this.closers.push(() => sandbox.close())
+    this.app = await createApp({
+      config: {
+        ...this.config,
+        wecom: {
+          baseUrl: sandbox.url,
+          corpId: sandbox.corpId,
+          agentId: sandbox.app.agentId,
+          secret: sandbox.app.secret,
+          callback: sandbox.app.callback,
+          reconcileAt: 'off',
+          lostNotice: { guide: false, userIds: [] },
+          writeback: 'off',
+          statisticsAt: 'off',
+        },
+      },
+      log: watch,
+      clock: this.clock,
+      owner: `demo:${basename(resolve(dataDir))}`,
+      pause: () => Promise.resolve(),
+      fsync: false,
+      lock: false,
+      hints: false,
+      onLaneError: (err) => (this.laneError ??= err instanceof Error ? err : new Error(messageOf(err))),
+    })
+    this.closers.push(() => this.app.close())
+    await this.app.queue.start()
+    await this.serve()
+    this.feed = await Feed.open(
+      this.config.sources.map((s) => join(this.root, s)),
+      this.options.onProblem,
+    )
+  }
+
+  private async serve(): Promise<void> {
+    const { apiKeys } = await openApiKeys(this.config.http.apiKeys, this.options.dataDir)
+    const server = createHttpServer({
+      host: this.config.http.host,
+      port: this.config.http.port,
+      apiKeys,
+      log: this.options.log,
+      routes: [],
+      rawRoutes: this.app.callbackRoutes,
+      publicRoutes: [
+        createDemoRoutes({ status: () => this.status, report: () => this.html, requireKey: requireKey(apiKeys) }),
+      ],
+      health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),
+      metrics: createMetrics(),
+    })
+    const { url } = await server.listen()
+    this.closers.push(() => server.close())
+    this.sandbox.setCallbackUrl(`${url}/wecom/callback`)
+    this.options.onPage(`${url}/demo#key=${apiKeys[0]}`)
+  }
+
+  /** Everything before the live phase; batches are keyed, so a repeat after a kill takes nothing twice. */
+  private async loadHistory(): Promise<void> {
+    const { app, options } = this
+    const { deps } = app
+    const live = deps.definitions.current
+    // A bulk import is evaluated once, at its end.
+    deps.definitions.current = { ...live, evaluables: [] }
+    options.progress.start('载入历史 · Loading history', 32_000)
+    let records = 0
+    for (let n = 0; ; n++) {
+      const batch = await this.feed.take(this.from, HISTORY_BATCH)
+      if (batch.length === 0) break
+      await acceptRecords(deps, `history:${n}`, batch)
+      await this.work('process-batches')
+      records += batch.length
+      options.progress.set(records)
+      await this.count(records / 32_000)
+    }
+    await syncWecom(deps, (contacts) => options.progress.set(records + contacts))
+    await this.work('process-batches')
+    options.progress.done()
+    await publishDefinitions(deps, app.loaded)
+    await app.reload()
+    await evaluateProfiles(deps, {
+      evaluables: deps.definitions.current.evaluables,
+      now: this.from,
+      cause: 'operator',
+      key: 'demo-start',
+    })
+    await this.moveTo(this.from)
+  }
+
+  /** The last days of the file, instant by instant. `resumeAt` is the instant that was being worked off. */
+  private async live(resumeAt: Date | undefined): Promise<void> {
+    const { progress, days } = this.options
+    this.status.phase = 'live'
+    progress.start(`实时 ${days} 天 · Living ${days} days`, days * 24)
+    let at: Date | undefined = resumeAt ?? this.from
+    // Ticks before the present one have been taken in full.
+    await this.skipTo(at)
+    while (at !== undefined) {
+      await this.moveTo(at)
+      await this.sandbox.advanceTo(at)
+      await this.takeFeed(at)
+      const later = await this.settle()
+      const hours = Math.floor((at.getTime() - this.from.getTime()) / 3_600_000)
+      progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
+      await this.count(hours / (days * 24))
+      at = await this.nextInstant(at, later)
+    }
+    progress.done()
+  }
+
+  /** Written before the instant is worked off: after a kill it is worked off again, and every effect has a key. */
+  private async moveTo(at: Date): Promise<void> {
+    this.clock.set(at)
+    this.status.virtualNow = at.toISOString()
+    await this.app.deps.docs.meta.updateEach([{ id: POSITION, update: { $set: { text: 'live', at } }, upsert: true }])
+  }
+
+  private async skipTo(at: Date): Promise<void> {
+    const before = new Date(Math.max(this.from.getTime(), tickOf(at, this.from).getTime() - 15 * 60_000))
+    while ((await this.feed.take(before, HISTORY_BATCH)).length > 0);
+  }
+
+  private async takeFeed(at: Date): Promise<void> {
+    if (tickOf(at, this.from).getTime() !== at.getTime()) return
+    for (let n = 0; ; n++) {
+      const batch = await this.feed.take(at, HISTORY_BATCH)
+      if (batch.length === 0) return
+      await acceptRecords(this.app.deps, `feed:${at.toISOString()}:${n}`, batch)
+    }
+  }
+
+  /** Works off one lane, through the queue. */
+  private async work(lane: string): Promise<void> {
+    await this.app.queue.add(lane, undefined, { key: lane, attempts: 1 })
+    await this.app.queue.idle()
+    if (this.laneError !== undefined) throw this.laneError
+  }
+
+  /** Works off everything that is due now, lane by lane, until nothing is. Resolves to when each lane has work again. */
+  private async settle(): Promise<Map<string, Date>> {
+    const { deps } = this.app
+    const now = this.clock.now()
+    for (let round = 0; round < 1_000; round++) {
+      const times = await workTimes(deps)
+      const due = [...times].flatMap(([name, at]) => (at <= now ? [name] : []))
+      if (due.length === 0) return times
+      for (const name of due) await this.work(name)
+    }
+    throw new Error(
+      `work at ${now.toISOString()} does not come to an end: ${[...(await workTimes(deps)).keys()].join(', ')}`,
+    )
+  }
+
+  /** @param later - when each lane has work */
+  private async nextInstant(after: Date, later: ReadonlyMap<string, Date>): Promise<Date | undefined> {
+    const feedAt = await this.feed.nextAt()
+    const sandboxAt = this.sandbox.nextAt()
+    const times = [...later].map(([name, at]) =>
+      name === 'process-batches' ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS) : at,
+    )
+    const candidates = [
+      ...times,
+      feedAt === undefined ? undefined : tickOf(feedAt, this.from),
+      sandboxAt === undefined ? undefined : tickOf(sandboxAt, this.from, WORLD_TICK_MS),
+    ].flatMap((t) => (t === undefined ? [] : [Math.max(t.getTime(), after.getTime() + 1)]))
+    const next = Math.min(...candidates)
+    return next <= END.getTime() ? new Date(next) : undefined
+  }
+
+  private async finish(): Promise<DemoReport> {
+    const { dataDir, seed, days } = this.options
+    const reports = await this.feed.finish()
+    const source = reports.find((r) => r.source !== undefined)?.source
+    if (source === undefined) throw new Error('no source of orders was read')
+    const truth = await loadTruth(join(this.root, 'samples/members-truth.csv'))
+    const report = parseInput(
+      DemoReport,
+      await collectFigures({
+        deps: this.app.deps,
+        sandbox: this.sandbox,
+        source,
+        truth,
+        seed,
+        days,
+        from: this.from,
+        to: END,
+      }),
+      'The figures do not fit the report',
+    )
+    this.html = renderReportHtml(report)
+    await this.count(1, true)
+    this.status.phase = 'done'
+    await writeFile(join(dataDir, 'report.html'), this.html)
+    await writeFile(join(dataDir, 'report.json.part'), stringifyReport(report))
+    await rename(join(dataDir, 'report.json.part'), join(dataDir, 'report.json'))
+    return report
+  }
+
+  /** Figures for the page, every other second. */
+  private async count(progress: number, now = false): Promise<void> {
+    this.status.progress = Math.min(1, progress)
+    if (!now && elapsedMs() - this.lastCountMs < 2_000) return
+    this.lastCountMs = elapsedMs()
+    const { docs } = this.app.deps
+    this.status.merges = await docs.merges.count({})
+    // Every id given out is a profile until it is merged away.
+    this.status.profiles = ((await docs.meta.get('counter:profile'))?.value ?? 0) - this.status.merges
+    const [events] = await this.app.deps.events.query('SELECT count() AS n FROM events', z.object({ n: z.number() }))
+    this.status.events = events?.n ?? 0
+    for (const state of ['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown']) {
+      this.status.touches[state] = await docs.touches.count({ state })
+    }
+    this.status.tasks = {
+      open: await docs.tasks.count({ state: 'open' }),
+      done: await docs.tasks.count({ state: 'done' }),
+    }
+    for (const journeyId of this.app.deps.definitions.current.journeys.keys()) {
+      this.status.journeys[journeyId] = {
+        entered: await docs.runs.count({ journeyId }),
+        waiting: await docs.runs.count({ journeyId, state: 'waiting' }),
+        heldOut: await docs.runs.count({ journeyId, arm: 'holdout' }),
+      }
+    }
+    const perDay = Array.from(
+      { length: Math.floor((this.clock.now().getTime() - this.from.getTime()) / DAY_MS) + 1 },
+      () => 0,
+    )
+    for (const message of this.sandbox.log()) {
+      const day = Math.floor((message.sentAt.getTime() - this.from.getTime()) / DAY_MS)
+      if (perDay[day] !== undefined) perDay[day]++
+    }
+    this.status.messagesPerDay = perDay
+  }
+
+  private note(fact: string, fields: LogFields = {}): void {
+    const text = FACTS[fact]
+    if (text === undefined) return
+    const details = Object.values(fields).join(' ')
+    this.status.recent = [
+      { at: this.clock.now().toISOString(), kind: fact, text: `${text} ${details}` },
+      ...this.status.recent,
+    ].slice(0, 20)
+  }
+
+  private async close(): Promise<void> {
+    for (let closer = this.closers.pop(); closer !== undefined; closer = this.closers.pop()) await closer()
+  }
+}
+
+const FACTS: Readonly<Record<string, string>> = {
+  'dispatch created': '已交给企微 · handed to WeCom',
+  'touch suppressed': '未放行 · suppressed',
+  'journey entered': '进入旅程 · entered',
+  'task closed': '任务完成 · task closed',
+}
+
+async function demoConfig({ dataDir, env, seed }: DemoOptions, root: string): Promise<Config> {
+  const config = await loadConfig({ file: join(root, 'config/demo.yaml'), env })
+  const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
+  // A database and key prefix of its own, named after the data directory.
+  const name = `siyu_demo_${basename(resolve(dataDir))
+    .replace(/[^A-Za-z0-9]/g, '')
+    .slice(0, 12)}_${hashKey(8, resolve(dataDir))}`
+  return {
+    ...config,
+    dataDir,
+    paths,
+    splitSeed: seed,
+    documents: config.documents.kind === 'mongo' ? { ...config.documents, database: name } : config.documents,
+    events: config.events.kind === 'clickhouse' ? { ...config.events, database: name } : config.events,
+    jobs: config.jobs.kind === 'bull' ? { ...config.jobs, prefix: name } : config.jobs,
+  }
+}
+
+const Settings = z.object({ seed: z.number(), days: z.number() })
+
+async function checkSettings({ dataDir, seed, days }: DemoOptions): Promise<void> {
+  const file = join(dataDir, 'demo.json')
+  const text = await readIfThere(file)
+  if (text === undefined) {
+    await mkdir(dataDir, { recursive: true })
+    await writeFile(file, `${JSON.stringify({ seed, days })}\n`)
+    return
+  }
+  const stored = parseInput(Settings, JSON.parse(text), `${file} cannot be read`)
+  if (stored.seed === seed && stored.days === days) return
+  throw new ConfigError('The data directory holds another demo', [
+    {
+      file,
+      path: stored.seed === seed ? '--days' : '--seed',
+      message: `it was started with seed ${stored.seed} and ${stored.days} days, not seed ${seed} and ${days} days`,
+      hint: 'use the same values to go on, --fresh to begin anew, or another --data directory',
+    },
+  ])
+}
+
+async function finishedReport(dataDir: string): Promise<DemoReport | undefined> {
+  const text = await readIfThere(join(dataDir, 'report.json'))
+  return text === undefined ? undefined : parseInput(DemoReport, JSON.parse(text), 'The stored report cannot be read')
+}
+
+/** Drops what the demo keeps, and nothing else. */
+async function startFresh({ dataDir, log }: DemoOptions, config: Config): Promise<void> {
+  if (config.documents.kind === 'mongo' || config.events.kind === 'clickhouse' || config.jobs.kind === 'bull') {
+    const app = await createApp({ config, log, fsync: false, lock: false })
+    try {
+      await app.drop()
+    } finally {
+      await app.close()
+    }
+  }
+  const kept = [
+    'documents.sqlite',
+    'documents.sqlite-wal',
+    'documents.sqlite-shm',
+    'sandbox.sqlite',
+    'sandbox.sqlite-wal',
+    'sandbox.sqlite-shm',
+  ]
+  for (const name of [...kept, 'events', 'report.json', 'report.html', 'demo.json'])
+    await rm(join(dataDir, name), { recursive: true, force: true })
+}
+
+async function loadTruth(file: string): Promise<Map<string, string>> {
+  const truth = new Map<string, string>()
+  const Row = z.object({ record_id: z.string(), person: z.string() })
+  for await (const row of createReadStream(file).pipe(parse({ columns: true }))) {
+    const { record_id, person } = parseInput(Row, row, `${file} cannot be used`)
+    truth.set(record_id, person)
+  }
+  return truth
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConfigError(`${file} cannot be read: ${messageOf(err)}`, [], { cause: err })
+  }
+}

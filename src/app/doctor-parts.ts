@@ -1,0 +1,77 @@
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openMongoDocuments } from '../adapters/documents/mongo.js'
+import { pingClickhouse } from '../adapters/events/ping-clickhouse.js'
+import { pingRedis } from '../adapters/queue/ping-redis.js'
+import { createCallbackEcho } from '../adapters/wecom/callback-echo.js'
+import { createProbe } from '../adapters/wecom/probe.js'
+import type { Config } from '../config.js'
+import type { DoctorDeps, StoreCheck } from '../services/runtime/run-doctor.js'
+import { type Clock, systemClock } from '../time.js'
+
+/** The parts that `siyu doctor` looks through, built without opening a store: it also works where the service cannot start. */
+export async function doctorParts(
+  config: Config,
+  options: { clock?: Clock; serviceUrl?: string; serving?: readonly string[] } = {},
+): Promise<Pick<DoctorDeps, 'wecom' | 'callback' | 'stores'>> {
+  const { clock = systemClock, serviceUrl, serving } = options
+  const { wecom } = config
+  const stores = await storeChecks(config)
+  if (wecom === undefined) return { stores }
+  const { baseUrl, corpId, agentId, secret, contactSyncSecret, callback } = wecom
+  return {
+    stores,
+    wecom: {
+      probe: createProbe({
+        baseUrl,
+        corpId,
+        secret,
+        clock,
+        ...(contactSyncSecret !== undefined && { contactSyncSecret }),
+      }),
+      subject: { corpId, agentId, hasContactSyncSecret: contactSyncSecret !== undefined, ...(serving && { serving }) },
+    },
+    ...(callback !== undefined && {
+      callback: {
+        echo: createCallbackEcho({ ...callback, corpId }, clock),
+        ...(serviceUrl !== undefined && { serviceUrl: `${serviceUrl}/wecom/callback` }),
+        ...(callback.url !== undefined && { publicUrl: callback.url }),
+      },
+    }),
+  }
+}
+
+async function storeChecks({ documents, events, jobs, dataDir }: Config): Promise<StoreCheck[]> {
+  return [
+    documents.kind === 'mongo'
+      ? { name: 'documents', kind: 'MongoDB', ping: () => pingMongo(documents) }
+      : { name: 'documents', kind: 'SQLite', ...(await fileCheck(dataDir, 'documents.sqlite')) },
+    events.kind === 'clickhouse'
+      ? { name: 'events', kind: 'ClickHouse', ping: () => pingClickhouse(events.url) }
+      : { name: 'events', kind: 'chDB', ...(await fileCheck(dataDir, 'events')) },
+    jobs.kind === 'bull'
+      ? { name: 'jobs', kind: 'Redis', ping: () => pingRedis(jobs.url) }
+      : { name: 'jobs', kind: '进程内 in process', ping: () => Promise.resolve() },
+  ]
+}
+
+async function pingMongo({ url, database }: { url: string; database: string }): Promise<void> {
+  const store = await openMongoDocuments({ url, database })
+  try {
+    await store.ping()
+  } finally {
+    await store.close()
+  }
+}
+
+/** An embedded store is there when its file is; one process holds it, so it is not opened to look. */
+async function fileCheck(dataDir: string, name: string): Promise<Pick<StoreCheck, 'ping'>> {
+  const path = join(dataDir, name)
+  try {
+    await access(path, constants.F_OK)
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw err
+  }
+  return { ping: () => access(path, constants.R_OK | constants.W_OK) }
+}

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createApp } from './compose.js'
+import { type Config, type Env, loadConfig } from '../config.js'
+import type { SourceRecord } from '../domain/events/record.js'
+import { ConfigError } from '../errors.js'
+import { type Log, quietLog } from '../log.js'
+import { acceptRecords } from '../services/ingest/accept-records.js'
+import {
+  type OperationInput,
+  type OperationName,
+  type OperationResult,
+  operations,
+} from '../services/runtime/operations.js'
+import { parseInput } from '../parse.js'
+import { readYaml } from '../yaml-file.js'
+import { callService, findService } from './running-service.js'
+
+export type ServiceOptions = { config: string; env: Env; signal?: AbortSignal; log?: Log }
+
+/** The stores and what can be asked of them, wherever they are open. */
+export interface Service {
+  readonly config: Config
+  /** Address of the running service that does the work; absent when this command does it. */
+  readonly url?: string
+  call<N extends OperationName>(
+    name: N,
+    input: OperationInput<N>,
+    onProgress?: (done: number) => void,
+  ): Promise<OperationResult<N>>
+  /** Hands records over; the same key again is the same batch. At most 1,000. */
+  accept(key: string, records: readonly SourceRecord[]): Promise<void>
+  /** Resolves when everything handed over has been worked off; `onProgress` hears how many batches are left. */
+  drain(onProgress: (left: number) => void): Promise<void>
+  close(): Promise<void>
+}
+
+const POLL_MS = 300
+
+/** Talks to the service that holds the embedded stores, when one runs; otherwise opens the stores here. */
+export async function openService(options: ServiceOptions): Promise<Service> {
+  const config = await loadConfig({ file: options.config, env: options.env })
+  const service = (await openRunning(config, options)) ?? (await openHere(config, options))
+  return {
+    ...service,
+    call: (name, input, onProgress) => naming(options.config, service.call(name, input, onProgress)),
+  }
+}
+
+async function openRunning(config: Config, { signal }: ServiceOptions): Promise<Service | undefined> {
+  const running = await findService(config)
+  if (running === undefined) return undefined
+  const stop = signal === undefined ? {} : { signal }
+  const call: Service['call'] = async (name, input, onProgress) => {
+    const progress = onProgress === undefined ? {} : { onProgress }
+    // The other side is this program, of the same version.
+    return (await callService(running, `/v1/${name}`, input, { ...stop, ...progress })) as never
+  }
+  return {
+    config,
+    url: running.url,
+    call,
+    accept: async (key, records) => void (await callService(running, '/v1/records', { key, records }, stop)),
+    drain: async (onProgress) => {
+      for (;;) {
+        const { waiting } = await call('inbox', {})
+        onProgress(waiting)
+        if (waiting === 0) return
+        await sleep(POLL_MS, undefined, stop)
+      }
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+async function openHere(config: Config, { signal, log = quietLog }: ServiceOptions): Promise<Service> {
+  const app = await createApp({ config, log })
+  const operationDeps = {
+    deps: app.deps,
+    publish: () => app.publish(),
+    // With one process nothing else evaluates: this one takes no jobs.
+    alone: app.shared ? app.alone : <T>(work: () => Promise<T>) => work(),
+  }
+  const call: Service['call'] = async (name, input, onProgress) => {
+    // Of a name the table says that input and result fit; the compiler cannot follow it.
+    const run = operations[name].run as (...args: unknown[]) => Promise<never>
+    return run(operationDeps, parseInput(operations[name].input, input), onProgress ?? (() => undefined))
+  }
+  return {
+    config,
+    call,
+    accept: async (key, records) => void (await acceptRecords(app.deps, key, records)),
+    drain: async (onProgress) => {
+      const poll = setInterval(() => {
+        // Only for the bar: what is wrong with the store, the work itself finds out.
+        call('inbox', {}).then(
+          ({ waiting }) => onProgress(waiting),
+          () => undefined,
+        )
+      }, POLL_MS)
+      try {
+        for (let waiting = Infinity; waiting > 0 && signal?.aborted !== true;) {
+          await app.runLane('process-batches', signal)
+          waiting = (await call('inbox', {})).waiting
+          onProgress(waiting)
+          // Another process works it off.
+          if (waiting > 0 && app.shared) await sleep(POLL_MS)
+        }
+      } finally {
+        clearInterval(poll)
+      }
+    },
+    close: () => app.close(),
+  }
+}
+
+/** A setting that is named without its place gets file and line. */
+async function naming<T>(file: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (err) {
+    if (!(err instanceof ConfigError) || err.problems.every((p) => p.file !== undefined)) throw err
+    const yaml = await readYaml(file)
+    const problems = err.problems.map((p) => {
+      if (p.file !== undefined) return p
+      const line = isThere(yaml.value, p.path.split('.')) ? yaml.lineOf(p.path.split('.')) : undefined
+      return { ...p, file, ...(line === undefined ? {} : { line }) }
+    })
+    throw new ConfigError(err.message.split('\n')[0]!, problems, { cause: err })
+  }
+}
+
+function isThere(value: unknown, path: readonly string[]): boolean {
+  const [key, ...rest] = path
+  if (key === undefined) return true
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    key in value &&
+    isThere((value as Record<string, unknown>)[key], rest)
+  )
+}

@@ -1,0 +1,65 @@
+import { join } from 'node:path'
+import { openMongoDocuments } from '../adapters/documents/mongo.js'
+import { openSqliteDocuments } from '../adapters/documents/sqlite.js'
+import { openChdbEvents } from '../adapters/events/chdb.js'
+import { openClickhouseEvents } from '../adapters/events/clickhouse.js'
+import { openBullQueue } from '../adapters/queue/bull.js'
+import { openInProcessQueue } from '../adapters/queue/in-process.js'
+import type { Config } from '../config.js'
+import { lockDataDir } from './data-dir.js'
+import { queueBeside } from '../jobs/beside-queue.js'
+import type { Log } from '../log.js'
+import type { DocumentStore } from '../ports/document-store.js'
+import type { EventStore } from '../ports/event-store.js'
+import type { JobQueue } from '../ports/job-queue.js'
+import { type Collections, openCollections } from '../stored/collections.js'
+import { lanes } from '../services/runtime/lanes.js'
+
+export async function openDocuments({ documents, dataDir }: Config, fsync: boolean): Promise<DocumentStore> {
+  if (documents.kind === 'sqlite') return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite'), fsync })
+  return openMongoDocuments({
+    url: documents.url,
+    database: documents.database,
+    ...(documents.prefix === undefined ? {} : { prefix: documents.prefix }),
+  })
+}
+
+export async function openEvents({ events, dataDir }: Config, fsync: boolean): Promise<EventStore> {
+  if (events.kind === 'chdb') return openChdbEvents({ path: join(dataDir, 'events'), fsync })
+  return openClickhouseEvents({
+    url: events.url,
+    database: events.database,
+    ...(events.cluster === undefined ? {} : { cluster: events.cluster }),
+  })
+}
+
+/** One queue, of which the lanes that work beside the others have each a part of their own. */
+export async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {
+  const open = async (suffix: string) =>
+    jobs.kind === 'bull'
+      ? openBullQueue({ url: jobs.url, prefix: `${jobs.prefix}${suffix}`, log })
+      : openInProcessQueue({ log })
+  const beside = new Map<string, JobQueue>()
+  for (const { name } of lanes.filter((lane) => lane.beside === true)) beside.set(name, await open(`-${name}`))
+  return queueBeside(await open(''), beside)
+}
+
+/**
+ * Only the documents, for what must work whatever the definition files say: the switch that stops sending.
+ *
+ * @throws {ConflictError} when another process holds the data directory
+ */
+export async function openDocumentsOnly(config: Config): Promise<{ docs: Collections; close: () => Promise<void> }> {
+  const lock = config.documents.kind === 'sqlite' ? await lockDataDir(config.dataDir) : undefined
+  try {
+    const documents = await openDocuments(config, true)
+    const close = async () => {
+      await documents.close()
+      await lock?.release()
+    }
+    return { docs: await openCollections(documents), close }
+  } catch (err) {
+    await lock?.release()
+    throw err
+  }
+}

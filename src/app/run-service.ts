@@ -1,0 +1,161 @@
+import { createApp } from './compose.js'
+import { type Config, type Env, loadConfig } from '../config.js'
+import { ConfigError } from '../errors.js'
+import { openApiKeys } from '../http/api-key.js'
+import { createMetrics } from '../http/metrics.js'
+import { adminRouter } from '../http/routes/admin.js'
+import { createHttpServer, type Health, type HttpServerOptions } from '../http/server.js'
+import { measureService, measureWecomCalls } from '../http/service-metrics.js'
+import { startWaking } from '../jobs/wake.js'
+import { watchPublished } from '../jobs/watch-published.js'
+import { jsonLog, type Log } from '../log.js'
+import { SECOND_MS } from '../time.js'
+import { type Role, ROLES } from './roles.js'
+import { announceService, isEmbedded } from './running-service.js'
+import { takeRecords } from './wire-http.js'
+
+export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
+
+const PING_MS = 2 * SECOND_MS
+
+/** `siyu serve`: runs the given roles until `stopped`, then takes nothing new, lets running work end and closes the stores. */
+export async function runService(command: ServeCommand, env: Env, stopped: AbortSignal): Promise<void> {
+  const configured = await loadConfig({ file: command.config, env })
+  const config =
+    command.port === undefined ? configured : { ...configured, http: { ...configured.http, port: command.port } }
+  checkRoles(command.role, config)
+  const say = (line: string) => process.stderr.write(`${line}\n`)
+  const log = jsonLog((line) => process.stdout.write(`${line}\n`))
+  const closers: (() => Promise<void>)[] = []
+  try {
+    await startService({ roles: command.role, config, log, say, closers })
+    if (!stopped.aborted) {
+      await new Promise<void>((resolve) => stopped.addEventListener('abort', () => resolve(), { once: true }))
+    }
+    say('正在停止：不再接新请求，等手上的做完 · stopping: nothing new is taken, running work ends')
+  } finally {
+    for (const close of closers.reverse()) await close()
+  }
+  say('已停止 · stopped')
+}
+
+type Starting = {
+  roles: readonly Role[]
+  config: Config
+  log: Log
+  say: (line: string) => void
+  /** Filled in the order of opening. */
+  closers: (() => Promise<void>)[]
+}
+
+async function startService({ roles, config, log, say, closers }: Starting): Promise<void> {
+  const { host, port } = config.http
+  await checkPort({ host, port, log })
+  const app = await createApp({ config, log })
+  closers.push(() => app.close())
+  const { deps } = app
+  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined) await app.publish()
+
+  const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
+  const metrics = createMetrics()
+  measureService(metrics, deps, app.queue)
+  measureWecomCalls(metrics, app.wecomStats)
+  const isApi = roles.includes('api')
+  const server = createHttpServer({
+    host,
+    port,
+    apiKeys,
+    log,
+    routes: isApi
+      ? [takeRecords(deps), adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log)]
+      : [],
+    publicRoutes: isApi ? app.publicRoutes : [],
+    rawRoutes: isApi ? app.callbackRoutes : [],
+    health: () => checkHealth({ documents: app.documents, events: deps.events, jobs: app.queue }),
+    metrics,
+  })
+  const { url } = await server.listen()
+  closers.push(() => server.close())
+  if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url))
+  const watch = watchPublished(() => app.follow(), log)
+  closers.push(() => watch.stop())
+  if (roles.includes('worker')) await app.queue.start()
+  // One account signs in once: of several processes the one that schedules has the bot.
+  const bot = roles.includes('scheduler') ? await app.startBot() : undefined
+  if (bot !== undefined) closers.push(() => bot.close())
+  if (roles.includes('scheduler')) {
+    const waking = startWaking(app.queue, deps, log)
+    closers.push(() => waking.stop())
+  }
+  log.info('service started', { url, roles: roles.join(',') })
+  const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
+  const sending = {
+    off: '全停 nothing is sent',
+    dry: '演练，只记账 ledger only',
+    allow_list: '只发白名单 allow-list only',
+    live: '正式发送 live',
+  }
+  say(`siyu 已启动 · running at ${url}（${roles.join(', ')}）`)
+  say(`  数据 data       ${config.dataDir}（${stores}）`)
+  say(`  密钥 API key    ${keyFile ?? 'http.apiKeys（配置文件或环境变量 configuration or environment）'}`)
+  say(`  旅程 journeys   ${[...deps.definitions.current.journeys.keys()].join(', ') || '无 none'}`)
+  say(`  企业微信 WeCom  ${config.wecom === undefined ? '未配置 not configured' : config.wecom.baseUrl}`)
+  say(`  发送 sending    ${sending[config.sending.mode]}`)
+  say(`  健康 health     ${url}/healthz  ${url}/readyz  ${url}/metrics`)
+  say('  按 Ctrl-C 停止 · press Ctrl-C to stop')
+}
+
+/** Several processes need stores that several processes can share. */
+function checkRoles(roles: readonly Role[], config: Config): void {
+  if (ROLES.every((role) => roles.includes(role))) return
+  const embedded = [
+    { path: 'documents', kind: config.documents.kind, service: 'mongo', variable: 'MONGODB_URI' },
+    { path: 'events', kind: config.events.kind, service: 'clickhouse', variable: 'CLICKHOUSE_URL' },
+    { path: 'jobs', kind: config.jobs.kind, service: 'bull', variable: 'REDIS_URL' },
+  ].filter(({ kind, service }) => kind !== service)
+  if (embedded.length === 0) return
+  throw new ConfigError(
+    `--role ${roles.join(',')}：拆分角色需要可共享的存储 · roles can be split only over stores that processes share`,
+    embedded.map(({ path, kind, service, variable }) => ({
+      path,
+      message: `现在是 is now ${kind}`,
+      hint: `设置 set ${variable}（${service}），或不写 or leave out --role`,
+    })),
+  )
+}
+
+/** Found out before anything is opened, so that a second start changes nothing. */
+async function checkPort({ host, port, log }: Pick<HttpServerOptions, 'host' | 'port' | 'log'>): Promise<void> {
+  const health = () => Promise.resolve({ ready: false, parts: {} })
+  const probe = createHttpServer({
+    host,
+    port,
+    log,
+    apiKeys: [],
+    routes: [],
+    publicRoutes: [],
+    health,
+    metrics: createMetrics(),
+  })
+  await probe.listen()
+  await probe.close()
+}
+
+async function checkHealth(parts: Readonly<Record<string, { ping(): Promise<void> }>>): Promise<Health> {
+  const states = await Promise.all(
+    Object.entries(parts).map(async ([name, part]) => [name, (await answers(part)) ? 'ok' : 'down'] as const),
+  )
+  return { ready: states.every(([, state]) => state === 'ok'), parts: Object.fromEntries(states) }
+}
+
+async function answers(part: { ping(): Promise<void> }): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), PING_MS)))
+  try {
+    return await Promise.race([part.ping().then(() => true), late])
+  } catch {
+    return false // who asks is told that it is down; why is in the log of those who use it
+  } finally {
+    clearTimeout(timer)
+  }
+}

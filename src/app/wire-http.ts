@@ -1,0 +1,45 @@
+import type { CallbackReader } from '../adapters/wecom/callback.js'
+import type { Config } from '../config.js'
+import { findIdentifierProblem } from '../domain/identity/resolve.js'
+import type { RawRoute } from '../http/raw-routes.js'
+import { recordsRouter } from '../http/routes/records.js'
+import { wecomCallbackRoutes } from '../http/routes/wecom-callback.js'
+import { createGuideSessions } from '../http/guide-session.js'
+import { sidebarRouter } from '../http/routes/sidebar.js'
+import type { WecomSignIn } from '../ports/wecom-sign-in.js'
+import { hashKey } from '../random.js'
+import { acceptRecords } from '../services/ingest/accept-records.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
+import { createCallbackIntake } from '../services/wecom/accept-callbacks.js'
+
+/** Where records come in from shops and imports. */
+export function takeRecords(deps: ServiceDeps) {
+  return recordsRouter({
+    findProblem: (record) => findIdentifierProblem(deps.definitions.current.identity, record),
+    accept: async (records, key) => {
+      // Without a key the content is the key: a request that is repeated after a lost answer is taken once.
+      const batchId = key ?? `http:${hashKey(32, JSON.stringify(records))}`
+      await acceptRecords(deps, batchId, records)
+      return { batchId }
+    },
+  })
+}
+
+/** A guide's page needs an address that her WeCom can open. */
+export function sidebarRoutes({ wecom }: Config, deps: ServiceDeps, signIn: WecomSignIn | undefined) {
+  if (wecom?.sidebar === undefined || signIn === undefined) return []
+  const sessions = createGuideSessions(wecom.secret, deps.clock)
+  return [sidebarRouter({ deps, signIn, sessions, publicUrl: wecom.sidebar.url })]
+}
+
+/** Where WeCom tells what happened; it signs what it says. */
+export function callbackRoutes(deps: ServiceDeps, callback: CallbackReader): RawRoute[] {
+  const intake = createCallbackIntake(deps)
+  return wecomCallbackRoutes({
+    verify: (query) => callback.verifyUrl(query),
+    accept: (query, body) => {
+      const { contentKey, message } = callback.open(query, body)
+      return intake.accept(contentKey, message)
+    },
+  })
+}

@@ -1,0 +1,116 @@
+import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
+import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
+import { createActions, missingActions } from '../adapters/wecom/actions.js'
+import { type CallbackReader, openCallback } from '../adapters/wecom/callback.js'
+import type { WecomStats } from '../adapters/wecom/call-stats.js'
+import { createWecomClient, type WecomOptions } from '../adapters/wecom/client.js'
+import { createWecomPort } from '../adapters/wecom/port.js'
+import { createInProcessQuota } from '../adapters/wecom/quota-in-process.js'
+import { openRedisQuota } from '../adapters/wecom/quota-redis.js'
+import { createSignIn } from '../adapters/wecom/sign-in.js'
+import { closeCard, createGuideTaskChannel } from '../channels/guide-task.js'
+import { createWecomMessageChannel } from '../channels/wecom-message.js'
+import type { Config } from '../config.js'
+import { ConfigError } from '../errors.js'
+import type { Log } from '../log.js'
+import type { Channel } from '../ports/channel.js'
+import type { WecomActions } from '../ports/wecom-actions.js'
+import type { WecomPort } from '../ports/wecom.js'
+import type { WecomSignIn } from '../ports/wecom-sign-in.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
+import type { Clock } from '../time.js'
+
+/** How the client reaches WeCom; what is left out is the network and real time. */
+export type WecomWiring = {
+  /** How the WeCom client waits; default real time. Give one with a virtual clock. */
+  pause?: (ms: number, signal?: AbortSignal) => Promise<void>
+  /** How it reaches the platform, and whose limits it keeps; default over the network, in real time. */
+  wecomWay?: Pick<WecomOptions, 'adapter' | 'timeoutSignal' | 'quota'>
+}
+
+/** What WeCom is to the rest of the service. */
+export type Wired = {
+  port: WecomPort
+  actions: WecomActions
+  channels: ServiceDeps['channels']
+  callback?: CallbackReader
+  signIn?: WecomSignIn
+  stats: () => WecomStats
+  close(): Promise<void>
+}
+
+/** Client, port, channels and callback of the company; stand-ins that say what is missing when none is configured. */
+export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log, options: WecomWiring): Promise<Wired> {
+  if (wecom === undefined) return { ...withoutWecom(), stats: () => ({}), close: () => Promise.resolve() }
+  const { baseUrl, corpId, agentId, secret } = wecom
+  const waiting = options.pause === undefined ? {} : { pause: options.pause }
+  // Processes that share a queue share the company's limits as well.
+  const quota = jobs.kind === 'bull' ? await openRedisQuota({ ...jobs, corpId, log }) : createInProcessQuota(clock)
+  const client = createWecomClient({
+    ...{ baseUrl, corpId, agentId, secret, clock, log, quota },
+    ...waiting,
+    ...options.wecomWay,
+  })
+  return {
+    actions: createActions(client),
+    port: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+      await closeCard(client, card)
+    }),
+    channels: {
+      wecom: createWecomMessageChannel({ client, clock, ...waiting }),
+      task: createGuideTaskChannel({ client }),
+    },
+    ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
+    signIn: createSignIn(client, corpId),
+    stats: () => client.stats(),
+    close: async () => {
+      client.close()
+      await quota.close()
+    },
+  }
+}
+
+/** Without WeCom configured everything else works; a send says what is missing. */
+function withoutWecom(): Pick<Wired, 'port' | 'actions' | 'channels'> {
+  const missing = new ConfigError('WeCom is not configured', [
+    { path: 'wecom', message: 'is missing in service.yaml', hint: 'set corpId, agentId and secret' },
+  ])
+  const channel = (name: string): Channel => ({
+    name,
+    dispatch: () => Promise.resolve({ kind: 'refused', reason: 'not_configured', message: missing.message }),
+    settle: () => Promise.resolve({ kind: 'absent' }),
+    results: () => Promise.resolve(undefined),
+    remind: () => Promise.resolve(),
+    cancel: () => Promise.resolve(),
+  })
+  return {
+    channels: { wecom: channel('wecom'), task: channel('guide-task') },
+    port: missingPort(missing),
+    actions: missingActions(missing),
+  }
+}
+
+function missingPort(missing: ConfigError): WecomPort {
+  const fail = () => Promise.reject(missing)
+  return {
+    readEvent: () => {
+      throw missing
+    },
+    // eslint-disable-next-line require-yield -- there is nothing to yield
+    async *groupIds() {
+      throw missing
+    },
+    servingMembers: fail,
+    relationPage: fail,
+    customersOf: fail,
+    relationsOf: fail,
+    departments: fail,
+    membersOf: fail,
+    tags: fail,
+    group: fail,
+    sendWelcome: fail,
+    uploadImage: fail,
+    tell: fail,
+    closeCard: fail,
+  }
+}

@@ -1,0 +1,31 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { ServiceOptions } from '../app/open-service.js'
+import type { Env } from '../config.js'
+
+/** What every command is handed. */
+export type CommandContext = { env: Env; /** Aborted when somebody wants the command to end. */ signal: AbortSignal }
+
+/** Adds a command to the program. It loads what it works with only when it is run: help comes at once. */
+export type RegisterCommand = (parent: Command, context: CommandContext) => void
+
+export type WithConfig = { config: string }
+
+/** What every command that opens the stores is given. */
+export function serviceOptions({ config }: WithConfig, { env, signal }: CommandContext): ServiceOptions {
+  return { config, env, signal }
+}
+
+export function configOption(): Option {
+  return new Option('--config <file>', '配置文件 · configuration').default('config/service.yaml')
+}
+
+export function examples(...lines: string[]): string {
+  return `\n例子 Examples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
+}
+
+export function wholeNumber(text: string): number {
+  const n = Number(text)
+  if (text.trim() === '' || !Number.isInteger(n) || n < 0)
+    throw new InvalidArgumentError('给一个非负整数 give a whole number, 0 or more.')
+  return n
+}

@@ -1,0 +1,29 @@
+import { toWallTime } from '../../time.js'
+import { displayWidth, padEnd, padStart } from './display-width.js'
+
+export type Column = { title: string; align?: 'left' | 'right' }
+
+const GAP = '  '
+
+/** Rows under titles, aligned by terminal cells; ends in a line break. */
+export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((c, i) =>
+    Math.max(displayWidth(c.title), ...rows.map((row) => displayWidth(row[i] ?? ''))),
+  )
+  const line = (cells: readonly string[]) =>
+    columns
+      .map((c, i) => (c.align === 'right' ? padStart : padEnd)(cells[i] ?? '', widths[i]!))
+      .join(GAP)
+      .trimEnd()
+  return [line(columns.map((c) => c.title)), widths.map((w) => '─'.repeat(w)).join(GAP), ...rows.map(line), ''].join(
+    '\n',
+  )
+}
+
+/** An instant as the business clock shows it, to the minute. */
+export function formatAt(at: string | Date | undefined, timeZone: string): string {
+  if (at === undefined) return ''
+  const { year, month, day, hour, minute } = toWallTime(new Date(at), timeZone)
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${year}-${two(month)}-${two(day)} ${two(hour)}:${two(minute)}`
+}

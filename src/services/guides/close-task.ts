@@ -1,0 +1,50 @@
+import type { InboxRecord } from '../../domain/identity/resolve.js'
+import type { WecomEventOf } from '../../domain/wecom/event.js'
+import { messageOf } from '../../errors.js'
+import { acceptRecords } from '../ingest/accept-records.js'
+import { deliveredRecord } from '../touches/collect-results.js'
+import type { GuideTask } from '../../stored/guides.js'
+import type { ServiceDeps } from '../runtime/deps.js'
+import { systemRecord } from '../ingest/system-records.js'
+
+type Card = WecomEventOf<'card'>
+
+const OUTCOME_EVENTS: Readonly<Record<string, string>> = { interested: 'customer_interested', stop: 'opted_out' }
+
+/** A guide pressed a button of a task's card: its touches are delivered, and what the customer showed becomes an event. */
+export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
+  const { docs } = deps
+  const task = await docs.tasks.get(card.taskId)
+  if (task === undefined) {
+    deps.log.warn('card of no task of ours', { taskId: card.taskId })
+    return
+  }
+  const touches = await docs.touches.getMany(task.touchIds)
+  await acceptRecords(deps, `card:${task._id}:${card.key}`, [
+    ...cardRecords(task, card),
+    ...touches.map((t) => deliveredRecord(t, card.at)),
+  ])
+  await docs.touches.updateEach(
+    touches.map((t) => ({
+      id: t._id,
+      where: { state: { $in: ['planned', 'created', 'expired', 'unknown'] } },
+      update: { $set: { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at } },
+    })),
+  )
+  await docs.tasks.update(task._id, { $set: { state: 'done', outcome: card.key, closedAt: card.at } })
+  if (card.responseCode === undefined) return
+  try {
+    await deps.wecom.closeCard({ userId: card.userId, responseCode: card.responseCode, text: '已处理' })
+  } catch (err) {
+    // The task is closed in our books; a button that still looks live does no harm.
+    deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
+  }
+}
+
+function cardRecords(task: GuideTask, card: { key: string; userId: string; at: Date }): InboxRecord[] {
+  const properties = { taskId: task._id, userId: card.userId, outcome: card.key }
+  const names = ['guide_contacted', ...(OUTCOME_EVENTS[card.key] === undefined ? [] : [OUTCOME_EVENTS[card.key]!])]
+  return names.map((name) =>
+    systemRecord(task.profileId, card.at, { id: `task:${task._id}:${name}`, name, occurredAt: card.at, properties }),
+  )
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { Identifier } from '../../domain/events/record.js'
+import type { Profile } from '../../domain/identity/profile.js'
+import { linkKey, usableIdentifiers } from '../../domain/identity/resolve.js'
+import { InvalidInputError, NotFoundError } from '../../errors.js'
+import type { Deps } from '../runtime/deps.js'
+
+/** How people name somebody. */
+export const PersonQuery = z.union([
+  z.strictObject({ profileId: z.int().positive() }),
+  z.strictObject({ identifier: Identifier }),
+])
+export type PersonQuery = z.infer<typeof PersonQuery>
+
+/** The profile that stands for this person now: of merged ones the survivor. @throws {NotFoundError} */
+export async function findPerson(deps: Deps, query: PersonQuery): Promise<Profile> {
+  let profile = await deps.docs.profiles.get('profileId' in query ? query.profileId : await profileIdOf(deps, query))
+  while (profile?.mergedInto !== undefined) profile = await deps.docs.profiles.get(profile.mergedInto)
+  if (profile !== undefined) return profile
+  const whom = 'profileId' in query ? `档案 ${query.profileId}` : `这个 ${query.identifier.type} 的人`
+  throw new NotFoundError(
+    `没有${whom} · there is nobody with this ${'profileId' in query ? 'profile id' : query.identifier.type} → 核对后重试，或先导入 check it, or import first`,
+  )
+}
+
+async function profileIdOf(deps: Deps, { identifier }: { identifier: Identifier }): Promise<number> {
+  const config = deps.definitions.current.identity
+  // Normalised as ingest does it, so that a phone number may be written in any way.
+  const [usable] = usableIdentifiers(config, {
+    ref: 'query',
+    source: 'query',
+    observedAt: deps.clock.now(),
+    identifiers: [identifier],
+    traits: {},
+    events: [],
+  })
+  if (usable === undefined) {
+    const known = config.identifiers.map((i) => i.type).join(', ')
+    throw new InvalidInputError('The identifier cannot be used', [
+      {
+        path: 'identifier',
+        message: `type "${identifier.type}" is not configured, or its value is ignored`,
+        hint: `config/identity.yaml knows: ${known}`,
+      },
+    ])
+  }
+  return (await deps.docs.identifiers.get(linkKey(usable)))?.profileId ?? 0
+}

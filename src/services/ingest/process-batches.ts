@@ -1,0 +1,268 @@
+import { z } from 'zod'
+import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
+import {
+  type InboxRecord,
+  linkKey,
+  resolveIdentities,
+  sharedKey,
+  usableIdentifiers,
+} from '../../domain/identity/resolve.js'
+import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
+import type { Filter } from '../../ports/document-store.js'
+import type { Cell } from '../../ports/event-store.js'
+import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
+import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
+import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import type { Deps } from '../runtime/deps.js'
+import { queueArrivals } from '../tags/queue-writebacks.js'
+
+/** Batches that may be worked on: all but what our own lanes said at this very instant. */
+export function waitingAt(now: Date): Filter {
+  return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $lt: now } }] }
+}
+
+/** Batches that wait together are worked on together, up to about this many records. */
+const GROUP_RECORDS = 1_000
+
+/**
+ * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
+ * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same.
+ */
+export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { docs } = deps
+  while (signal?.aborted !== true) {
+    const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
+    const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
+    if (group === undefined) return
+    const { plan, batches } = group
+    const records = batches.flatMap((b) => b.records ?? [])
+    const [first] = batches
+    if (first === undefined) throw new RangeError('a planned group has lost its batches')
+    const events = ownedEvents(records, plan)
+    await applyPlan(deps, first, plan, events)
+    await react(deps, first, plan, events)
+    // The first goes last: it holds the plan.
+    await docs.batches.updateEach(
+      [...plan.batchIds]
+        .reverse()
+        .map((id) => ({ id, update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } } })),
+    )
+  }
+}
+
+/** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
+async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+  if (plan.touchedIds.length === 0) return
+  const { current } = deps.definitions
+  await exitByEvents(deps, events, plan.now)
+  const entries = entriesByEvents(deps, events, plan.now)
+  const holds = await evaluateTouched(deps, {
+    profileIds: plan.touchedIds,
+    evaluables: evaluablesFor(current, {
+      events: new Set(events.map((e) => e.name)),
+      traits: new Set(plan.changedTraits),
+      identifiers: new Set(plan.links.map((l) => l.type)),
+      all: plan.newProfileIds.length + plan.merges.length > 0,
+    }),
+    tests: entries.map((e) => e.rule),
+    now: plan.now,
+    cause: 'realtime',
+    key: first._id,
+  })
+  const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
+    profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
+  )
+  await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
+  await queueArrivals(deps, events)
+}
+
+/** Batches in order, and what is to become of them. */
+type Group = { plan: BatchPlan; batches: readonly Batch[] }
+
+/** One that was planned before a crash. */
+async function loadGroup({ docs }: Deps, plan: BatchPlan): Promise<Group> {
+  return { plan, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
+}
+
+async function planGroup(deps: Deps): Promise<Group | undefined> {
+  const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
+  const group: Batch[] = []
+  let size = 0
+  for (const batch of waiting) {
+    size += batch.records?.length ?? 0
+    if (group.length > 0 && size > GROUP_RECORDS) break
+    group.push(batch)
+  }
+  return group[0] === undefined ? undefined : { plan: await planRecords(deps, group), batches: group }
+}
+
+async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
+  const { docs, definitions } = deps
+  const records = group.flatMap((b) => b.records ?? [])
+  const config = definitions.current.identity
+  const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
+  const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
+  const links = new Map((await docs.identifiers.getMany(keys)).map((l) => [l._id, l]))
+  const profiles = await loadProfiles(deps, [
+    ...[...links.values()].map((l) => l.profileId),
+    ...records.flatMap((r) => r.profileId ?? []),
+  ])
+  const counter = await docs.meta.get('counter:profile')
+  const resolution = resolveIdentities(config, records, { links, profiles }, (counter?.value ?? 0) + 1)
+
+  const known = await knownEventIds(
+    deps,
+    records.flatMap((r) => r.events.map((e) => e.id)),
+  )
+  const seen = new Set(known)
+  const eventOwners = records.flatMap((record, i) =>
+    record.events.map((event) => {
+      const profileId = resolution.profileIds[i]
+      if (profileId === undefined || seen.has(event.id)) return 0
+      seen.add(event.id)
+      return profileId
+    }),
+  )
+  const { profileIds, ...rest } = resolution
+  const dropped = records.filter((_record, i) => profileIds[i] === undefined).map((record) => record.ref)
+  if (dropped.length > 0)
+    deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
+  const before = (counter?.value ?? 0) + 1
+  const plan: BatchPlan = {
+    ...rest,
+    batchIds: group.map((b) => b._id),
+    now: deps.clock.now(),
+    eventOwners,
+    newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
+    touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
+    changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
+  }
+  await docs.batches.update(group[0]!._id, { $set: { state: 'planned', plan } })
+  return plan
+}
+
+function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
+  return records
+    .flatMap((record) => record.events.map((event) => ({ ...event, source: record.source })))
+    .flatMap((event, i) => (plan.eventOwners[i]! > 0 ? [{ ...event, profileId: plan.eventOwners[i]! }] : []))
+}
+
+/** The named profiles; for merged ones also their survivors. */
+async function loadProfiles(deps: Deps, ids: readonly number[]): Promise<Map<number, Profile>> {
+  const found = new Map<number, Profile>()
+  let wanted = [...new Set(ids)]
+  while (wanted.length > 0) {
+    const docs = await deps.docs.profiles.getMany(wanted)
+    for (const doc of docs) found.set(doc._id, doc)
+    wanted = [...new Set(docs.flatMap((d) => d.mergedInto ?? []))].filter((id) => !found.has(id))
+  }
+  return found
+}
+
+const EventId = z.object({ event_id: z.string() })
+
+async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set()
+  const rows = await deps.events.query(
+    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
+    EventId,
+  )
+  return new Set(rows.map((r) => r.event_id))
+}
+
+async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+  const { docs } = deps
+  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
+  // Profiles that were merged into one that is merged now follow it.
+  const followers = plan.merges.flatMap(
+    (m) => plan.profiles.find((p) => p._id === m.from)?.mergedIds.map((id) => ({ id, to: m.to })) ?? [],
+  )
+  const merges = plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false }))
+  // The plan is stored, so their order is of no account.
+  await allDone([
+    docs.profiles.put(plan.profiles),
+    docs.identifiers.put(plan.links),
+    docs.evidence.insert(plan.evidence),
+    docs.conflicts.insert(plan.conflicts),
+    docs.merges.insert(merges),
+    docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } }))),
+    docs.meta.updateEach([
+      { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
+    ]),
+    insertProfileRows(deps, plan, batch.seq),
+    deps.events.insert(
+      'events',
+      ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
+      events.map((e) => [
+        e.profileId,
+        e.name,
+        e.occurredAt.getTime(),
+        e.id,
+        e.source,
+        e.amountMinor ?? 0,
+        JSON.stringify(e.properties),
+        batch.seq,
+      ]),
+      `batch:${batch._id}`,
+    ),
+  ])
+}
+
+/** Waits for all, also when one fails: nobody goes on while the others still write. @throws the first failure */
+async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((r) => r.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+/** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
+async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
+  const rows: Cell[][] = plan.profiles.map((p) => [
+    p._id,
+    p.anchor,
+    traitTexts(p),
+    identifierTypes(p),
+    p.createdAt.getTime(),
+    p.mergedInto ?? 0,
+    version,
+  ])
+  const written = new Set(plan.profiles.map((p) => p._id))
+  for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
+    for (const id of survivor.mergedIds) {
+      if (written.has(id) || plan.merges.length === 0) continue
+      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+    }
+  }
+  await deps.events.insert(
+    'profiles',
+    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
+    rows,
+    `profiles:${version}`,
+  )
+}
+
+/** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */
+async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): Promise<void> {
+  const { docs } = deps
+  const mine = await docs.runs.find({ profileId: to, state: 'waiting' })
+  const theirs = await docs.runs.find({ profileId: from, state: 'waiting' })
+  for (const run of theirs) {
+    const twin = mine.find((r) => r.journeyId === run.journeyId)
+    if (twin === undefined) continue
+    const [, later] = [twin, run].sort(
+      (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
+    )
+    // The run last: while it waits, a repeat after a crash finds it.
+    await docs.touches.updateMany(
+      { runId: later!._id, state: 'planned', dispatchId: { $exists: false } },
+      { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
+    )
+    await docs.runs.update(later!._id, {
+      $set: { state: 'ended', outcome: 'merged', endedAt: now },
+      $unset: { dueAt: 1 },
+    })
+  }
+  for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
+    await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
+  }
+  await docs.profileTags.delete({ profileId: from })
+}

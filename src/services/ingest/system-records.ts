@@ -1,0 +1,7 @@
+import type { RecordEvent } from '../../domain/events/record.js'
+import type { InboxRecord } from '../../domain/identity/resolve.js'
+
+/** Something our own services did to a profile, on the same road as every event from outside. */
+export function systemRecord(profileId: number, at: Date, event: RecordEvent): InboxRecord {
+  return { ref: event.id, source: 'siyu', observedAt: at, profileId, identifiers: [], traits: {}, events: [event] }
+}

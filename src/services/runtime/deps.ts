@@ -1,0 +1,69 @@
+import type { IdentityConfig } from '../../domain/identity/config.js'
+import type { Journey } from '../../domain/journeys/definition.js'
+import type { Evaluable } from '../../domain/rules/compile.js'
+import type { Rule } from '../../domain/rules/rule.js'
+import type { Tag } from '../../domain/tags/definition.js'
+import type { Content } from '../../domain/touches/content.js'
+import type { Policy } from '../../domain/touches/policy.js'
+import type { WelcomeRule } from '../../domain/wecom/welcome.js'
+import type { Log } from '../../log.js'
+import type { Channel } from '../../ports/channel.js'
+import type { EventStore } from '../../ports/event-store.js'
+import type { JobQueue } from '../../ports/job-queue.js'
+import type { WecomActions } from '../../ports/wecom-actions.js'
+import type { WecomPort } from '../../ports/wecom.js'
+import type { Clock } from '../../time.js'
+import type { Collections } from '../../stored/collections.js'
+
+export type PinnedJourney = { version: number; journey: Journey }
+
+/** What operators wrote, parsed and checked. */
+export type Definitions = {
+  identity: IdentityConfig
+  policy: Policy
+  /** Tags and the lifecycle stage, each with its value per profile. */
+  tags: readonly Tag[]
+  /** Tags, stage and the entry rules of journeys. */
+  evaluables: readonly Evaluable[]
+  segments: ReadonlyMap<string, Rule>
+  contents: ReadonlyMap<string, Content>
+  /** In order: the first that holds greets a new customer. */
+  welcome: readonly WelcomeRule[]
+  /** Versions that are live for newcomers. */
+  journeys: ReadonlyMap<string, PinnedJourney>
+  /** Every published version, by `pinKey`: runs stay on theirs. */
+  pinned: ReadonlyMap<string, Journey>
+}
+
+/** What every service is handed. */
+export type Deps = {
+  clock: Clock
+  log: Log
+  docs: Collections
+  events: EventStore
+  /** For hints: a lost one is found again in the documents. */
+  jobs: Pick<JobQueue, 'add'>
+  /** Replaced as a whole when something is published. */
+  definitions: { current: Definitions }
+  channels: { wecom: Channel; task: Channel }
+  brand: { name: string; timeZone: string; locale: 'zh' | 'en' }
+  sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }
+  /** Where links in messages point, e.g. https://m.example.com/t */
+  linkBase: string
+  /** Splits and holdouts hash (seed, purpose, identifier). */
+  seed: number
+}
+
+/** What services are handed that speak with WeCom outside a channel. */
+export type ServiceDeps = Deps & { wecom: WecomPort; wecomActions: WecomActions; wecomSettings: WecomSettings }
+
+export type WecomSettings = {
+  /** Time of day (HH:MM, business time zone) of the daily reconciliation; `off` for none. */
+  reconcileAt: string
+  /** Time of day (HH:MM, in Shanghai) at which yesterday's figures are pulled, or off. */
+  statisticsAt: string
+  /** Whether tags marked `writeback` are pushed. */
+  writeback: 'on' | 'off' | 'dry'
+  /** Who is told of a lost customer: the guide, and these members. */
+  lostNotice: { guide: boolean; userIds: readonly string[] }
+}

@@ -1,0 +1,112 @@
+import type { CallbackEcho } from '../../ports/callback-echo.js'
+import type { WecomProbe } from '../../ports/wecom-probe.js'
+import { messageOf, type Problem } from '../../errors.js'
+import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
+import { about, type Finding } from './finding.js'
+import type { SendingStatus } from '../touches/switch-sending.js'
+
+/** A store, and how to find out whether it answers; `ping` is absent when nothing is there yet. */
+export type StoreCheck = { name: 'documents' | 'events' | 'jobs'; kind: string; ping?: () => Promise<void> }
+
+export type DoctorDeps = {
+  /** Absent without WeCom in the configuration. */
+  wecom?: { probe: WecomProbe; subject: Subject }
+  /** Absent without callback settings. */
+  callback?: { echo: CallbackEcho; serviceUrl?: string; publicUrl?: string }
+  stores: readonly StoreCheck[]
+  /** What is wrong with definitions and mappings. */
+  problems: readonly Problem[]
+  sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
+}
+
+/** Looks at everything that must be right before the first message; changes nothing and never throws for what it finds. */
+export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
+  return [
+    definitionsFinding(deps.problems),
+    ...(await Promise.all(deps.stores.map(storeFinding))),
+    ...(deps.wecom === undefined
+      ? [about('wecom', '企业微信 WeCom').skipped('没有配置 not configured', '在配置文件里填 fill in wecom:')]
+      : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
+    ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
+    sendingFinding(deps.sending),
+  ]
+}
+
+function definitionsFinding(problems: readonly Problem[]): Finding {
+  const check = about('definitions', '定义文件 definitions')
+  return problems.length === 0
+    ? check.ok('没有问题 nothing is wrong')
+    : check.failed(`${problems.length} 个问题 problems`, 'siyu check 逐条列出 lists them')
+}
+
+const STORES = { documents: '文档库 documents', events: '事件库 events', jobs: '任务队列 jobs' }
+
+async function storeFinding({ name, kind, ping }: StoreCheck): Promise<Finding> {
+  const check = about(`stores.${name}`, STORES[name])
+  if (ping === undefined) return check.skipped(`${kind}，首次启动时创建 made at the first start`)
+  try {
+    await ping()
+    return check.ok(kind)
+  } catch (err) {
+    return check.failed(`${kind}: ${messageOf(err)}`, '看地址、网络和权限 · check address, network and rights')
+  }
+}
+
+const CALLBACK_PAGE = '管理后台 → 应用管理 → 该应用 → 接收消息 → 设置API接收'
+
+async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: boolean): Promise<Finding[]> {
+  const keys = about('callback.keys', '回调 Token 与 AESKey callback keys')
+  if (callback === undefined) {
+    if (!isConfigured) return []
+    return [
+      keys.warned(
+        '没有配置，收不到回调 not set: nothing is received',
+        `${CALLBACK_PAGE}，把 Token 与 EncodingAESKey 填到 wecom.callback · copy both to wecom.callback`,
+      ),
+    ]
+  }
+  const { echo, serviceUrl, publicUrl } = callback
+  const wrong = echo.selfTest()
+  if (wrong !== undefined) return [keys.failed(wrong, `对照 compare with ${CALLBACK_PAGE}`)]
+  const local = about('callback.service', '回调自测 callback round trip')
+  const outside = about('callback.public', '公网回调 public callback')
+  return [
+    keys.ok('加解密自测通过 encrypts and opens'),
+    serviceUrl === undefined
+      ? local.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+      : asFinding(
+          local,
+          await echo.ask(serviceUrl),
+          '看服务日志；Token 与 AESKey 是否和运行中的一致 · look at its log; restart it after changing the keys',
+        ),
+    publicUrl === undefined
+      ? outside.skipped('没有配置 wecom.callback.url not set', `与 the same as ${CALLBACK_PAGE} → URL`)
+      : asFinding(
+          outside,
+          await echo.ask(publicUrl),
+          `检查域名、反向代理和防火墙，路径是 /wecom/callback；再到 ${CALLBACK_PAGE} 保存 · check domain, proxy and firewall, then save it there`,
+        ),
+  ]
+}
+
+function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, fix: string): Finding {
+  return wrong === undefined ? check.ok('原样应答 it echoes') : check.failed(wrong, fix)
+}
+
+const MODES = {
+  off: '全停 nothing is sent',
+  dry: '演练，只记账 ledger only',
+  allow_list: '只发白名单 allow-list only',
+  live: '正式发送 live',
+}
+
+function sendingFinding({ mode, allowList, status }: DoctorDeps['sending']): Finding {
+  const check = about('sending', '发送 sending')
+  if (status?.stopped === true) return check.warned('已被 siyu send stop 停下 stopped', 'siyu send resume')
+  if (mode === 'allow_list' && allowList.length === 0)
+    return check.warned(
+      `${MODES[mode]}，名单是空的 and the list is empty`,
+      '填 sending.allowList，或改 sending.mode · fill it, or change the mode',
+    )
+  return check.ok(mode === 'allow_list' ? `${MODES[mode]}（${allowList.length}）` : MODES[mode])
+}

@@ -1,0 +1,163 @@
+import type { InboxRecord } from '../../domain/identity/resolve.js'
+import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
+import type { Touch } from '../../domain/touches/touch.js'
+import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
+import type { DispatchResult } from '../../ports/channel.js'
+import { hashKey } from '../../random.js'
+import { HOUR_MS } from '../../time.js'
+import { acceptRecords } from '../ingest/accept-records.js'
+import type { DispatchDoc } from '../../stored/touches.js'
+import type { Deps } from '../runtime/deps.js'
+import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
+import { systemRecord } from '../ingest/system-records.js'
+
+/** Pause before the n-th next look, in hours; then once a day. */
+const PAUSES_H = [3, 8, 12, 24]
+
+/** Asks the platform what became of mass messages, closes tasks nobody did, and takes back what was not confirmed in time. */
+export async function collectResults(deps: Deps, signal?: AbortSignal): Promise<void> {
+  while (signal?.aborted !== true) {
+    const now = deps.clock.now()
+    const due = await deps.docs.dispatches.find(
+      { state: 'created', nextAt: { $lte: now } },
+      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
+    )
+    if (due.length === 0) return
+    for (const doc of due) await (doc.channel === 'task' ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
+  }
+}
+
+/** What the platform does not say now it may say in half an hour; the others are not kept waiting. */
+async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  try {
+    await collect(deps, doc, now)
+  } catch (err) {
+    if (!(err instanceof UpstreamError) && !(err instanceof UnknownOutcomeError)) throw err
+    deps.log.warn('results not read', { dispatchId: doc._id, cause: messageOf(err) })
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(new Date(now.getTime() + 1)) } })
+  }
+}
+
+async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  const { docs } = deps
+  const channel = deps.channels[doc.channel]
+  const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
+  const overdue = now.getTime() - doc.releasedAt.getTime() >= deps.definitions.current.policy.confirmWithin
+  let result = await channel.results(dispatch)
+  if (result !== undefined && result.confirmedAt === undefined && (overdue || isTakenBack(doc))) {
+    await channel.cancel(dispatch)
+    result = await channel.results(dispatch) // a guide may have pressed send just before
+    if (result !== undefined) result = { ...result, final: true }
+  }
+  const reminders = await remind(deps, doc, result, now)
+  if (result === undefined) {
+    await docs.dispatches.update(doc._id, {
+      $set: { nextAt: pause(deps, doc, now, reminders) },
+      $inc: { polls: 1 },
+    })
+    return
+  }
+  const { confirmedAt, final } = result
+  const stateOf = new Map(result.recipients.map((r) => [r.externalUserId, r]))
+  const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
+  const records: InboxRecord[] = []
+  const updates = touches.flatMap((touch) => {
+    if (touch.state !== 'created' && touch.state !== 'confirmed') return []
+    const seen = stateOf.get(touch.externalUserId ?? '')
+    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
+    if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
+    return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
+  })
+  await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records, {
+    own: true,
+  })
+  await docs.touches.updateEach(updates)
+  await docs.dispatches.update(doc._id, {
+    $set: final
+      ? { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) }
+      : { nextAt: pause(deps, doc, now, reminders) },
+    $inc: { polls: 1 },
+    ...(final ? { $unset: { nextAt: 1 } } : {}),
+  })
+}
+
+/** The reason for it has gone: she left the journey, or her guide. */
+function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
+  return doc.reason === 'exited' || doc.reason === LOST_CONTACT
+}
+
+function nextState(
+  doc: DispatchDoc,
+  seen: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota' | undefined,
+  at: Date | undefined,
+  confirmedAt: Date | undefined,
+  final: boolean,
+): Partial<Touch> | undefined {
+  const confirmed = confirmedAt === undefined ? {} : { confirmedAt }
+  if (seen === 'delivered')
+    return { ...confirmed, state: 'delivered', ...((at ?? confirmedAt) && { deliveredAt: at ?? confirmedAt }) }
+  if (seen === 'not_a_contact') return { ...confirmed, state: 'suppressed', reason: 'not_a_contact' }
+  if (seen === 'over_quota') return { ...confirmed, state: 'suppressed', reason: 'quota' }
+  if (final) return isTakenBack(doc) ? { state: 'suppressed', reason: doc.reason } : { ...confirmed, state: 'expired' }
+  return confirmedAt === undefined ? undefined : { ...confirmed, state: 'confirmed' }
+}
+
+/**
+ * Reminds a guide who has not pressed send, when it is time. Written down before it is asked for: better a reminder lost
+ * in a crash than a guide reminded twice.
+ *
+ * @returns how often she has been reminded now
+ */
+async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | undefined, now: Date): Promise<number> {
+  const reminders = doc.reminders ?? 0
+  const at = reminderAt(deps, doc, reminders)
+  if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
+    return reminders
+  await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } })
+  try {
+    await deps.channels[doc.channel].remind({ ...toDispatch(doc), remoteId: doc.remoteId ?? '' })
+    deps.log.info('guide reminded', { dispatchId: doc._id, userId: doc.senderUserId })
+  } catch (err) {
+    // The message itself is where it was; there may be a next reminder.
+    deps.log.warn('guide not reminded', { dispatchId: doc._id, cause: messageOf(err) })
+  }
+  return reminders + 1
+}
+
+function reminderAt({ definitions, brand }: Deps, doc: DispatchDoc, reminders: number): Date | undefined {
+  return nextReminderAt(definitions.current.policy, doc.releasedAt, reminders, brand.timeZone)
+}
+
+function pause(deps: Deps, doc: DispatchDoc, now: Date, reminders: number): Date {
+  const next = now.getTime() + (PAUSES_H[doc.polls] ?? 24) * HOUR_MS
+  const remindMs = reminderAt(deps, doc, reminders)?.getTime() ?? Infinity
+  const last = doc.releasedAt.getTime() + deps.definitions.current.policy.confirmWithin
+  return lookAt(new Date(now.getTime() < last ? Math.min(next, last, Math.max(remindMs, now.getTime() + 1)) : next))
+}
+
+export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
+  return systemRecord(touch.profileId, at, {
+    id: `touch:${touch._id}:delivered`,
+    name: 'touch_delivered',
+    occurredAt: at,
+    properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
+  })
+}
+
+/** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */
+async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  const task = await deps.docs.tasks.get(doc._id)
+  if (task?.state === 'open' && now < task.dueAt) {
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(task.dueAt) } })
+    return
+  }
+  if (task?.state === 'open') {
+    await deps.docs.touches.updateEach(
+      task.touchIds.map((id) => ({ id, where: { state: 'created' }, update: { $set: { state: 'expired' } } })),
+    )
+    await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
+  }
+  if (isTakenBack(doc) && doc.remoteId !== undefined)
+    await deps.channels.task.cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
+  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
+}

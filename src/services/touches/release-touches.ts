@@ -1,0 +1,337 @@
+import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
+import type { Content } from '../../domain/touches/content.js'
+import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
+import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
+import { relationId } from '../../domain/wecom/relation.js'
+import { hashKey } from '../../random.js'
+import { DAY_MS, MINUTE_MS } from '../../time.js'
+import type { DispatchDoc } from '../../stored/touches.js'
+import type { GuideTask } from '../../stored/guides.js'
+import type { Deps } from '../runtime/deps.js'
+import { renderContent } from './render-content.js'
+import { sendDispatches } from './send-dispatches.js'
+import { isStopped } from './switch-sending.js'
+
+export { STOP_SWITCH } from './switch-sending.js'
+
+const BATCH = 1_000
+const LOOK_BACK_MS = 62 * DAY_MS
+/** States in which a touch has taken its place among a person's caps. */
+const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
+
+/**
+ * Lets due touches out: policy per person over all journeys, then one dispatch per content and sender. A dispatch is
+ * written down before its touches are marked and before anything is asked of the platform.
+ */
+export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  if (await isStopped(deps)) return
+  await adoptReady(deps)
+  while (signal?.aborted !== true) {
+    const now = deps.clock.now()
+    const { timeZone } = deps.brand
+    const openAt = releaseAfter(deps.definitions.current.policy, now, timeZone)
+    const due = await deps.docs.touches.find(
+      { state: 'planned', releaseAt: { $lte: now } },
+      { sort: { releaseAt: 1, _id: 1 }, limit: BATCH },
+    )
+    if (due.length === 0) break
+    if (openAt > now) {
+      await deps.docs.touches.updateMany(
+        { state: 'planned', releaseAt: { $lte: now } },
+        { $set: { releaseAt: openAt } },
+      )
+      break
+    }
+    await releaseBatch(deps, due, now)
+  }
+  await sendDispatches(deps, signal)
+}
+
+type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
+
+async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promise<void> {
+  const approved = await applyPolicy(deps, due, now)
+  await dispatchMessages(
+    deps,
+    approved.filter((a) => a.touch.channel === 'wecom'),
+    now,
+  )
+  await dispatchTasks(
+    deps,
+    approved.filter((a) => a.touch.channel !== 'wecom'),
+    now,
+  )
+}
+
+async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promise<Approved[]> {
+  const { docs, sending } = deps
+  const { policy, contents } = deps.definitions.current
+  const ids = [...new Set(due.map((t) => t.profileId))]
+  const profiles = new Map((await docs.profiles.getMany(ids)).map((p) => [p._id, p]))
+  const earlier = await docs.touches.find({
+    profileId: { $in: ids },
+    state: { $in: ['planned', ...RELEASED] },
+    releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
+  })
+  const ended = await endedRelations(deps, [...profiles.values()])
+  const rank = new Map(policy.priority.map((id, i) => [id, i]))
+  const inOrder = [...due].sort(
+    (a, b) =>
+      (rank.get(a.journeyId) ?? rank.size) - (rank.get(b.journeyId) ?? rank.size) ||
+      a.plannedAt.getTime() - b.plannedAt.getTime() ||
+      (a._id < b._id ? -1 : 1),
+  )
+  const taken = earlier.map((t) => ({ profileId: t.profileId, at: t.releasedAt!, mass: t.channel === 'wecom' }))
+  const approved: Approved[] = []
+  const suppressed: { touch: Touch; reason: SuppressReason }[] = []
+  for (const touch of inOrder) {
+    const profile = profiles.get(touch.profileId)
+    const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
+    const content = contents.get(touch.contentId)
+    if (content === undefined) {
+      deps.log.error('content of a planned touch is gone', { touchId: touch._id, contentId: touch.contentId })
+      suppressed.push({ touch, reason: 'no_content' })
+      continue
+    }
+    const mine = taken.filter((t) => t.profileId === touch.profileId)
+    const decision = decideRelease(policy, touch.channel, {
+      now,
+      optedOut: profile?.optedOutAt !== undefined,
+      reachable: contact !== undefined,
+      releasedAt: mine.map((t) => t.at),
+      massReleasedAt: mine.filter((t) => t.mass).map((t) => t.at),
+      sending: sending.mode,
+      onAllowList: profile !== undefined && profile.identifiers.some((i) => sending.allowList.includes(i.value)),
+    })
+    if (decision.kind === 'suppress') {
+      suppressed.push({ touch, reason: decision.reason })
+      continue
+    }
+    const couponCode = content.coupon === undefined ? undefined : await takeCode(deps, content.coupon, touch._id, now)
+    if (content.coupon !== undefined && couponCode === undefined) {
+      suppressed.push({ touch, reason: 'coupon_stock' })
+      continue
+    }
+    taken.push({ profileId: touch.profileId, at: now, mass: touch.channel === 'wecom' })
+    approved.push({
+      touch,
+      profile: profile!,
+      contact: contact!,
+      content,
+      ...(couponCode === undefined ? {} : { couponCode }),
+    })
+  }
+  await docs.touches.updateEach(
+    suppressed.map(({ touch, reason }) => ({
+      id: touch._id,
+      update: { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
+    })),
+  )
+  for (const { touch, reason } of suppressed) deps.log.info('touch suppressed', { touchId: touch._id, reason })
+  return approved
+}
+
+/** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
+async function endedRelations({ docs }: Deps, profiles: readonly Profile[]): Promise<Map<string, Date>> {
+  const ids = profiles.flatMap((p) => p.contacts.map((c) => relationId(c.userId, c.externalUserId)))
+  const relations = await docs.wecomRelations.getMany(ids)
+  return new Map(
+    relations.flatMap((r) => (r.state === 'active' || r.endedAt === undefined ? [] : [[r._id, r.endedAt]])),
+  )
+}
+
+function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
+  const contacts = profile.contacts.filter((c) => {
+    const endedAt = ended.get(relationId(c.userId, c.externalUserId))
+    return endedAt === undefined || endedAt < c.since
+  })
+  return { ...profile, contacts }
+}
+
+/** One code per touch: the one it has already, or the lowest free one of the pool. */
+async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): Promise<string | undefined> {
+  const mine = await deps.docs.coupons.findOne({ touchId })
+  if (mine !== undefined) return mine.code
+  const taken = await deps.docs.coupons.findOneAndUpdate(
+    { pool, state: 'free' },
+    { $set: { state: 'issued', touchId, issuedAt: now } },
+    { sort: { _id: 1 } },
+  )
+  return taken?.code
+}
+
+/** Mass messages: everyone with the same words from the same guide goes in one call. */
+async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
+  const groups = new Map<string, Approved[]>()
+  for (const a of approved) {
+    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId])
+    groups.set(key, [...(groups.get(key) ?? []), a])
+  }
+  for (const group of groups.values()) {
+    const { contact, content } = group[0]!
+    const recipients = group
+      .map((a) => ({ touchId: a.touch._id, externalUserId: a.contact.externalUserId }))
+      .sort((a, b) => (a.touchId < b.touchId ? -1 : 1))
+    const id = hashKey(20, 'dispatch', now.getTime(), contact.userId, content.id, ...recipients.map((r) => r.touchId))
+    await writeDispatch(deps, {
+      _id: id,
+      channel: 'wecom',
+      state: 'ready',
+      senderUserId: contact.userId,
+      recipients,
+      content: {
+        text: renderContent(content, { brand: deps.brand.name }),
+        link: {
+          title: content.link?.title ?? deps.brand.name,
+          url: `${deps.linkBase}${content.link?.path ?? '/'}${content.link?.path.includes('?') === true ? '&' : '?'}m=${id}`,
+          ...(content.link?.description === undefined ? {} : { description: content.link.description }),
+        },
+      },
+      releasedAt: now,
+      nextAt: now,
+      attempts: 0,
+      polls: 0,
+    })
+  }
+}
+
+/** Guide tasks: one open task per guide and customer; a further reason joins it instead of making a second card. */
+async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
+  const { docs } = deps
+  const perMinute = deps.definitions.current.policy.tasksPerGuidePerMinute
+  const sentTo = new Map<string, number>()
+  for (const a of approved) {
+    const id = hashKey(20, 'task', a.touch._id)
+    // Its own task is there after a crash that came before its dispatch was written.
+    const open = await docs.tasks.findOne({
+      profileId: a.touch.profileId,
+      guideUserId: a.contact.userId,
+      state: 'open',
+      _id: { $ne: id },
+    })
+    const dueAt = a.touch.dueAt ?? new Date(now.getTime() + deps.definitions.current.policy.confirmWithin)
+    const title = a.touch.title ?? a.content.text.slice(0, 20)
+    if (open !== undefined) {
+      await docs.tasks.update(open._id, {
+        $addToSet: { touchIds: a.touch._id, titles: title },
+        $max: { dueAt },
+      })
+      await docs.touches.update(a.touch._id, {
+        $set: {
+          state: 'created',
+          releasedAt: now,
+          dispatchId: open._id,
+          senderUserId: a.contact.userId,
+          externalUserId: a.contact.externalUserId,
+          ...(a.couponCode === undefined ? {} : { couponCode: a.couponCode }),
+        },
+        $unset: { releaseAt: 1 },
+      })
+      continue
+    }
+    const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
+    sentTo.set(a.contact.userId, count + 1)
+    if (count >= perMinute) {
+      await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } })
+      continue
+    }
+    const task: GuideTask = {
+      _id: id,
+      guideUserId: a.contact.userId,
+      profileId: a.touch.profileId,
+      externalUserId: a.contact.externalUserId,
+      touchIds: [a.touch._id],
+      titles: [title],
+      state: 'open',
+      createdAt: now,
+      dueAt,
+    }
+    await docs.tasks.insert([task])
+    const script = renderContent(a.content, {
+      brand: deps.brand.name,
+      ...(a.couponCode === undefined ? {} : { coupon: a.couponCode }),
+    })
+    await writeDispatch(
+      deps,
+      {
+        _id: id,
+        channel: 'task',
+        state: 'ready',
+        senderUserId: a.contact.userId,
+        recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
+        content: {
+          text: script,
+          card: {
+            title,
+            rows: [
+              { name: '客户', value: customerName(a.profile) },
+              ...(a.couponCode === undefined ? [] : [{ name: '券码', value: a.couponCode }]),
+              { name: '原因', value: a.touch.journeyId },
+            ],
+            buttons: [
+              { key: 'done', text: '已联系' },
+              { key: 'interested', text: '有意向' },
+              { key: 'stop', text: '不再打扰' },
+            ],
+          },
+        },
+        releasedAt: now,
+        nextAt: now,
+        attempts: 0,
+        polls: 0,
+      },
+      a.couponCode,
+    )
+  }
+}
+
+/** Cards this guide was handed within the last minute. */
+function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<number> {
+  return docs.dispatches.count({
+    senderUserId,
+    releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
+    channel: 'task',
+  })
+}
+
+function customerName(profile: Profile): string {
+  const names = profile.traits['name']
+  return names === undefined
+    ? `#${profile._id}`
+    : String(Object.entries(names).sort(([a], [b]) => (a < b ? -1 : 1))[0]![1].value)
+}
+
+async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
+  await deps.docs.dispatches.insert([dispatch])
+  await markTouches(deps, dispatch, couponCode)
+}
+
+async function markTouches(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
+  await deps.docs.touches.updateEach(
+    dispatch.recipients.map((r) => ({
+      id: r.touchId,
+      where: { state: 'planned' },
+      update: {
+        $set: {
+          dispatchId: dispatch._id,
+          releasedAt: dispatch.releasedAt,
+          senderUserId: dispatch.senderUserId,
+          externalUserId: r.externalUserId,
+          ...(couponCode === undefined ? {} : { couponCode }),
+        },
+        $unset: { releaseAt: 1 },
+      },
+    })),
+  )
+}
+
+/** After a crash: touches of dispatches that were written down but not yet marked. */
+async function adoptReady(deps: Deps): Promise<void> {
+  for (const dispatch of await deps.docs.dispatches.find({ state: 'ready' })) {
+    const coupon =
+      dispatch.channel === 'task'
+        ? await deps.docs.coupons.findOne({ touchId: dispatch.recipients[0]!.touchId })
+        : undefined
+    await markTouches(deps, dispatch, coupon?.code)
+  }
+}

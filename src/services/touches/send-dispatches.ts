@@ -1,0 +1,172 @@
+import type { SuppressReason } from '../../domain/touches/touch.js'
+import { relationId } from '../../domain/wecom/relation.js'
+import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
+import type { DispatchOutcome } from '../../ports/channel.js'
+import { HOUR_MS, MINUTE_MS } from '../../time.js'
+import type { Collections } from '../../stored/collections.js'
+import type { DispatchDoc } from '../../stored/touches.js'
+import type { Deps } from '../runtime/deps.js'
+import { isStopped } from './switch-sending.js'
+
+/** She has deleted the guide, or the guide her. */
+export const LOST_CONTACT: SuppressReason = 'lost_contact'
+
+/** A dispatch that the platform keeps putting off this often is given up as refused. */
+const MAX_ATTEMPTS = 8
+
+/**
+ * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
+ * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
+ */
+export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  const { dispatches } = deps.docs
+  for (const doc of await dispatches.find({ state: 'sending' })) {
+    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
+    else await save(deps, doc, settled)
+  }
+  const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
+  while (await mayGoOn()) {
+    const now = deps.clock.now()
+    const due = await dispatches.find(
+      { state: 'ready', nextAt: { $lte: now } },
+      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
+    )
+    if (due.length === 0) return
+    // Released in time, then put off by the platform or by a crash.
+    const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
+    if (openAt > now) {
+      await dispatches.updateMany({ state: 'ready', nextAt: { $lte: now } }, { $set: { nextAt: openAt } })
+      return
+    }
+    for (const doc of due) {
+      if (!(await mayGoOn())) return
+      await send(deps, doc)
+    }
+  }
+}
+
+async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
+  if (!(await withoutLost(deps, listed))) return
+  // Read anew: a customer may have been taken out of it since.
+  const doc = await deps.docs.dispatches.findOneAndUpdate(
+    { _id: listed._id, state: 'ready' },
+    { $set: { state: 'sending' } },
+  )
+  if (doc === undefined) return
+  let outcome: DispatchOutcome = await deps.channels[doc.channel].dispatch(toDispatch(doc))
+  if (outcome.kind === 'unknown') {
+    deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
+    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    // Absent for certain: it may be asked for again, later, as if it had been refused for now.
+    outcome =
+      settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
+  }
+  await save(deps, doc, outcome)
+}
+
+/**
+ * The last look before a message leaves: who has deleted the sender since it was written down gets nothing from her.
+ *
+ * @returns whether anybody is left
+ */
+async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: DispatchDoc): Promise<boolean> {
+  const { docs } = deps
+  const relations = await docs.wecomRelations.getMany(recipients.map((r) => relationId(senderUserId, r.externalUserId)))
+  const lost = relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId)
+  for (const externalUserId of lost) await dropRecipient(docs, _id, externalUserId)
+  return lost.length < recipients.length
+}
+
+/**
+ * Takes a lost customer out of a dispatch that is ready; without anybody left it is not sent.
+ *
+ * @returns false when it is ready no more
+ */
+export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
+  const dispatch = await docs.dispatches.get(dispatchId)
+  const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
+  const pulled = await docs.dispatches.update(
+    dispatchId,
+    { $pull: { recipients: { externalUserId } } },
+    { state: 'ready' },
+  )
+  if (!pulled) return false
+  await docs.dispatches.update(
+    dispatchId,
+    { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
+    { state: 'ready', recipients: [] },
+  )
+  await suppressLost(docs, touchIds)
+  return true
+}
+
+/** Touches to a customer who is lost, as far as they have not reached her. */
+export async function suppressLost(docs: Collections, touchIds: readonly string[]): Promise<void> {
+  await docs.touches.updateEach(
+    touchIds.map((id) => ({
+      id,
+      where: { state: { $in: ['planned', 'created'] } },
+      update: { $set: { state: 'suppressed', reason: LOST_CONTACT }, $unset: { releaseAt: 1 } },
+    })),
+  )
+}
+
+async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Promise<void> {
+  const { docs } = deps
+  const now = deps.clock.now()
+  if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
+    await docs.dispatches.update(doc._id, {
+      $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
+      $inc: { attempts: 1 },
+    })
+    return
+  }
+  const touchIds = doc.recipients.map((r) => r.touchId)
+  if (outcome.kind === 'created') {
+    const refused = new Set(outcome.refused.map((r) => r.externalUserId))
+    await docs.touches.updateEach(
+      doc.recipients.map((r) => ({
+        id: r.touchId,
+        where: { state: 'planned' },
+        update: {
+          $set: refused.has(r.externalUserId) ? { state: 'suppressed', reason: 'not_a_contact' } : { state: 'created' },
+        },
+      })),
+    )
+    await docs.dispatches.update(doc._id, {
+      $set: {
+        state: 'created',
+        remoteId: outcome.remoteId,
+        nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
+        ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
+      },
+    })
+    deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
+    return
+  }
+  const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
+  // Touches that joined a task count as created while its card was on its way.
+  const joined = doc.channel === 'task' ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
+  await docs.touches.updateEach(
+    [...new Set([...touchIds, ...joined])].map((id) => ({
+      id,
+      where: { state: { $in: ['planned', 'created'] } },
+      update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
+    })),
+  )
+  if (doc.channel === 'task')
+    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
+  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } })
+  deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
+}
+
+export function toDispatch(doc: DispatchDoc) {
+  return {
+    id: doc._id,
+    senderUserId: doc.senderUserId,
+    recipients: doc.recipients,
+    content: doc.content,
+    createdAt: doc.releasedAt,
+  }
+}

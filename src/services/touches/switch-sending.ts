@@ -1,0 +1,36 @@
+import { z } from 'zod'
+import type { Collections } from '../../stored/collections.js'
+
+export const SendingAction = z.enum(['stop', 'resume', 'status'])
+export type SendingAction = z.infer<typeof SendingAction>
+
+export type SendingStatus = {
+  stopped: boolean
+  /** ISO 8601; when the switch was last turned. */
+  since?: string
+  /** Touches that wait for their release, and dispatches that are written down but not asked for. */
+  planned: number
+  ready: number
+}
+
+export const STOP_SWITCH = 'sending:stopped'
+
+export async function isStopped({ docs }: { docs: Pick<Collections, 'meta'> }): Promise<boolean> {
+  return (await docs.meta.get(STOP_SWITCH))?.flag === true
+}
+
+/** The switch that stops every send at once: it is read before each request to the platform. */
+export async function switchSending(docs: Collections, action: SendingAction, now: Date): Promise<SendingStatus> {
+  if (action !== 'status') {
+    await docs.meta.updateEach([
+      { id: STOP_SWITCH, update: { $set: { flag: action === 'stop', at: now } }, upsert: true },
+    ])
+  }
+  const stored = await docs.meta.get(STOP_SWITCH)
+  return {
+    stopped: stored?.flag === true,
+    ...(stored?.at === undefined ? {} : { since: stored.at.toISOString() }),
+    planned: await docs.touches.count({ state: 'planned' }),
+    ready: await docs.dispatches.count({ state: 'ready' }),
+  }
+}

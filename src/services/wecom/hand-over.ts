@@ -1,0 +1,153 @@
+import { linkKey } from '../../domain/identity/resolve.js'
+import { relationId } from '../../domain/wecom/relation.js'
+import { messageOf } from '../../errors.js'
+import { hashKey } from '../../random.js'
+import { MINUTE_MS } from '../../time.js'
+import { acceptRecords } from '../ingest/accept-records.js'
+import type { GuideTask } from '../../stored/guides.js'
+import type { ServiceDeps } from '../runtime/deps.js'
+import { mirrorRelations, retellCustomers } from './mirror-relations.js'
+import { systemRecord } from '../ingest/system-records.js'
+
+export const TRANSFERRED = 'transferred'
+/** Of cards that wait to go to one guide: beyond it the platform drops them silently. */
+const CARDS_A_MINUTE_MAX = 20
+
+export type Handover = {
+  /** Of the transfer: keys of what follows from it. */
+  id: string
+  from: string
+  to: string
+  externalUserId: string
+  at: Date
+}
+
+/**
+ * A customer has a new owner: she takes the old one's place in the customer's story, her open tasks and what waits for its
+ * release. Every step finds what is left to do, so it may be repeated.
+ */
+export async function handOver(deps: ServiceDeps, handover: Handover): Promise<void> {
+  const { docs } = deps
+  const { id, from, to, externalUserId, at } = handover
+  const readAt = deps.clock.now()
+  const relations = await deps.wecom.relationsOf(externalUserId, 'callback')
+  await mirrorRelations(deps, { relations, complete: [externalUserId], readAt, cause: `transfer:${id}` })
+  const link = await docs.identifiers.get(linkKey({ type: 'external_userid', value: externalUserId }))
+  const profile = link === undefined ? undefined : await docs.profiles.get(link.profileId)
+  if (profile === undefined) {
+    deps.log.warn('customer changed hands before we knew her', { externalUserId, from, to })
+    return
+  }
+  const before = profile.contacts.find((c) => c.userId === from && c.externalUserId === externalUserId)
+  const since = before?.ownerSince ?? before?.since ?? at
+  // The one who takes her over has known her for as long as the one before.
+  await docs.wecomRelations.update(relationId(to, externalUserId), { $set: { ownerSince: since } })
+  await retellCustomers(deps, [externalUserId], `transfer:${id}`)
+  await acceptRecords(deps, `owner:${id}`, [
+    systemRecord(profile._id, at, {
+      id: `owner:${id}`,
+      name: 'owner_changed',
+      occurredAt: at,
+      properties: { fromUserId: from, toUserId: to, externalUserId, since: since.toISOString() },
+    }),
+  ])
+  await moveTouches(deps, profile._id, handover)
+  for (const task of await docs.tasks.find({ profileId: profile._id, state: 'open' }))
+    if (task.guideUserId === from) await moveTask(deps, task, to)
+  deps.log.info('customer handed over', { externalUserId, from, to })
+}
+
+/** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
+async function moveTouches(deps: ServiceDeps, profileId: number, { from, externalUserId }: Handover): Promise<void> {
+  const { dispatches, touches } = deps.docs
+  const theirs = await dispatches.find({
+    senderUserId: from,
+    channel: 'wecom',
+    state: 'ready',
+    'recipients.externalUserId': externalUserId,
+  })
+  for (const { _id } of theirs) {
+    // Not ready any more: it is being sent, and what comes of it shows in its results.
+    if (!(await dispatches.update(_id, { $pull: { recipients: { externalUserId } } }, { state: 'ready' }))) continue
+    const emptied = { state: 'ready', recipients: [] }
+    await dispatches.update(_id, { $set: { state: 'refused', reason: TRANSFERRED }, $unset: { nextAt: 1 } }, emptied)
+  }
+  const waiting = await touches.find({
+    profileId,
+    state: 'planned',
+    channel: 'wecom',
+    senderUserId: from,
+    dispatchId: { $exists: true },
+  })
+  const holding = new Map((await dispatches.getMany(waiting.map((t) => t.dispatchId!))).map((d) => [d._id, d]))
+  const left = waiting.filter((t) => holding.get(t.dispatchId!)?.recipients.some((r) => r.touchId === t._id) !== true)
+  await touches.updateEach(
+    left.map((t) => ({
+      id: t._id,
+      where: { state: 'planned', dispatchId: t.dispatchId },
+      update: {
+        $set: { releaseAt: deps.clock.now() },
+        $unset: { dispatchId: 1, senderUserId: 1, externalUserId: 1, releasedAt: 1 },
+      },
+    })),
+  )
+}
+
+/** The new owner gets a card of her own, or the task joins the one she has; the old card is locked. */
+async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise<void> {
+  const { docs, clock } = deps
+  const now = clock.now()
+  const old = await docs.dispatches.get(task._id)
+  const id = hashKey(20, 'task', task._id, to)
+  const open = await docs.tasks.findOne({
+    profileId: task.profileId,
+    guideUserId: to,
+    state: 'open',
+    _id: { $ne: id },
+  })
+  if (open !== undefined) {
+    const joining = { touchIds: { $each: task.touchIds }, titles: { $each: task.titles } }
+    await docs.tasks.update(open._id, { $addToSet: joining, $max: { dueAt: task.dueAt } })
+  } else if (old !== undefined) {
+    await docs.tasks.insert([{ ...task, _id: id, guideUserId: to }])
+    const nextAt = await nextCardAt(deps, to, now)
+    const { responseCode: _code, remoteId: _remote, reason: _reason, ...content } = old
+    const fresh = { state: 'ready' as const, senderUserId: to, releasedAt: now, nextAt, attempts: 0, polls: 0 }
+    await docs.dispatches.insert([{ ...content, ...fresh, _id: id }])
+  }
+  await docs.touches.updateEach(
+    task.touchIds.map((touchId) => ({
+      id: touchId,
+      where: { state: { $in: ['planned', 'created'] } },
+      update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
+    })),
+  )
+  // A card that was not asked for yet must not go out any more.
+  await docs.dispatches.update(task._id, {
+    $set: { state: old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
+    $unset: { nextAt: 1 },
+  })
+  await docs.tasks.update(
+    task._id,
+    { $set: { state: 'expired', outcome: TRANSFERRED, closedAt: now } },
+    { state: 'open' },
+  )
+  if (old?.responseCode === undefined) return
+  try {
+    await deps.wecom.closeCard({ userId: task.guideUserId, responseCode: old.responseCode, text: '已转交' })
+  } catch (err) {
+    // A button that still looks live finds its task closed.
+    deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
+  }
+}
+
+/** Cards that move together are spread: WeCom drops what goes beyond 30 a minute to one member. */
+async function nextCardAt({ docs, definitions }: ServiceDeps, userId: string, now: Date): Promise<Date> {
+  const perMinute = Math.min(CARDS_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
+  const ahead = await docs.dispatches.count({
+    senderUserId: userId,
+    channel: 'task',
+    releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
+  })
+  return new Date(now.getTime() + Math.floor(ahead / perMinute) * MINUTE_MS)
+}

@@ -1,0 +1,39 @@
+import type { Collection } from '../ports/document-store.js'
+import type { DefinitionsOf } from './definitions-of.js'
+
+export type Run = {
+  _id: string
+  journeyId: string
+  version: number
+  profileId: number
+  anchor: string
+  /** 0 for the first time this person is in this journey. */
+  n: number
+  arm: 'treated' | 'holdout'
+  state: 'waiting' | 'ended'
+  outcome?: 'finished' | 'exited' | 'holdout' | 'merged'
+  path: string
+  arrivedAt: Date
+  dueAt?: Date
+  enteredAt: Date
+  endedAt?: Date
+}
+
+/** Something that was not done, and why: the answer to "why did she not get it". */
+export type Refusal = {
+  _id: string
+  profileId: number
+  journeyId: string
+  at: Date
+  reason: 'already_in' | 'once_only' | 'too_soon' | 'max_entries'
+}
+
+export type JourneysCollections = {
+  runs: Collection<Run>
+  refusals: Collection<Refusal>
+}
+
+export const journeysCollections: DefinitionsOf<JourneysCollections> = {
+  runs: { name: 'runs', version: 1, indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['profileId', 'journeyId'] }] },
+  refusals: { name: 'refusals', version: 1, indexes: [{ fields: ['profileId'] }] },
+}

@@ -1,0 +1,26 @@
+import type { Evidence, Conflict, IdentifierLink, Merge } from '../domain/identity/resolve.js'
+import type { Profile } from '../domain/identity/profile.js'
+import type { Collection, Doc } from '../ports/document-store.js'
+import type { DefinitionsOf } from './definitions-of.js'
+
+export type StoredEvidence = Evidence & Doc
+
+export type StoredConflict = Conflict & Doc
+
+export type StoredMerge = Merge & Doc & { _id: string; undone: boolean }
+
+export type ProfilesCollections = {
+  profiles: Collection<Profile>
+  identifiers: Collection<IdentifierLink>
+  evidence: Collection<StoredEvidence>
+  conflicts: Collection<StoredConflict>
+  merges: Collection<StoredMerge>
+}
+
+export const profilesCollections: DefinitionsOf<ProfilesCollections> = {
+  profiles: { name: 'profiles', version: 1 },
+  identifiers: { name: 'identifiers', version: 1, indexes: [{ fields: ['profileId'] }] },
+  evidence: { name: 'evidence', version: 1 },
+  conflicts: { name: 'conflicts', version: 1 },
+  merges: { name: 'merges', version: 1 },
+}

@@ -1,0 +1,58 @@
+import type { Touch } from '../domain/touches/touch.js'
+import type { DispatchContent } from '../ports/channel.js'
+import type { Collection } from '../ports/document-store.js'
+import type { DefinitionsOf } from './definitions-of.js'
+
+export type DispatchDoc = {
+  _id: string
+  channel: 'wecom' | 'task'
+  /** ready: written down, not asked for yet. sending: asked for, no answer stored: must be settled. */
+  state: 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
+  senderUserId: string
+  recipients: { touchId: string; externalUserId: string }[]
+  content: DispatchContent
+  releasedAt: Date
+  /** When the next attempt, or the next look at the results, is due. */
+  nextAt?: Date
+  attempts: number
+  polls: number
+  /** How often the sender was reminded. */
+  reminders?: number
+  remoteId?: string
+  responseCode?: string
+  confirmedAt?: Date
+  reason?: string
+}
+
+export type CouponCode = {
+  _id: string
+  pool: string
+  code: string
+  state: 'free' | 'issued'
+  touchId?: string
+  issuedAt?: Date
+}
+
+export type TouchesCollections = {
+  touches: Collection<Touch>
+  dispatches: Collection<DispatchDoc>
+  coupons: Collection<CouponCode>
+}
+
+export const touchesCollections: DefinitionsOf<TouchesCollections> = {
+  touches: {
+    name: 'touches',
+    version: 1,
+    indexes: [{ fields: ['state', 'releaseAt'] }, { fields: ['profileId'] }, { fields: ['runId'] }],
+  },
+  dispatches: {
+    name: 'dispatches',
+    version: 1,
+    indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['senderUserId', 'releasedAt'] }],
+  },
+  coupons: {
+    name: 'coupons',
+    version: 1,
+    indexes: [{ fields: ['pool', 'state'] }, { fields: ['touchId'], unique: true, sparse: true }],
+  },
+}

@@ -1,0 +1,474 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
+import {
+  buildWorld,
+  contactRecord,
+  type Definitions,
+  type EventHome,
+  eventRecord,
+  openEventHome,
+  type World,
+} from '../../support/build-deps.js'
+import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+
+let home: EventHome
+let world: World
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterEach(() => world.close())
+afterAll(() => home.close())
+
+const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
+const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
+const Count = z.object({ n: z.number() })
+
+async function start(definitions: Definitions = {}, at = START): Promise<void> {
+  world = await buildWorld(home, { at, definitions })
+}
+const countEvents = async (where = '1') =>
+  (await world.query(`SELECT count() AS n FROM events WHERE ${where}`, Count))[0]!.n
+const tagsOf = async (profileId: number) =>
+  Object.fromEntries((await world.docs.profileTags.find({ profileId })).map((t) => [t.tagId, t.value]))
+
+describe('taking records in', () => {
+  it('counts a batch once, however often its key comes', async () => {
+    await start()
+    const order = eventRecord('m1', 'order_paid', START)
+    expect(await world.accept('a', order)).toBe(true)
+    expect(await world.accept('a', order)).toBe(false)
+    await world.run()
+    expect(await world.accept('a', order)).toBe(false)
+    await world.run()
+    expect(await countEvents()).toBe(1)
+  })
+
+  it('counts an event once, in the same batch, in one that waits beside it, and in a later one', async () => {
+    await start()
+    const order = eventRecord('m1', 'order_paid', START)
+    await world.accept('a', order, order)
+    await world.accept('b', order)
+    await world.run()
+    await world.accept('c', order, eventRecord('m2', 'order_paid', START))
+    await world.run()
+    expect(await countEvents()).toBe(2)
+  })
+
+  it('keeps an event with the person it was first said of', async () => {
+    await start()
+    const event = { id: 'e1', name: 'order_paid', occurredAt: new Date(START) }
+    await world.accept('a', { identifiers: [{ type: 'member_id', value: 'm1' }], events: [event] })
+    await world.accept('b', { identifiers: [{ type: 'member_id', value: 'm2' }], events: [event] })
+    await world.run()
+    expect(await countEvents('profile_id = 1')).toBe(1)
+    expect(await countEvents()).toBe(1)
+  })
+
+  it('takes nothing from an empty batch', async () => {
+    await start()
+    expect(await world.accept('a')).toBe(false)
+    expect(await world.docs.batches.count({})).toBe(0)
+  })
+
+  it('empties the inbox of what it has worked off', async () => {
+    await start()
+    await world.accept('a', eventRecord('m1', 'order_paid', START))
+    await world.run()
+    expect(await world.docs.batches.find({})).toEqual([
+      { _id: 'a', seq: 1, state: 'done', acceptedAt: new Date(START) },
+    ])
+  })
+})
+
+describe('tags after a batch', () => {
+  const tags = [
+    { id: 'buyer', type: 'flag', when: { event: 'order_paid' } },
+    { id: 'big_buyer', type: 'flag', when: { all: [{ tag: 'buyer' }, { tag: 'spend', gte: 100 }] } },
+    { id: 'spend', type: 'number', value: { event: 'order_paid', sum: 'amountMinor' } },
+    { id: 'town', type: 'text', trait: 'city' },
+    { id: 'phoned', type: 'flag', when: { identifier: 'phone' } },
+  ]
+
+  it('are those of the new events, through tags that read tags', async () => {
+    await start({ tags })
+    await world.accept('a', eventRecord('m1', 'order_paid', START, { amountMinor: 60 }))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ buyer: '1', spend: '60' })
+    await world.accept('b', eventRecord('m1', 'order_paid', hoursIn(-1), { amountMinor: 40 }))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ buyer: '1', spend: '100', big_buyer: '1' })
+  })
+
+  it('follow a trait that changes and goes', async () => {
+    await start({ tags })
+    const says = (city: string | null) => ({ identifiers: [{ type: 'member_id', value: 'm1' }], traits: { city } })
+    await world.accept('a', says('上海'))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ town: '上海' })
+    await world.accept('b', says('杭州'))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ town: '杭州' })
+    await world.accept('c', says(null))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({})
+  })
+
+  it('follow an identifier that a known person is given', async () => {
+    await start({ tags })
+    await world.accept('a', eventRecord('m1', 'order_paid', START))
+    await world.run()
+    await world.accept('b', {
+      identifiers: [
+        { type: 'member_id', value: 'm1' },
+        { type: 'phone', value: '13800000000' },
+      ],
+    })
+    await world.run()
+    expect(await tagsOf(1)).toMatchObject({ phoned: '1' })
+  })
+
+  it('are the survivor’s alone after a merge, over the events of both', async () => {
+    await start({ tags })
+    await world.accept('a', eventRecord('m1', 'order_paid', START, { amountMinor: 60 }), {
+      identifiers: [{ type: 'unionid', value: 'u1' }],
+      events: [{ id: 'o2', name: 'order_paid', occurredAt: new Date(START), amountMinor: 70 }],
+    })
+    await world.run()
+    await world.accept('b', {
+      identifiers: [
+        { type: 'unionid', value: 'u1' },
+        { type: 'member_id', value: 'm1' },
+      ],
+    })
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ buyer: '1', spend: '130', big_buyer: '1' })
+    expect(await tagsOf(2)).toEqual({})
+  })
+
+  it('are the same whether three people become one at once or one after the other', async () => {
+    const people = ['member_id:m1', 'unionid:u1', 'external_userid:w1'].map((text, i) => {
+      const [type, value] = text.split(':')
+      return {
+        identifiers: [{ type, value }],
+        events: [{ id: `o${i}`, name: 'order_paid', occurredAt: hoursIn(-i), amountMinor: 10 ** i }],
+        observedAt: hoursIn(-i),
+      }
+    })
+    const join = (a: number, b: number) => ({ identifiers: [...people[a]!.identifiers, ...people[b]!.identifiers] })
+    for (const batches of [
+      [[...people, join(0, 1), join(1, 2)]],
+      [people, [join(0, 1), join(1, 2)]],
+      [people, [join(0, 1)], [join(1, 2)]],
+      [people, [join(1, 2)], [join(0, 1)]],
+    ]) {
+      await start({ tags })
+      for (const [i, batch] of batches.entries()) {
+        await world.accept(`b${i}`, ...batch)
+        await world.run()
+      }
+      expect(await tagsOf(3)).toEqual({ buyer: '1', spend: '111', big_buyer: '1' })
+      const Merged = z.object({ profile_id: z.number(), merged_into: z.number() })
+      expect(
+        await world.query('SELECT profile_id, merged_into FROM profiles FINAL ORDER BY profile_id', Merged),
+      ).toEqual([
+        { profile_id: 1, merged_into: 3 },
+        { profile_id: 2, merged_into: 3 },
+        { profile_id: 3, merged_into: 0 },
+      ])
+      expect((await world.docs.profiles.find({})).map((p) => p.mergedInto)).toEqual([3, 3, undefined])
+      if (batches !== undefined) await world.close()
+    }
+    await start()
+  })
+})
+
+describe('journeys that a batch begins', () => {
+  const sendHello = [{ wait: '1h' }, { send: { channel: 'wecom', content: 'hello' } }]
+  const contents = [{ id: 'hello', text: 'hello' }]
+  const runs = async () => (await world.docs.runs.find({})).map((r) => [r._id, r.state, r.outcome ?? r.arm])
+
+  it('enter with an event that is fresh and a rule that holds of it', async () => {
+    await start({
+      contents,
+      journeys: [
+        {
+          id: 'first-order',
+          enter: { on: 'order_paid', if: { event: 'order_paid', count: { is: 1 } } },
+          steps: sendHello,
+        },
+      ],
+    })
+    await world.accept(
+      'a',
+      eventRecord('m1', 'order_paid', START),
+      eventRecord('m2', 'order_paid', hoursIn(-30)), // history
+      eventRecord('m3', 'order_paid', hoursIn(-30)),
+      eventRecord('m3', 'order_paid', START), // the second
+    )
+    await world.run()
+    expect(await runs()).toEqual([['first-order:1:0', 'waiting', 'treated']])
+  })
+
+  it('enter when a rule becomes true, and not again while it stays so', async () => {
+    await start({
+      contents,
+      journeys: [{ id: 'rich', enter: { when: { event: 'order_paid', count: { gte: 2 } } }, steps: sendHello }],
+    })
+    for (const hour of [0, 1, 2, 3]) {
+      await world.until(hoursIn(hour))
+      await world.accept(`b${hour}`, eventRecord('m1', 'order_paid', hoursIn(hour)))
+      await world.run()
+    }
+    expect(await runs()).toEqual([['rich:1:0', 'ended', 'finished']])
+    expect(await world.docs.refusals.find({})).toEqual([])
+  })
+
+  it('hold out the share that is due, the same people every time', async () => {
+    const journeys = [{ id: 'held', enter: { on: 'registered' }, holdout: '30%', steps: sendHello }]
+    const names = Array.from({ length: 400 }, (_, i) => `m${i}`)
+    const arms: string[][] = []
+    for (const order of [names, [...names].reverse()]) {
+      await start({ contents, journeys })
+      await world.accept('a', ...order.map((n) => eventRecord(n, 'registered', START)))
+      await world.run()
+      arms.push((await world.docs.runs.find({ arm: 'holdout' })).map((r) => r.anchor).sort())
+      const held = await world.docs.runs.find({ arm: 'holdout' })
+      expect(held.every((r) => r.state === 'ended' && r.outcome === 'holdout' && r.dueAt === undefined)).toBe(true)
+      await world.close()
+    }
+    // 120 expected, standard deviation 9.2
+    expect(arms[0]!.length).toBeGreaterThan(85)
+    expect(arms[0]!.length).toBeLessThan(155)
+    expect(arms[1]).toEqual(arms[0])
+    await start()
+  })
+
+  it('refuse whoever may not enter again, and say why', async () => {
+    await start({
+      contents,
+      journeys: [
+        { id: 'once', enter: { on: 'viewed' }, steps: sendHello },
+        { id: 'twice', enter: { on: 'viewed' }, reenter: { after: '1d', max: 2 }, steps: [{ exit: true }] },
+      ],
+    })
+    for (const hour of [0, 0.5, 23.9, 24, 72]) {
+      await world.until(hoursIn(hour))
+      await world.accept(`b${hour}`, eventRecord('m1', 'viewed', hoursIn(hour)))
+      await world.run()
+    }
+    const refusals = (await world.docs.refusals.find({})).map((r) => [
+      r.journeyId,
+      (r.at.getTime() - Date.parse(START)) / HOUR_MS,
+      r.reason,
+    ])
+    expect(refusals.filter(([id]) => id === 'once')).toEqual([
+      ['once', 0.5, 'already_in'],
+      ['once', 23.9, 'once_only'],
+      ['once', 24, 'once_only'],
+      ['once', 72, 'once_only'],
+    ])
+    expect(refusals.filter(([id]) => id === 'twice')).toEqual([
+      ['twice', 0.5, 'too_soon'],
+      ['twice', 23.9, 'too_soon'],
+      ['twice', 72, 'max_entries'],
+    ])
+    expect((await runs()).map(([id]) => id)).toEqual(['once:1:0', 'twice:1:0', 'twice:1:1'])
+  })
+
+  it('end with their exit event, and what is planned is taken back', async () => {
+    await start(
+      {
+        contents,
+        journeys: [{ id: 'welcome', enter: { on: 'registered' }, exit: { on: 'order_paid' }, steps: sendHello }],
+      },
+      '2026-03-02T12:30:00Z', // 20:30: the message is planned at 21:30 and waits for the morning
+    )
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', '2026-03-02T12:30:00Z'))
+    await world.until('2026-03-02T14:00:00Z')
+    expect((await world.docs.touches.find({})).map((t) => t.state)).toEqual(['planned'])
+    await world.accept('b', eventRecord('m1', 'order_paid', '2026-03-02T12:29:00Z')) // before she entered
+    await world.run()
+    expect((await world.docs.touches.find({})).map((t) => t.state)).toEqual(['planned'])
+    await world.accept('c', eventRecord('m1', 'order_paid', '2026-03-02T14:00:00Z'))
+    await world.until('2026-03-03T04:00:00Z')
+    expect((await world.docs.touches.find({})).map((t) => [t.state, t.reason])).toEqual([['suppressed', 'exited']])
+    expect(world.wecom.sent).toEqual([])
+  })
+
+  it('go on under the survivor of a merge, the older run where both have one', async () => {
+    await start({
+      contents,
+      journeys: [
+        { id: 'both', enter: { on: 'registered' }, steps: sendHello },
+        { id: 'one', enter: { on: 'viewed' }, steps: sendHello },
+      ],
+    })
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', START))
+    await world.run()
+    await world.until(hoursIn(0.5))
+    await world.accept('b', {
+      identifiers: [{ type: 'unionid', value: 'u1' }],
+      events: ['registered', 'viewed'].map((name) => ({ id: name, name, occurredAt: hoursIn(0.5) })),
+    })
+    await world.run()
+    await world.accept('c', {
+      identifiers: [
+        { type: 'unionid', value: 'u1' },
+        { type: 'member_id', value: 'm1' },
+      ],
+    })
+    await world.until(hoursIn(2))
+    expect(await runs()).toEqual([
+      ['both:1:0', 'ended', 'finished'],
+      ['both:2:0', 'ended', 'merged'],
+      ['one:2:0', 'ended', 'finished'],
+    ])
+    const touches = await world.docs.touches.find({})
+    expect(touches.map((t) => [t._id, t.profileId, t.state])).toEqual([
+      ['both:1:0/1', 1, 'created'],
+      ['one:2:0/1', 1, 'created'],
+    ])
+    expect(touches.map((t) => t.releasedAt)).toEqual([hoursIn(1), hoursIn(1.5)])
+  })
+})
+
+describe('runs on their way', () => {
+  const journey = (steps: unknown[], more: object = {}) => ({ id: 'way', enter: { on: 'registered' }, steps, ...more })
+  const contents = [
+    { id: 'hello', text: 'hello' },
+    { id: 'other', text: 'other' },
+  ]
+
+  it('sleep and wake exactly to the second', async () => {
+    await start({ contents, journeys: [journey([{ wait: '90s' }, { send: { channel: 'wecom', content: 'hello' } }])] })
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', START))
+    await world.until(new Date(Date.parse(START) + 89_999))
+    expect(await world.docs.touches.count({})).toBe(0)
+    await world.until(new Date(Date.parse(START) + 90_000))
+    expect(world.wecom.sent.map((s) => s.at.getTime() - Date.parse(START))).toEqual([90_000])
+  })
+
+  it('branch on what is true when they get there', async () => {
+    await start({
+      contents,
+      tags: [{ id: 'buyer', type: 'flag', when: { event: 'order_paid' } }],
+      journeys: [
+        journey([
+          { wait: '1h' },
+          {
+            branch: [
+              { if: { tag: 'buyer' }, do: [{ id: 'thanks', send: { channel: 'wecom', content: 'hello' } }] },
+              { else: [{ id: 'please', send: { channel: 'wecom', content: 'other' } }] },
+            ],
+          },
+        ]),
+      ],
+    })
+    await world.accept(
+      'a',
+      ...['m1', 'm2'].flatMap((m) => [contactRecord(m, START), eventRecord(m, 'registered', START)]),
+    )
+    await world.until(hoursIn(0.5))
+    await world.accept('b', eventRecord('m2', 'order_paid', hoursIn(0.5)))
+    await world.until(hoursIn(2))
+    expect((await world.docs.touches.find({})).map((t) => t._id)).toEqual(['way:1:0/please', 'way:2:0/thanks'])
+  })
+
+  it('stay on the version they entered, while newcomers take the next', async () => {
+    await start({
+      contents,
+      journeys: [journey([{ wait: '1h' }, { id: 'old', send: { channel: 'wecom', content: 'hello' } }])],
+    })
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', START))
+    await world.run()
+    await world.publish({
+      contents,
+      journeys: [journey([{ wait: '1h' }, { id: 'new', send: { channel: 'wecom', content: 'other' } }])],
+    })
+    await world.accept('b', contactRecord('m2', START), eventRecord('m2', 'registered', START))
+    await world.until(hoursIn(2))
+    expect((await world.docs.touches.find({})).map((t) => t._id)).toEqual(['way:1:0/old', 'way:2:0/new'])
+    await world.publish({ contents })
+    await world.accept('c', contactRecord('m3', START), eventRecord('m3', 'registered', hoursIn(2)))
+    await world.run()
+    expect(await world.docs.runs.count({})).toBe(2)
+  })
+})
+
+describe('schedules', () => {
+  const tags = [
+    { id: 'fresh', type: 'flag', when: { event: 'order_paid', within: '1d' } },
+    { id: 'hourly', type: 'flag', refresh: '0 * * * *', when: { event: 'order_paid', within: '2h' } },
+  ]
+
+  it('take a tag away when its window has passed, at its own times', async () => {
+    await start({ tags })
+    await world.accept('a', eventRecord('m1', 'order_paid', START))
+    await world.until(new Date(hoursIn(2).getTime() - 1))
+    expect(await tagsOf(1)).toEqual({ fresh: '1', hourly: '1' })
+    await world.until(hoursIn(2))
+    expect(await tagsOf(1)).toEqual({ fresh: '1' })
+    await world.until('2026-03-03T17:59:59Z') // a second before the night of the second day
+    expect(await tagsOf(1)).toEqual({ fresh: '1' })
+    await world.until('2026-03-03T18:00:00Z')
+    expect(await tagsOf(1)).toEqual({})
+  })
+
+  it('catch up once after a pause, not once per missed time', async () => {
+    await start({ tags })
+    await world.accept('a', eventRecord('m1', 'order_paid', START))
+    await world.until(hoursIn(1)) // the tag with times of its own is set then
+    world.clock.set(hoursIn(50))
+    await world.run()
+    const rows = await world.query(
+      "SELECT tag_id, toUnixTimestamp64Milli(changed_at) AS ms FROM tag_changes WHERE new_value = '' ORDER BY tag_id",
+      z.object({ tag_id: z.string(), ms: z.number() }),
+    )
+    expect(rows).toEqual([
+      { tag_id: 'fresh', ms: hoursIn(50).getTime() },
+      { tag_id: 'hourly', ms: hoursIn(50).getTime() },
+    ])
+  })
+
+  it('let people in when a window over events reaches them, on the hour, and once', async () => {
+    await start({
+      contents: [{ id: 'hello', text: 'hello' }],
+      journeys: [
+        {
+          id: 'week',
+          enter: { when: { all: [{ event: 'registered', between: ['8d', '7d'] }, { not: { event: 'order_paid' } }] } },
+          steps: [{ exit: true }],
+        },
+      ],
+    })
+    const registeredAt = hoursIn(-0.25)
+    await world.accept(
+      'a',
+      eventRecord('m1', 'registered', registeredAt),
+      eventRecord('m2', 'registered', registeredAt),
+    )
+    await world.until(hoursIn(3))
+    await world.accept('b', eventRecord('m2', 'order_paid', hoursIn(3)))
+    await world.until(hoursIn(24 * 20))
+    const runs = await world.docs.runs.find({})
+    expect(runs.map((r) => [r._id, r.enteredAt])).toEqual([['week:1:0', new Date(Date.parse(START) + 7 * DAY_MS)]])
+  })
+
+  it('bring everybody for whom a rule holds into a recurring journey, at its times', async () => {
+    await start({
+      contents: [{ id: 'hello', text: 'hello' }],
+      journeys: [
+        {
+          id: 'monday',
+          enter: { every: '0 10 * * 1', when: { event: 'order_paid', within: '14d' } },
+          reenter: { after: '1d', max: 10 },
+          steps: [{ exit: true }],
+        },
+      ],
+    })
+    await world.accept('a', eventRecord('m1', 'order_paid', START), eventRecord('m2', 'viewed', START))
+    await world.until(hoursIn(24 * 22)) // START is a Monday, 10:00
+    const entered = (await world.docs.runs.find({})).map((r) => [r._id, r.enteredAt.toISOString()])
+    expect(entered).toEqual([['monday:1:0', '2026-03-09T02:00:00.000Z']])
+  })
+})

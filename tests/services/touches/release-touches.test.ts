@@ -1,0 +1,253 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { switchSending } from '../../../src/services/touches/switch-sending.js'
+import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
+import {
+  buildWorld,
+  contactRecord,
+  type Definitions,
+  type EventHome,
+  eventRecord,
+  openEventHome,
+  type World,
+} from '../../support/build-deps.js'
+
+let home: EventHome
+let world: World
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterEach(() => world.close())
+afterAll(() => home.close())
+
+const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
+const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
+
+const message = (id: string, event: string, content = 'hello') => ({
+  id,
+  enter: { on: event },
+  reenter: { after: '0s', max: 50 },
+  steps: [{ send: { channel: 'wecom', content } }],
+})
+const contents = [
+  { id: 'hello', text: 'Hello from {{ brand }}', link: { title: 'Look', path: '/x?a=1' } },
+  { id: 'other', text: 'Other' },
+  { id: 'gift', text: 'Code {{ coupon }}', coupon: 'pool' },
+  { id: 'talk', text: 'talk' },
+]
+
+async function start(definitions: Definitions, more: Partial<Parameters<typeof buildWorld>[1]> = {}): Promise<void> {
+  world = await buildWorld(home, { at: START, definitions: { contents, ...definitions }, ...more })
+}
+
+/** Contacts of a guide who do something now; the journeys that begin with it run at once. */
+async function happens(key: string, event: string, names: string[], guide = 'guide-1'): Promise<void> {
+  const now = world.clock.now()
+  await world.accept(key, ...names.flatMap((n) => [contactRecord(n, START, guide), eventRecord(n, event, now)]))
+  await world.run()
+}
+
+const touches = async () =>
+  (await world.docs.touches.find({})).map((t) => [t._id, t.state, ...(t.reason === undefined ? [] : [t.reason])])
+
+describe('releasing mass messages', () => {
+  it('sends everybody with the same words from the same guide in one call', async () => {
+    await start({ journeys: [message('first', 'registered'), message('second', 'viewed', 'other')] })
+    const now = world.clock.now()
+    await world.accept(
+      'a',
+      ...['m1', 'm2'].map((m) => contactRecord(m, START, 'guide-1')),
+      ...['m3'].map((m) => contactRecord(m, START, 'guide-2')),
+      ...['m1', 'm2', 'm3'].map((m) => eventRecord(m, 'registered', now)),
+      eventRecord('m1', 'viewed', now),
+    )
+    await world.run()
+    const calls = world.wecom.sent.map((s) => [
+      s.senderUserId,
+      s.content.text,
+      s.recipients.map((r) => r.externalUserId).join(),
+    ])
+    expect(calls.sort()).toEqual([
+      ['guide-1', 'Hello from Brand', 'wm-m1,wm-m2'],
+      ['guide-1', 'Other', 'wm-m1'],
+      ['guide-2', 'Hello from Brand', 'wm-m3'],
+    ])
+  })
+
+  it('gives every send a link of its own, by which it can be found again', async () => {
+    await start({ journeys: [message('first', 'registered')] })
+    await happens('a', 'registered', ['m1'])
+    const [sent] = world.wecom.sent
+    expect(sent?.content.link).toEqual({ title: 'Look', url: `https://m.example.com/t/x?a=1&m=${sent?.id}` })
+  })
+
+  it('holds the cap over all journeys, and the journey with priority wins the slot', async () => {
+    await start({
+      journeys: [message('aa-first', 'registered'), message('zz-dear', 'registered', 'other')],
+      policy: { caps: [{ max: 1, per: '1d' }], priority: ['zz-dear', 'aa-first'] },
+    })
+    await happens('a', 'registered', ['m1'])
+    expect(await touches()).toEqual([
+      ['aa-first:1:0/0', 'suppressed', 'cap'],
+      ['zz-dear:1:0/0', 'created'],
+    ])
+  })
+
+  it('opens the cap again exactly when its window has passed', async () => {
+    await start({ journeys: [message('first', 'viewed')], policy: { caps: [{ max: 1, per: '2h' }] } })
+    await happens('a', 'viewed', ['m1'])
+    await world.until(new Date(hoursIn(2).getTime() - 1))
+    await happens('b', 'viewed', ['m1'])
+    await world.until(hoursIn(2))
+    await happens('c', 'viewed', ['m1'])
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'suppressed', 'created'])
+  })
+
+  it('counts against the quota what was released and is not yet confirmed', async () => {
+    await start({ journeys: [message('first', 'viewed')], policy: { wecomQuota: { mode: 'day_1' } } })
+    await happens('a', 'viewed', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', 'viewed', ['m1'])
+    await world.until(hoursIn(24))
+    await happens('c', 'viewed', ['m1'])
+    expect(await touches()).toEqual([
+      ['first:1:0/0', 'created'],
+      ['first:1:1/0', 'suppressed', 'quota'],
+      ['first:1:2/0', 'created'],
+    ])
+  })
+
+  it('waits for the end of quiet hours, to the second', async () => {
+    await start({ journeys: [message('first', 'registered')] }, { at: '2026-03-02T13:00:00Z' }) // 21:00
+    await happens('a', 'registered', ['m1'])
+    expect(await touches()).toEqual([['first:1:0/0', 'planned']])
+    await world.until('2026-03-03T00:59:59Z')
+    expect(world.wecom.sent).toEqual([])
+    await world.until('2026-03-03T03:00:00Z')
+    expect(world.wecom.sent.map((s) => s.at)).toEqual([new Date('2026-03-03T01:00:00Z')])
+  })
+
+  it('asks nothing of the platform in quiet hours, even what it was told to try again then', async () => {
+    await start({ journeys: [message('first', 'registered')] }, { at: '2026-03-02T12:59:00Z' }) // 20:59
+    world.wecom.answer = () => ({ kind: 'later', afterMs: 5 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'registered', ['m1'])
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    await world.until('2026-03-03T00:59:59Z')
+    expect(world.wecom.sent).toEqual([])
+    await world.until('2026-03-03T01:00:00Z')
+    expect(world.wecom.sent.map((s) => s.at)).toEqual([new Date('2026-03-03T01:00:00Z')])
+  })
+
+  it('writes to nobody who said stop, also when she said so while the message waited', async () => {
+    await start({ journeys: [message('first', 'registered')] }, { at: '2026-03-02T13:00:00Z' })
+    await happens('a', 'registered', ['m1', 'm2'])
+    await happens('b', 'opted_out', ['m2'])
+    await world.until('2026-03-03T02:00:00Z')
+    expect(await touches()).toEqual([
+      ['first:1:0/0', 'created'],
+      ['first:2:0/0', 'suppressed', 'opted_out'],
+    ])
+  })
+
+  it('writes to nobody who is no guide’s contact any more', async () => {
+    await start({ journeys: [message('first', 'viewed')] })
+    await happens('a', 'registered', ['m1'])
+    const gone = { properties: { userId: 'guide-1', externalUserId: 'wm-m1' } }
+    await world.accept(
+      'b',
+      eventRecord('m1', 'contact_deleted', hoursIn(0.5), gone),
+      eventRecord('m1', 'viewed', START),
+    )
+    await world.run()
+    expect(await touches()).toEqual([['first:1:0/0', 'suppressed', 'not_a_contact']])
+  })
+
+  it('holds everything back while the stop switch is on, and lets it out when it is off', async () => {
+    await start({ journeys: [message('first', 'registered')] })
+    await switchSending(world.docs, 'stop', world.clock.now())
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(3))
+    expect(world.wecom.sent).toEqual([])
+    expect(await touches()).toEqual([['first:1:0/0', 'planned']])
+    await switchSending(world.docs, 'resume', world.clock.now())
+    await world.run()
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it.each([
+    ['off', 'sending_off'],
+    ['dry', 'dry_mode'],
+  ] as const)('in mode %s keeps the ledger and sends nothing', async (mode, reason) => {
+    await start({ journeys: [message('first', 'registered')] }, { sending: { mode, allowList: ['m1'] } })
+    await happens('a', 'registered', ['m1'])
+    expect(await touches()).toEqual([['first:1:0/0', 'suppressed', reason]])
+    expect(world.wecom.sent).toEqual([])
+  })
+
+  it('with an allow-list reaches those on it, by member or contact id, and nobody else', async () => {
+    const sending = { mode: 'allow_list', allowList: ['m1', 'wm-m3'] } as const
+    await start({ journeys: [message('first', 'registered')] }, { sending })
+    await happens('a', 'registered', ['m1', 'm2', 'm3'])
+    expect(world.wecom.sent.flatMap((s) => s.recipients.map((r) => r.externalUserId))).toEqual(['wm-m1', 'wm-m3'])
+    expect(await touches()).toContainEqual(['first:2:0/0', 'suppressed', 'not_on_allow_list'])
+  })
+})
+
+describe('guide tasks and coupons', () => {
+  const task = (id: string, title: string, content = 'talk') => ({
+    id,
+    enter: { on: 'registered' },
+    steps: [{ task: { title, script: content, due: '1d' } }],
+  })
+  const coupon = (id = 'gift') => ({
+    id,
+    enter: { on: 'registered' },
+    steps: [{ send: { channel: 'coupon', content: 'gift' } }],
+  })
+
+  it('show a guide one task per customer, with every reason, and one card', async () => {
+    await start({ journeys: [task('aa', 'Call'), task('bb', 'Ask')] })
+    await happens('a', 'registered', ['m1'])
+    const tasks = await world.docs.tasks.find({})
+    expect(tasks.map((t) => [t.titles, t.touchIds.length, t.state])).toEqual([[['Call', 'Ask'], 2, 'open']])
+    expect(world.task.sent).toHaveLength(1)
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created'])
+  })
+
+  it('hand a guide no more cards a minute than WeCom delivers, over however many calls', async () => {
+    await start({ journeys: [task('aa', 'Call')], policy: { tasksPerGuidePerMinute: 2 } })
+    await happens('a', 'registered', ['m1'])
+    await happens('b', 'registered', ['m2'])
+    await happens('c', 'registered', ['m3', 'm4', 'm5'])
+    await happens('d', 'registered', ['n1'], 'guide-2')
+    expect(world.task.sent.map((s) => s.senderUserId)).toEqual(['guide-1', 'guide-1', 'guide-2'])
+    await world.until(hoursIn(0.1))
+    const minutes = world.task.sent.filter((s) => s.senderUserId === 'guide-1').map((s) => s.at.getUTCMinutes())
+    expect(minutes).toEqual([0, 0, 1, 1, 2])
+  })
+
+  it('give one code per touch, and none twice, until they run out', async () => {
+    await start({ journeys: [coupon()], coupons: [{ id: 'pool', codes: ['CODE1', 'CODE2'] }] })
+    await happens('a', 'registered', ['m1', 'm2', 'm3'])
+    const codes = (await world.docs.touches.find({})).map((t) => [t.state, t.reason ?? t.couponCode])
+    expect(codes).toEqual([
+      ['created', 'CODE1'],
+      ['created', 'CODE2'],
+      ['suppressed', 'coupon_stock'],
+    ])
+    expect(world.task.sent.map((s) => s.content.text)).toEqual(['Code CODE1', 'Code CODE2'])
+    expect((await world.docs.coupons.find({ state: 'issued' })).map((c) => c.touchId)).toEqual([
+      'gift:1:0/0',
+      'gift:2:0/0',
+    ])
+  })
+
+  it('expire when nobody did them until they were due', async () => {
+    await start({ journeys: [task('aa', 'Call')] })
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(23.9))
+    expect(await touches()).toEqual([['aa:1:0/0', 'created']])
+    await world.until(hoursIn(24))
+    expect(await touches()).toEqual([['aa:1:0/0', 'expired']])
+    expect((await world.docs.tasks.find({})).map((t) => t.state)).toEqual(['expired'])
+  })
+})

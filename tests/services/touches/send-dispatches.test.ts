@@ -1,0 +1,280 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
+import { switchSending } from '../../../src/services/touches/switch-sending.js'
+import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
+import {
+  buildWorld,
+  contactRecord,
+  type EventHome,
+  eventRecord,
+  openEventHome,
+  type World,
+} from '../../support/build-deps.js'
+
+let home: EventHome
+let world: World
+const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
+const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
+
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterAll(() => home.close())
+beforeEach(async () => {
+  world = await buildWorld(home, {
+    at: START,
+    definitions: {
+      journeys: [
+        {
+          id: 'hello',
+          enter: { on: 'registered' },
+          exit: { on: 'order_paid' },
+          steps: [{ send: { channel: 'wecom', content: 'hello' } }],
+        },
+        { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }] },
+        { id: 'call-too', enter: { on: 'asked' }, steps: [{ task: { title: 'Too', script: 'hello', due: '1d' } }] },
+      ],
+      contents: [{ id: 'hello', text: 'hello' }],
+    },
+  })
+})
+afterEach(() => world.close())
+
+async function happens(key: string, event: string, names: string[]): Promise<void> {
+  await world.accept(key, ...names.flatMap((n) => [contactRecord(n, START), eventRecord(n, event, world.clock.now())]))
+  await world.run()
+}
+
+const states = async () => (await world.docs.touches.find({})).map((t) => t.reason ?? t.state)
+const dispatchStates = async () => (await world.docs.dispatches.find({})).map((d) => d.state)
+
+describe('a request whose outcome is unknown', () => {
+  beforeEach(() => {
+    world.wecom.answer = () => ({ kind: 'unknown', reason: 'time-out' })
+  })
+
+  it('that arrived is found by reading back, and asked for once', async () => {
+    await happens('a', 'registered', ['m1'])
+    expect(await states()).toEqual(['created'])
+    await world.until(hoursIn(30))
+    expect([...world.wecom.asked.values()]).toEqual([1])
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('that certainly never arrived is asked for again, a minute later', async () => {
+    world.wecom.unknownArrives = false
+    await happens('a', 'registered', ['m1'])
+    expect(await states()).toEqual(['planned'])
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    await world.until(new Date(hoursIn(0).getTime() + MINUTE_MS))
+    expect(world.wecom.sent.map((s) => s.at)).toEqual([new Date(hoursIn(0).getTime() + MINUTE_MS)])
+    expect(await states()).toEqual(['created'])
+  })
+
+  it('that cannot be settled is shown as unknown and never sent again', async () => {
+    world.wecom.readBack = () => ({ kind: 'unknown', reason: 'the list is not complete' })
+    await happens('a', 'registered', ['m1'])
+    expect(await states()).toEqual(['unknown'])
+    expect(await dispatchStates()).toEqual(['unknown'])
+    await world.until(hoursIn(24 * 10))
+    expect([...world.wecom.asked.values()]).toEqual([1])
+  })
+})
+
+describe('after a crash between asking and noting the answer', () => {
+  it.each([
+    ['it arrived', true, 1],
+    ['it never arrived', false, 2],
+  ])('%s: it is there once', async (_what, arrives, asked) => {
+    const answer = world.wecom.answer
+    world.wecom.answer = (d) => {
+      if (arrives) world.wecom.sent.push({ ...d, at: world.clock.now() })
+      throw new Error('the process died')
+    }
+    await expect(happens('a', 'registered', ['m1'])).rejects.toThrow('the process died')
+    expect(await dispatchStates()).toEqual(['sending'])
+    world.wecom.answer = answer
+    await world.run()
+    expect(world.wecom.sent).toHaveLength(1)
+    expect([...world.wecom.asked.values()]).toEqual([asked])
+    expect(await states()).toEqual(['created'])
+  })
+})
+
+describe('answers', () => {
+  it('later: tried again not before that, and given up as refused after eight times', async () => {
+    const asked: Date[] = []
+    world.wecom.answer = () => {
+      asked.push(world.clock.now())
+      return { kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'rate limit' }
+    }
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(5))
+    expect(asked).toEqual(Array.from({ length: 8 }, (_, i) => new Date(hoursIn(0).getTime() + i * 10 * MINUTE_MS)))
+    expect(await states()).toEqual(['refused'])
+  })
+
+  it('refused: nobody got it, and nobody is asked again', async () => {
+    world.wecom.answer = () => ({ kind: 'refused', reason: 'bad_content', message: 'no' })
+    await happens('a', 'registered', ['m1', 'm2'])
+    await world.until(hoursIn(100))
+    expect(await states()).toEqual(['refused', 'refused'])
+    expect([...world.wecom.asked.values()]).toEqual([1])
+  })
+
+  it('created without some: those are told apart', async () => {
+    world.wecom.answer = (d) => ({
+      kind: 'created',
+      remoteId: d.id,
+      refused: [{ externalUserId: 'wm-m2', reason: 'not a contact' }],
+    })
+    await happens('a', 'registered', ['m1', 'm2'])
+    expect(await states()).toEqual(['created', 'not_a_contact'])
+  })
+
+  it('a refused card closes its task and the touches that had joined it', async () => {
+    world.task.answer = () => ({ kind: 'refused', reason: 'no_agent', message: 'no' })
+    await happens('a', 'asked', ['m1'])
+    expect(await states()).toEqual(['refused', 'refused'])
+    expect((await world.docs.tasks.find({})).map((t) => t.state)).toEqual(['expired'])
+  })
+
+  it('the stop switch ends a call between two sends', async () => {
+    world.wecom.answer = (d) => {
+      void switchSending(world.docs, 'stop', world.clock.now())
+      return { kind: 'created', remoteId: d.id, refused: [] }
+    }
+    await world.accept('a', contactRecord('m1', START, 'guide-1'), contactRecord('m2', START, 'guide-2'))
+    await world.accept('b', eventRecord('m1', 'registered', START), eventRecord('m2', 'registered', START))
+    await world.run()
+    expect(world.wecom.sent).toHaveLength(1)
+    expect((await dispatchStates()).sort()).toEqual(['created', 'ready'])
+  })
+})
+
+describe('results', () => {
+  it('become states: confirmed first, then delivered, over quota or not a contact', async () => {
+    world.wecom.result = (d, now) => {
+      const late = now >= hoursIn(5)
+      const told = new Map([
+        ['wm-m1', 'delivered' as const],
+        ['wm-m2', 'over_quota' as const],
+        ['wm-m3', 'not_a_contact' as const],
+      ])
+      return {
+        confirmedAt: hoursIn(1),
+        final: late,
+        recipients: d.recipients.map((r) => ({
+          externalUserId: r.externalUserId,
+          state: late ? told.get(r.externalUserId)! : 'waiting',
+          at: hoursIn(2),
+        })),
+      }
+    }
+    await happens('a', 'registered', ['m1', 'm2', 'm3'])
+    await world.until(hoursIn(2))
+    expect(await states()).toEqual(['confirmed', 'confirmed', 'confirmed'])
+    await world.until(hoursIn(24))
+    expect(await states()).toEqual(['delivered', 'quota', 'not_a_contact'])
+    expect((await world.docs.touches.get('hello:1:0/0'))?.deliveredAt).toEqual(hoursIn(2))
+    expect(await dispatchStates()).toEqual(['done'])
+  })
+
+  it('that never come expire after the time to confirm, and the message is taken back', async () => {
+    world.wecom.result = (d) => ({
+      final: false,
+      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+    })
+    await happens('a', 'registered', ['m1'])
+    await world.until(new Date(hoursIn(72).getTime() - 1))
+    expect(await states()).toEqual(['created'])
+    await world.until(hoursIn(72))
+    expect(await states()).toEqual(['expired'])
+    expect(world.wecom.cancelled).toHaveLength(1)
+  })
+
+  it('that came just before it was taken back count', async () => {
+    world.wecom.result = (d) => {
+      const confirmed = world.wecom.cancelled.length > 0
+      return {
+        ...(confirmed ? { confirmedAt: hoursIn(71) } : {}),
+        final: false,
+        recipients: d.recipients.map((r) => ({ ...r, state: confirmed ? 'delivered' : 'waiting' })),
+      }
+    }
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(73))
+    expect(await states()).toEqual(['delivered'])
+  })
+
+  it('of somebody who left meanwhile: a message for her alone is taken back at once', async () => {
+    world.wecom.result = (d) => ({
+      final: false,
+      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+    })
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', 'order_paid', ['m1'])
+    expect(world.wecom.cancelled).toHaveLength(1)
+    expect(await states()).toEqual(['exited'])
+  })
+})
+
+describe('a card', () => {
+  async function press(key: string, contentKey = key): Promise<boolean> {
+    const [task] = await world.docs.tasks.find({})
+    const isNew = await acceptCard(world.deps, contentKey, {
+      kind: 'card',
+      taskId: task!._id,
+      key,
+      userId: 'guide-1',
+      responseCode: `code-${key}`,
+      selected: {},
+      at: world.clock.now(),
+    })
+    await world.run()
+    return isNew
+  }
+
+  it('closes the task, delivers every touch in it, and locks its buttons', async () => {
+    await happens('a', 'asked', ['m1'])
+    await world.until(hoursIn(1))
+    expect(await press('done')).toBe(true)
+    expect(await states()).toEqual(['delivered', 'delivered'])
+    expect(await world.docs.tasks.find({})).toMatchObject([{ state: 'done', outcome: 'done', closedAt: hoursIn(1) }])
+    expect(world.closedCards).toEqual(['code-done'])
+  })
+
+  it('that comes twice counts once', async () => {
+    await happens('a', 'asked', ['m1'])
+    expect([await press('done'), await press('done')]).toEqual([true, false])
+    expect(world.closedCards).toHaveLength(1)
+  })
+
+  it('with “do not write” opts the customer out', async () => {
+    await happens('a', 'asked', ['m1'])
+    await press('stop')
+    expect((await world.docs.profiles.get(1))?.optedOutAt).toEqual(hoursIn(0))
+  })
+
+  it('pressed after the task was due still counts', async () => {
+    await happens('a', 'asked', ['m1'])
+    await world.until(hoursIn(60))
+    expect(await states()).toEqual(['expired', 'expired'])
+    await press('interested')
+    expect(await states()).toEqual(['delivered', 'delivered'])
+  })
+
+  it('of a task that is not ours changes nothing', async () => {
+    await acceptCard(world.deps, 'x', {
+      kind: 'card',
+      taskId: 'none',
+      key: 'done',
+      userId: 'g',
+      selected: {},
+      at: hoursIn(0),
+    })
+    await world.run()
+    expect(await world.docs.batches.find({})).toEqual([])
+  })
+})
