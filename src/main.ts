@@ -1,23 +1,16 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { checkCommand } from './cli/check.js'
-import { demoCommand } from './cli/demo.js'
-import { doctorCommand } from './cli/doctor.js'
-import { importCommand } from './cli/import.js'
+import type { DemoCommand } from './cli/demo.js'
+import type { PersonOptions } from './cli/person.js'
+import { parseRoles, ROLES } from './cli/roles.js'
 import type { ServiceOptions } from './cli/open-service.js'
-import { publishCommand } from './cli/publish.js'
-import { parseClock, runSandboxCommand } from './cli/sandbox.js'
-import { schemasCommand } from './cli/schemas.js'
-import { sendCommand } from './cli/send.js'
-import { parseRoles, ROLES, type ServeCommand, serveCommand } from './cli/serve.js'
-import { explainEntryCommand, explainTagCommand, listTagsCommand, refreshTagsCommand } from './cli/tags.js'
-import { applyWaysCommand, planWaysCommand } from './cli/ways.js'
-import { type TransferCommand, transferCommand, transfersCommand } from './cli/transfer.js'
-import { wecomStatsCommand } from './cli/wecom-stats.js'
-import { whyCommand } from './cli/why.js'
-import { syncWecomCommand } from './cli/wecom.js'
+import { parseClock } from './cli/sandbox.js'
+import type { ServeCommand } from './cli/serve.js'
+import type { TransferCommand } from './cli/transfer.js'
 import { AppError, messageOf } from './errors.js'
-import { parsePerson, type PersonOptions } from './cli/person.js'
+
+// Engines and servers take seconds to load on a slow machine: a command is imported when it is called, so that help is
+// there at once and the demo can say at once what it is about to do.
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
@@ -91,7 +84,9 @@ program
   .option('--days <n>', '实时阶段的天数 · days to live through', wholeNumber, 90)
   .option('--keep', '结束后继续提供页面 · go on serving the page after the end', false)
   .addOption(new Option('--lang <zh|en>', '语言 · language').choices(['zh', 'en']).default('zh'))
-  .action(async (options: Parameters<typeof demoCommand>[0]) => demoCommand(options, process.env, stop.signal))
+  .action(async (options: DemoCommand) =>
+    (await import('./cli/demo.js')).demoCommand(options, process.env, stop.signal),
+  )
 
 program
   .command('serve')
@@ -111,7 +106,9 @@ program
       'siyu serve --role worker   # 需要 needs MONGODB_URI, CLICKHOUSE_URL, REDIS_URL',
     ),
   )
-  .action(async (options: ServeCommand) => serveCommand(options, process.env, stop.signal))
+  .action(async (options: ServeCommand) =>
+    (await import('./cli/serve.js')).serveCommand(options, process.env, stop.signal),
+  )
 
 program
   .command('check')
@@ -119,7 +116,7 @@ program
     '检查配置、定义和数据源映射，什么都不改 · check configuration, definitions and mappings; changes nothing',
   )
   .addOption(configOption())
-  .action(async (options: WithConfig) => checkCommand(options, process.env))
+  .action(async (options: WithConfig) => (await import('./cli/check.js')).checkCommand(options, process.env))
 
 program
   .command('doctor')
@@ -130,14 +127,14 @@ program
   .option('--json', '给程序读 · for programs', false)
   .addHelpText('after', examples('siyu doctor', 'siyu doctor --json'))
   .action(async (options: WithConfig & { json: boolean }) => {
-    if (!(await doctorCommand(options, process.env))) process.exitCode = 1
+    if (!(await (await import('./cli/doctor.js')).doctorCommand(options, process.env))) process.exitCode = 1
   })
 
 program
   .command('publish')
   .description('检查后让旅程生效 · check, then make the journeys live')
   .addOption(configOption())
-  .action(async (options: WithConfig) => publishCommand(service(options)))
+  .action(async (options: WithConfig) => (await import('./cli/publish.js')).publishCommand(service(options)))
 
 program
   .command('import')
@@ -148,21 +145,25 @@ program
     'after',
     examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml --config config/demo.yaml'),
   )
-  .action(async (mappings: string[], options: WithConfig) => importCommand(mappings, service(options)))
+  .action(async (mappings: string[], options: WithConfig) =>
+    (await import('./cli/import.js')).importCommand(mappings, service(options)),
+  )
 
 const tags = program.command('tags').description('标签：列表、刷新、解释 · tags: list, refresh, explain')
 tags
   .command('list')
   .description('全部标签和覆盖率 · every tag with its coverage')
   .addOption(configOption())
-  .action(async (options: WithConfig) => listTagsCommand(service(options)))
+  .action(async (options: WithConfig) => (await import('./cli/tags.js')).listTagsCommand(service(options)))
 tags
   .command('refresh')
   .description('现在重算，默认全部 · compute now, all of them by default')
   .option('--tag <id...>', '只算这些 · only these', [])
   .addOption(configOption())
   .addHelpText('after', examples('siyu tags refresh', 'siyu tags refresh --tag rfm_class intent'))
-  .action(async (options: WithConfig & { tag: string[] }) => refreshTagsCommand(options.tag, service(options)))
+  .action(async (options: WithConfig & { tag: string[] }) =>
+    (await import('./cli/tags.js')).refreshTagsCommand(options.tag, service(options)),
+  )
 person(
   tags
     .command('explain')
@@ -176,7 +177,11 @@ person(
     examples('siyu tags explain rfm_class --member 13085', 'siyu tags explain lifecycle_stage --profile 42'),
   )
   .action(async (tag: string, options: WithConfig & PersonOptions) =>
-    explainTagCommand(tag, parsePerson(options), service(options)),
+    (await import('./cli/tags.js')).explainTagCommand(
+      tag,
+      (await import('./cli/person.js')).parsePerson(options),
+      service(options),
+    ),
   )
 
 const journeys = program.command('journeys').description('旅程：解释进入条件 · journeys: explain who enters')
@@ -188,7 +193,11 @@ person(
 )
   .addHelpText('after', examples('siyu journeys explain vip-dormant-30-60d --profile 42'))
   .action(async (journey: string, options: WithConfig & PersonOptions) =>
-    explainEntryCommand(journey, parsePerson(options), service(options)),
+    (await import('./cli/tags.js')).explainEntryCommand(
+      journey,
+      (await import('./cli/person.js')).parsePerson(options),
+      service(options),
+    ),
   )
 
 const wecom = program.command('wecom').description('企业微信 · WeCom')
@@ -196,7 +205,7 @@ wecom
   .command('sync')
   .description('拉取全部客户 · pull every contact')
   .addOption(configOption())
-  .action(async (options: WithConfig) => syncWecomCommand(service(options)))
+  .action(async (options: WithConfig) => (await import('./cli/wecom.js')).syncWecomCommand(service(options)))
 
 const pruneOption = () =>
   new Option('--prune', '删除不在文件里的活码和链接 · delete ways and links that are in no file').default(false)
@@ -205,14 +214,16 @@ wecom
   .description('活码、群码、获客链接：与文件有何不同 · live codes, group codes, links: what differs from the files')
   .addOption(configOption())
   .addOption(pruneOption())
-  .action(async (options: WithConfig & { prune: boolean }) => planWaysCommand(service(options), options.prune))
+  .action(async (options: WithConfig & { prune: boolean }) =>
+    (await import('./cli/ways.js')).planWaysCommand(service(options), options.prune),
+  )
 wecom
   .command('apply')
   .description('让企业微信与文件一致，重复执行无害 · make WeCom hold what the files say; repeating it is harmless')
   .addOption(configOption())
   .addOption(pruneOption())
   .action(async (options: WithConfig & { prune: boolean }) => {
-    if (!(await applyWaysCommand(service(options), options.prune))) process.exitCode = 1
+    if (!(await (await import('./cli/ways.js')).applyWaysCommand(service(options), options.prune))) process.exitCode = 1
   })
 
 wecom
@@ -231,12 +242,14 @@ wecom
       'siyu wecom transfer --from guide001 --to guide002 --resigned',
     ),
   )
-  .action(async (options: WithConfig & TransferCommand) => transferCommand(options, service(options)))
+  .action(async (options: WithConfig & TransferCommand) =>
+    (await import('./cli/transfer.js')).transferCommand(options, service(options)),
+  )
 wecom
   .command('transfers')
   .description('转接进度和失败原因 · how transfers stand')
   .addOption(configOption())
-  .action(async (options: WithConfig) => transfersCommand(service(options)))
+  .action(async (options: WithConfig) => (await import('./cli/transfer.js')).transfersCommand(service(options)))
 wecom
   .command('stats')
   .description('渠道与成员每日统计 · arrivals by channel and members, by day')
@@ -244,7 +257,7 @@ wecom
   .option('--json', '给程序读 · for programs', false)
   .addOption(configOption())
   .action(async (options: WithConfig & { days: number; json: boolean }) =>
-    wecomStatsCommand(service(options), options.days, options.json),
+    (await import('./cli/wecom-stats.js')).wecomStatsCommand(service(options), options.days, options.json),
   )
 
 const send = program.command('send').description('停发开关 · the switch that stops every send')
@@ -257,7 +270,7 @@ for (const [action, text] of [
     .command(action)
     .description(text)
     .addOption(configOption())
-    .action(async (options: WithConfig) => sendCommand(action, service(options)))
+    .action(async (options: WithConfig) => (await import('./cli/send.js')).sendCommand(action, service(options)))
 }
 
 person(
@@ -268,8 +281,12 @@ person(
 )
   .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/0'))
   .action(async (of: string | undefined, options: WithConfig & PersonOptions) =>
-    whyCommand(
-      of === undefined ? parsePerson(options) : /^\d+$/.test(of) ? { profileId: Number(of) } : { touchId: of },
+    (await import('./cli/why.js')).whyCommand(
+      of === undefined
+        ? (await import('./cli/person.js')).parsePerson(options)
+        : /^\d+$/.test(of)
+          ? { profileId: Number(of) }
+          : { touchId: of },
       service(options),
     ),
   )
@@ -293,7 +310,9 @@ program
   .addHelpText('after', examples('siyu sandbox --port 9090 --callback http://127.0.0.1:8080/wecom/callback'))
   .action(async (options: SandboxOptions) => {
     const { scenario, state, ...rest } = options
-    await runSandboxCommand(
+    await (
+      await import('./cli/sandbox.js')
+    ).runSandboxCommand(
       {
         ...rest,
         ...(scenario === undefined ? {} : { scenarioFile: scenario }),
@@ -317,7 +336,7 @@ program
   .command('schemas')
   .description('写出编辑器补全用的 JSON Schema · write the JSON Schemas that editors complete files by')
   .option('--check', '只检查是否最新 · only say whether they are current', false)
-  .action(async (options: { check: boolean }) => schemasCommand(options))
+  .action(async (options: { check: boolean }) => (await import('./cli/schemas.js')).schemasCommand(options))
 
 function person(command: Command): Command {
   return command

@@ -1,11 +1,12 @@
 import { type ClockMode, speedOf } from '../../sandbox/clock.js'
-import { sandboxCommand, type SandboxCommandOptions } from '../../sandbox/command.js'
+import type { SandboxCommandOptions } from '../../sandbox/command.js'
 
 /** `siyu sandbox`: the local WeCom, until `stopped`. */
 export async function runSandboxCommand(
   options: Omit<SandboxCommandOptions, 'write'>,
   stopped: AbortSignal,
 ): Promise<void> {
+  const { sandboxCommand } = await import('../../sandbox/command.js')
   const sandbox = await sandboxCommand({ ...options, write: (line) => process.stdout.write(`${line}\n`) })
   try {
     if (!stopped.aborted) {

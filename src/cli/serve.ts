@@ -14,10 +14,8 @@ import { jsonLog, type Log } from '../log.js'
 import { hashKey } from '../random.js'
 import { acceptRecords } from '../services/accept-records.js'
 import { SECOND_MS } from '../time.js'
+import { type Role, ROLES } from './roles.js'
 import { announceService, isEmbedded } from './service-client.js'
-
-export const ROLES = ['api', 'worker', 'scheduler'] as const
-export type Role = (typeof ROLES)[number]
 
 export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
 
@@ -174,17 +172,4 @@ async function answers(part: { ping(): Promise<void> }): Promise<boolean> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** `api,worker` as roles. @throws {ConfigError} */
-export function parseRoles(text: string): Role[] {
-  const names = text.split(',').map((name) => name.trim())
-  const wrong = names.filter((name) => !ROLES.includes(name as Role))
-  if (wrong.length === 0) return ROLES.filter((role) => names.includes(role))
-  const problems = wrong.map((name) => ({
-    path: '--role',
-    message: `"${name}" 不是角色 is no role`,
-    hint: ROLES.join(', '),
-  }))
-  throw new ConfigError('--role', problems)
 }

@@ -1,0 +1,17 @@
+import { ConfigError } from '../errors.js'
+
+export const ROLES = ['api', 'worker', 'scheduler'] as const
+export type Role = (typeof ROLES)[number]
+
+/** `api,worker` as roles. @throws {ConfigError} */
+export function parseRoles(text: string): Role[] {
+  const names = text.split(',').map((name) => name.trim())
+  const wrong = names.filter((name) => !ROLES.includes(name as Role))
+  if (wrong.length === 0) return ROLES.filter((role) => names.includes(role))
+  const problems = wrong.map((name) => ({
+    path: '--role',
+    message: `"${name}" 不是角色 is no role`,
+    hint: ROLES.join(', '),
+  }))
+  throw new ConfigError('--role', problems)
+}
