@@ -81,7 +81,7 @@ program
   .option('--data <dir>', '状态放在哪里 · where all state is kept', '.siyu/demo')
   .option('--fresh', '丢掉旧的重新开始 · drop what is there and begin anew', false)
   .option('--seed <n>', '随机种子 · seed of every draw', wholeNumber, 1)
-  .option('--days <n>', '实时阶段的天数 · days to live through', wholeNumber, 90)
+  .option('--days <n>', '实时阶段的天数 · days to live through', wholeNumber, 30)
   .option('--keep', '结束后继续提供页面 · go on serving the page after the end', false)
   .addOption(new Option('--lang <zh|en>', '语言 · language').choices(['zh', 'en']).default('zh'))
   .action(async (options: DemoCommand) =>
