@@ -13,6 +13,7 @@ import { type Log, quietLog } from '../../src/log.js'
 import { type Collections, openCollections } from '../../src/services/collections.js'
 import type { Definitions } from '../../src/services/deps.js'
 import type { ServiceDeps } from '../../src/services/lanes.js'
+import { MINUTE_MS } from '../../src/time.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
 
 export type WecomWorld = {
@@ -52,7 +53,7 @@ export async function openWecomWorld(
     clock: sandbox,
     log: quietLog,
     pause,
-    timeoutMs: 2_000,
+    timeoutMs: MINUTE_MS,
   })
   const store = openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)
