@@ -32,5 +32,5 @@ describe('npm run bench -- wecom-month', () => {
     expect(first!['messages']).toBeGreaterThan(5)
     expect(first!['apiCalls']).toBeGreaterThan(5)
     expect(first!['callbacks']).toBeGreaterThan(3)
-  }, 120_000)
+  })
 })

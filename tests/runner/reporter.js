@@ -1,3 +1,4 @@
+/* eslint-disable no-restricted-syntax -- it says how far a run is, and asserts nothing */
 // Beside jest's own report: on a pipe or in a CI log one line of progress every few seconds, and the check that the run ends
 // by itself. A run that still holds something half a minute after its summary names it and fails.
 const PROGRESS_EVERY_MS = 10_000
