@@ -7,13 +7,14 @@ import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
 import { registerLanes, runLane } from '../jobs/registry.js'
-import { createRunAlone, type RunAlone } from '../jobs/run-alone.js'
+import { createRunAlone } from '../jobs/run-alone.js'
 import type { Log } from '../log.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
+import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
@@ -66,8 +67,8 @@ export interface App {
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
   readonly shared: boolean
-  /** Runs work while nothing else evaluates profiles. In one process it waits for `queue.start()`. */
-  alone: RunAlone
+  /** What operations are run with. Work that is done `alone` in one process waits for `queue.start()`. */
+  readonly operations: OperationDeps
   /** Drops all data of this app's stores. */
   drop(): Promise<void>
   /** In reverse order of opening; may be called twice. */
@@ -140,6 +141,14 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(lease === undefined ? {} : { lease }),
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
+    const publish = async () => {
+      const next = await loadDefinitions(config.paths)
+      const done = await publishDefinitions(deps, next)
+      loaded = next
+      await reload()
+      return done
+    }
+    const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
     const callback = wired.callback
     return {
       config,
@@ -150,17 +159,11 @@ export async function createApp(options: AppOptions): Promise<App> {
         return loaded
       },
       callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
-      publicRoutes: sidebarRoutes(config, deps, wired.signIn),
+      publicRoutes: sidebarRoutes(config, operations, wired.signIn),
       wecomStats: wired.stats,
       startBot: () => startBot(config, deps),
       reload,
-      publish: async () => {
-        const next = await loadDefinitions(config.paths)
-        const done = await publishDefinitions(deps, next)
-        loaded = next
-        await reload()
-        return done
-      },
+      publish,
       follow: async () => {
         if ((await docs.meta.get('published'))?.value === publication) return false
         const next = await checkDefinitions(config.paths)
@@ -171,7 +174,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
       runLane: (name, signal) => runLane(name, deps, lease, signal),
       shared,
-      alone: createRunAlone(queue, lease),
+      operations,
       drop: async () => {
         await queue.drop()
         await events.drop()

@@ -5,14 +5,10 @@ import type { SourceRecord } from '../domain/events/record.js'
 import { ConfigError } from '../errors.js'
 import { type Log, quietLog } from '../log.js'
 import { acceptRecords } from '../services/ingest/accept-records.js'
-import {
-  type OperationInput,
-  type OperationName,
-  type OperationResult,
-  operations,
-} from '../services/runtime/operations.js'
-import { parseInput } from '../parse.js'
+import type { OperationInput, OperationName, OperationResult } from '../services/runtime/operations.js'
+import { runOperation } from '../services/runtime/run-operation.js'
 import { readYaml } from '../yaml-file.js'
+import { localUser } from './local-user.js'
 import { callService, findService } from './running-service.js'
 
 export type ServiceOptions = { config: string; env: Env; signal?: AbortSignal; log?: Log }
@@ -74,17 +70,10 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
 
 async function openHere(config: Config, { signal, log = quietLog }: ServiceOptions): Promise<Service> {
   const app = await createApp({ config, log })
-  const operationDeps = {
-    deps: app.deps,
-    publish: () => app.publish(),
-    // With one process nothing else evaluates: this one takes no jobs.
-    alone: app.shared ? app.alone : <T>(work: () => Promise<T>) => work(),
-  }
-  const call: Service['call'] = async (name, input, onProgress) => {
-    // Of a name the table says that input and result fit; the compiler cannot follow it.
-    const run = operations[name].run as (...args: unknown[]) => Promise<never>
-    return run(operationDeps, parseInput(operations[name].input, input), onProgress ?? (() => undefined))
-  }
+  // With one process nothing else evaluates: this one takes no jobs.
+  const operations = app.shared ? app.operations : { ...app.operations, alone: <T>(work: () => Promise<T>) => work() }
+  const who = localUser()
+  const call: Service['call'] = (name, input, onProgress) => runOperation(operations, who, name, input, onProgress)
   return {
     config,
     call,

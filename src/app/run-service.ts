@@ -3,16 +3,16 @@ import { type Config, type Env, loadConfig } from '../config.js'
 import { ConfigError } from '../errors.js'
 import { openApiKeys } from '../http/api-key.js'
 import { createMetrics } from '../http/metrics.js'
-import { adminRouter } from '../http/routes/admin.js'
 import { createHttpServer, type Health, type HttpServerOptions } from '../http/server.js'
 import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
+import { runOperation } from '../services/runtime/run-operation.js'
 import { SECOND_MS } from '../time.js'
 import { type Role, ROLES } from './roles.js'
 import { announceService, isEmbedded } from './running-service.js'
-import { takeRecords } from './wire-http.js'
+import { httpRoutes } from './wire-http.js'
 
 export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
 
@@ -54,7 +54,8 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const app = await createApp({ config, log })
   closers.push(() => app.close())
   const { deps } = app
-  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined) await app.publish()
+  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined)
+    await runOperation(app.operations, 'system', 'publish', {})
 
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
   const metrics = createMetrics()
@@ -66,11 +67,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
     port,
     apiKeys,
     log,
-    routes: isApi
-      ? [takeRecords(deps), adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log)]
-      : [],
-    publicRoutes: isApi ? app.publicRoutes : [],
-    rawRoutes: isApi ? app.callbackRoutes : [],
+    ...(isApi ? httpRoutes(app, log) : { routes: [], publicRoutes: [] }),
     health: () => checkHealth({ documents: app.documents, events: deps.events, jobs: app.queue }),
     metrics,
   })

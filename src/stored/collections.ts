@@ -1,4 +1,5 @@
 import type { DocumentStore } from '../ports/document-store.js'
+import { type AuditCollections, auditCollections } from './audit.js'
 import { type DefinitionsCollections, definitionsCollections } from './definitions.js'
 import { type GuidesCollections, guidesCollections } from './guides.js'
 import { type IngestCollections, ingestCollections } from './ingest.js'
@@ -11,6 +12,7 @@ import { type WecomCollections, wecomCollections } from './wecom.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
 export type Collections = RuntimeCollections &
+  AuditCollections &
   IngestCollections &
   ProfilesCollections &
   TagsCollections &
@@ -22,6 +24,7 @@ export type Collections = RuntimeCollections &
 
 const definitions: DefinitionsOf<Collections> = {
   ...runtimeCollections,
+  ...auditCollections,
   ...ingestCollections,
   ...profilesCollections,
   ...tagsCollections,

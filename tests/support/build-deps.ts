@@ -23,6 +23,7 @@ import type { WecomPort } from '../../src/ports/wecom.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
+import type { OperationDeps } from '../../src/services/runtime/operations.js'
 import { dueLanes, lanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
 import type { LoadedDefinitions } from '../../src/services/definitions/load-definitions.js'
 import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
@@ -262,6 +263,12 @@ export async function buildWorld(
       await store.close()
     },
   }
+}
+
+/** What operations are run with in a world, where nothing works beside them and nothing is read from files. */
+export function operationsOf(world: World): OperationDeps {
+  const publish = () => Promise.reject(new Error('this world has no files'))
+  return { deps: world.deps, publish, alone: (work) => work() }
 }
 
 /** A record about a contact of a guide: enough to write to her. */
