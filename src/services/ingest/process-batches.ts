@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { eventIdsTable, eventsTable, profilesTable, type RowOf } from '../../domain/events/tables.js'
 import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
 import {
   type InboxRecord,
@@ -9,7 +10,6 @@ import {
 } from '../../domain/identity/resolve.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { Filter } from '../../ports/document-store.js'
-import type { Cell } from '../../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
@@ -164,7 +164,7 @@ const EventId = z.object({ event_id: z.string() })
 async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
   const rows = await deps.events.query(
-    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
+    `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
     EventId,
   )
   return new Set(rows.map((r) => r.event_id))
@@ -191,18 +191,17 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
     ]),
     insertProfileRows(deps, plan, batch.seq),
     deps.events.insert(
-      'events',
-      ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-      events.map((e) => [
-        e.profileId,
-        e.name,
-        e.occurredAt.getTime(),
-        e.id,
-        e.source,
-        e.amountMinor ?? 0,
-        JSON.stringify(e.properties),
-        batch.seq,
-      ]),
+      eventsTable,
+      events.map((e) => ({
+        profile_id: e.profileId,
+        name: e.name,
+        occurred_at: e.occurredAt,
+        event_id: e.id,
+        source: e.source,
+        amount_minor: e.amountMinor ?? 0,
+        properties: JSON.stringify(e.properties),
+        batch: batch.seq,
+      })),
       `batch:${batch._id}`,
     ),
   ])
@@ -216,28 +215,31 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
 async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
-  const rows: Cell[][] = plan.profiles.map((p) => [
-    p._id,
-    p.anchor,
-    traitTexts(p),
-    identifierTypes(p),
-    p.createdAt.getTime(),
-    p.mergedInto ?? 0,
+  const rows: RowOf<typeof profilesTable>[] = plan.profiles.map((p) => ({
+    profile_id: p._id,
+    anchor: p.anchor,
+    traits: traitTexts(p),
+    identifier_types: identifierTypes(p),
+    created_at: p.createdAt,
+    merged_into: p.mergedInto ?? 0,
     version,
-  ])
+  }))
   const written = new Set(plan.profiles.map((p) => p._id))
   for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
     for (const id of survivor.mergedIds) {
       if (written.has(id) || plan.merges.length === 0) continue
-      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+      rows.push({
+        profile_id: id,
+        anchor: '',
+        traits: {},
+        identifier_types: [],
+        created_at: survivor.createdAt,
+        merged_into: survivor._id,
+        version,
+      })
     }
   }
-  await deps.events.insert(
-    'profiles',
-    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
-    rows,
-    `profiles:${version}`,
-  )
+  await deps.events.insert(profilesTable, rows, `profiles:${version}`)
 }
 
 /** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
-import { migrations, migrationsTable, type SchemaDialect } from '../../../src/adapters/events/schema.js'
+import { migrations, createMigrationsTable, type SchemaDialect } from '../../../src/adapters/events/schema.js'
 
 describe('schema of the event store', () => {
   const textsFor = (dialect: SchemaDialect) => [
-    migrationsTable(dialect),
+    createMigrationsTable(dialect),
     ...migrations(dialect).flatMap((m) => m.statements),
   ]
   const single = textsFor({ cluster: undefined, fsync: false })
@@ -12,6 +12,19 @@ describe('schema of the event store', () => {
   it('numbers its migrations from 1 without gaps', () => {
     const versions = migrations({ cluster: undefined, fsync: false }).map((m) => m.version)
     expect(versions).toEqual(versions.map((_, i) => i + 1))
+  })
+
+  it('keeps a released migration as it was, whatever columns came later', () => {
+    const [first] = migrations({ cluster: undefined, fsync: false })
+    expect(first!.statements.map((text) => text.split(/ (?:ENGINE|AS) /)[0])).toEqual([
+      "CREATE TABLE IF NOT EXISTS events (profile_id UInt64, name LowCardinality(String), occurred_at DateTime64(3, 'UTC'), event_id String, source LowCardinality(String), amount_minor Int64, properties String, batch UInt64)",
+      'CREATE TABLE IF NOT EXISTS event_ids (event_id String, batch UInt64)',
+      'CREATE MATERIALIZED VIEW IF NOT EXISTS event_ids_fill TO event_ids',
+      "CREATE TABLE IF NOT EXISTS profiles (profile_id UInt64, anchor String, traits Map(LowCardinality(String), String), identifier_types Array(LowCardinality(String)), created_at DateTime64(3, 'UTC'), merged_into UInt64 COMMENT '0 = alive', version UInt64)",
+      "CREATE TABLE IF NOT EXISTS tag_changes (tag_id LowCardinality(String), profile_id UInt64, changed_at DateTime64(3, 'UTC'), old_value String, new_value String, cause LowCardinality(String), version UInt64)",
+      "CREATE TABLE IF NOT EXISTS tag_state (profile_id UInt64, tag_id LowCardinality(String), value String, since DateTime64(3, 'UTC'), version UInt64)",
+      'CREATE MATERIALIZED VIEW IF NOT EXISTS tag_state_fill TO tag_state',
+    ])
   })
 
   it('may repeat every statement', () => {
