@@ -198,6 +198,8 @@ function toRow({ source, identifiers, events }: InboxRecord): RowOf<typeof event
     amount_minor: event.amountMinor ?? 0,
     properties: JSON.stringify(event.properties),
     batch: 0,
+    known_at: event.occurredAt,
+    seq: 0,
   }
 }
 

@@ -34,6 +34,8 @@ function eventRow(
     amount_minor: amountMinor,
     properties,
     batch: 1,
+    known_at: AT,
+    seq: 1,
   }
 }
 
@@ -96,6 +98,8 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
             created_at: AT,
             merged_into: 0,
             version: 1,
+            known_at: AT,
+            seq: 1,
           },
           {
             profile_id: 2,
@@ -105,6 +109,8 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
             created_at: AT,
             merged_into: 1,
             version: 1,
+            known_at: AT,
+            seq: 1,
           },
         ],
         'p',
@@ -273,7 +279,11 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       await store.close()
       store = await open()
       expect(await count('events')).toBe(1)
-      expect(await store.query('SELECT version AS n FROM schema_migrations ORDER BY n', Count)).toEqual([{ n: 1 }])
+      expect(await store.query('SELECT version AS n FROM schema_migrations ORDER BY n', Count)).toEqual([
+        { n: 1 },
+        { n: 2 },
+        { n: 3 },
+      ])
     })
 
     it('refuses a store that a newer program wrote', async () => {

@@ -6,13 +6,7 @@ import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { missingActions } from '../../src/adapters/wecom/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
-import {
-  eventIdsTable,
-  eventsTable,
-  profilesTable,
-  tagChangesTable,
-  tagStateTable,
-} from '../../src/domain/events/tables.js'
+import { tables } from '../../src/domain/events/tables.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
 import { IdentityConfig } from '../../src/domain/identity/config.js'
 import { Journey } from '../../src/domain/journeys/definition.js'
@@ -158,8 +152,7 @@ export async function buildWorld(
   },
 ): Promise<World> {
   const world = ++worlds
-  for (const { name } of [eventsTable, eventIdsTable, profilesTable, tagChangesTable, tagStateTable])
-    await home.store.command(`TRUNCATE TABLE ${name}`)
+  for (const { name } of tables) await home.store.command(`TRUNCATE TABLE ${name}`)
   const faults = new Faults()
   const store = openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)

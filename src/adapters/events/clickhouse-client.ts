@@ -162,7 +162,10 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
     )
   }
   for (const { version, statements } of known.filter((m) => m.version > stored)) {
-    for (const statement of statements) await store.command(statement)
+    for (const { sql, when } of statements) {
+      const [row] = when === undefined ? [{ n: 1 }] : await store.query(when, z.object({ n: z.number() }))
+      if (row!.n > 0) await store.command(sql)
+    }
     await store.insert(migrationsTable, [{ version }], `migration-${version}`)
   }
 }

@@ -1,12 +1,15 @@
 import {
   type Column,
+  consentChangesTable,
   eventIdsTable,
   eventsTable,
+  identityChangesTable,
   migrationsTable,
   profilesTable,
   type Table,
   tagChangesTable,
   tagStateTable,
+  traitChangesTable,
 } from '../../domain/events/tables.js'
 
 /** What differs between one engine and a cluster; everything else of the schema is the same text. */
@@ -17,7 +20,10 @@ export type SchemaDialect = {
   fsync: boolean
 }
 
-export type Migration = { version: number; statements: readonly string[] }
+/** With `when` it is left out while that SELECT counts nothing (column `n`). */
+export type Statement = { sql: string; when?: string }
+
+export type Migration = { version: number; statements: readonly Statement[] }
 
 /** Where the store records what was applied. */
 export function createMigrationsTable(dialect: SchemaDialect): string {
@@ -26,17 +32,24 @@ export function createMigrationsTable(dialect: SchemaDialect): string {
 }
 
 /**
- * Every migration, oldest first. A statement may run twice (a crash between a statement and its record), so each says
- * IF NOT EXISTS. Released migrations are never edited; a change is a new one.
+ * Every migration, oldest first. After a crash a migration runs again from its first statement, so each may run twice.
+ * Released migrations are never edited; a change is a new one.
  */
 export function migrations(dialect: SchemaDialect): readonly Migration[] {
   const { onCluster, mergeTree, replacing, settings } = clauses(dialect)
   const createFill = ({ name }: Table, select: string) =>
     `CREATE MATERIALIZED VIEW IF NOT EXISTS ${name}_fill${onCluster} TO ${name} AS ${select}`
+  const fillTagState = createFill(
+    tagStateTable,
+    `SELECT profile_id, tag_id, new_value AS value, changed_at AS since, version FROM ${tagChangesTable.name}`,
+  )
+  const nextTagState = { ...tagStateTable, name: `${tagStateTable.name}_next` }
+  const whenByProfile = `SELECT count() AS n FROM system.tables
+    WHERE database = currentDatabase() AND name = '${tagStateTable.name}' AND sorting_key = 'profile_id, tag_id'`
   return [
     {
       version: 1,
-      statements: [
+      statements: plain(
         // Small granules and blocks: reading a few profiles' events back must not decompress everybody's.
         `${create(eventsTable, dialect, 1)} ENGINE = ${mergeTree} ORDER BY (profile_id, occurred_at, event_id)
         SETTINGS index_granularity = 128, min_compress_block_size = 512, max_compress_block_size = 4096, ${settings}`,
@@ -50,13 +63,49 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
         SETTINGS ${settings}`,
 
         `${create(tagStateTable, dialect, 1)} ENGINE = ${replacing} ORDER BY (profile_id, tag_id) SETTINGS ${settings}`,
-        createFill(
-          tagStateTable,
-          `SELECT profile_id, tag_id, new_value AS value, changed_at AS since, version FROM ${tagChangesTable.name}`,
+        fillTagState,
+      ),
+    },
+    {
+      // What was known when.
+      version: 2,
+      statements: plain(
+        addColumns(eventsTable, dialect, 2),
+        addColumns(profilesTable, dialect, 2),
+        addColumns(tagChangesTable, dialect, 2),
+        `${create(traitChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (trait, profile_id, known_at, seq)
+        SETTINGS ${settings}`,
+        `${create(consentChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (profile_id, known_at, seq)
+        SETTINGS ${settings}`,
+        `${create(identityChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (unit, known_at, seq)
+        SETTINGS ${settings}`,
+      ),
+    },
+    {
+      // A question about many people reads the rows of a tag, which now stand together. Small granules keep the other way,
+      // a few profiles' tags, as quick as it was.
+      version: 3,
+      statements: [
+        ...plain(`${create(nextTagState, dialect, 3)} ENGINE = ${replacing} ORDER BY (tag_id, profile_id)
+        SETTINGS index_granularity = 256, min_compress_block_size = 512, max_compress_block_size = 8192, ${settings}`),
+        {
+          sql: `INSERT INTO ${nextTagState.name} (${Object.keys(tagStateTable.columns).join(', ')})
+          SELECT ${Object.keys(tagStateTable.columns).join(', ')} FROM ${tagStateTable.name} FINAL`,
+          when: whenByProfile,
+        },
+        { sql: `EXCHANGE TABLES ${tagStateTable.name} AND ${nextTagState.name}${onCluster}`, when: whenByProfile },
+        ...plain(
+          `DROP VIEW IF EXISTS ${tagStateTable.name}_fill${onCluster} SYNC`,
+          fillTagState,
+          `DROP TABLE IF EXISTS ${nextTagState.name}${onCluster} SYNC`,
         ),
       ],
     },
   ]
+}
+
+function plain(...statements: readonly string[]): Statement[] {
+  return statements.map((sql) => ({ sql }))
 }
 
 /** CREATE TABLE with the columns that a version of the schema knows, without the engine. */
@@ -64,6 +113,13 @@ function create({ name, columns }: Table, dialect: SchemaDialect, version: numbe
   const known = Object.entries(columns).filter(([, column]) => column.since <= version)
   const list = known.map(([column, says]) => describeColumn(column, says)).join(', ')
   return `CREATE TABLE IF NOT EXISTS ${name}${clauses(dialect).onCluster} (${list})`
+}
+
+/** ALTER TABLE with the columns that a version of the schema brought. */
+function addColumns({ name, columns }: Table, dialect: SchemaDialect, version: number): string {
+  const added = Object.entries(columns).filter(([, column]) => column.since === version)
+  const list = added.map(([column, says]) => `ADD COLUMN IF NOT EXISTS ${describeColumn(column, says)}`).join(', ')
+  return `ALTER TABLE ${name}${clauses(dialect).onCluster} ${list}`
 }
 
 function describeColumn(name: string, { type, comment, ...column }: Column): string {

@@ -9,6 +9,7 @@ type Values = {
   /** All of ours stay below 2^53. */
   UInt64: number
   Int64: number
+  Bool: boolean
   String: string
   'LowCardinality(String)': string
   'Array(LowCardinality(String))': readonly string[]
@@ -47,6 +48,13 @@ const INSTANT = { type: "DateTime64(3, 'UTC')", since: 1 } as const
 const ID = { type: 'UInt64', since: 1 } as const
 const TEXT = { type: 'String', since: 1 } as const
 const WORD = { type: 'LowCardinality(String)', since: 1 } as const
+const FLAG = { type: 'Bool', since: 1 } as const
+
+/** The stored `now` of the group that applied the row, and the group's place among all: neither ever falls. */
+const KNOWN = { known_at: { ...INSTANT, since: 2 }, seq: { ...ID, since: 2 } } as const
+
+/** What owns an event or a statement for good, whoever is found to be one person later: see `identityUnit`. */
+const UNIT = { ...TEXT, since: 2 } as const
 
 /** What the store's schema was brought up to. Read before anything else, so it never changes shape. */
 export const migrationsTable = defineTable('schema_migrations', {
@@ -63,6 +71,8 @@ export const eventsTable = defineTable('events', {
   amount_minor: { type: 'Int64', since: 1 },
   properties: TEXT,
   batch: ID,
+  unit: { ...UNIT, default: "concat('p', toString(profile_id))" },
+  ...KNOWN,
 })
 
 /** Which events are there; filled from `eventsTable`. */
@@ -77,8 +87,10 @@ export const profilesTable = defineTable('profiles', {
   created_at: INSTANT,
   merged_into: { ...ID, comment: '0 = alive' },
   version: ID,
+  ...KNOWN,
 })
 
+/** Every value a tag or a stage was given. */
 export const tagChangesTable = defineTable('tag_changes', {
   tag_id: WORD,
   profile_id: ID,
@@ -87,6 +99,8 @@ export const tagChangesTable = defineTable('tag_changes', {
   new_value: TEXT,
   cause: WORD,
   version: ID,
+  known_at: { ...KNOWN.known_at, default: 'changed_at' },
+  seq: { ...KNOWN.seq, default: 'version' },
 })
 
 /** The latest value of each tag of a profile; filled from `tagChangesTable`. */
@@ -97,3 +111,37 @@ export const tagStateTable = defineTable('tag_state', {
   since: INSTANT,
   version: ID,
 })
+
+/** What is said of a person by somebody, as it is logged: with what counts for her once it was heard. */
+const STATEMENT = {
+  profile_id: ID,
+  unit: UNIT,
+  said: { ...TEXT, comment: 'empty: withdrawn' },
+  value: { ...TEXT, comment: 'what counts afterwards; empty: nothing' },
+  source: { ...WORD, comment: 'empty: nobody said it, two profiles became one' },
+  observed_at: INSTANT,
+  ref: TEXT,
+  won: { ...FLAG, comment: 'it is what counts, or its withdrawal' },
+  ...KNOWN,
+} as const
+
+/** Every statement about a trait. The value known at T is that of the last one that won by then. */
+export const traitChangesTable = defineTable('trait_changes', { trait: WORD, ...STATEMENT })
+
+/** Every wish to be written to or not: `opted_in`, `opted_out`. */
+export const consentChangesTable = defineTable('consent_changes', STATEMENT)
+
+/** Which profile a unit belongs to, from an instant on. */
+export const identityChangesTable = defineTable('identity_changes', { unit: UNIT, profile_id: ID, ...KNOWN })
+
+/** Every table that holds what is known of people. */
+export const tables: readonly Table[] = [
+  eventsTable,
+  eventIdsTable,
+  profilesTable,
+  tagChangesTable,
+  tagStateTable,
+  traitChangesTable,
+  consentChangesTable,
+  identityChangesTable,
+]

@@ -19,6 +19,8 @@ for (let batch = 0; mode === 'insert'; batch++) {
     amount_minor: 5,
     properties: '{}',
     batch,
+    known_at: new Date(1_300_000_000_000),
+    seq: batch,
   }))
   await store.insert(eventsTable, rows, `batch-${batch}`)
   process.stdout.write(`${batch}\n`)

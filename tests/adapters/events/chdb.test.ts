@@ -59,6 +59,8 @@ describe('chDB adapter and processes', () => {
         amount_minor: 5,
         properties: '{}',
         batch: next,
+        known_at: new Date(1_300_000_000_000),
+        seq: next,
       }))
       await store.insert(eventsTable, again, `batch-${next}`)
       const perBatch = await store.query(
@@ -107,7 +109,7 @@ describe('chDB adapter and processes', () => {
     const store = await openChdbEvents({ path, memoryLimitMb: 512, fsync: true })
     const synced =
       "SELECT count() AS n FROM system.tables WHERE database = 'siyu' AND create_table_query LIKE '%fsync_after_insert = 1%'"
-    expect(await store.query(synced, Count)).toEqual([{ n: 6 }])
+    expect(await store.query(synced, Count)).toEqual([{ n: 9 }])
     await store.insert(eventIdsTable, [{ event_id: 'e1', batch: 1 }], 'batch-1')
     expect(await store.query('SELECT count() AS n FROM event_ids', Count)).toEqual([{ n: 1 }])
     await store.close()

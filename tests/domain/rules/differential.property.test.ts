@@ -189,6 +189,8 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
       created_at: p.createdAt,
       merged_into: p.mergedInto ?? 0,
       version: 1,
+      known_at: NOW,
+      seq: 1,
     })),
     `profiles from ${all[0]?.profile._id}`,
   )
@@ -204,6 +206,8 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
         amount_minor: e.amountMinor ?? 0,
         properties: JSON.stringify(e.properties),
         batch: 1,
+        known_at: NOW,
+        seq: 1,
       })),
     ),
     `events from ${all[0]?.profile._id}`,
