@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Sandbox } from '../sandbox/sandbox.js'
 import type { SourceReport } from '../connectors/csv/report.js'
+import { eventsTable, profilesTable, tagChangesTable, tagStateTable } from '../src/domain/events/tables.js'
 import { computePairwise } from '../src/domain/identity/evaluate.js'
 import { computeEffect } from '../src/domain/measures/newcombe.js'
 import type { DemoReport, JourneyFigures } from './demo-report.js'
@@ -51,10 +52,10 @@ export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
   }
 }
 
-const ALIVE = 'profile_id IN (SELECT profile_id FROM profiles FINAL WHERE merged_into = 0)'
+const ALIVE = `profile_id IN (SELECT profile_id FROM ${profilesTable.name} FINAL WHERE merged_into = 0)`
 /** Events with the profile they count for today. */
 const OWNED = `(SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id, properties
-  FROM events LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id))`
+  FROM ${eventsTable.name} LEFT ANY JOIN (SELECT profile_id, merged_into FROM ${profilesTable.name} FINAL WHERE merged_into != 0) AS m USING (profile_id))`
 const SETTINGS = 'SETTINGS enable_analyzer = 0'
 
 async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoReport['identity']> {
@@ -80,11 +81,11 @@ async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoRepor
 
 async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
   const [all] = await deps.events.query(
-    `SELECT count() AS n FROM profiles FINAL WHERE merged_into = 0`,
+    `SELECT count() AS n FROM ${profilesTable.name} FINAL WHERE merged_into = 0`,
     z.object({ n: z.number() }),
   )
   const rows = await deps.events.query(
-    `SELECT tag_id AS id, count() AS n FROM tag_state FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
+    `SELECT tag_id AS id, count() AS n FROM ${tagStateTable.name} FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
     z.object({ id: z.string(), n: z.number() }),
   )
   const counted = new Map(rows.map((r) => [r.id, r.n]))
@@ -103,7 +104,7 @@ async function stageFigures(deps: ServiceDeps, from: Date): Promise<DemoReport['
        SELECT profile_id,
          argMaxIf(new_value, version, changed_at <= fromUnixTimestamp64Milli(${from.getTime()}, 'UTC')) AS before,
          argMax(new_value, version) AS after
-       FROM tag_changes WHERE tag_id = ${literal(STAGE_TAG)} AND ${ALIVE} GROUP BY profile_id
+       FROM ${tagChangesTable.name} WHERE tag_id = ${literal(STAGE_TAG)} AND ${ALIVE} GROUP BY profile_id
      ) GROUP BY before, after ORDER BY before, after ${SETTINGS}`,
     z.object({ before: z.string(), after: z.string(), n: z.number() }),
     'scan',

@@ -10,6 +10,7 @@ import { renderReportHtml } from './report-html.js'
 import { type Config, type Env, loadConfig } from '../src/config.js'
 import { DemoReport, stringifyReport } from './demo-report.js'
 import type { DemoStatus } from './demo-status.js'
+import { eventsTable } from '../src/domain/events/tables.js'
 import { ConfigError, messageOf, type Problem } from '../src/errors.js'
 import { openApiKeys } from '../src/http/api-key.js'
 import { createMetrics } from '../src/http/metrics.js'
@@ -398,7 +399,10 @@ class Demo {
     this.status.merges = await docs.merges.count({})
     // Every id given out is a profile until it is merged away.
     this.status.profiles = ((await docs.meta.get('counter:profile'))?.value ?? 0) - this.status.merges
-    const [events] = await this.app.deps.events.query('SELECT count() AS n FROM events', z.object({ n: z.number() }))
+    const [events] = await this.app.deps.events.query(
+      `SELECT count() AS n FROM ${eventsTable.name}`,
+      z.object({ n: z.number() }),
+    )
     this.status.events = events?.n ?? 0
     for (const state of ['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown']) {
       this.status.touches[state] = await docs.touches.count({ state })

@@ -17,11 +17,16 @@ export type Batch = {
   plan?: BatchPlan
 }
 
-export type BatchPlan = Omit<Resolution, 'profileIds'> & {
+export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   /** The batches of the group, in order. */
   batchIds: string[]
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
+  /** Its place among all groups of work; of plans that version 0.1 stored, these three are absent. */
+  seq?: number
+  /** Per record, in order: its profile, 0 where every identifier was unusable. */
+  owners?: number[]
+  units?: string[]
   /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
   eventOwners: number[]
   newProfileIds: number[]
@@ -30,7 +35,7 @@ export type BatchPlan = Omit<Resolution, 'profileIds'> & {
 }
 
 /** An event with the profile it was found to belong to. */
-export type OwnedEvent = RecordEvent & { profileId: number; source: string }
+export type OwnedEvent = RecordEvent & { profileId: number; unit: string; source: string }
 
 /** What was said, for brands that keep it. `_id` is the event's. */
 export type ChatText = {

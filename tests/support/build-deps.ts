@@ -6,6 +6,7 @@ import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { missingActions } from '../../src/adapters/wecom/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
+import { tables } from '../../src/domain/events/tables.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
 import { IdentityConfig } from '../../src/domain/identity/config.js'
 import { Journey } from '../../src/domain/journeys/definition.js'
@@ -152,8 +153,7 @@ export async function buildWorld(
   },
 ): Promise<World> {
   const world = ++worlds
-  for (const table of ['events', 'event_ids', 'profiles', 'tag_changes', 'tag_state'])
-    await home.store.command(`TRUNCATE TABLE ${table}`)
+  for (const { name } of tables) await home.store.command(`TRUNCATE TABLE ${name}`)
   const faults = new Faults()
   const store = openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)
@@ -183,7 +183,7 @@ export async function buildWorld(
   const events: EventStore = {
     ...home.store,
     // Emptied tables still remember the tokens of earlier tests.
-    insert: (table, columns, rows, token) => home.store.insert(table, columns, rows, `${world}/${token}`),
+    insert: (table, rows, token) => home.store.insert(table, rows, `${world}/${token}`),
   }
   const given = options.definitions ?? {}
   let loaded = 'couponPools' in given ? given : define(given)

@@ -35,17 +35,23 @@ export const Profile = z.strictObject({
 })
 export type Profile = z.infer<typeof Profile>
 
-/** The value that counts: the latest; at one instant the source first in the alphabet. */
+/** The value that counts. */
 export function traitValue(profile: Profile, trait: string): TraitValue | undefined {
+  return traitEntry(profile, trait)?.value
+}
+
+/** The statement that counts: the latest; at one instant that of the source first in the alphabet. */
+export function traitEntry(
+  profile: Profile,
+  trait: string,
+): { source: string; value: TraitValue; at: Date } | undefined {
   const bySource = profile.traits[trait]
   if (bySource === undefined) return undefined
-  const sources = Object.keys(bySource).sort()
-  let best: { value: TraitValue; at: Date } | undefined
-  for (const source of sources) {
-    const said = bySource[source]!
-    if (best === undefined || said.at > best.at) best = said
+  let best: string | undefined
+  for (const source of Object.keys(bySource).sort()) {
+    if (best === undefined || bySource[source]!.at > bySource[best]!.at) best = source
   }
-  return best?.value
+  return best === undefined ? undefined : { source: best, ...bySource[best]! }
 }
 
 /** Every trait as text, as rules read them. */

@@ -1,3 +1,4 @@
+import { eventsTable, profilesTable, tagStateTable } from '../events/tables.js'
 import type { Tag } from '../tags/definition.js'
 import { tagReads } from '../tags/definition.js'
 import {
@@ -383,8 +384,8 @@ class Compiler {
   /** The joined source with `p`, `traits`, `identifier_types`, `st` and the aggregate columns. Call it after all expressions are built. */
   from(): string {
     const { scope } = this.options
-    const profiles = `SELECT profile_id AS p, traits, identifier_types FROM profiles FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}`
-    const state = `SELECT profile_id AS p, mapFromArrays(groupArray(tag_id), groupArray(value)) AS st FROM tag_state FINAL WHERE ${this.stateFilter()} GROUP BY p`
+    const profiles = `SELECT profile_id AS p, traits, identifier_types FROM ${profilesTable.name} FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}`
+    const state = `SELECT profile_id AS p, mapFromArrays(groupArray(tag_id), groupArray(value)) AS st FROM ${tagStateTable.name} FINAL WHERE ${this.stateFilter()} GROUP BY p`
     const base = `(SELECT p, traits, identifier_types, st FROM (${profiles}) AS b LEFT JOIN (${state}) AS s USING (p))`
     if (this.aggregates.size === 0) return base
     return `(SELECT p, traits, identifier_types, st, ${[...this.aggregates.values()].join(', ')} FROM ${base} AS bs
@@ -398,7 +399,7 @@ class Compiler {
       stateSql:
         this.storedTags.size === 0
           ? undefined
-          : `SELECT profile_id AS p, tag_id AS id, value FROM tag_state FINAL WHERE ${this.stateFilter()} ${SMALL_QUERY}`,
+          : `SELECT profile_id AS p, tag_id AS id, value FROM ${tagStateTable.name} FINAL WHERE ${this.stateFilter()} ${SMALL_QUERY}`,
       columns: [...this.aggregates.values()],
     }
   }
@@ -423,13 +424,13 @@ class Compiler {
         pairs.length === 0
           ? 'profile_id'
           : `transform(profile_id, [${pairs.map((x) => x[0]).join(', ')}], [${pairs.map((x) => x[1]).join(', ')}], profile_id)`
-      return `SELECT ${p} AS p, ${columns} FROM events WHERE ${where} AND profile_id IN (${ids.length === 0 ? '0' : ids.join(', ')})`
+      return `SELECT ${p} AS p, ${columns} FROM ${eventsTable.name} WHERE ${where} AND profile_id IN (${ids.length === 0 ? '0' : ids.join(', ')})`
     }
-    const merged = `SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0${profileFilter(scope, 'merged_into')}`
+    const merged = `SELECT profile_id, merged_into FROM ${profilesTable.name} FINAL WHERE merged_into != 0${profileFilter(scope, 'merged_into')}`
     const range = profileFilter(scope, 'profile_id')
     const owned = range === '' ? '' : ` AND ((${range.slice(5)}) OR profile_id IN (SELECT profile_id FROM (${merged})))`
     return `SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, ${columns}
-      FROM events LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE ${where}${owned}`
+      FROM ${eventsTable.name} LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE ${where}${owned}`
   }
 }
 

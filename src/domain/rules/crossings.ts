@@ -1,3 +1,4 @@
+import { eventsTable } from '../events/tables.js'
 import type { Evaluable } from './compile.js'
 import { type EventClause, type Rule } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
@@ -25,7 +26,7 @@ export function compileCrossings(
   })
   if (tests.length === 0) return undefined
   return `SELECT DISTINCT profile_id AS p FROM (
-  SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM events
+  SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM ${eventsTable.name}
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
 }
 

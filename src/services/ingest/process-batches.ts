@@ -1,4 +1,15 @@
 import { z } from 'zod'
+import {
+  consentChangesTable,
+  eventIdsTable,
+  eventsTable,
+  identityChangesTable,
+  profilesTable,
+  type RowOf,
+  traitChangesTable,
+} from '../../domain/events/tables.js'
+import { type ChangeLog, logChanges, logStanding, statesSomething } from '../../domain/identity/change-log.js'
+import { profileUnit } from '../../domain/identity/identity-unit.js'
 import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
 import {
   type InboxRecord,
@@ -9,10 +20,10 @@ import {
 } from '../../domain/identity/resolve.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { Filter } from '../../ports/document-store.js'
-import type { Cell } from '../../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import { nextMoment } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
@@ -39,7 +50,7 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
     const events = ownedEvents(records, plan)
-    await applyPlan(deps, first, plan, events)
+    await applyPlan(deps, first, plan, records, events)
     await react(deps, first, plan, events)
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
@@ -80,8 +91,12 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
 type Group = { plan: BatchPlan; batches: readonly Batch[] }
 
 /** One that was planned before a crash. */
-async function loadGroup({ docs }: Deps, plan: BatchPlan): Promise<Group> {
-  return { plan, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
+async function loadGroup({ docs, clock }: Deps, stored: BatchPlan): Promise<Group> {
+  const batches = (await docs.batches.getMany(stored.batchIds)).sort((a, b) => a.seq - b.seq)
+  if (stored.seq !== undefined) return { plan: stored, batches }
+  const plan = { ...stored, seq: (await nextMoment(docs.meta, clock)).seq }
+  await docs.batches.update(plan.batchIds[0]!, { $set: { plan } })
+  return { plan, batches }
 }
 
 async function planGroup(deps: Deps): Promise<Group | undefined> {
@@ -128,10 +143,13 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
+  const { now, seq } = await nextMoment(docs.meta, deps.clock)
   const plan: BatchPlan = {
     ...rest,
     batchIds: group.map((b) => b._id),
-    now: deps.clock.now(),
+    now,
+    seq,
+    owners: profileIds.map((id) => id ?? 0),
     eventOwners,
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
@@ -143,8 +161,11 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
 
 function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
   return records
-    .flatMap((record) => record.events.map((event) => ({ ...event, source: record.source })))
-    .flatMap((event, i) => (plan.eventOwners[i]! > 0 ? [{ ...event, profileId: plan.eventOwners[i]! }] : []))
+    .flatMap((record, i) => record.events.map((event) => ({ ...event, source: record.source, unit: plan.units?.[i] })))
+    .flatMap(({ unit, ...event }, i) => {
+      const profileId = plan.eventOwners[i]!
+      return profileId > 0 ? [{ ...event, profileId, unit: unit ?? profileUnit(profileId) }] : []
+    })
 }
 
 /** The named profiles; for merged ones also their survivors. */
@@ -164,14 +185,22 @@ const EventId = z.object({ event_id: z.string() })
 async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
   const rows = await deps.events.query(
-    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
+    `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
     EventId,
   )
   return new Set(rows.map((r) => r.event_id))
 }
 
-async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+async function applyPlan(
+  deps: Deps,
+  batch: Batch,
+  plan: BatchPlan,
+  records: readonly InboxRecord[],
+  events: readonly OwnedEvent[],
+): Promise<void> {
   const { docs } = deps
+  const seq = plan.seq!
+  const log = await changesOf(deps, plan, records)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
@@ -190,22 +219,40 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
     insertProfileRows(deps, plan, batch.seq),
+    deps.events.insert(traitChangesTable, log.traits, `traits:${seq}`),
+    deps.events.insert(consentChangesTable, log.consents, `consents:${seq}`),
+    deps.events.insert(identityChangesTable, log.identities, `identities:${seq}`),
     deps.events.insert(
-      'events',
-      ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-      events.map((e) => [
-        e.profileId,
-        e.name,
-        e.occurredAt.getTime(),
-        e.id,
-        e.source,
-        e.amountMinor ?? 0,
-        JSON.stringify(e.properties),
-        batch.seq,
-      ]),
+      eventsTable,
+      events.map((e) => ({
+        profile_id: e.profileId,
+        name: e.name,
+        occurred_at: e.occurredAt,
+        event_id: e.id,
+        source: e.source,
+        amount_minor: e.amountMinor ?? 0,
+        properties: JSON.stringify(e.properties),
+        batch: batch.seq,
+        unit: e.unit,
+        known_at: plan.now,
+        seq,
+      })),
       `batch:${batch._id}`,
     ),
   ])
+}
+
+/** What is to be remembered of the group for good. What it does not change is read: it stays so until the group is done. */
+async function changesOf({ docs }: Deps, plan: BatchPlan, records: readonly InboxRecord[]): Promise<ChangeLog> {
+  const moment = { now: plan.now, seq: plan.seq! }
+  const { owners, units } = plan
+  if (owners === undefined || units === undefined) return logStanding(plan.profiles, plan.batchIds[0]!, moment)
+  const profiles = new Map(plan.profiles.map((p) => [p._id, p]))
+  const unchanged = records.flatMap((record, i) =>
+    statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
+  )
+  for (const profile of await docs.profiles.getMany([...new Set(unchanged)])) profiles.set(profile._id, profile)
+  return logChanges({ ...plan, owners, units }, records, profiles, moment)
 }
 
 /** Waits for all, also when one fails: nobody goes on while the others still write. @throws the first failure */
@@ -216,28 +263,34 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
 async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
-  const rows: Cell[][] = plan.profiles.map((p) => [
-    p._id,
-    p.anchor,
-    traitTexts(p),
-    identifierTypes(p),
-    p.createdAt.getTime(),
-    p.mergedInto ?? 0,
+  const known = { known_at: plan.now, seq: plan.seq! }
+  const rows: RowOf<typeof profilesTable>[] = plan.profiles.map((p) => ({
+    profile_id: p._id,
+    anchor: p.anchor,
+    traits: traitTexts(p),
+    identifier_types: identifierTypes(p),
+    created_at: p.createdAt,
+    merged_into: p.mergedInto ?? 0,
     version,
-  ])
+    ...known,
+  }))
   const written = new Set(plan.profiles.map((p) => p._id))
   for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
     for (const id of survivor.mergedIds) {
       if (written.has(id) || plan.merges.length === 0) continue
-      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+      rows.push({
+        profile_id: id,
+        anchor: '',
+        traits: {},
+        identifier_types: [],
+        created_at: survivor.createdAt,
+        merged_into: survivor._id,
+        version,
+        ...known,
+      })
     }
   }
-  await deps.events.insert(
-    'profiles',
-    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
-    rows,
-    `profiles:${version}`,
-  )
+  await deps.events.insert(profilesTable, rows, `profiles:${version}`)
 }
 
 /** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tagChangesTable } from '../../domain/events/tables.js'
 import { compileDeltas, compileTouched, type Delta, type Evaluable, readsOf } from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
@@ -127,9 +128,16 @@ async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: r
   await enterJourneys(deps, entries, now, key)
   const version = await nextValue(deps.docs.meta, 'evaluation')
   await deps.events.insert(
-    'tag_changes',
-    ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
-    deltas.map((d) => [d.id, d.p, now.getTime(), d.old, d.new, cause, version]),
+    tagChangesTable,
+    deltas.map((d) => ({
+      tag_id: d.id,
+      profile_id: d.p,
+      changed_at: now,
+      old_value: d.old,
+      new_value: d.new,
+      cause,
+      version,
+    })),
     hashKey(32, key, now.getTime(), JSON.stringify(deltas)),
   )
 }

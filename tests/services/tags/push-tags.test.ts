@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { nextPushAt, pushTags } from '../../../src/services/tags/push-tags.js'
 import { queueArrivals, queueTagChanges } from '../../../src/services/tags/queue-writebacks.js'
+import { profileUnit } from '../../../src/domain/identity/identity-unit.js'
 import type { OwnedEvent } from '../../../src/stored/ingest.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
@@ -215,6 +216,7 @@ describe('who arrives by a live code', () => {
     occurredAt,
     properties: { userId: 'guide001', externalUserId, state },
     profileId,
+    unit: profileUnit(profileId),
     source: 'wecom',
   })
   beforeEach(async () => {
