@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { DurationMs, Rule } from '../rules/rule.js'
+import { DurationMs } from '../../parse.js'
+import { Rule } from '../rules/rule.js'
 import { LocalText } from '../tags/definition.js'
 import { isCron } from '../schedule.js'
 import { parseTimeOfDay } from '../../time.js'

@@ -1,9 +1,11 @@
 import { eventsTable } from '../events/tables.js'
-import type { Evaluable } from './compile.js'
-import { type EventClause, type Rule } from './rule.js'
+import { clauseOf, type Rule, walkRule } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
+import type { Evaluable } from './tree.js'
+import { edgesOf, type TimeEdge } from './windows.js'
 
-const DAY_MS = 86_400_000
+/** Milliseconds after an event of a name at which it crosses an edge. */
+type Edges = Map<string, Set<number>>
 
 /**
  * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs`
@@ -18,7 +20,7 @@ export function compileCrossings(
   sinceMs: number,
   nowMs: number,
 ): string | undefined {
-  const edges = new Map<string, Set<number>>()
+  const edges: Edges = new Map()
   for (const e of evaluables) collectOf(e, segments, edges)
   const tests = [...edges].flatMap(([event, offsets]) => {
     const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
@@ -35,40 +37,23 @@ export function countsDays(e: Evaluable): boolean {
   return 'tag' in e && e.tag.type === 'number' && e.tag.value?.daysSince === true
 }
 
-function collectOf(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
+function collectOf(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
   if ('rule' in e) return collectEdges(e.rule, segments, edges)
   const { tag } = e
   if (tag.type === 'flag') collectEdges(tag.when, segments, edges)
   else if (tag.type === 'choice') tag.cases.forEach((c) => collectEdges(c.when, segments, edges))
   else if (tag.type === 'number') {
-    if (tag.value !== undefined) addEdges(tag.value, edges)
-    tag.score?.points.forEach((p) => addEdges(p, edges))
+    if (tag.value !== undefined) addEdge(edgesOf(tag.value), edges)
+    tag.score?.points.forEach((p) => addEdge(edgesOf(p), edges))
     if (tag.score?.unless !== undefined) collectEdges(tag.score.unless, segments, edges)
   }
 }
 
-function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
-  if ('all' in rule) rule.all.forEach((r) => collectEdges(r, segments, edges))
-  else if ('any' in rule) rule.any.forEach((r) => collectEdges(r, segments, edges))
-  else if ('not' in rule) collectEdges(rule.not, segments, edges)
-  else if ('segment' in rule) {
-    const behind = segments.get(rule.segment)
-    if (behind !== undefined) collectEdges(behind, segments, edges)
-  } else if ('event' in rule) addEdges(rule, edges)
+function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
+  for (const at of walkRule(rule, [], segments))
+    for (const edge of clauseOf(at.rule).edges(at.rule)) addEdge(edge, edges)
 }
 
-function addEdges(
-  {
-    event,
-    within,
-    between,
-    daysSince,
-  }: Pick<EventClause, 'event' | 'within' | 'between'> & { daysSince?: EventClause['daysSince'] | true },
-  edges: Map<string, Set<number>>,
-): void {
-  const days = typeof daysSince === 'object' ? Object.values(daysSince) : []
-  const offsets = edges.get(event) ?? new Set<number>()
-  for (const ms of [...(within === undefined ? [] : [within]), ...(between ?? []), ...days.map((d) => d * DAY_MS)])
-    offsets.add(ms)
-  edges.set(event, offsets)
+function addEdge({ event, afterMs }: TimeEdge, edges: Edges): void {
+  edges.set(event, new Set([...(edges.get(event) ?? []), ...afterMs]))
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { Aggregate, collectReads, emptyReads, type Reads, Rule, STAGE_TAG } from '../rules/rule.js'
+import { STAGE_TAG } from '../rules/clauses/stage.js'
+import { Aggregate } from '../rules/fields.js'
+import { collectReads, emptyReads, type Reads, Rule } from '../rules/rule.js'
 import { isCron } from '../schedule.js'
 
 export const LocalText = z

@@ -3,8 +3,10 @@ import { EventCatalogue, SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
 import { IdentityConfig } from '../../domain/identity/config.js'
 import { ENTRY_PREFIX, Journey, placeSteps } from '../../domain/journeys/definition.js'
 import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
-import { journeyReferences, type Reference, ruleReferences, tagReferences } from '../../domain/rules/references.js'
-import { type Rule, STAGE_TAG } from '../../domain/rules/rule.js'
+import type { DefinedKind, Reference } from '../../domain/reference.js'
+import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
+import { journeyReferences, ruleReferences, tagReferences } from '../../domain/rules/references.js'
+import type { Rule } from '../../domain/rules/rule.js'
 import { SegmentFile } from '../../domain/segments/definition.js'
 import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
 import { writebackProblems } from '../../domain/tags/writeback.js'
@@ -74,21 +76,21 @@ export async function checkDefinitions(
     journeyFiles.map((j) => ({ id: j.value.id, yaml: j.yaml, path: ['id'] })),
   )
 
-  const names: Record<Reference['kind'], Set<string>> = {
+  const names: Record<DefinedKind, Set<string>> = {
     event: new Set([...SYSTEM_EVENTS, ...(catalogue?.value.events.map((e) => e.name) ?? [])]),
     tag: new Set([...tags.map((t) => t.tag.id), STAGE_TAG]),
     stage: new Set(lifecycle?.value.stages.map((s) => s.id)),
     segment: new Set(segmentFile?.value.segments.map((s) => s.id)),
     content: new Set(contents.map((c) => c.content.id)),
   }
-  const where: Record<Reference['kind'], string> = {
+  const where: Record<DefinedKind, string> = {
     event: paths.events,
     tag: paths.tags,
     stage: paths.lifecycle,
     segment: paths.segments,
     content: paths.content,
   }
-  const check = (yaml: YamlFile, references: Reference[]) => {
+  const check = (yaml: YamlFile, references: Reference<DefinedKind>[]) => {
     for (const r of references) {
       if (names[r.kind].has(r.name)) continue
       const near = nearest(r.name, names[r.kind])
@@ -147,12 +149,12 @@ export async function checkDefinitions(
   }
   welcome?.value.rules.forEach(({ content, when }, i) => {
     const path = ['rules', i]
-    const tagRefs = (when.tags ?? []).map((t, n): Reference => ({
+    const tagRefs = (when.tags ?? []).map((t, n): Reference<DefinedKind> => ({
       kind: 'tag',
       name: t.tag,
       path: [...path, 'when', 'tags', n, 'tag'],
     }))
-    const contentRefs: Reference[] =
+    const contentRefs: Reference<DefinedKind>[] =
       content === undefined ? [] : [{ kind: 'content', name: content, path: [...path, 'content'] }]
     check(welcome.yaml, [...tagRefs, ...contentRefs])
     if (contents.some((c) => c.content.id === content && c.content.coupon !== undefined))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
-import { STAGE_TAG } from '../../domain/rules/rule.js'
+import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { type LocalText, textOf } from '../../domain/tags/definition.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'

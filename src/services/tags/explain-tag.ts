@@ -1,12 +1,7 @@
 import type { Profile } from '../../domain/identity/profile.js'
-import {
-  type CompileOptions,
-  compileExplain,
-  compileTouched,
-  describeRule,
-  type Explanation,
-} from '../../domain/rules/compile.js'
-import type { Aggregate, Rule } from '../../domain/rules/rule.js'
+import { type CompileOptions, compileExplain, compileTouched, type Explanation } from '../../domain/rules/compile.js'
+import type { Aggregate } from '../../domain/rules/fields.js'
+import { describeRule, type Rule } from '../../domain/rules/rule.js'
 import type { LocalText, Tag } from '../../domain/tags/definition.js'
 import { NotFoundError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
@@ -140,40 +135,8 @@ async function explainRules(
   options: CompileOptions,
   asked: readonly Asked[],
 ): Promise<Explanation[]> {
-  const query = compileExplain({ any: asked.map((a) => openSegments(a.rule, options.segments)) }, options)
+  const query = compileExplain({ any: asked.map((a) => a.rule) }, options)
   const [touched] = await readFigures(deps, query, [profile])
   const { parts = [] } = query.explain(touched!.figures)
-  return asked.map(({ rule, words }, i) => {
-    const tree = nameSegments(rule, parts[i]!, options.segments)
-    return words === undefined ? tree : { ...tree, clause: words }
-  })
-}
-
-/** Segments as `all` over their rule, so that their clauses are explained too. */
-function openSegments(rule: Rule, segments: CompileOptions['segments']): Rule {
-  if ('all' in rule) return { all: rule.all.map((r) => openSegments(r, segments)) }
-  if ('any' in rule) return { any: rule.any.map((r) => openSegments(r, segments)) }
-  if ('not' in rule) return { not: openSegments(rule.not, segments) }
-  const inner = 'segment' in rule ? segments.get(rule.segment) : undefined
-  return inner === undefined ? rule : { all: [openSegments(inner, segments)] }
-}
-
-/** The explanation of what `openSegments` made, with the segments' names back in their places. */
-function nameSegments(rule: Rule, tree: Explanation, segments: CompileOptions['segments']): Explanation {
-  const inner = 'segment' in rule ? segments.get(rule.segment) : undefined
-  const rules =
-    'all' in rule
-      ? rule.all
-      : 'any' in rule
-        ? rule.any
-        : 'not' in rule
-          ? [rule.not]
-          : inner === undefined
-            ? []
-            : [inner]
-  return {
-    ...tree,
-    clause: describeRule(rule),
-    ...(tree.parts === undefined ? {} : { parts: tree.parts.map((p, i) => nameSegments(rules[i]!, p, segments)) }),
-  }
+  return asked.map(({ words }, i) => (words === undefined ? parts[i]! : { ...parts[i]!, clause: words }))
 }
