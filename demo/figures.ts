@@ -9,6 +9,7 @@ import { STAGE_TAG } from '../src/domain/rules/rule.js'
 import { isQuiet, type Policy } from '../src/domain/touches/policy.js'
 import type { Touch } from '../src/domain/touches/touch.js'
 import type { ServiceDeps } from '../src/services/runtime/deps.js'
+import { countHolders } from '../src/services/tags/tag-holders.js'
 
 export type FiguresInput = {
   deps: ServiceDeps
@@ -83,11 +84,7 @@ async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
     `SELECT count() AS n FROM profiles FINAL WHERE merged_into = 0`,
     z.object({ n: z.number() }),
   )
-  const rows = await deps.events.query(
-    `SELECT tag_id AS id, count() AS n FROM tag_state FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
-    z.object({ id: z.string(), n: z.number() }),
-  )
-  const counted = new Map(rows.map((r) => [r.id, r.n]))
+  const counted = await countHolders(deps)
   const profiles = all?.n ?? 0
   return Object.fromEntries(
     deps.definitions.current.tags.map(({ id }) => {
