@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Sandbox } from '../sandbox/sandbox.js'
 import type { SourceReport } from '../connectors/csv/report.js'
-import { eventsTable, profilesTable, tagChangesTable, tagStateTable } from '../src/domain/events/tables.js'
+import { eventsTable, profilesTable, tagChangesTable } from '../src/domain/events/tables.js'
 import { computePairwise } from '../src/domain/identity/evaluate.js'
 import { computeEffect } from '../src/domain/measures/newcombe.js'
 import type { DemoReport, JourneyFigures } from './demo-report.js'
@@ -10,6 +10,7 @@ import { STAGE_TAG } from '../src/domain/rules/clauses/stage.js'
 import { isQuiet, type Policy } from '../src/domain/touches/policy.js'
 import type { Touch } from '../src/domain/touches/touch.js'
 import type { ServiceDeps } from '../src/services/runtime/deps.js'
+import { countHolders } from '../src/services/tags/tag-holders.js'
 
 export type FiguresInput = {
   deps: ServiceDeps
@@ -84,11 +85,7 @@ async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
     `SELECT count() AS n FROM ${profilesTable.name} FINAL WHERE merged_into = 0`,
     z.object({ n: z.number() }),
   )
-  const rows = await deps.events.query(
-    `SELECT tag_id AS id, count() AS n FROM ${tagStateTable.name} FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
-    z.object({ id: z.string(), n: z.number() }),
-  )
-  const counted = new Map(rows.map((r) => [r.id, r.n]))
+  const counted = await countHolders(deps)
   const profiles = all?.n ?? 0
   return Object.fromEntries(
     deps.definitions.current.tags.map(({ id }) => {

@@ -1,7 +1,24 @@
+import { TagId } from '../domain/tags/definition.js'
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
-export type ProfileTag = { _id: string; profileId: number; tagId: string; value: string; since: Date }
+/** What a person has now: all her tags, the lifecycle stage among them, by tag id. Absent values have no entry. */
+export type ProfileTags = {
+  /** The profile's. */
+  _id: number
+  /** Number of the evaluation that wrote it last; a lower one changes nothing any more. */
+  seq: number
+  /** Instant of that evaluation. */
+  at: Date
+  tags: Record<string, TagValue>
+}
+export type TagValue = { v: string; since: Date }
+
+/** Where a tag stands in `ProfileTags`. @throws {RangeError} for an id that would be another path */
+export function tagPath(tagId: string): string {
+  if (!TagId.safeParse(tagId).success) throw new RangeError(`"${tagId}" is no tag id`)
+  return `tags.${tagId}`
+}
 
 /** What has to be changed on one relation in WeCom: one per (member, customer), whatever piles up. `_id`: `relationId`. */
 export type Writeback = {
@@ -23,15 +40,11 @@ export type Writeback = {
 }
 
 export type TagsCollections = {
-  profileTags: Collection<ProfileTag>
+  profileTags: Collection<ProfileTags>
   writebacks: Collection<Writeback>
 }
 
 export const tagsCollections: DefinitionsOf<TagsCollections> = {
-  profileTags: {
-    name: 'profile_tags',
-    version: 1,
-    indexes: [{ fields: ['profileId'] }, { fields: ['tagId', 'value'] }],
-  },
+  profileTags: { name: 'tags_of_profiles', version: 1 },
   writebacks: { name: 'writebacks', version: 1, indexes: [{ fields: ['nextAt'] }] },
 }

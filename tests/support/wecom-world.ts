@@ -10,6 +10,7 @@ import { closeCard } from '../../src/channels/guide-task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
+import type { EventStore } from '../../src/ports/event-store.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { MINUTE_MS } from '../../src/time.js'
@@ -28,11 +29,11 @@ export type WecomWorld = {
   close(): Promise<void>
 }
 
-/** The services that change WeCom, against a real sandbox; without an event store, which they do not need. */
+/** The services that change WeCom, against a real sandbox; with an event store only where a test gives one. */
 export async function openWecomWorld(
   scenario: ScenarioInput,
   at: Date,
-  more: { callbackUrl?: string } = {},
+  { events, ...more }: { callbackUrl?: string; events?: EventStore } = {},
 ): Promise<WecomWorld> {
   const sandbox = await startSandbox({
     file: ':memory:',
@@ -63,7 +64,7 @@ export async function openWecomWorld(
     clock: sandbox,
     log,
     docs,
-    events: absent('the event store'),
+    events: events ?? absent('the event store'),
     jobs: { add: () => Promise.resolve() },
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),

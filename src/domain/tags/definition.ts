@@ -13,8 +13,11 @@ export function textOf(text: LocalText, locale: 'zh' | 'en'): string {
   return typeof text === 'string' ? text : text[locale]
 }
 
+/** It names a column of figures and a key of stored documents, where a dot or a dollar sign would mean something else. */
+export const TagId = z.string().regex(/^[a-z][a-z0-9_]{1,63}$/, 'a tag id is snake_case, 2 to 64 characters')
+
 const common = {
-  id: z.string().regex(/^[a-z][a-z0-9_]{1,63}$/, 'a tag id is snake_case, 2 to 64 characters'),
+  id: TagId,
   name: LocalText,
   category: z.enum([
     'attribute',

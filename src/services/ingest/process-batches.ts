@@ -317,5 +317,5 @@ async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): 
   for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
-  await docs.profileTags.delete({ profileId: from })
+  await docs.profileTags.delete({ _id: from })
 }

@@ -5,7 +5,7 @@ import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
 import { nextValue } from '../../stored/runtime.js'
-import type { ProfileTag } from '../../stored/tags.js'
+import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
@@ -104,18 +104,23 @@ function compileOptions(deps: Deps, now: Date) {
 }
 
 async function applyDeltas(deps: Deps, evaluation: Evaluation, deltas: readonly Delta[]): Promise<void> {
-  for (let i = 0; i < deltas.length; i += CHUNK) await applyChunk(deps, evaluation, deltas.slice(i, i + CHUNK))
+  for (const chunk of chunksOf(deltas)) await applyChunk(deps, evaluation, chunk)
+}
+
+/** Pieces of about `CHUNK` differences; those of one profile stay together. @param deltas - in order of the profiles */
+function* chunksOf(deltas: readonly Delta[]): Generator<Delta[]> {
+  let from = 0
+  for (let to = 1; to <= deltas.length; to++) {
+    if (to < deltas.length && (to - from < CHUNK || deltas[to]!.p === deltas[to - 1]!.p)) continue
+    yield deltas.slice(from, to)
+    from = to
+  }
 }
 
 async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
-  const { profileTags } = deps.docs
+  const seq = await nextValue(deps.docs.meta, 'evaluation')
   const tags = deltas.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
-  const set: ProfileTag[] = tags
-    .filter((d) => d.new !== '')
-    .map((d) => ({ _id: `${d.p}:${d.id}`, profileId: d.p, tagId: d.id, value: d.new, since: now }))
-  if (set.length > 0) await profileTags.put(set)
-  const gone = tags.filter((d) => d.new === '').map((d) => `${d.p}:${d.id}`)
-  if (gone.length > 0) await profileTags.delete({ _id: { $in: gone } })
+  await writeTags(deps, tags, seq, now)
   const pushed = writebackTagIds(deps)
   if (pushed.size > 0)
     await queueTagChanges(
@@ -126,7 +131,6 @@ async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: r
     .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
-  const version = await nextValue(deps.docs.meta, 'evaluation')
   await deps.events.insert(
     tagChangesTable,
     deltas.map((d) => ({
@@ -136,8 +140,35 @@ async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: r
       old_value: d.old,
       new_value: d.new,
       cause,
-      version,
+      version: seq,
     })),
     hashKey(32, key, now.getTime(), JSON.stringify(deltas)),
+  )
+}
+
+/** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */
+async function writeTags({ docs }: Deps, deltas: readonly Delta[], seq: number, at: Date): Promise<void> {
+  const byProfile = new Map<number, Delta[]>()
+  for (const delta of deltas) byProfile.set(delta.p, [...(byProfile.get(delta.p) ?? []), delta])
+  const first = [...byProfile].flatMap(([_id, own]): ProfileTags[] => {
+    const held = own.filter((d) => d.new !== '')
+    if (held.length === 0) return []
+    return [{ _id, seq, at, tags: Object.fromEntries(held.map((d) => [d.id, { v: d.new, since: at }])) }]
+  })
+  const { refused } = await docs.profileTags.insert(first)
+  const written = new Set(first.map((doc) => doc._id))
+  for (const id of refused) written.delete(id)
+  const later = [...byProfile].filter(([id]) => !written.has(id))
+  if (later.length === 0) return
+  await docs.profileTags.updateEach(
+    later.map(([id, own]) => {
+      const held = own.filter((d) => d.new !== '').map((d) => [tagPath(d.id), { v: d.new, since: at }] as const)
+      const gone = own.filter((d) => d.new === '').map((d) => [tagPath(d.id), 1] as const)
+      const update = {
+        $set: { seq, at, ...Object.fromEntries(held) },
+        ...(gone.length > 0 && { $unset: Object.fromEntries(gone) }),
+      }
+      return { id, update, where: { seq: { $lte: seq } } }
+    }),
   )
 }

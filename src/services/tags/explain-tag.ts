@@ -42,7 +42,7 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
   const touched = await readFigures(deps, query, [profile])
   const stored = touched[0]?.figures.stored[tag.id] ?? ''
   const value = query.deltas(touched)[0]?.new ?? stored
-  const since = (await deps.docs.profileTags.get(`${profile._id}:${tag.id}`))?.since
+  const since = (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
   const trees = await explainRules(deps, profile, options, rulesOf(tag))
   const values = tag.type === 'choice' ? tag.cases.map((c) => c.value) : []
   const taken = trees.findIndex((t) => t.holds)

@@ -129,7 +129,8 @@ async function findProfile({ docs }: ServiceDeps, externalUserId: string): Promi
 }
 
 async function tagsOf({ docs }: ServiceDeps, profileId: number): Promise<Map<string, string>> {
-  return new Map((await docs.profileTags.find({ profileId })).map((t) => [t.tagId, t.value]))
+  const tags = (await docs.profileTags.get(profileId))?.tags ?? {}
+  return new Map(Object.entries(tags).map(([tagId, { v }]) => [tagId, v]))
 }
 
 async function sentAttachments(deps: ServiceDeps, rule: WelcomeRule, content: Content): Promise<Sent[]> {
