@@ -1,5 +1,3 @@
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
 import { createActions, missingActions } from '../adapters/wecom/port/actions.js'
 import { type CallbackReader, openCallback } from '../adapters/wecom/transport/callback.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
@@ -53,7 +51,7 @@ export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log,
   })
   return {
     actions: createActions(client),
-    port: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+    port: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
     channels: {

@@ -1,5 +1,3 @@
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
@@ -70,7 +68,7 @@ export async function openWecomWorld(
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,
-    wecom: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+    wecom: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
     wecomActions: createActions(client),

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from '@jest/globals'
-import { readCallbackEvent } from '../../../connectors/wecom/callbacks.js'
+import { readCallbackEvent } from '../../../src/adapters/wecom/port/callback-event.js'
 import { startSandbox, type Sandbox } from '../../../sandbox/sandbox.js'
 import { parseScenario } from '../../../sandbox/scenario.js'
 import { openCallback } from '../../../src/adapters/wecom/transport/callback.js'

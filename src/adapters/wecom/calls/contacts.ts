@@ -6,7 +6,7 @@ const FollowUsersReply = z.object({ follow_user: List(z.string()) })
 const ContactIdsReply = z.object({ external_userid: List(z.string()) })
 
 const ExternalContact = z.object({
-  external_userid: z.string().min(1),
+  external_userid: z.string().min(1).max(64),
   name: Text,
   avatar: Text,
   /** 1 WeChat user, 2 WeCom user. */
@@ -17,13 +17,16 @@ const ExternalContact = z.object({
   corp_name: Text,
 })
 
-/** `tags` come with the contact's details, `tag_id` (corp tags only) with batches. */
+/**
+ * `tags` come with the contact's details (`type` 1 corp tag, 2 the member's own, without an id, 3 of a rule group),
+ * `tag_id` with batches, the member's own left out.
+ */
 const FollowUser = z.object({
-  userid: z.string().min(1),
+  userid: z.string().min(1).max(64),
   remark: Text,
   description: Text,
   /** Unix seconds at which this member added the customer. */
-  createtime: UnixSeconds,
+  createtime: UnixSeconds.nonnegative(),
   remark_mobiles: List(z.string()),
   oper_userid: Text,
   add_way: z.number().optional(),
@@ -38,7 +41,7 @@ export type ContactDetail = z.infer<typeof ContactDetail>
 const ContactReply = ContactDetail.extend({ next_cursor: Cursor })
 
 /** One customer as one member knows her. */
-const ContactRow = z.object({ external_contact: ExternalContact, follow_info: FollowUser })
+export const ContactRow = z.object({ external_contact: ExternalContact, follow_info: FollowUser })
 export type ContactRow = z.infer<typeof ContactRow>
 const ContactBatchReply = z.object({ external_contact_list: List(ContactRow), next_cursor: Cursor })
 

@@ -1,36 +1,28 @@
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { WecomEvent } from '../../../domain/wecom/event.js'
 import type { WecomGroupMember } from '../../../domain/wecom/mirror.js'
-import type { Relation } from '../../../domain/wecom/relation.js'
 import { UnknownOutcomeError, UpstreamError } from '../../../errors.js'
 import type { WecomPort, WelcomeAttachment, WelcomeOutcome } from '../../../ports/wecom.js'
 import { parseMessage } from '../transport/callback.js'
 import type { WecomClient } from '../client.js'
-import type { ContactDetail, ContactRow } from '../calls/contacts.js'
 import { WecomError } from '../transport/error-codes.js'
 import type { Group, GroupMember } from '../calls/groups.js'
 import type { Attachment } from '../calls/mass.js'
-
-/** How a connector reads what WeCom says. */
-export type WecomMapping = {
-  relationsOf(detail: ContactDetail): Relation[]
-  relationOf(row: ContactRow): Relation
-  readCallbackEvent(content: Record<string, unknown>): WecomEvent
-}
+import { readCallbackEvent } from './callback-event.js'
+import { relationOf, relationsOf } from './relations.js'
 
 const EXPIRED_CURSOR = 50100
 
-export function createWecomPort(client: WecomClient, map: WecomMapping, closeCard: WecomPort['closeCard']): WecomPort {
+export function createWecomPort(client: WecomClient, closeCard: WecomPort['closeCard']): WecomPort {
   const inSync = client.as('sync')
   const contactsFor = { sync: inSync.contacts, callback: client.as('callback').contacts }
   return {
-    readEvent: (message) => map.readCallbackEvent(parseMessage(message)),
+    readEvent: (message) => readCallbackEvent(parseMessage(message)),
     servingMembers: () => inSync.contacts.followUsers(),
     async relationPage(userIds, cursor) {
       try {
         const { rows, next } = await inSync.contacts.page(userIds, cursor)
-        return { relations: rows.map((row) => map.relationOf(row)), ...(next !== undefined && { next }) }
+        return { relations: rows.map((row) => relationOf(row)), ...(next !== undefined && { next }) }
       } catch (err) {
         if (err instanceof WecomError && err.errcode === EXPIRED_CURSOR) return 'expired'
         throw err
@@ -39,7 +31,7 @@ export function createWecomPort(client: WecomClient, map: WecomMapping, closeCar
     customersOf: (userId) => inSync.contacts.list(userId),
     async relationsOf(externalUserId, priority) {
       const detail = await contactsFor[priority].get(externalUserId)
-      return detail === undefined ? [] : map.relationsOf(detail)
+      return detail === undefined ? [] : relationsOf(detail)
     },
     async departments() {
       return (await inSync.members.departments()).map(({ id, name, parentid }) => ({

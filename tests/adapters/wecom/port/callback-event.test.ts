@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from '@jest/globals'
-import { readCallbackEvent } from '../../../connectors/wecom/callbacks.js'
-import { InvalidInputError } from '../../../src/errors.js'
+import { readCallbackEvent } from '../../../../src/adapters/wecom/port/callback-event.js'
+import { InvalidInputError } from '../../../../src/errors.js'
 
 const callbacks = JSON.parse(
-  readFileSync(new URL('../../../connectors/wecom/fixtures/callbacks.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../fixtures/wecom-callbacks.json', import.meta.url), 'utf8'),
 ) as Record<string, Record<string, unknown>>
 const read = (name: string) => readCallbackEvent(callbacks[name]!)
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { parseInput, type WecomEvent } from '../../src/connector.js'
+import type { WecomEvent } from '../../../domain/wecom/event.js'
+import { parseInput } from '../../../parse.js'
 
 const Text = z.string().optional()
 const Head = z.object({
