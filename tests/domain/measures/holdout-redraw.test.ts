@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { parse } from 'csv-parse/sync'
 import { computeEffect } from '../../../src/domain/measures/newcombe.js'
-import { armOf } from '../../../src/domain/journeys/arm.js'
+import { armOf } from '../../../src/domain/experiments/arm.js'
 
 /** The demo's live phase: the last 90 days of the file, which ends on 2011-12-09. Dates compare as text. */
 const LIVE_FROM = '2011-09-10'
