@@ -1,6 +1,12 @@
 /** @type {import('jest').Config} */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: './tests/runner/environment.js',
+  reporters: ['default', './tests/runner/reporter.js'],
+  globalSetup: './tests/runner/compile.js',
+  globalTeardown: './tests/runner/remove-compiled.js',
+  maxWorkers: 2,
+  // A worker ends by itself: letting go of the engine takes a slow machine a while. Longer, and .ci/run says so.
+  workerGracefulExitTimeout: 30_000,
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
@@ -10,6 +16,7 @@ export default {
     ],
   },
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  testTimeout: 60_000,
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/node_modules/.cache/'],
+  // Ten times what the slowest test takes on an idle machine; a hang is CI's to end.
+  testTimeout: 600_000,
 }

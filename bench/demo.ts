@@ -34,6 +34,7 @@ export const demo: Benchmark = {
               fresh: false,
               env: {},
               log: quietLog,
+              lang: 'en',
               progress: createProgress({ stream: process.stderr, quiet: true, locale: 'en' }),
               onProblem: () => undefined,
               onPage: () => undefined,

@@ -1,16 +1,12 @@
 import { readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { type App, type AppOptions, createApp } from '../src/app/compose.js'
 import { type Config, loadConfig } from '../src/config.js'
 import { quietLog } from '../src/log.js'
+import { packageRoot } from '../src/package-root.js'
 import type { Clock } from '../src/time.js'
 
-/** Where package.json is: one folder up from bench, two from dist/bench. */
-export const root = (() => {
-  const up = join(dirname(fileURLToPath(import.meta.url)), '..')
-  return basename(up) === 'dist' ? join(up, '..') : up
-})()
+export const root = packageRoot()
 
 /** The product on embedded stores in `dataDir`, with the shipped definitions. Nothing works by itself: lanes are called. */
 export async function openStand(

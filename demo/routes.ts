@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
+import { packageRoot } from '../src/package-root.js'
 import type { DemoStatus } from './demo-status.js'
 
 export type DemoRoutesDeps = {
@@ -29,7 +29,7 @@ const PAGE_POLICY = [
  * `Authorization: Bearer`. `GET /demo/status`: {@link DemoStatus} as JSON. `GET /demo/report`: the report, 404 before the end.
  */
 export function createDemoRoutes({ status, report, requireKey }: DemoRoutesDeps): Router {
-  const page = readFileSync(findPage(), 'utf8')
+  const page = readFileSync(join(packageRoot(), 'console', 'demo.html'), 'utf8')
   const router = new Router({ prefix: '/demo' })
   router.get('/', (ctx) => {
     ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-cache' })
@@ -54,15 +54,4 @@ export function createDemoRoutes({ status, report, requireKey }: DemoRoutesDeps)
     ctx.body = html
   })
   return router
-}
-
-/** The page lies in the package's `console/`, which is not compiled: one folder up from `demo/`, two from `dist/demo/`. */
-function findPage(): string {
-  const start = dirname(fileURLToPath(import.meta.url))
-  for (let folder = start; ; folder = dirname(folder)) {
-    const file = join(folder, 'console', 'demo.html')
-    if (existsSync(file)) return file
-    if (dirname(folder) === folder)
-      throw new Error(`console/demo.html is missing above ${start}: reinstall the package`)
-  }
 }

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join, resolve } from 'node:path'
 import { parse } from 'csv-parse'
 import { z } from 'zod'
 import { type Sandbox, startSandbox } from '../sandbox/sandbox.js'
@@ -25,9 +24,11 @@ import { workTimes } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
-import { DAY_MS, elapsedMs, ManualClock, MINUTE_MS } from '../src/time.js'
+import { packageRoot } from '../src/package-root.js'
+import { DAY_MS, elapsedMs, HOUR_MS, ManualClock, MINUTE_MS } from '../src/time.js'
 import { Feed, tickOf } from './feed.js'
 import { collectFigures } from './figures.js'
+import { expectRecords, Forecast } from './forecast.js'
 import { loadDemoScenario } from './scenario.js'
 
 /** The hour in which the order file ends. */
@@ -47,7 +48,11 @@ export type DemoOptions = {
   fresh: boolean
   env: Env
   log: Log
+  /** Language of what `progress` is told. */
+  lang: 'zh' | 'en'
   progress: Progress
+  /** Aborted, it stops at the next instant or batch; the same call goes on from there. */
+  signal?: AbortSignal
   onProblem: (problem: Problem) => void
   /** Where the page to watch by is served, once it is. */
   onPage: (url: string) => void
@@ -60,6 +65,7 @@ export type DemoRun = { report: DemoReport; html: string; /** Stops serving the 
  * virtual clock, with the local sandbox as WeCom. State is in `dataDir`; a run that was killed goes on from it.
  *
  * @throws {ConfigError} when `dataDir` holds a run with another seed or length
+ * @throws {DOMException} AbortError, when stopped by `signal`
  */
 export async function runDemo(options: DemoOptions): Promise<DemoRun> {
   const root = packageRoot()
@@ -100,6 +106,10 @@ class Demo {
   private feed!: Feed
   private app!: App
   private sandbox!: Sandbox
+  private forecast!: Forecast
+  /** What there is of history: records, near enough, and contacts. */
+  private history = { records: 0, contacts: 0 }
+  private readonly whole = { wholeLeftMs: () => this.forecast.leftMs() }
 
   constructor(
     private readonly options: DemoOptions,
@@ -141,7 +151,7 @@ class Demo {
   }
 
   private async open(): Promise<void> {
-    const { dataDir, seed } = this.options
+    const { dataDir, seed, days } = this.options
     await mkdir(dataDir, { recursive: true })
     const scenario = await loadDemoScenario(join(this.root, 'samples/wecom-contacts.csv'), {
       seed,
@@ -149,6 +159,11 @@ class Demo {
       to: END,
       timeZone: this.config.brand.timeZone,
     })
+    this.history = {
+      records: expectRecords(days),
+      contacts: scenario.contacts.filter(({ addedAt }) => addedAt <= this.from).length,
+    }
+    this.forecast = new Forecast({ ...this.history, liveMs: days * DAY_MS })
     const startSandboxAt = () =>
       startSandbox({ file: join(dataDir, 'sandbox.sqlite'), seed, startAt: this.from, clock: 'step', scenario })
     const watch: Log = { ...this.options.log, info: (fact, fields) => this.note(fact, fields) }
@@ -216,50 +231,74 @@ class Demo {
     const live = deps.definitions.current
     // A bulk import is evaluated once, at its end.
     deps.definitions.current = { ...live, evaluables: [] }
-    options.progress.start('载入历史 · Loading history', 32_000)
+    const { forecast, history } = this
+    const total = history.records + history.contacts
+    options.progress.start(this.words('载入历史', 'Loading history'), total, this.whole)
+    forecast.begin('history')
     let records = 0
     for (let n = 0; ; n++) {
+      options.signal?.throwIfAborted()
       const batch = await this.feed.take(this.from, HISTORY_BATCH)
       if (batch.length === 0) break
-      await acceptRecords(deps, `history:${n}`, batch)
+      const isNew = await acceptRecords(deps, `history:${n}`, batch)
       await this.work('process-batches')
       records += batch.length
+      if (isNew) forecast.reach('history', records)
+      else forecast.find('history', records)
       options.progress.set(records)
-      await this.count(records / 32_000)
+      await this.count(records / total)
     }
-    await syncWecom(deps, (contacts) => options.progress.set(records + contacts))
+    options.progress.total(records + history.contacts)
+    forecast.begin('contacts')
+    options.progress.step(this.words('读企微好友', 'reading WeCom contacts'))
+    await syncWecom(deps, (contacts) => {
+      forecast.reach('contacts', contacts)
+      options.progress.set(records + contacts)
+    })
     await this.work('process-batches')
-    options.progress.done()
     await publishDefinitions(deps, app.loaded)
     await app.reload()
+    forecast.begin('evaluation')
+    options.progress.step(this.words('第一次算每个人的标签和阶段', 'first evaluation of everybody'))
     await evaluateProfiles(deps, {
       evaluables: deps.definitions.current.evaluables,
       now: this.from,
       cause: 'operator',
       key: 'demo-start',
     })
+    options.progress.done()
     await this.moveTo(this.from)
   }
 
   /** The last days of the file, instant by instant. `resumeAt` is the instant that was being worked off. */
   private async live(resumeAt: Date | undefined): Promise<void> {
-    const { progress, days } = this.options
+    const { progress, days, signal } = this.options
     this.status.phase = 'live'
-    progress.start(`实时 ${days} 天 · Living ${days} days`, days * 24)
     let at: Date | undefined = resumeAt ?? this.from
+    const label = this.words(`实时 ${days} 天`, `Living ${days} days`)
+    progress.start(label, days * 24, { ...this.whole, from: this.hoursTo(at) })
+    this.forecast.begin('live')
     // Ticks before the present one have been taken in full.
     await this.skipTo(at)
+    if (resumeAt !== undefined) this.forecast.find('live', resumeAt.getTime() - this.from.getTime())
     while (at !== undefined) {
+      signal?.throwIfAborted()
       await this.moveTo(at)
       await this.sandbox.advanceTo(at)
       await this.takeFeed(at)
       const later = await this.settle()
-      const hours = Math.floor((at.getTime() - this.from.getTime()) / 3_600_000)
+      const hours = this.hoursTo(at)
+      this.forecast.reach('live', at.getTime() - this.from.getTime())
       progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
       await this.count(hours / (days * 24))
       at = await this.nextInstant(at, later)
     }
     progress.done()
+    this.forecast.begin('report')
+  }
+
+  private hoursTo(at: Date): number {
+    return Math.floor((at.getTime() - this.from.getTime()) / HOUR_MS)
   }
 
   /** Written before the instant is worked off: after a kill it is worked off again, and every effect has a key. */
@@ -386,6 +425,10 @@ class Demo {
     this.status.messagesPerDay = perDay
   }
 
+  private words(zh: string, en: string): string {
+    return this.options.lang === 'en' ? en : `${zh} · ${en}`
+  }
+
   private note(fact: string, fields: LogFields = {}): void {
     const text = FACTS[fact]
     if (text === undefined) return
@@ -492,11 +535,4 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new ConfigError(`${file} cannot be read: ${messageOf(err)}`, [], { cause: err })
   }
-}
-
-/** Where package.json is: one folder up from demo, two from dist/demo. */
-function packageRoot(): string {
-  const here = dirname(fileURLToPath(import.meta.url))
-  const up = join(here, '..')
-  return basename(up) === 'dist' ? join(up, '..') : up
 }

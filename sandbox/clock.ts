@@ -19,16 +19,39 @@ export interface SandboxClock extends VirtualClock {
   set(atMs: number): void
 }
 
+/** What a fast clock is driven by. */
+export interface RealTime {
+  /** Since an arbitrary start. */
+  elapsedMs(): number
+  /** Resolves `ms` later, or as soon as the signal is aborted; never rejects. */
+  wait(ms: number, signal?: AbortSignal): Promise<void>
+}
+
 /** Longest that one timer can wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
-/** @param startMs - where a stepped or fast clock starts */
-export function openClock(mode: ClockMode, startMs: number): SandboxClock {
+/**
+ * @param startMs - where a stepped or fast clock starts
+ * @param real - default: this machine's
+ */
+export function openClock(mode: ClockMode, startMs: number, real: RealTime = { elapsedMs, wait }): SandboxClock {
   if (mode === 'real')
-    return { kind: 'real', speed: 1, now: () => systemClock.now(), sleep: wait, set: () => undefined }
+    return {
+      kind: 'real',
+      speed: 1,
+      now: () => systemClock.now(),
+      sleep: (ms, signal) => real.wait(ms, signal),
+      set: () => undefined,
+    }
   if (mode === 'step') {
     let atMs = startMs
-    return { kind: 'step', speed: 1, now: () => new Date(atMs), sleep: wait, set: (ms) => (atMs = ms) }
+    return {
+      kind: 'step',
+      speed: 1,
+      now: () => new Date(atMs),
+      sleep: (ms, signal) => real.wait(ms, signal),
+      set: (ms) => (atMs = ms),
+    }
   }
   if (typeof mode === 'object') {
     return {
@@ -42,12 +65,12 @@ export function openClock(mode: ClockMode, startMs: number): SandboxClock {
   }
   const speed = speedOf(mode)
   if (speed === undefined) throw new RangeError(`clock "${mode}": use real, step or a speed like 60x`)
-  const origin = elapsedMs()
+  const origin = real.elapsedMs()
   return {
     kind: 'fast',
     speed,
-    now: () => new Date(startMs + Math.floor((elapsedMs() - origin) * speed)),
-    sleep: (ms, signal) => wait(ms / speed, signal),
+    now: () => new Date(startMs + Math.floor((real.elapsedMs() - origin) * speed)),
+    sleep: (ms, signal) => real.wait(ms / speed, signal),
     set: () => undefined,
   }
 }
@@ -58,7 +81,6 @@ export function speedOf(mode: string): number | undefined {
   return speed > 0 ? speed : undefined
 }
 
-/** Real time. */
 function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve()

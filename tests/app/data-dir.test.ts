@@ -1,37 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { transformFile } from '@swc/core'
 import { lockDataDir } from '../../src/app/data-dir.js'
+import { compiled } from '../support/compiled.js'
 
 let base: string
 let dir: string
 const children = new Set<ChildProcess>()
 
 beforeAll(async () => {
-  // Inside node_modules, so that the compiled copy finds its dependencies.
-  const cache = resolve('node_modules/.cache')
-  await mkdir(cache, { recursive: true })
-  base = await mkdtemp(join(cache, 'siyu-lock-'))
-  await writeFile(join(base, 'package.json'), '{"type":"module"}')
-  await mkdir(join(base, 'app'))
-  for (const name of ['app/data-dir', 'errors', 'random', 'time']) {
-    const { code } = await transformFile(`src/${name}.ts`, {
-      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-      module: { type: 'es6' },
-    })
-    await writeFile(join(base, `${name}.js`), code)
-  }
-  await writeFile(
-    join(base, 'holder.js'),
-    `import { lockDataDir } from './app/data-dir.js'
-     lockDataDir(process.argv[2]).then(
-       (lock) => { console.log('held'); process.on('SIGTERM', () => lock.release().then(() => process.exit(0))); setInterval(() => {}, 1000) },
-       (err) => { console.log(err.code); process.exit(1) })`,
-  )
+  base = await mkdtemp(join(tmpdir(), 'siyu-lock-'))
 })
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
@@ -42,7 +23,9 @@ beforeEach(async () => {
 })
 
 async function holder(): Promise<{ child: ChildProcess; said: string }> {
-  const child = spawn(process.execPath, [join(base, 'holder.js'), dir], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [compiled('tests/support/lock-holder.ts'), dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   children.add(child)
   const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
   return { child, said: chunk.toString().trim() }

@@ -8,7 +8,7 @@ import { renderRun } from '../../bench/report.js'
 import { RunResult } from '../../bench/result.js'
 import { displayWidth } from '../../src/cli/print/display-width.js'
 import { parseInput } from '../../src/parse.js'
-import { runTypescriptArgs } from '../support/run-typescript.js'
+import { compiled } from '../support/compiled.js'
 
 let dir = ''
 beforeAll(async () => {
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
 async function bench(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [...runTypescriptArgs('bench/run.ts'), ...args], {
+  const child = spawn(process.execPath, [compiled('bench/run.ts'), ...args], {
     env: { PATH: process.env.PATH ?? '', TMPDIR: dir },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -42,7 +42,7 @@ beforeEach(async () => {
     agentId: 1000002,
     secret: 'secret',
     clock: fixedClock('2026-08-03T02:00:00Z'),
-    timeoutMs: 200,
+    timeoutSignal: () => stub.timeoutSignal(),
     log: quietLog,
     pause: () => Promise.resolve(),
   })

@@ -38,7 +38,7 @@ beforeEach(async () => {
     agentId: 1000002,
     secret: 'secret',
     clock,
-    timeoutMs: 200,
+    timeoutSignal: () => stub.timeoutSignal(),
     log: quietLog,
     pause,
   })

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { compiled } from '../support/compiled.js'
 import { makeSite, textOf } from '../support/run-siyu.js'
-import { runTypescriptArgs } from '../support/run-typescript.js'
 
 /** Native engines, drivers and servers: a second to load, and absent where an optional one is not installed. */
 const HEAVY = ['@clickhouse/client', '@koa/router', 'bull', 'chdb', 'ioredis', 'koa', 'libsql', 'mongoose']
@@ -35,10 +35,9 @@ async function packagesOf(args: readonly string[]): Promise<{ packages: string[]
   const modules = join(dir, `${args.join('-').replace(/\W/g, '_')}.txt`)
   const hooks = JSON.stringify(`data:text/javascript,${encodeURIComponent(RECORDER)}`)
   const register = `import { register } from 'node:module'; register(${hooks})`
-  const [main, ...before] = runTypescriptArgs(resolve('src/main.ts')).reverse()
   const child = spawn(
     process.execPath,
-    [...before.reverse(), '--import', `data:text/javascript,${encodeURIComponent(register)}`, main!, ...args],
+    ['--import', `data:text/javascript,${encodeURIComponent(register)}`, compiled('src/main.ts'), ...args],
     { env: { PATH: process.env.PATH ?? '', MODULES: modules }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)]

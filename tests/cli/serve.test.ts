@@ -3,11 +3,10 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { makeSite, runSiyu, startSiyu, textOf } from '../support/run-siyu.js'
+import { waitUntil } from '../support/wait-until.js'
 
-const TIMEOUT_MS = 120_000
 let site: Awaited<ReturnType<typeof makeSite>>
 const running: ChildProcess[] = []
 beforeEach(async () => {
@@ -29,10 +28,13 @@ async function serve(): Promise<{ child: ChildProcess; url: string; out: () => s
   const child = startSiyu(['serve', '--config', site.config])
   running.push(child)
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)]
-  while (!err().includes('Ctrl-C')) {
-    if (child.exitCode !== null) throw new Error(`siyu serve ended: ${err()}`)
-    await sleep(50)
-  }
+  await waitUntil(
+    () => {
+      if (child.exitCode !== null) throw new Error(`siyu serve ended: ${err()}`)
+      return err().includes('Ctrl-C')
+    },
+    { what: 'siyu serve to say that it runs' },
+  )
   const { url } = JSON.parse(await readFile(join(site.dataDir, 'service.json'), 'utf8')) as { url: string }
   return { child, url, out, err }
 }
@@ -62,82 +64,71 @@ async function writePeople(): Promise<string> {
 }
 
 describe('siyu serve', () => {
-  it(
-    'does the work of other commands while it runs, and stops when asked to',
-    async () => {
-      const { child, url, err } = await serve()
-      const key = (await readFile(join(site.dataDir, 'api-key'), 'utf8')).trim()
-      expect(err()).toContain(join(site.dataDir, 'api-key'))
-      expect(err()).not.toContain(key)
-      expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
-        ready: true,
-        parts: { documents: 'ok', events: 'ok', jobs: 'ok' },
-      })
-      expect((await fetch(`${url}/v1/publish`, { method: 'POST' })).status).toBe(401)
-      const metrics = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })
-      expect(await metrics.text()).toMatch(/^siyu_inbox_batches 0$/m)
+  it('does the work of other commands while it runs, and stops when asked to', async () => {
+    const { child, url, err } = await serve()
+    const key = (await readFile(join(site.dataDir, 'api-key'), 'utf8')).trim()
+    expect(err()).toContain(join(site.dataDir, 'api-key'))
+    expect(err()).not.toContain(key)
+    expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+      ready: true,
+      parts: { documents: 'ok', events: 'ok', jobs: 'ok' },
+    })
+    expect((await fetch(`${url}/v1/publish`, { method: 'POST' })).status).toBe(401)
+    const metrics = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })
+    expect(await metrics.text()).toMatch(/^siyu_inbox_batches 0$/m)
 
-      const mapping = await writePeople()
-      for (let repeat = 0; repeat < 2; repeat++) {
-        const imported = await siyu('import', mapping)
-        expect(imported).toMatchObject({ code: 0 })
-        expect(imported.out).toContain('1,200')
-      }
-      const listed = await siyu('tags', 'list')
-      expect(listed.out).toContain('1,200 profiles')
-      expect(listed.out).toMatch(/registered_no_order .* 1,200 +100\.0 %/)
-      const explained = await siyu('tags', 'explain', 'registered_no_order', '--member', '17')
-      expect(explained.out).toMatch(/✓ event registered +1$/m)
-      expect(explained.out).toMatch(/✗ event order_paid +0$/m)
-      expect((await siyu('tags', 'refresh', '--tag', 'registered_no_order')).out).toContain('1,200 profiles, 0 changes')
-      expect((await siyu('tags', 'explain', 'registered_no_orders', '--member', '17')).err).toContain(
-        '"registered_no_order"',
-      )
-      expect((await siyu('why', '--member', '17')).out).toContain('siyu journeys explain')
+    const mapping = await writePeople()
+    for (let repeat = 0; repeat < 2; repeat++) {
+      const imported = await siyu('import', mapping)
+      expect(imported).toMatchObject({ code: 0 })
+      expect(imported.out).toContain('1,200')
+    }
+    const listed = await siyu('tags', 'list')
+    expect(listed.out).toContain('1,200 profiles')
+    expect(listed.out).toMatch(/registered_no_order .* 1,200 +100\.0 %/)
+    const explained = await siyu('tags', 'explain', 'registered_no_order', '--member', '17')
+    expect(explained.out).toMatch(/✓ event registered +1$/m)
+    expect(explained.out).toMatch(/✗ event order_paid +0$/m)
+    expect((await siyu('tags', 'refresh', '--tag', 'registered_no_order')).out).toContain('1,200 profiles, 0 changes')
+    expect((await siyu('tags', 'explain', 'registered_no_orders', '--member', '17')).err).toContain(
+      '"registered_no_order"',
+    )
+    expect((await siyu('why', '--member', '17')).out).toContain('siyu journeys explain')
 
-      expect((await siyu('send', 'stop')).out).toContain('stopped')
-      const stopped = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })
-      expect(await stopped.text()).toMatch(/^siyu_sending_stopped 1$/m)
-      expect((await siyu('send', 'resume')).out).toContain('not stopped')
+    expect((await siyu('send', 'stop')).out).toContain('stopped')
+    const stopped = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })
+    expect(await stopped.text()).toMatch(/^siyu_sending_stopped 1$/m)
+    expect((await siyu('send', 'resume')).out).toContain('not stopped')
 
-      await writeFile(
-        site.path('journeys/vip-dormant-30-60d.yaml'),
-        (await readFile(site.path('journeys/vip-dormant-30-60d.yaml'), 'utf8')).replace(
-          /^holdout: .*/m,
-          'holdout: 37%',
-        ),
-      )
-      await rm(site.path('journeys/new-customer-3-days.yaml'))
-      const published = await siyu('publish')
-      expect(published.out).toMatch(/vip-dormant-30-60d +2 +已改 changed/)
-      expect(published.out).toMatch(/registered-7d-no-order +1 +未变 unchanged/)
-      expect(published.out).toMatch(/new-customer-3-days +1 +已撤下 withdrawn/)
+    await writeFile(
+      site.path('journeys/vip-dormant-30-60d.yaml'),
+      (await readFile(site.path('journeys/vip-dormant-30-60d.yaml'), 'utf8')).replace(/^holdout: .*/m, 'holdout: 37%'),
+    )
+    await rm(site.path('journeys/new-customer-3-days.yaml'))
+    const published = await siyu('publish')
+    expect(published.out).toMatch(/vip-dormant-30-60d +2 +已改 changed/)
+    expect(published.out).toMatch(/registered-7d-no-order +1 +未变 unchanged/)
+    expect(published.out).toMatch(/new-customer-3-days +1 +已撤下 withdrawn/)
 
-      expect(await end(child, 'SIGTERM')).toBe(0)
-      expect(existsSync(join(site.dataDir, 'service.json'))).toBe(false)
-      // Nothing runs: the command opens the stores itself and finds the same.
-      expect((await siyu('tags', 'list')).out).toContain('1,200 profiles')
-    },
-    TIMEOUT_MS,
-  )
+    expect(await end(child, 'SIGTERM')).toBe(0)
+    expect(existsSync(join(site.dataDir, 'service.json'))).toBe(false)
+    // Nothing runs: the command opens the stores itself and finds the same.
+    expect((await siyu('tags', 'list')).out).toContain('1,200 profiles')
+  })
 
-  it(
-    'starts on the published journeys when a file is broken, and after a kill',
-    async () => {
-      const first = await serve()
-      await writeFile(site.path('journeys/vip-dormant-30-60d.yaml'), 'id: vip-dormant-30-60d\nsteps: nothing\n')
-      const refused = await siyu('publish')
-      expect(refused).toMatchObject({ code: 1 })
-      expect(refused.err).toContain(`${site.path('journeys/vip-dormant-30-60d.yaml')}:2 steps`)
-      await end(first.child, 'SIGKILL')
-      // The killed service's announcement lies there still; nobody answers, so the command does it itself.
-      expect(await readdir(site.dataDir)).toContain('service.json')
-      expect((await siyu('send', 'status')).code).toBe(0)
-      const again = await serve()
-      expect(again.err()).toContain('vip-dormant-30-60d')
-      expect(again.out()).toContain('journey file left alone')
-      expect(await end(again.child, 'SIGINT')).toBe(0)
-    },
-    TIMEOUT_MS,
-  )
+  it('starts on the published journeys when a file is broken, and after a kill', async () => {
+    const first = await serve()
+    await writeFile(site.path('journeys/vip-dormant-30-60d.yaml'), 'id: vip-dormant-30-60d\nsteps: nothing\n')
+    const refused = await siyu('publish')
+    expect(refused).toMatchObject({ code: 1 })
+    expect(refused.err).toContain(`${site.path('journeys/vip-dormant-30-60d.yaml')}:2 steps`)
+    await end(first.child, 'SIGKILL')
+    // The killed service's announcement lies there still; nobody answers, so the command does it itself.
+    expect(await readdir(site.dataDir)).toContain('service.json')
+    expect((await siyu('send', 'status')).code).toBe(0)
+    const again = await serve()
+    expect(again.err()).toContain('vip-dormant-30-60d')
+    expect(again.out()).toContain('journey file left alone')
+    expect(await end(again.child, 'SIGINT')).toBe(0)
+  })
 })

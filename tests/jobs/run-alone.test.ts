@@ -8,6 +8,7 @@ import { openCollections } from '../../src/stored/collections.js'
 import { EVALUATION_LEASE } from '../../src/services/runtime/lanes.js'
 import { withLease } from '../../src/services/runtime/with-lease.js'
 import { fixedClock } from '../../src/time.js'
+import { settle, waitUntil } from '../support/wait-until.js'
 
 let documents: DocumentStore
 let queue: JobQueue
@@ -26,7 +27,7 @@ describe('createRunAlone', () => {
     const order: string[] = []
     queue.handle('slow', async () => {
       order.push('slow begins')
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await settle()
       order.push('slow ends')
     })
     await queue.start()
@@ -45,8 +46,12 @@ describe('createRunAlone', () => {
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
     await withLease({ meta, owner: 'worker', clock }, EVALUATION_LEASE, async () => {
-      waiting = createRunAlone(queue, { meta, owner: 'command', clock })(() => Promise.resolve(order.push('alone')))
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      let asked = 0
+      const watched = { ...meta, update: (...args: Parameters<typeof meta.update>) => (asked++, meta.update(...args)) }
+      const alone = createRunAlone(queue, { meta: watched, owner: 'command', clock })
+      waiting = alone(() => Promise.resolve(order.push('alone')))
+      await waitUntil(() => asked > 0, { what: 'the command to ask for the lease' })
+      await settle()
       order.push('lane ends')
     })
     await waiting

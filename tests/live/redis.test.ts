@@ -4,10 +4,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import Bull from 'bull'
 import { Redis } from 'ioredis'
 import { openBullQueue, type BullQueueOptions } from '../../src/adapters/queue/bull.js'
+import { UpstreamError } from '../../src/errors.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { secretHex } from '../../src/random.js'
-import { jobQueueContract, until } from '../contracts/job-queue.js'
+import { HOUR_MS } from '../../src/time.js'
+import { jobQueueContract } from '../contracts/job-queue.js'
 import { startRedis, type RedisServer } from '../support/redis-server.js'
+import { settle, waitUntil } from '../support/wait-until.js'
 
 // Redis at REDIS_URL, else one of our own, else nothing: then the suites below are skipped by name.
 const given = process.env.REDIS_URL
@@ -48,17 +51,15 @@ withRedis('Bull on Redis', () => {
 
   jobQueueContract('Bull', async (options) => openBullQueue({ url, prefix: newPrefix(), ...options }))
 
-  it('takes less than 8 ms for add, run and idle', async () => {
-    const queue = await open()
+  it('is told by Redis when it is idle, and does not look again and again', async () => {
+    const queue = await open({ idleGuardMs: HOUR_MS })
     let runs = 0
     queue.handle('tick', async () => void runs++)
     await queue.start()
-    const sinceMs = performance.now()
     for (let i = 0; i < 300; i++) {
       await queue.add('tick', { i }, { key: 'tick' })
       await queue.idle()
     }
-    expect((performance.now() - sinceMs) / 300).toBeLessThan(8)
     expect(runs).toBe(300)
   })
 
@@ -67,14 +68,22 @@ withRedis('Bull on Redis', () => {
     const adder = await open({ prefix })
     const worker = await open({ prefix })
     const ran: unknown[] = []
+    let end: (() => void) | undefined
     worker.handle('note', async (data) => {
-      await new Promise((resolve) => setTimeout(resolve, 30))
+      await new Promise<void>((resolve) => (end = resolve))
       ran.push(data)
     })
     await adder.add('note', 1, { key: 'k' })
     await worker.add('note', 2, { key: 'k' })
     await worker.start()
-    await adder.idle()
+    await waitUntil(() => end !== undefined, { what: 'the job' })
+    let isIdle = false
+    const idle = adder.idle().then(() => (isIdle = true))
+    await adder.ping()
+    await settle()
+    expect(isIdle).toBe(false)
+    end!()
+    await idle
     expect(ran).toEqual([1])
   })
 
@@ -106,7 +115,7 @@ withRedis('Bull on Redis', () => {
     ['before it ran', (bull: Bull.Queue) => redis.rpoplpush(bull.toKey('wait'), bull.toKey('active'))],
   ])('runs a job again whose process died %s, and no key stays locked', async (_when, take) => {
     const prefix = newPrefix()
-    const queue = await open({ prefix, lockMs: 400 })
+    const queue = await open({ prefix, lockMs: 4_000 }) // its own jobs must not stall, however slow the machine
     await queue.add('note', 'first', { key: 'k' })
     // To Redis, a killed process is a job that was taken and a connection that ended.
     const connection = new URL(url)
@@ -171,8 +180,8 @@ withOwnServer('Bull on a Redis that goes away', () => {
     await server!.stop()
     expect((await rejection(queue.add('note'))).message).toContain(`cannot add job "note" on 127.0.0.1:${port}`)
     server = await startRedis(port)
-    await queue.add('note')
-    await until(() => runs >= 2)
+    await waitUntil(() => isTaken(queue.add('note')), { what: 'a job to be taken again' })
+    await waitUntil(() => runs >= 2, { what: 'the job' })
     await queue.idle()
   })
 
@@ -195,14 +204,14 @@ withOwnServer('Bull on a Redis that goes away', () => {
 
     for (const socket of sockets) socket.unpipe().pause()
     expect((await rejection(queue.ping())).message).toContain('timed out')
-    await until(() => queue.add('note').then(() => true))
-    await until(() => runs >= 2)
+    await waitUntil(() => isTaken(queue.add('note')), { what: 'a job to be taken again' })
+    await waitUntil(() => runs >= 2, { what: 'the job' })
     await queue.close()
     for (const socket of sockets) socket.destroy()
     proxy.close()
   })
 
-  it('closes within bounds while Redis is away and a job runs', async () => {
+  it('closes while Redis is away and a job runs, which it aborts', async () => {
     server = await startRedis()
     const queue = await open({ url: server!.url })
     let aborted = false
@@ -216,13 +225,11 @@ withOwnServer('Bull on a Redis that goes away', () => {
     })
     await queue.start()
     await queue.add('long')
-    await until(async () => (await queue.counts()).active === 1)
+    await waitUntil(async () => (await queue.counts()).active === 1, { what: 'the job' })
     await server!.stop()
     server = undefined
-    const sinceMs = performance.now()
     await queue.close(100)
     expect(aborted).toBe(true)
-    expect(performance.now() - sinceMs).toBeLessThan(8_000)
   })
 })
 
@@ -233,23 +240,20 @@ describe('opening a queue without a Redis', () => {
     const { port } = server.address() as AddressInfo
     server.close()
     await once(server, 'close')
-    const sinceMs = performance.now()
     const error = await rejection(openBullQueue({ url: `redis://:open-sesame@127.0.0.1:${port}/3`, prefix: 'x' }))
+    expect(error.message).toContain('ECONNREFUSED') // told at once: the time to answer was not waited for
     expect(error.message).toContain(`127.0.0.1:${port}`)
     expect(error.message).toContain('REDIS_URL')
     expect(error.message).not.toContain('open-sesame')
-    expect(performance.now() - sinceMs).toBeLessThan(5_000)
   })
 
-  it('gives up within 5 s when somebody listens but never answers', async () => {
+  it('gives up after 4.5 s when somebody listens but never answers', async () => {
     const sockets: Socket[] = []
     const server = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const sinceMs = performance.now()
     const error = await rejection(openBullQueue({ url: `redis://127.0.0.1:${port}`, prefix: 'x' }))
-    expect(error.message).toContain('no answer within')
-    expect(performance.now() - sinceMs).toBeLessThan(5_000)
+    expect(error.message).toContain('no answer within 4.5 s')
     for (const socket of sockets) socket.destroy()
     server.close()
   })
@@ -258,6 +262,17 @@ describe('opening a queue without a Redis', () => {
     expect((await rejection(openBullQueue({ url: bad, prefix: 'x' }))).message).toContain('REDIS_URL')
   })
 })
+
+/** Whether it resolves; while Redis is coming back it may not. */
+function isTaken(adding: Promise<void>): Promise<boolean> {
+  return adding.then(
+    () => true,
+    (err: unknown) => {
+      if (err instanceof UpstreamError && err.retryable) return false
+      throw err
+    },
+  )
+}
 
 async function rejection(promise: Promise<unknown>): Promise<Error> {
   try {

@@ -6,7 +6,8 @@ import { type Api, cardBody, client, contact, massBody, START } from './support.
 
 /**
  * A sandbox and a client of it that live `days` days in one process, to be killed at any moment: the client keeps how
- * far it came in a file, and settles what it may have asked for already by reading back.
+ * far it came in a file, and settles what it may have asked for already by reading back. It prints a dot for each thing
+ * it does.
  */
 const [dir = '', callbackUrl = '', days = '1'] = process.argv.slice(2)
 const STEP_MS = 6 * HOUR_MS
@@ -40,8 +41,10 @@ async function live(): Promise<void> {
   })
   const position = `${dir}/step`
   const steps = Number(days) * 4
+  const sign = () => process.stdout.write('.')
   for (let step = existsSync(position) ? Number(readFileSync(position, 'utf8')) : 0; step < steps; step++) {
-    await work(sandbox, step)
+    await work(sandbox, step, sign)
+    sign()
     await sandbox.advanceTo(new Date(START.getTime() + (step + 1) * STEP_MS))
     writeFileSync(`${position}.new`, String(step + 1))
     renameSync(`${position}.new`, position) // a kill leaves the old number or the new one
@@ -50,13 +53,15 @@ async function live(): Promise<void> {
   await sandbox.close()
 }
 
-async function work(sandbox: Sandbox, step: number): Promise<void> {
+async function work(sandbox: Sandbox, step: number, sign: () => void): Promise<void> {
   const api = await client(sandbox)
   for (const guide of GUIDES) {
     const name = `${step}-${guide}`
     const body = massBody(guide, undefined, name)
+    sign()
     const done = await wasCreated(api, sandbox.now(), `https://shop.example/?d=${name}`)
     if (!done) await api.post('externalcontact/add_msg_template', body)
+    sign()
     const sent = await api.post('message/send', cardBody(sandbox, guide, `card-${name}`))
     if (sent.errcode !== 0 && sent.errcode !== 42014) throw new Error(sent.errmsg)
   }

@@ -127,7 +127,7 @@ describe('the sandbox', () => {
     let refused = 0
     for (let i = 0; i < 10_001; i++) if ((await call(free)).errcode !== 0) refused++
     expect(refused).toBe(0)
-  }, 30_000)
+  })
 
   it('bans an address after many wrong secrets, for an hour', async () => {
     await start(smallScenario({ limits: { wrongSecretsPerHour: 3 } }))

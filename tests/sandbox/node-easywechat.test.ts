@@ -31,7 +31,7 @@ describe('node-easywechat drives the sandbox', () => {
       secret,
       token: callback.token,
       aes_key: callback.encodingAesKey,
-      http: { baseURL: `${sandbox.url}/`, timeout: 5_000, proxy: false },
+      http: { baseURL: `${sandbox.url}/`, timeout: 60_000, proxy: false },
       file_cache: { path: cacheDir, fileMode: 0o600, dirMode: 0o700, ext: '.cache' },
     })
     heard = []

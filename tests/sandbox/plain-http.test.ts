@@ -3,6 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { readReply } from '../../sandbox/http-reply.js'
 import { PlainHttp } from '../../sandbox/plain-http.js'
+import { PATIENCE_MS } from './support.js'
 
 const open: { close: () => void }[] = []
 afterEach(() => {
@@ -53,8 +54,11 @@ describe('the plain HTTP client', () => {
     open.push({ close: () => node.closeAllConnections() }, node)
     const to = new URL(`http://me:p%40ss@127.0.0.1:${(node.address() as AddressInfo).port}/`)
     const client = http(1)
-    expect(await client.send('POST', to, '/a?b=1', '<xml>导购</xml>', 5_000)).toEqual({ status: 200, body: '你好' })
-    expect((await client.send('GET', to, '/c', '', 5_000)).status).toBe(200)
+    expect(await client.send('POST', to, '/a?b=1', '<xml>导购</xml>', PATIENCE_MS)).toEqual({
+      status: 200,
+      body: '你好',
+    })
+    expect((await client.send('GET', to, '/c', '', PATIENCE_MS)).status).toBe(200)
     const login = `Basic ${Buffer.from('me:p@ss').toString('base64')}`
     expect(seen).toEqual([
       ['POST', '/a?b=1', login, '<xml>导购</xml>'],
@@ -71,7 +75,7 @@ describe('the plain HTTP client', () => {
       setTimeout(() => socket.write(answers.slice(50)), 5)
     })
     const client = http(1)
-    const replies = await Promise.all([1, 2, 3, 4].map((n) => client.send('POST', to, `/${n}`, 'x', 5_000)))
+    const replies = await Promise.all([1, 2, 3, 4].map((n) => client.send('POST', to, `/${n}`, 'x', PATIENCE_MS)))
     expect(replies.map((reply) => reply.body)).toEqual(['1', '2', '3', '4'])
     expect(batches).toEqual([4])
   })
@@ -84,8 +88,8 @@ describe('the plain HTTP client', () => {
       setTimeout(() => socket.write(ok('')), 10)
     })
     const client = http(2)
-    await Promise.all([client.send('POST', to, '/', '', 5_000), client.send('POST', to, '/', '', 5_000)])
-    await client.send('POST', to, '/', '', 5_000) // on one that is kept
+    await Promise.all([client.send('POST', to, '/', '', PATIENCE_MS), client.send('POST', to, '/', '', PATIENCE_MS)])
+    await client.send('POST', to, '/', '', PATIENCE_MS) // on one that is kept
     expect(nths.sort()).toEqual([1, 1, 2])
   })
 
@@ -96,7 +100,7 @@ describe('the plain HTTP client', () => {
       else socket.write(requests.map((request) => ok(/^POST \/(\d)/.exec(request)![1]!)).join(''))
     })
     const client = http(1)
-    const replies = await Promise.all([1, 2, 3].map((n) => client.send('POST', to, `/${n}`, '', 5_000)))
+    const replies = await Promise.all([1, 2, 3].map((n) => client.send('POST', to, `/${n}`, '', PATIENCE_MS)))
     expect(replies.map((reply) => reply.body)).toEqual(['1', '2', '3'])
   })
 
@@ -107,13 +111,15 @@ describe('the plain HTTP client', () => {
     })
     const client = http(1)
     await expect(client.send('POST', to, '/silent', '', 20)).rejects.toThrow('no answer within 20 ms')
-    await expect(client.send('POST', to, '/break', '', 5_000)).rejects.toThrow('closed before the answer')
-    await expect(client.send('POST', to, '/other', '', 5_000)).rejects.toThrow('not HTTP')
-    await expect(client.send('POST', new URL('http://127.0.0.1:9/'), '/', '', 5_000)).rejects.toThrow('ECONNREFUSED')
-    const waiting = client.send('POST', to, '/silent', '', 5_000)
+    await expect(client.send('POST', to, '/break', '', PATIENCE_MS)).rejects.toThrow('closed before the answer')
+    await expect(client.send('POST', to, '/other', '', PATIENCE_MS)).rejects.toThrow('not HTTP')
+    await expect(client.send('POST', new URL('http://127.0.0.1:9/'), '/', '', PATIENCE_MS)).rejects.toThrow(
+      'ECONNREFUSED',
+    )
+    const waiting = client.send('POST', to, '/silent', '', PATIENCE_MS)
     client.close()
     await expect(waiting).rejects.toThrow('hung up')
-    await expect(client.send('POST', to, '/', '', 5_000)).rejects.toThrow('hung up')
+    await expect(client.send('POST', to, '/', '', PATIENCE_MS)).rejects.toThrow('hung up')
   })
 })
 

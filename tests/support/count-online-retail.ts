@@ -19,7 +19,9 @@ export type PlainCount = {
  * everything in sets, add up in thousandths of a pound (the file has no finer price).
  */
 export function countOnlineRetail(file: string): PlainCount {
-  const [header, ...rows] = parseQuotedCsv(gunzipSync(readFileSync(file)).toString('utf8'))
+  const bytes = readFileSync(file)
+  const text = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
+  const [header, ...rows] = parseQuotedCsv(text)
   const expected = 'InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country'
   if (header?.join(',') !== expected) throw new Error(`${file}: unexpected header ${String(header)}`)
   const customers = new Set<string>()

@@ -27,6 +27,10 @@ export type DemoProcess = {
   kill(): Promise<Ended>
 }
 
+/** To draw moments to kill at that are uniform in time. Nothing is asserted on it. */
+// eslint-disable-next-line no-restricted-syntax -- see above
+const nowMs = () => performance.now()
+
 const running = new Set<DemoProcess>()
 
 /** Compiles the project, as the demo's users run it. */
@@ -46,7 +50,7 @@ export function startDemo(args: readonly string[], env: Readonly<Record<string, 
   })
   const pid = child.pid
   if (pid === undefined) throw new Error('the demo cannot be started')
-  const startedMs = performance.now()
+  const startedMs = nowMs()
   const timeline = [{ mark: 0, atMs: 0 }]
   let waiting: { mark: Mark; done: () => void }[] = []
   const tell = (mark: Mark) => {
@@ -54,7 +58,7 @@ export function startDemo(args: readonly string[], env: Readonly<Record<string, 
     waiting = waiting.filter((one) => one.mark > mark)
   }
   const note = (mark: Mark) => {
-    if (mark > timeline.at(-1)!.mark) timeline.push({ mark, atMs: performance.now() - startedMs })
+    if (mark > timeline.at(-1)!.mark) timeline.push({ mark, atMs: nowMs() - startedMs })
     tell(mark)
   }
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)]

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { MINUTE_MS } from '../../src/time.js'
 
 /**
  * Starts a server that speaks MongoDB's wire protocol, from the folder in `MONGO_WIRE` (default: `../shared/mongo-wire`
@@ -17,13 +18,13 @@ export async function startMongoWire(): Promise<{ url: string; stop(): Promise<v
   const ended = new Promise<void>((done) => child.once('close', () => done()))
   const stop = async () => {
     child.kill('SIGTERM')
-    const late = setTimeout(() => child.kill('SIGKILL'), 5_000)
+    const late = setTimeout(() => child.kill('SIGKILL'), MINUTE_MS)
     await ended
     clearTimeout(late)
   }
 
   const url = await new Promise<string | undefined>((done) => {
-    const late = setTimeout(() => done(undefined), 30_000)
+    const late = setTimeout(() => done(undefined), 2 * MINUTE_MS)
     const settle = (found?: string) => {
       clearTimeout(late)
       done(found)
@@ -37,6 +38,6 @@ export async function startMongoWire(): Promise<{ url: string; stop(): Promise<v
   })
   if (url !== undefined) return { url, stop }
   await stop()
-  console.warn(`The MongoDB-wire server did not start: ${complaint.trim() || 'no address within 30 s'}`)
+  console.warn(`The MongoDB-wire server did not start: ${complaint.trim() || 'no address within two minutes'}`)
   return undefined
 }

@@ -43,9 +43,9 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** Waits for the first answer, at most 10 s. */
+/** Waits for the first answer, for two minutes at most. */
 async function answering(url: string): Promise<void> {
-  const redis = new Redis(url, { retryStrategy: (times) => (times > 100 ? null : 100), maxRetriesPerRequest: 100 })
+  const redis = new Redis(url, { retryStrategy: (times) => (times > 1_200 ? null : 100), maxRetriesPerRequest: 1_200 })
   redis.on('error', () => undefined) // refused until it listens
   try {
     await redis.ping()

@@ -2,14 +2,14 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { runTypescriptArgs } from './run-typescript.js'
+import { join } from 'node:path'
+import { compiled } from './compiled.js'
 
 export type Ended = { code: number | null; out: string; err: string }
 
 /** Starts `siyu` from its sources, with none of the caller's settings in its environment. */
 export function startSiyu(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-  return spawn(process.execPath, [...runTypescriptArgs(resolve('src/main.ts')), ...args], {
+  return spawn(process.execPath, [compiled('src/main.ts'), ...args], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

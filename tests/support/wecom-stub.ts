@@ -4,7 +4,7 @@ import Koa from 'koa'
 import { bodyParser } from '@koa/bodyparser'
 
 export type StubCall = { api: string; token: string; query: Record<string, unknown>; body: Record<string, unknown> }
-/** JSON to answer (`httpStatus` sets the status); text is sent as it is (HTML of a proxy), but `hang` never answers and `cut` breaks the connection. */
+/** JSON to answer (`httpStatus` sets the status); text is sent as it is (HTML of a proxy), but `hang` never answers, which `timeoutSignal` tells the client, and `cut` breaks the connection. */
 export type StubAnswer = Record<string, unknown> | string
 
 export interface WecomStub {
@@ -16,12 +16,15 @@ export interface WecomStub {
   token: string
   /** Answers of a path below `/cgi-bin/`: a function, or one after the other, the last one for good. */
   on(api: string, ...answers: (StubAnswer | ((call: StubCall) => StubAnswer))[]): void
+  /** For the client, in place of real time: ends its exchanges as soon as one of them is left without an answer. */
+  timeoutSignal(): AbortSignal
   close(): Promise<void>
 }
 
 /** The smallest server that answers in WeCom's shapes; no behaviour of its own but tokens. */
 export async function openWecomStub(): Promise<WecomStub> {
   const answers = new Map<string, (StubAnswer | ((call: StubCall) => StubAnswer))[]>()
+  let hanging = new AbortController()
   const app = new Koa()
   app.use(bodyParser())
   const stub = {
@@ -47,6 +50,8 @@ export async function openWecomStub(): Promise<WecomStub> {
     const answer = typeof next === 'function' ? next(call) : next
     if (answer === 'hang') {
       ctx.respond = false
+      hanging.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'))
+      hanging = new AbortController()
     } else if (answer === 'cut') {
       ctx.respond = false
       ctx.req.socket.destroy()
@@ -65,6 +70,7 @@ export async function openWecomStub(): Promise<WecomStub> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return Object.assign(stub, {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    timeoutSignal: () => hanging.signal,
     close: () =>
       new Promise<void>((resolve) => {
         server.closeAllConnections()

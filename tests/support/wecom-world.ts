@@ -10,6 +10,7 @@ import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
+import { MINUTE_MS } from '../../src/time.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
 
 export type WecomWorld = {
@@ -49,7 +50,7 @@ export async function openWecomWorld(
     clock: sandbox,
     log: quietLog,
     pause,
-    timeoutMs: 2_000,
+    timeoutMs: MINUTE_MS,
   })
   const store = openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)

@@ -17,6 +17,8 @@ export type BullQueueOptions = {
   log?: Log
   /** How long the job of a crashed process stays with it before it runs again; default 10 s. */
   lockMs?: number
+  /** `idle()` reacts to Redis, and looks again after this long in case a message of it was lost; default 50 ms. */
+  idleGuardMs?: number
 }
 
 /** `data` in an envelope, because Bull turns falsy data into `{}`. */
@@ -24,7 +26,6 @@ type Envelope = { data?: unknown; plan: JobPlan }
 
 const OPEN_WITHIN_MS = 4.5 * SECOND_MS
 const COMMAND_WITHIN_MS = 5 * SECOND_MS
-/** Only a lost message makes `idle()` wait this long; else it reacts to Redis. */
 const IDLE_GUARD_MS = 50
 const KEPT_FAILED = 10_000
 /** A key outlives the due time of its job by this much at most. */
@@ -50,7 +51,8 @@ const FREE_KEY = `
  * @throws {UpstreamError} when Redis is not reached within 5 s; names the host, never the password
  */
 export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue> {
-  const { url, prefix, concurrency = 1, log = quietLog, lockMs = 10 * SECOND_MS } = options
+  const { url, prefix, concurrency = 1, log = quietLog } = options
+  const { lockMs = 10 * SECOND_MS, idleGuardMs = IDLE_GUARD_MS } = options
   const host = hostOf(url)
   const jobs = new RunningJobs(log)
   const changes = new Signal()
@@ -217,7 +219,7 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     },
     async idle() {
       for (;;) {
-        const changed = changes.next(IDLE_GUARD_MS) // before looking, so that no change falls between
+        const changed = changes.next(idleGuardMs) // before looking, so that no change falls between
         if (await reach('look for jobs', isIdle)) return
         await changed
       }

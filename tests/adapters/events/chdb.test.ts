@@ -9,7 +9,8 @@ import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
 import { ConflictError } from '../../../src/errors.js'
 import { eventStoreContract } from '../../contracts/event-store.js'
-import { runTypescriptArgs } from '../../support/run-typescript.js'
+import { compiled } from '../../support/compiled.js'
+import { waitUntil } from '../../support/wait-until.js'
 
 const home = mkdtempSync(join(tmpdir(), 'siyu-chdb-'))
 const path = join(home, 'events')
@@ -28,13 +29,9 @@ describe('chDB adapter and processes', () => {
 
   /** Starts chdb-child.ts; `lines` grows as it prints. */
   function start(mode: 'insert' | 'hold'): { child: ChildProcess; lines: string[] } {
-    const child = spawn(
-      process.execPath,
-      [...runTypescriptArgs(join(import.meta.dirname, 'chdb-child.ts')), path, mode],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    )
+    const child = spawn(process.execPath, [compiled('tests/adapters/events/chdb-child.ts'), path, mode], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     children.push(child)
     const lines: string[] = []
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
@@ -45,7 +42,7 @@ describe('chDB adapter and processes', () => {
     'keeps every acknowledged row through SIGKILL after %i batches, and never half a batch',
     async (batches) => {
       const { child, lines } = start('insert')
-      await until(() => lines.length > batches)
+      await waitUntil(() => lines.length > batches || child.exitCode !== null, { what: `${batches} batches` })
       await killed(child)
       const acknowledged = Number(lines[lines.length - 1])
       expect(acknowledged).toBeGreaterThanOrEqual(batches - 1)
@@ -77,7 +74,7 @@ describe('chDB adapter and processes', () => {
 
   it('says which process holds the directory', async () => {
     const { child, lines } = start('hold')
-    await until(() => lines.length > 0)
+    await waitUntil(() => lines.length > 0 || child.exitCode !== null, { what: 'the child to open' })
     const refused: unknown = await openChdbEvents({ path }).catch((err: unknown) => err)
     expect(refused).toBeInstanceOf(ConflictError)
     expect(String(refused)).toContain(`process ${child.pid} uses the data directory`)
@@ -131,8 +128,4 @@ async function killed(child: ChildProcess): Promise<void> {
   const gone = once(child, 'exit')
   child.kill('SIGKILL')
   await gone
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5))
 }

@@ -7,6 +7,7 @@ import { ConfigError } from '../../../src/errors.js'
 import { quietLog } from '../../../src/log.js'
 import type { ChatBot, ChatBotState, ChatSighting } from '../../../src/ports/chat-bot.js'
 import { fixedClock } from '../../../src/time.js'
+import { waitUntil } from '../../support/wait-until.js'
 
 const AT = new Date('2026-03-02T02:00:00Z')
 type Mocker = InstanceType<typeof mock.Mocker>
@@ -29,11 +30,6 @@ function buildWith(mocker: Mocker): Wechaty {
   return WechatyBuilder.build({ puppet: new PuppetMock({ mocker }) as never })
 }
 
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !what(); i++) await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(what()).toBe(true)
-}
-
 async function open(more: Partial<BotOptions> = {}): Promise<Stand> {
   const stand: Stand = { mocker: new mock.Mocker(), bots: [], seen: [], states: [], errors: [], pauses: [] }
   running.push(
@@ -51,15 +47,17 @@ async function open(more: Partial<BotOptions> = {}): Promise<Stand> {
       ...more,
     }),
   )
-  await until(() => stand.states.includes('starting'))
+  await waitUntil(() => stand.states.includes('starting'), { what: 'the bot to start' })
   return stand
 }
 
 async function signIn({ mocker, bots, states }: Stand) {
-  await until(() => (bots.at(-1) as { state?: { active(): unknown } } | undefined)?.state?.active() === true)
+  await waitUntil(() => (bots.at(-1) as { state?: { active(): unknown } } | undefined)?.state?.active() === true, {
+    what: 'the bot to be active',
+  })
   const guide = mocker.createContact({ id: 'guide-01', name: '导购 017' })
   mocker.login(guide)
-  await until(() => states.includes('signed_in'))
+  await waitUntil(() => states.includes('signed_in'), { what: 'the sign-in' })
   const customer = mocker.createContact({ id: 'c42', handle: 'wmAAAA0042', coworker: false })
   return { guide, customer }
 }
@@ -69,9 +67,9 @@ describe('a bot', () => {
     const stand = await open()
     const { guide, customer } = await signIn(stand)
     customer.say('多少钱').to(guide)
-    await until(() => stand.seen.length === 1)
+    await waitUntil(() => stand.seen.length === 1, { what: 'the first sighting' })
     guide.say('九折').to(customer)
-    await until(() => stand.seen.length === 2)
+    await waitUntil(() => stand.seen.length === 2, { what: 'the second sighting' })
     const head = { puppet: 'mock', botId: 'guide-01', kind: 'message', type: 'text' }
     expect(stand.seen).toMatchObject([
       { ...head, from: 'customer', text: '多少钱', person: { contactId: 'c42', externalUserId: 'wmAAAA0042' } },
@@ -88,18 +86,18 @@ describe('a bot', () => {
       memberIdList: ['guide-01', 'c42'],
     })
     customer.say('大家好').to(room)
-    await until(() => stand.seen.length === 1)
+    await waitUntil(() => stand.seen.length === 1, { what: 'the first sighting' })
     expect(stand.seen[0]).toMatchObject({ kind: 'message', room: { id: 'r1@@room', topic: '护肤群' } })
     const other = stand.mocker.createContact({ id: 'c43', coworker: false })
     room.add(other).by(guide)
-    await until(() => stand.seen.length === 2)
+    await waitUntil(() => stand.seen.length === 2, { what: 'the second sighting' })
     expect(stand.seen[1]).toMatchObject({ kind: 'room', change: 'joined', person: { contactId: 'c43' } })
 
     // As the mock would: a raw payload is what it reads friendships from.
     const puppet = stand.bots[0]!.puppet as unknown as PuppetMock
     puppet.friendshipRawPayload = async (id: string) => ({ id, contactId: 'c43', hello: '', timestamp: 0, type: 2 })
     puppet.emit('friendship', { friendshipId: 'f1' })
-    await until(() => stand.seen.length === 3)
+    await waitUntil(() => stand.seen.length === 3, { what: 'the third sighting' })
     expect(stand.seen[2]).toMatchObject({ kind: 'friendship', change: 'requested', id: 'friend:f1' })
   })
 
@@ -114,7 +112,7 @@ describe('a bot', () => {
     })
     const { guide, customer } = await signIn(stand)
     customer.say('你好').to(guide)
-    await until(() => stored.length === 1)
+    await waitUntil(() => stored.length === 1, { what: 'the sighting to be stored' })
     expect(stand.pauses).toEqual([1_000, 2_000])
   })
 
@@ -122,7 +120,7 @@ describe('a bot', () => {
     const stand = await open()
     await signIn(stand)
     await stand.bots[0]!.stop()
-    await until(() => stand.bots.length === 2)
+    await waitUntil(() => stand.bots.length === 2, { what: 'a second bot' })
     expect(stand.pauses).toEqual([1_000])
 
     const broken: number[] = []
@@ -140,7 +138,7 @@ describe('a bot', () => {
       pause: (ms) => new Promise((resolve) => setTimeout(() => (broken.push(ms), resolve()), 1)),
     })
     running.push(never)
-    await until(() => broken.length >= 10)
+    await waitUntil(() => broken.length >= 10, { what: 'ten starts' })
     expect(broken.slice(0, 10)).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map((s) => s * 1_000))
     expect(errors).toEqual([expect.stringContaining('five starts in a row failed')])
   })
@@ -149,7 +147,7 @@ describe('a bot', () => {
     const stand = await open()
     await signIn(stand)
     await stand.bots[0]!.logout()
-    await until(() => stand.states.includes('signed_out'))
+    await waitUntil(() => stand.states.includes('signed_out'), { what: 'the sign-out' })
   })
 })
 

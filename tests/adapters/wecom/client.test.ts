@@ -24,7 +24,7 @@ function openClient(baseUrl = stub.url, adapter?: AxiosAdapter): WecomClient {
     agentId: 1000002,
     secret: SECRET,
     clock,
-    timeoutMs: 300,
+    timeoutSignal: () => stub.timeoutSignal(),
     log: jsonLog((line) => lines.push(line)),
     ...(adapter && { adapter }),
     pause: async (ms) => {

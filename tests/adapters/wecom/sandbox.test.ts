@@ -11,7 +11,7 @@ import { createWecomMessageChannel } from '../../../src/channels/wecom-message.j
 import type { WecomEvent } from '../../../src/domain/wecom/event.js'
 import { quietLog } from '../../../src/log.js'
 import type { Dispatch } from '../../../src/ports/channel.js'
-import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 
 const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
 const EAGER = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
@@ -63,7 +63,7 @@ beforeEach(async () => {
     agentId: sandbox.app.agentId,
     secret: sandbox.app.secret,
     clock: sandbox,
-    timeoutMs: 2_000,
+    timeoutMs: MINUTE_MS,
     log: quietLog,
     pause: () => Promise.resolve(),
   })

@@ -4,6 +4,7 @@ import type { DocumentStore } from '../../../src/ports/document-store.js'
 import { type Collections, openCollections } from '../../../src/stored/collections.js'
 import { withLease } from '../../../src/services/runtime/with-lease.js'
 import { ManualClock } from '../../../src/time.js'
+import { waitUntil } from '../../support/wait-until.js'
 
 let store: DocumentStore
 let docs: Collections
@@ -53,8 +54,7 @@ describe('withLease', () => {
     const work = withLease(lease('a'), 'lane', async (signal) => {
       await docs.meta.put([{ _id: 'lease:lane', text: 'b', at: new Date(clock.now().getTime() + 30_000) }])
       jest.advanceTimersByTime(10_000)
-      for (let i = 0; i < 100 && !signal.aborted; i++) await new Promise((resolve) => setImmediate(resolve))
-      expect(signal.aborted).toBe(true)
+      await waitUntil(() => signal.aborted, { what: 'the signal' })
     })
     await expect(work).rejects.toThrow('lost the lease "lane"')
     expect((await docs.meta.get('lease:lane'))?.text).toBe('b')

@@ -10,7 +10,7 @@ import type { DocumentStore } from '../../../src/ports/document-store.js'
 import { acceptCard, type CallbackIntake, createCallbackIntake } from '../../../src/services/wecom/accept-callbacks.js'
 import { type Collections, openCollections } from '../../../src/stored/collections.js'
 import { fixedClock } from '../../../src/time.js'
-import { spawnTs } from '../../support/spawn-ts.js'
+import { spawnCompiled } from '../../support/compiled.js'
 
 const message = (fields: Record<string, string>) =>
   `<xml>${Object.entries(fields)
@@ -122,11 +122,11 @@ it('what was acknowledged is there after a SIGKILL', async () => {
   const file = join(dir, 'documents.sqlite')
   try {
     for (const round of [1, 2]) {
-      const child = spawnTs('tests/support/callback-receiver.ts', [file, String(round)])
+      const child = spawnCompiled('tests/support/callback-receiver.ts', [file, String(round)])
       let complaint = ''
-      child.stderr!.on('data', (text: Buffer) => (complaint += text.toString()))
+      child.stderr.on('data', (text: Buffer) => (complaint += text.toString()))
       const acknowledged: string[] = []
-      createInterface({ input: child.stdout! }).on('line', (line) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
         acknowledged.push(line)
         if (acknowledged.length === 150) child.kill('SIGKILL')
       })

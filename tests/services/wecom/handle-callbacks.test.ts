@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
 import { handleCallbacks } from '../../../src/services/wecom/handle-callbacks.js'
 import { syncWecom } from '../../../src/services/wecom/sync-wecom.js'
 import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
+import { stopClocks } from '../../support/fake-clock.js'
 import { type Company, openCompany } from '../../support/wecom-company.js'
 
 const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
@@ -31,7 +31,10 @@ beforeEach(async () => {
   await syncWecom(company.deps)
   await company.settle()
 })
-afterEach(() => company.close())
+afterEach(async () => {
+  jest.useRealTimers()
+  await company.close()
+})
 
 const docs = () => company.deps.docs
 const wait = async (ms: number) => {
@@ -87,7 +90,8 @@ describe('callbacks', () => {
 
   it('of a burst are worked off when it is over', async () => {
     const { callbacks } = docs()
-    let seq = 1_000_000
+    const BEFORE = 1_000_000
+    let seq = BEFORE
     /** As the intake stores them, at many times the rate that the platform's quota lets us read at. */
     const arrive = (count: number) =>
       callbacks.insert(
@@ -100,15 +104,29 @@ describe('callbacks', () => {
           message: `<xml><CreateTime>${seq}</CreateTime><Event>change_external_contact</Event><ChangeType>edit_external_contact</ChangeType><UserID>guide001</UserID><ExternalUserID>${idOf(seq % 20)}</ExternalUserID></xml>`,
         })),
       )
-    await arrive(200)
-    const working = handleCallbacks(company.deps)
-    for (let i = 0; i < 40; i++) {
-      await arrive(100)
-      await sleep(20)
+    let looks = 0
+    let waiting = 0
+    let done = 0
+    const watched: typeof callbacks = {
+      ...callbacks,
+      // A hundred come between any two looks, five times over.
+      findOne: async (...args) => {
+        const newest = await callbacks.findOne(...args)
+        if (++looks > 1 && looks <= 5) await arrive(100)
+        if (looks === 5) waiting = await callbacks.count({ state: 'accepted' })
+        if (looks === 5) done = await callbacks.count({ state: 'done' })
+        return newest
+      },
+      put: async (docs) => {
+        await callbacks.put(docs)
+        if (looks === 1 && seq === BEFORE + 200) await arrive(100)
+      },
     }
-    // What waited before the burst was seen to be one is done, and little more.
-    expect(await callbacks.count({ state: 'accepted' })).toBeGreaterThan(2_000)
-    await working
+    stopClocks() // so that whatever has arrived since the look before did so in no time
+    await arrive(200)
+    await handleCallbacks({ ...company.deps, docs: { ...docs(), callbacks: watched } })
+    // What waited before the burst was seen to be one is done, and no more.
+    expect({ done, waiting }).toEqual({ done: 200, waiting: 500 })
     expect(await callbacks.count({ state: 'accepted' })).toBe(0)
   })
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import type { MediaType } from '../../../../src/adapters/wecom/calls/media.js'
 import { HOUR_MS } from '../../../../src/time.js'
 import { PNG, START } from '../../../sandbox/support.js'
+import { waitUntil } from '../../../support/wait-until.js'
 import { codeOf, openStand, type Stand } from '../stand.js'
 
 const MB = 1024 * 1024
@@ -114,12 +115,9 @@ describe('uploads by address', () => {
   const url = () => `http://127.0.0.1:${(host.address() as AddressInfo).port}/a.txt`
   /** The download runs in real time, outside of any request. */
   async function finished(jobId: string) {
-    for (let n = 0; n < 200; n++) {
-      const result = await stand.client.media.uploadResult(jobId)
-      if (result.kind !== 'running') return result
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
-    throw new Error('the upload did not finish within 2 s')
+    const ask = () => stand.client.media.uploadResult(jobId)
+    await waitUntil(async () => (await ask()).kind !== 'running', { what: 'the upload' })
+    return ask()
   }
 
   it('end with an id, and a callback', async () => {

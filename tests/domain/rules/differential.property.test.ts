@@ -23,12 +23,13 @@ import {
   TEXTS,
   valueMeant,
 } from '../../support/random-rules.js'
+import { sized } from '../../support/sized.js'
 
 const NOW = new Date('2026-03-29T10:00:00.500Z')
 const options = { nowMs: NOW.getTime(), segments: SEGMENTS }
 const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 const PEOPLE = 60
-const SETS = 40
+const SETS = sized(40, 1_000)
 
 const home = mkdtempSync(join(tmpdir(), 'siyu-differential-'))
 let events: EventStore

@@ -1,0 +1,40 @@
+// The environment of every suite: jest's own for Node, and a suite that leaves something open fails by name.
+// Otherwise the run would not end by itself, and nobody could tell whose fault it is.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TestEnvironment } from 'jest-environment-node'
+
+/** Looks until what was closed last is really gone: sockets and processes end a moment after they were told. */
+const LOOKS = 400
+const LOOK_AGAIN_MS = 25
+
+export default class extends TestEnvironment {
+  async setup() {
+    await super.setup()
+    this.before = openNow()
+  }
+
+  async teardown() {
+    const { before } = this
+    await super.teardown()
+    let left = leftOpen(before)
+    for (let look = 1; look < LOOKS && left.length > 0; look++) {
+      await sleep(LOOK_AGAIN_MS)
+      left = leftOpen(before)
+    }
+    if (left.length > 0) throw new Error(`this suite does not close what it opened: ${left.join(', ')}`)
+  }
+}
+
+/** What keeps this process from ending, by kind. */
+function openNow() {
+  const counts = new Map()
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return counts
+}
+
+function leftOpen(before) {
+  return [...openNow()].flatMap(([kind, count]) => {
+    const more = count - (before.get(kind) ?? 0)
+    return more > 0 ? [`${more} × ${kind}`] : []
+  })
+}
