@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
-import type { WecomStats } from '../adapters/wecom/call-stats.js'
+import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
 import { lockDataDir } from './data-dir.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'

@@ -1,4 +1,4 @@
-import type { CallbackReader } from '../adapters/wecom/callback.js'
+import type { CallbackReader } from '../adapters/wecom/transport/callback.js'
 import type { Config } from '../config.js'
 import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import type { RawRoute } from '../http/raw-routes.js'

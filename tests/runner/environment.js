@@ -4,12 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { TestEnvironment } from 'jest-environment-node'
 
 /** Looks until what was closed last is really gone: sockets and processes end a moment after they were told. */
-const LOOKS = 400
-const LOOK_AGAIN_MS = 25
+const LOOKS = 1_200
+const LOOK_AGAIN_MS = 50
 
 export default class extends TestEnvironment {
   async setup() {
     await super.setup()
+    // Made when they are first asked for, and no suite's to close.
+    void [process.stdout, process.stderr]
     this.before = openNow()
   }
 

@@ -1,11 +1,9 @@
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
-import { createActions } from '../../src/adapters/wecom/actions.js'
+import { createActions } from '../../src/adapters/wecom/port/actions.js'
 import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { createWecomPort } from '../../src/adapters/wecom/port.js'
+import { createWecomPort } from '../../src/adapters/wecom/port/port.js'
 import { closeCard } from '../../src/channels/guide-task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
@@ -72,7 +70,7 @@ export async function openWecomWorld(
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,
-    wecom: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+    wecom: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
     wecomActions: createActions(client),

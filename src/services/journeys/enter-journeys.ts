@@ -1,4 +1,4 @@
-import { armOf } from '../../domain/journeys/arm.js'
+import { armOf } from '../../domain/experiments/arm.js'
 import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'

@@ -1,5 +1,5 @@
 import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
-import type { Content } from '../../domain/touches/content.js'
+import type { Content } from '../../domain/content/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
