@@ -20,6 +20,8 @@ export type Batch = {
 export type BatchPlan = Omit<Resolution, 'profileIds'> & {
   /** The batches of the group, in order. */
   batchIds: string[]
+  /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
+  definitions?: number
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
   /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
