@@ -17,7 +17,15 @@ import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
-import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
+import { followPublished } from '../services/definitions/follow-published.js'
+import {
+  arePublished,
+  liveDefinitions,
+  type Publication,
+  publishDefinitions,
+  publishFiles,
+  readPublished,
+} from '../services/definitions/publish-definitions.js'
 import { type Clock, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
@@ -54,15 +62,12 @@ export interface App {
   readonly wecomStats: () => WecomStats
   /** Starts the wechaty bot; `undefined` when none is configured. @throws {ConfigError} saying what to install or mend */
   startBot(): Promise<ChatBot | undefined>
-  /** Takes what is published as the running definitions. */
+  /** Takes what is published as the running definitions, whatever they are now. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
   publish(): Promise<Publication[]>
-  /**
-   * Takes over what another process has published, if it has, with the files as they are now; files that are broken are
-   * left alone. Resolves to whether there was something.
-   */
-  follow(): Promise<boolean>
+  /** Takes over what another process has published, if it has. Work does so by itself, before it is taken up. */
+  follow(): Promise<void>
   /** Works one lane now, outside the queue. */
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
@@ -123,15 +128,14 @@ export async function createApp(options: AppOptions): Promise<App> {
         statisticsAt: config.wecom?.statisticsAt ?? 'off',
       },
     }
-    if ((await docs.meta.get('published')) === undefined)
-      await publishDefinitions(deps, { ...loaded, journeyFiles: [] })
-    let publication: number | undefined
-    const reload = async () => {
-      publication = (await docs.meta.get('published'))?.value
-      deps.definitions.current = await liveDefinitions(deps, loaded)
-      await refreshWhenChanged(deps)
-    }
-    await reload()
+    // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
+    const isAlone = config.documents.kind !== 'mongo'
+    const arePublic = await arePublished(deps, loaded.files)
+    if (arePublic === undefined || (isAlone && !arePublic)) await publishFiles(deps, loaded)
+    else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
+    // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
+    if (!(await followPublished(deps)))
+      deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = options.owner ?? `${hostname()}:${process.pid}`
     // Wherever documents can be reached by another process, lanes take turns.
@@ -145,7 +149,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       const next = await loadDefinitions(config.paths)
       const done = await publishDefinitions(deps, next)
       loaded = next
-      await reload()
+      await followPublished(deps)
       return done
     }
     const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
@@ -162,16 +166,12 @@ export async function createApp(options: AppOptions): Promise<App> {
       publicRoutes: sidebarRoutes(config, operations, wired.signIn),
       wecomStats: wired.stats,
       startBot: () => startBot(config, deps),
-      reload,
-      publish,
-      follow: async () => {
-        if ((await docs.meta.get('published'))?.value === publication) return false
-        const next = await checkDefinitions(config.paths)
-        for (const p of next.problems) log.warn('definition file left alone', { problem: formatProblem(p) })
-        loaded = next.loaded ?? loaded
-        await reload()
-        return true
+      reload: async () => {
+        deps.definitions.current = await readPublished(deps)
+        await refreshWhenChanged(deps)
       },
+      publish,
+      follow: async () => void (await followPublished(deps)),
       runLane: (name, signal) => runLane(name, deps, lease, signal),
       shared,
       operations,
@@ -198,5 +198,5 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {
-  return { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
 }

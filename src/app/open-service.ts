@@ -18,6 +18,8 @@ export interface Service {
   readonly config: Config
   /** Address of the running service that does the work; absent when this command does it. */
   readonly url?: string
+  /** Other processes may work on the same stores now. */
+  readonly shared: boolean
   call<N extends OperationName>(
     name: N,
     input: OperationInput<N>,
@@ -54,6 +56,7 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
   return {
     config,
     url: running.url,
+    shared: false,
     call,
     accept: async (key, records) => void (await callService(running, '/v1/records', { key, records }, stop)),
     drain: async (onProgress) => {
@@ -76,6 +79,7 @@ async function openHere(config: Config, { signal, log = quietLog }: ServiceOptio
   const call: Service['call'] = (name, input, onProgress) => runOperation(operations, who, name, input, onProgress)
   return {
     config,
+    shared: app.shared,
     call,
     accept: async (key, records) => void (await acceptRecords(app.deps, key, records)),
     drain: async (onProgress) => {

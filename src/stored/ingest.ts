@@ -20,6 +20,8 @@ export type Batch = {
 export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   /** The batches of the group, in order. */
   batchIds: string[]
+  /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
+  definitions?: number
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
   /** Its place among all groups of work; of plans that version 0.1 stored, these three are absent. */

@@ -8,13 +8,8 @@ import { missingActions } from '../../src/adapters/wecom/port/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { tables } from '../../src/domain/events/tables.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
-import { IdentityConfig } from '../../src/domain/identity/config.js'
 import { Journey } from '../../src/domain/journeys/definition.js'
-import { Rule } from '../../src/domain/rules/rule.js'
-import { Tag } from '../../src/domain/tags/definition.js'
-import { Content, CouponPool } from '../../src/domain/content/content.js'
-import { Policy } from '../../src/domain/touches/policy.js'
-import { WelcomeFile } from '../../src/domain/wecom/welcome.js'
+import { CouponPool } from '../../src/domain/content/content.js'
 import { readCallbackEvent } from '../../src/adapters/wecom/port/callback-event.js'
 import { parseMessage } from '../../src/adapters/wecom/transport/callback.js'
 import { quietLog } from '../../src/log.js'
@@ -26,7 +21,7 @@ import { type Collections, openCollections } from '../../src/stored/collections.
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import type { OperationDeps } from '../../src/services/runtime/operations.js'
 import { dueLanes, lanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
-import type { LoadedDefinitions } from '../../src/services/definitions/load-definitions.js'
+import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
 import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
 import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
@@ -73,20 +68,29 @@ const POLICY = {
 
 /** Definitions as the loader would give them, from what an operator would write. */
 export function define(d: Definitions): LoadedDefinitions {
+  const files = filesOf(d)
   return {
-    identity: parseInput(IdentityConfig, { ...IDENTITY, ...d.identity }),
-    policy: parseInput(Policy, { ...POLICY, ...d.policy }),
-    tags: (d.tags ?? []).map((t) =>
-      parseInput(Tag, { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test', ...(t as object) }),
-    ),
-    segments: new Map(Object.entries(d.segments ?? {}).map(([id, rule]) => [id, parseInput(Rule, rule)])),
-    welcome: parseInput(WelcomeFile, { rules: d.welcome ?? [] }).rules,
-    contents: new Map((d.contents ?? []).map((c) => parseInput(Content, c)).map((c) => [c.id, c])),
+    ...parseFiles(files),
+    files,
     couponPools: (d.coupons ?? []).map((c) => parseInput(CouponPool, c)),
     journeyFiles: (d.journeys ?? []).map((j) => {
       const raw = { name: 'a journey', goal: { event: 'order_paid', within: '14d' }, ...j }
       return { journey: parseInput(Journey, raw), raw }
     }),
+  }
+}
+
+/** What those files would hold, as written. */
+function filesOf({ tags = [], segments = {}, contents = [], welcome, policy, identity }: Definitions): RawFiles {
+  const tag = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
+  const rules = Object.entries(segments).map(([id, when]) => ({ id, name: 'a segment', purpose: 'test', when }))
+  return {
+    identity: { ...IDENTITY, ...identity },
+    policy: { ...POLICY, ...policy },
+    tags: tags.length === 0 ? [] : [{ tags: tags.map((t) => ({ ...tag, ...(t as object) })) }],
+    contents: contents.length === 0 ? [] : [{ contents }],
+    ...(rules.length === 0 ? {} : { segments: { segments: rules } }),
+    ...(welcome === undefined ? {} : { welcome: { rules: welcome } }),
   }
 }
 
@@ -195,7 +199,7 @@ export async function buildWorld(
     ) as unknown as Collections,
     events: faults.guard('events', events, ['insert']),
     jobs: faults.guard('jobs', jobs, ['add']),
-    definitions: { current: { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] } },
+    definitions: { current: { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] } },
     channels: {
       wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),
       task: faults.guard('task', task, ['dispatch', 'cancel']),

@@ -1,4 +1,5 @@
 import { basename, dirname, normalize } from 'node:path'
+import type { z } from 'zod'
 import { EventCatalogue, SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
 import { IdentityConfig } from '../../domain/identity/config.js'
 import { ENTRY_PREFIX, Journey, placeSteps } from '../../domain/journeys/definition.js'
@@ -6,14 +7,14 @@ import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { journeyReferences, ruleReferences, tagReferences } from '../../domain/rules/references.js'
-import type { Rule } from '../../domain/rules/rule.js'
 import { SegmentFile } from '../../domain/segments/definition.js'
 import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
 import { writebackProblems } from '../../domain/tags/writeback.js'
-import { type Content, ContentFile, CouponFile, type CouponPool } from '../../domain/content/content.js'
+import { ContentFile, CouponFile, type CouponPool } from '../../domain/content/content.js'
 import { Policy } from '../../domain/touches/policy.js'
 import { WelcomeFile } from '../../domain/wecom/welcome.js'
 import { InvalidInputError, messageOf, type Problem } from '../../errors.js'
+import { parseInput } from '../../parse.js'
 import { nearest, type YamlFile } from '../../yaml-file.js'
 import { DefinitionReader } from './definition-reader.js'
 import type { Definitions } from '../runtime/deps.js'
@@ -33,11 +34,26 @@ export type DefinitionPaths = {
   coupons: string
 }
 
-/** What the files say, before anything is published. */
-export type LoadedDefinitions = Omit<Definitions, 'journeys' | 'pinned' | 'evaluables'> & {
+/** What comes from files other than those of journeys. */
+export type FileDefinitions = Omit<Definitions, 'version' | 'journeys' | 'pinned' | 'evaluables'>
+
+/** What the files say, before anything is published. Raw values too: what is published is what was written. */
+export type LoadedDefinitions = FileDefinitions & {
   couponPools: readonly CouponPool[]
-  /** Raw values too: what is published is what was written. */
   journeyFiles: readonly { journey: Journey; raw: unknown }[]
+  files: RawFiles
+}
+
+/** The values of the files other than journeys, as they were written; one that may be absent is left out. */
+export type RawFiles = {
+  identity: unknown
+  policy: unknown
+  lifecycle?: unknown
+  segments?: unknown
+  welcome?: unknown
+  /** One value per file, in order of the file names. */
+  tags: readonly unknown[]
+  contents: readonly unknown[]
 }
 
 /**
@@ -203,15 +219,22 @@ export async function checkDefinitions(
   if (!problems.every(inJourney) || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
     return { problems }
 
-  const segments = new Map<string, Rule>(segmentFile.value.segments.map((s) => [s.id, s.when]))
-  const allTags: Tag[] = [...tags.map((t) => t.tag), lifecycleTag(lifecycle.value)]
+  const definitions = assemble({
+    identity: identity.value,
+    policy: policy.value,
+    lifecycle: lifecycle.value,
+    segments: segmentFile.value,
+    welcome: welcome?.value,
+    tags: tagFiles.map((f) => f.value),
+    contents: contentFiles.map((f) => f.value),
+  })
   try {
     compileDeltas(
       [
-        ...allTags.map((tag): Evaluable => ({ id: tag.id, tag })),
-        ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
+        ...definitions.tags.map((tag): Evaluable => ({ id: tag.id, tag })),
+        ...[...definitions.segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
       ],
-      { nowMs: 0, scope: { kind: 'all' }, segments },
+      { nowMs: 0, scope: { kind: 'all' }, segments: definitions.segments },
     )
   } catch (err) {
     const circle = { file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }
@@ -221,16 +244,20 @@ export async function checkDefinitions(
   return {
     problems,
     loaded: {
-      identity: identity.value,
-      policy: policy.value,
-      tags: allTags,
-      segments,
-      welcome: welcome?.value.rules ?? [],
-      contents: new Map(contents.map((c): [string, Content] => [c.content.id, c.content])),
+      ...definitions,
       couponPools: couponFile.value.pools,
       journeyFiles: journeyFiles
         .filter((f) => !broken.has(f.yaml.file))
         .map((f) => ({ journey: f.value, raw: f.yaml.value })),
+      files: {
+        identity: identity.yaml.value,
+        policy: policy.yaml.value,
+        lifecycle: lifecycle.yaml.value,
+        segments: segmentFile.yaml.value,
+        ...(welcome === undefined ? {} : { welcome: welcome.yaml.value }),
+        tags: tagFiles.map((f) => f.yaml.value),
+        contents: contentFiles.map((f) => f.yaml.value),
+      },
     },
   }
 }
@@ -240,6 +267,44 @@ export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDef
   const { loaded, problems } = await checkDefinitions(paths)
   if (loaded === undefined || problems.length > 0) throw new InvalidInputError('Definitions are not usable', problems)
   return loaded
+}
+
+/** Files that were checked before they were published. @throws {InvalidInputError} when this program cannot read them */
+export function parseFiles(raw: RawFiles): FileDefinitions {
+  const parse = <S extends z.ZodType>(schema: S, value: unknown) =>
+    parseInput(schema, value, 'Published definition files cannot be read')
+  const optional = <S extends z.ZodType>(schema: S, value: unknown) =>
+    value === undefined ? undefined : parse(schema, value)
+  return assemble({
+    identity: parse(IdentityConfig, raw.identity),
+    policy: parse(Policy, raw.policy),
+    lifecycle: optional(Lifecycle, raw.lifecycle),
+    segments: optional(SegmentFile, raw.segments),
+    welcome: optional(WelcomeFile, raw.welcome),
+    tags: raw.tags.map((file) => parse(TagFile, file)),
+    contents: raw.contents.map((file) => parse(ContentFile, file)),
+  })
+}
+
+type ParsedFiles = {
+  identity: IdentityConfig
+  policy: Policy
+  lifecycle: Lifecycle | undefined
+  segments: z.infer<typeof SegmentFile> | undefined
+  welcome: z.infer<typeof WelcomeFile> | undefined
+  tags: readonly z.infer<typeof TagFile>[]
+  contents: readonly z.infer<typeof ContentFile>[]
+}
+
+function assemble({ identity, policy, lifecycle, segments, welcome, tags, contents }: ParsedFiles): FileDefinitions {
+  return {
+    identity,
+    policy,
+    tags: [...tags.flatMap((f) => f.tags), ...(lifecycle === undefined ? [] : [lifecycleTag(lifecycle)])],
+    segments: new Map(segments?.segments.map((s) => [s.id, s.when])),
+    welcome: welcome?.rules ?? [],
+    contents: new Map(contents.flatMap((f) => f.contents).map((c) => [c.id, c])),
+  }
 }
 
 /** Tags and the entry rules of the live journeys: what is kept per profile and compared. */

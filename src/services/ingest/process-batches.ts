@@ -20,6 +20,7 @@ import {
 } from '../../domain/identity/resolve.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { Filter } from '../../ports/document-store.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
@@ -43,15 +44,19 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
   const { docs } = deps
   while (signal?.aborted !== true) {
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
-    if (group === undefined) return
+    const waiting = planned?.plan === undefined ? await nextBatches(deps) : []
+    if (planned?.plan === undefined && waiting.length === 0) return
+    // After the batches are known: whatever they speak of began under what is published now, or before.
+    const held = await holdPublished(deps)
+    if (held === undefined) return
+    const group = planned?.plan === undefined ? await planGroup(held, waiting) : await loadGroup(held, planned.plan)
     const { plan, batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
     const events = ownedEvents(records, plan)
-    await applyPlan(deps, first, plan, records, events)
-    await react(deps, first, plan, events)
+    await applyPlan(held, first, plan, records, events)
+    await react(held, first, plan, events)
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
       [...plan.batchIds]
@@ -99,8 +104,8 @@ async function loadGroup({ docs, clock }: Deps, stored: BatchPlan): Promise<Grou
   return { plan, batches }
 }
 
-async function planGroup(deps: Deps): Promise<Group | undefined> {
-  const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
+async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
+  const waiting = await docs.batches.find(waitingAt(clock.now()), { sort: { seq: 1 }, limit: 20 })
   const group: Batch[] = []
   let size = 0
   for (const batch of waiting) {
@@ -108,7 +113,11 @@ async function planGroup(deps: Deps): Promise<Group | undefined> {
     if (group.length > 0 && size > GROUP_RECORDS) break
     group.push(batch)
   }
-  return group[0] === undefined ? undefined : { plan: await planRecords(deps, group), batches: group }
+  return group
+}
+
+async function planGroup(deps: Deps, batches: readonly Batch[]): Promise<Group> {
+  return { plan: await planRecords(deps, batches), batches }
 }
 
 async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
@@ -147,6 +156,7 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   const plan: BatchPlan = {
     ...rest,
     batchIds: group.map((b) => b._id),
+    definitions: definitions.current.version,
     now,
     seq,
     owners: profileIds.map((id) => id ?? 0),

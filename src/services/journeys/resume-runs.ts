@@ -4,6 +4,7 @@ import type { Rule } from '../../domain/rules/rule.js'
 import { textOf } from '../../domain/tags/definition.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { Run } from '../../stored/journeys.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
 
@@ -34,7 +35,10 @@ export async function resumeRuns(deps: Deps, signal?: AbortSignal): Promise<void
       { sort: { dueAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
-    await advance(deps, due, now)
+    // After the runs are known: the versions they are on were published before.
+    const held = await holdPublished(deps)
+    if (held === undefined) return
+    await advance(held, due, now)
   }
 }
 

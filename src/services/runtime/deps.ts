@@ -19,6 +19,8 @@ export type PinnedJourney = { version: number; journey: Journey }
 
 /** What operators wrote, parsed and checked. */
 export type Definitions = {
+  /** The publication they are; 0 when they are none that is stored. */
+  version: number
   identity: IdentityConfig
   policy: Policy
   /** Tags and the lifecycle stage, each with its value per profile. */
@@ -43,8 +45,8 @@ export type Deps = {
   events: EventStore
   /** For hints: a lost one is found again in the documents. */
   jobs: Pick<JobQueue, 'add'>
-  /** Replaced as a whole when something is published. */
-  definitions: { current: Definitions }
+  /** Replaced as a whole when something is published. `unreadable`: the latest publication that this program cannot read. */
+  definitions: { current: Definitions; unreadable?: number }
   channels: { wecom: Channel; task: Channel }
   brand: { name: string; timeZone: string; locale: 'zh' | 'en' }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }

@@ -1,3 +1,4 @@
+import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
 import type { ServiceDeps } from './deps.js'
@@ -30,11 +31,7 @@ type Lane = {
 
 const LONG_AGO = new Date(0)
 
-/**
- * The service's work, in the order in which an instant is worked off. Each lane finds its work in the documents, so a job
- * is only a hint, and a lane that died is simply run again.
- */
-export const lanes: readonly Lane[] = [
+const LANES: readonly Lane[] = [
   {
     name: 'answer-callbacks',
     beside: true,
@@ -60,7 +57,15 @@ export const lanes: readonly Lane[] = [
       return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
     },
   },
-  { name: 'run-schedules', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
+  {
+    name: 'run-schedules',
+    lease: EVALUATION_LEASE,
+    run: async (deps, signal) => {
+      const held = await holdPublished(deps)
+      if (held !== undefined) await runSchedules(held, signal)
+    },
+    dueAt: nextScheduleAt,
+  },
   {
     name: 'resume-runs',
     run: resumeRuns,
@@ -95,6 +100,18 @@ export const lanes: readonly Lane[] = [
   { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
   { name: 'sweep-chats', run: sweepChats, dueAt: nextChatSweepAt },
 ]
+
+/**
+ * The service's work, in the order in which an instant is worked off. Each lane finds its work in the documents, so a job
+ * is only a hint, and a lane that died is simply run again. Each begins with the definitions that are published then; a
+ * process that cannot read them leaves its work to others.
+ */
+export const lanes: readonly Lane[] = LANES.map((lane) => ({
+  ...lane,
+  run: async (deps, signal) => {
+    if (await followPublished(deps)) await lane.run(deps, signal)
+  },
+}))
 
 /** When each lane has work, in the order of the lanes; lanes without any are left out. */
 export async function workTimes(deps: ServiceDeps): Promise<Map<string, Date>> {

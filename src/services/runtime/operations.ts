@@ -9,6 +9,7 @@ import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
 import { closeTask } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import type { Publication } from '../definitions/publish-definitions.js'
 import { Ways } from '../../domain/ways/definition.js'
 import { applyWays, planWayFiles, type WayRow } from '../wecom/apply-ways.js'
@@ -17,7 +18,7 @@ import { listTransfers } from '../wecom/list-transfers.js'
 import { SendingAction, switchSending } from '../touches/switch-sending.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
-import { InvalidInputError } from '../../errors.js'
+import { ConflictError, InvalidInputError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
 
 /** What the operations need of the running parts. */
@@ -270,14 +271,19 @@ async function refreshTags(
   if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
   const changes = await alone(async () => {
+    const held = await holdPublished(deps)
+    if (held === undefined)
+      throw new ConflictError(
+        '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
+      )
     const now = deps.clock.now()
     const evaluation: Evaluation = {
-      evaluables: deps.definitions.current.evaluables.filter((e) => chosen.has(e.id)),
+      evaluables: held.definitions.current.evaluables.filter((e) => chosen.has(e.id)),
       now,
       cause: 'operator',
       key: `operator:${hashKey(16, now.getTime(), ...chosen)}`,
     }
-    return evaluateProfiles(deps, evaluation)
+    return evaluateProfiles(held, evaluation)
   })
   const profiles = await deps.docs.profiles.count({ mergedInto: { $exists: false } })
   return { tags: known.filter((id) => chosen.has(id)).length, profiles, changes }

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
+import { followPublished } from '../definitions/follow-published.js'
 import { type AuditEntry, writeAudit } from './audit.js'
 import type { Deps } from './deps.js'
 import {
@@ -49,7 +50,11 @@ export async function beginOperation(
     throw err
   }
   return (onProgress = () => undefined) =>
-    auditing(app.deps, who, name, input, () => operation.run(app, input, onProgress))
+    auditing(app.deps, who, name, input, async () => {
+      // Whoever asks is answered by what is published now; where that cannot be read, by what was before.
+      await followPublished(app.deps)
+      return operation.run(app, input, onProgress)
+    })
 }
 
 /** The same for callers who know what they ask. @throws what the operation throws */

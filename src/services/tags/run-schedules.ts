@@ -109,11 +109,14 @@ async function refreshCrossed(
 
 /** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
 export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
-  const hash = hashKey(32, JSON.stringify(definitions.current.evaluables))
-  if ((await docs.meta.get('evaluated'))?.text === hash) return
+  const { evaluables, version } = definitions.current
+  const hash = hashKey(32, JSON.stringify(evaluables))
+  const evaluated = await docs.meta.get('evaluated')
+  // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
+  if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return
   await docs.meta.updateEach([
-    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) } }, upsert: true },
-    { id: 'evaluated', update: { $set: { text: hash } }, upsert: true },
+    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) }, $inc: { value: 1 } }, upsert: true },
+    { id: 'evaluated', update: { $set: { text: hash, value: version } }, upsert: true },
   ])
 }
 
@@ -126,8 +129,11 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     if (signal?.aborted === true) return
     const last = lastRunAt.get(schedule.id)!
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
+    const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
     await schedule.run(now, last)
-    await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
+    // Asked for again while it ran, it is still due: what it did was under the definitions before.
+    const unchanged = { value: asked ?? { $exists: false } }
+    await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now } }, unchanged)
   }
 }
 
