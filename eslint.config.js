@@ -51,7 +51,13 @@ export default tseslint.config(
       globals: globals.node,
       parserOptions: {
         projectService: {
-          allowDefaultProject: ['eslint.config.js', 'jest.config.js', '.ci/*.mjs', 'tests/runner/*.js'],
+          allowDefaultProject: [
+            'eslint.config.js',
+            'jest.config.js',
+            '.ci/*.mjs',
+            'tests/runner/*.js',
+            'tests/fixtures/*.mjs',
+          ],
         },
         tsconfigRootDir: import.meta.dirname,
       },
@@ -132,6 +138,6 @@ export default tseslint.config(
     ['**/src/services/**', '**/src/adapters/**', '**/src/domain/**', '**/src/ports/**', '**/src/app/**'],
     'The sandbox stands alone.',
   ),
-  { files: ['*.js', '.ci/*.mjs', 'tests/runner/*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['*.js', '.ci/*.mjs', 'tests/runner/*.js', 'tests/fixtures/*.mjs'], ...tseslint.configs.disableTypeChecked },
   prettier,
 )

@@ -15,6 +15,7 @@ import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
 import { type Clock, systemClock } from '../time.js'
@@ -122,6 +123,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         statisticsAt: config.wecom?.statisticsAt ?? 'off',
       },
     }
+    await datePast(deps)
     if ((await docs.meta.get('published')) === undefined)
       await publishDefinitions(deps, { ...loaded, journeyFiles: [] })
     let publication: number | undefined
