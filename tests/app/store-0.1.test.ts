@@ -121,6 +121,7 @@ describe('a data directory of version 0.1', () => {
     expect(Object.keys(known.consents).length).toBeGreaterThan(1)
     expect(await readKnownAt(app.deps.events, new Date(opened.getTime() - 1))).toEqual({
       owners: {},
+      types: {},
       traits: {},
       consents: {},
     })
