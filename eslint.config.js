@@ -59,7 +59,9 @@ export default tseslint.config(
     languageOptions: {
       globals: globals.node,
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js', 'lint/*.js', '.ci/*.mjs', 'tests/runner/*.js'] },
+        projectService: {
+          allowDefaultProject: ['*.js', 'lint/*.js', '.ci/*.mjs', 'tests/runner/*.js', 'tests/fixtures/*.mjs'],
+        },
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -85,6 +87,9 @@ export default tseslint.config(
   // Tests look at what is stored from outside.
   { files: ['tests/**'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...TEST_CLOCK] } },
   { plugins: { rooms }, rules: { 'rooms/imports': 'error' } },
-  { files: ['*.js', 'lint/*.js', '.ci/*.mjs', 'tests/runner/*.js'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['*.js', 'lint/*.js', '.ci/*.mjs', 'tests/runner/*.js', 'tests/fixtures/*.mjs'],
+    ...tseslint.configs.disableTypeChecked,
+  },
   prettier,
 )

@@ -16,6 +16,7 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { followPublished } from '../services/definitions/follow-published.js'
 import {
@@ -128,6 +129,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         statisticsAt: config.wecom?.statisticsAt ?? 'off',
       },
     }
+    await datePast(deps)
     // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
     const isAlone = config.documents.kind !== 'mongo'
     const arePublic = await arePublished(deps, loaded.files)

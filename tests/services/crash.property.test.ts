@@ -194,7 +194,7 @@ async function stateOf(world: World): Promise<Record<string, unknown[]>> {
     tag_state: 'profile_id, tag_id, value, since',
     trait_changes: 'profile_id, unit, trait, said, value, source, observed_at, ref, won, known_at',
     consent_changes: 'profile_id, unit, said, value, source, observed_at, ref, won, known_at',
-    identity_changes: 'unit, profile_id, known_at',
+    identity_changes: 'unit, type, profile_id, known_at',
   })) {
     const final = table === 'profiles' || table === 'tag_state' ? 'FINAL' : ''
     state[table] = await world.query(`SELECT ${columns} FROM ${table} ${final} ORDER BY ${columns}`, Row)

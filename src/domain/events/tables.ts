@@ -132,7 +132,15 @@ export const traitChangesTable = defineTable('trait_changes', { trait: WORD, ...
 export const consentChangesTable = defineTable('consent_changes', STATEMENT)
 
 /** Which profile a unit belongs to, from an instant on. */
-export const identityChangesTable = defineTable('identity_changes', { unit: UNIT, profile_id: ID, ...KNOWN })
+export const identityChangesTable = defineTable('identity_changes', {
+  unit: UNIT,
+  type: {
+    ...WORD,
+    comment: 'of the identifier; empty: a profile itself, or a shared identifier, which identifies nobody',
+  },
+  profile_id: ID,
+  ...KNOWN,
+})
 
 /** Every table that holds what is known of people. */
 export const tables: readonly Table[] = [

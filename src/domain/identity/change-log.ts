@@ -1,7 +1,7 @@
 import type { consentChangesTable, identityChangesTable, RowOf, traitChangesTable } from '../events/tables.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
-import { type Profile, traitEntry, traitValue } from './profile.js'
-import type { InboxRecord, Resolution } from './resolve.js'
+import { type Profile, typeName, traitEntry, traitValue } from './profile.js'
+import { type InboxRecord, type Resolution, SHARED } from './resolve.js'
 
 /** When a group came to know what it brings, and its place among all groups: neither ever falls. */
 export type Moment = { now: Date; seq: number }
@@ -63,7 +63,7 @@ export function logStanding(profiles: readonly Profile[], ref: string, moment: M
   const log: ChangeLog = { traits: [], consents: [], identities: [] }
   for (const profile of profiles) {
     const unit = profileUnit(profile._id)
-    log.identities.push(identityRow(unit, profile.mergedInto ?? profile._id, moment))
+    log.identities.push(identityRow(unit, '', profile.mergedInto ?? profile._id, moment))
     if (profile.mergedInto !== undefined) continue
     for (const [trait, bySource] of Object.entries(profile.traits)) {
       for (const [source, { value, at }] of Object.entries(bySource)) {
@@ -86,7 +86,9 @@ export function logStanding(profiles: readonly Profile[], ref: string, moment: M
 
 /** Whose a unit is, for identifiers whose links were not logged. */
 export function logLinks(links: Resolution['links'], moment: Moment): ChangeLog['identities'] {
-  return links.map((link) => identityRow(identityUnit(link._id), link.profileId, moment))
+  return links.map(({ _id, type, profileId }) =>
+    identityRow(identityUnit(_id), type === SHARED ? '' : typeName(type), profileId, moment),
+  )
 }
 
 function logIdentities(
@@ -97,7 +99,10 @@ function logIdentities(
   const owners = new Map(newProfileIds.map((id) => [id, id]))
   for (const { from, to } of merges)
     for (const id of [from, ...(profiles.get(from)?.mergedIds ?? [])]) owners.set(id, to)
-  return [...[...owners].map(([id, owner]) => identityRow(profileUnit(id), owner, moment)), ...logLinks(links, moment)]
+  return [
+    ...[...owners].map(([id, owner]) => identityRow(profileUnit(id), '', owner, moment)),
+    ...logLinks(links, moment),
+  ]
 }
 
 /** Whether the record says something that is logged as a statement. */
@@ -170,8 +175,13 @@ function consentRow(
   }
 }
 
-function identityRow(unit: string, profileId: number, { now, seq }: Moment): ChangeLog['identities'][number] {
-  return { unit, profile_id: profileId, known_at: now, seq }
+function identityRow(
+  unit: string,
+  type: string,
+  profileId: number,
+  { now, seq }: Moment,
+): ChangeLog['identities'][number] {
+  return { unit, type, profile_id: profileId, known_at: now, seq }
 }
 
 function textOf(value: string | number | boolean | null | undefined): string {

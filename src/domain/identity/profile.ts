@@ -66,9 +66,14 @@ export function traitTexts(profile: Profile): Record<string, string> {
   )
 }
 
-/** Types of the identifiers, as rules read them: `openid:wx123` is an `openid`. */
+/** `openid:wx123` is of type `openid`. */
+export function typeName(type: string): string {
+  return type.split(':', 1)[0]!
+}
+
+/** Types of the identifiers, as rules read them. */
 export function identifierTypes(profile: Profile): string[] {
-  return [...new Set(profile.identifiers.map((i) => i.type.split(':', 1)[0]!))].sort()
+  return [...new Set(profile.identifiers.map((i) => typeName(i.type)))].sort()
 }
 
 /** The contact through whom to write: who has been her owner longest, of the relations that still stand. */

@@ -3,7 +3,7 @@ import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
-import { applyConsent, applyEvent, type Profile, traitValue } from './profile.js'
+import { applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
 export type IdentifierLink = {
@@ -14,6 +14,9 @@ export type IdentifierLink = {
   shared: boolean
   since: Date
 }
+
+/** Type of the link to where what is known only by a shared identifier is kept. */
+export const SHARED = 'shared'
 
 /** Evidence: a source said these two identifiers belong to one person. */
 export type Evidence = { _id: string; a: string; b: string; source: string; at: Date; used: boolean }
@@ -211,7 +214,7 @@ class Draft {
     const holder = this.create(record, key)
     this.links.set(key, {
       _id: key,
-      type: 'shared',
+      type: SHARED,
       value: linkKey(identifier),
       profileId: holder._id,
       shared: true,
@@ -400,11 +403,6 @@ function copyOf(profile: Profile): Profile {
 function isOlder(a: Profile, b: Profile): boolean {
   const ms = a.createdAt.getTime() - b.createdAt.getTime()
   return ms < 0 || (ms === 0 && a._id < b._id)
-}
-
-/** `openid:wx123` is of type `openid`. */
-function typeName(type: string): string {
-  return type.split(':', 1)[0]!
 }
 
 function rankOf(config: IdentityConfig, type: string): number {

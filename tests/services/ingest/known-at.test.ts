@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { identityUnit, profileUnit } from '../../../src/domain/identity/identity-unit.js'
-import { traitTexts } from '../../../src/domain/identity/profile.js'
+import { identityUnit } from '../../../src/domain/identity/identity-unit.js'
 import { intOf } from '../../../src/random.js'
 import { HOUR_MS } from '../../../src/time.js'
+import { type Known, knownNow, readKnownAt } from '../../support/known-at.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
 
 let home: EventHome
@@ -28,55 +28,8 @@ async function hear(hour: number, ...records: object[]): Promise<void> {
   await world.run()
 }
 
-/** Every person as documents have her now: what she is known by, her traits, her consent. */
-async function liveNow(): Promise<Known> {
-  const known: Known = { owners: {}, traits: {}, consents: {} }
-  for (const p of await world.docs.profiles.find({})) {
-    known.owners[profileUnit(p._id)] = p.mergedInto ?? p._id
-    if (p.mergedInto !== undefined) continue
-    for (const [trait, value] of Object.entries(traitTexts(p))) known.traits[`${p._id} ${trait}`] = value
-    if (p.optedOutAt !== undefined) known.consents[p._id] = 'opted_out'
-    else if (p.optedInAt !== undefined) known.consents[p._id] = 'opted_in'
-  }
-  for (const link of await world.docs.identifiers.find({})) known.owners[identityUnit(link._id)] = link.profileId
-  return known
-}
-
-type Known = {
-  owners: Record<string, number>
-  traits: Record<string, string>
-  consents: Record<string, string>
-}
-
-const Pair = z.object({ k: z.string(), v: z.string() })
-const Owner = z.object({ k: z.string(), v: z.number() })
-
-/** The same, read from the logs: what was known at an instant. */
-async function knownAt(at: Date): Promise<Known> {
-  const by = `known_at <= fromUnixTimestamp64Milli(${at.getTime()}, 'UTC')`
-  const owners = await world.query(
-    `SELECT unit AS k, argMax(profile_id, (known_at, seq)) AS v FROM identity_changes WHERE ${by} GROUP BY k ORDER BY k`,
-    Owner,
-  )
-  const owned = `SELECT toUInt64(substring(unit, 2)) AS id FROM (
-    SELECT unit, argMax(profile_id, (known_at, seq)) AS owner FROM identity_changes
-    WHERE ${by} AND startsWith(unit, 'p') GROUP BY unit HAVING unit = concat('p', toString(owner)))`
-  const traits = await world.query(
-    `SELECT concat(toString(profile_id), ' ', trait) AS k, argMax(value, (known_at, seq)) AS v FROM trait_changes
-     WHERE ${by} AND won AND profile_id IN (${owned}) GROUP BY profile_id, trait HAVING v != '' ORDER BY k`,
-    Pair,
-  )
-  const consents = await world.query(
-    `SELECT toString(profile_id) AS k, argMax(value, (known_at, seq)) AS v FROM consent_changes
-     WHERE ${by} AND won AND profile_id IN (${owned}) GROUP BY profile_id ORDER BY k`,
-    Pair,
-  )
-  return {
-    owners: Object.fromEntries(owners.map((r) => [r.k, r.v])),
-    traits: Object.fromEntries(traits.map((r) => [r.k, r.v])),
-    consents: Object.fromEntries(consents.map((r) => [r.k, r.v])),
-  }
-}
+const liveNow = () => knownNow(world.docs)
+const knownAt = (at: Date) => readKnownAt(home.store, at)
 
 const Statement = z.object({
   said: z.string(),
