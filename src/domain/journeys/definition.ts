@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { DurationMs } from '../../parse.js'
 import { Rule } from '../rules/rule.js'
-import { LocalText } from '../tags/definition.js'
+import { LocalText } from '../local-text.js'
 import { isCron } from '../schedule.js'
 import { parseTimeOfDay } from '../../time.js'
 

@@ -1,5 +1,5 @@
 import type { Journey, Step } from '../journeys/definition.js'
-import type { Tag } from '../tags/definition.js'
+import { type Tag, tagRefersTo } from '../tags/definition.js'
 import { type DefinedKind, isDefinedInFiles, type Path, type Reference } from '../reference.js'
 import { type Rule, ruleRefersTo } from './rule.js'
 
@@ -9,18 +9,7 @@ export function ruleReferences(rule: Rule, path: Path): Reference<DefinedKind>[]
 }
 
 export function tagReferences(tag: Tag, path: Path): Reference<DefinedKind>[] {
-  if (tag.type === 'flag') return ruleReferences(tag.when, [...path, 'when'])
-  if (tag.type === 'choice') return tag.cases.flatMap((c, i) => ruleReferences(c.when, [...path, 'cases', i, 'when']))
-  if (tag.type === 'text') return []
-  const value: Reference<DefinedKind>[] =
-    tag.value === undefined ? [] : [{ kind: 'event', name: tag.value.event, path: [...path, 'value', 'event'] }]
-  const points: Reference<DefinedKind>[] = (tag.score?.points ?? []).map((p, i) => ({
-    kind: 'event',
-    name: p.event,
-    path: [...path, 'score', 'points', i, 'event'],
-  }))
-  const unless = tag.score?.unless === undefined ? [] : ruleReferences(tag.score.unless, [...path, 'score', 'unless'])
-  return [...value, ...points, ...unless]
+  return tagRefersTo(tag, path).filter(isDefinedInFiles)
 }
 
 export function journeyReferences(journey: Journey): Reference<DefinedKind>[] {

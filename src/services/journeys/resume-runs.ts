@@ -1,7 +1,7 @@
 import { decide, type Decision } from '../../domain/journeys/decide.js'
 import { type Journey, pinKey, type StepPath } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
-import { textOf } from '../../domain/tags/definition.js'
+import { textOf } from '../../domain/local-text.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { Run } from '../../stored/journeys.js'
 import type { Deps } from '../runtime/deps.js'
