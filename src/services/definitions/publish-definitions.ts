@@ -1,5 +1,8 @@
-import { Journey, pinKey } from '../../domain/journeys/definition.js'
-import { parseInput } from '../../parse.js'
+import type { z } from 'zod'
+import { entryRule, JourneyOfRuns, pinKey, PublishedJourney } from '../../domain/journeys/definition.js'
+import { missingSegment } from '../../domain/rules/rule.js'
+import { formatProblem } from '../../errors.js'
+import { toProblems } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import type { Definitions, Deps, PinnedJourney } from '../runtime/deps.js'
 import { evaluablesOf, type LoadedDefinitions } from './load-definitions.js'
@@ -58,15 +61,32 @@ export async function publishDefinitions(
   return done
 }
 
-/** The definitions the engine runs on: tags and policy as loaded, journeys as published. */
-export async function liveDefinitions(deps: Pick<Deps, 'docs'>, loaded: LoadedDefinitions): Promise<Definitions> {
+/**
+ * The definitions the engine runs on: tags and policy as loaded, journeys as published. What a newer version of this program
+ * published and this one cannot read, and a journey whose entry asks a segment that is gone, is left out and said: nobody enters,
+ * and what cannot be decided waits.
+ */
+export async function liveDefinitions(
+  deps: Pick<Deps, 'docs' | 'log'>,
+  loaded: LoadedDefinitions,
+): Promise<Definitions> {
   const live = new Map(await liveVersions(deps))
-  const pinned = new Map<string, Journey>()
+  const pinned = new Map<string, JourneyOfRuns>()
   const journeys = new Map<string, PinnedJourney>()
   for (const doc of await deps.docs.published.find({ kind: 'journey' })) {
-    const journey = parseInput(Journey, doc.value, `Stored journey ${doc._id} cannot be read`)
-    pinned.set(pinKey(doc.id, doc.version), journey)
-    if (live.get(doc.id) === doc.version) journeys.set(doc.id, { version: doc.version, journey })
+    const forRuns = JourneyOfRuns.safeParse(doc.value)
+    if (forRuns.success) pinned.set(pinKey(doc.id, doc.version), forRuns.data)
+    if (live.get(doc.id) !== doc.version) continue
+    const whole = PublishedJourney.safeParse(doc.value)
+    const rule = whole.success ? entryRule(whole.data) : undefined
+    const missing = rule === undefined ? undefined : missingSegment(rule, loaded.segments)
+    if (whole.success && missing === undefined) journeys.set(doc.id, { version: doc.version, journey: whole.data })
+    else
+      deps.log.error('nobody can enter a published journey', {
+        journeyId: doc.id,
+        version: doc.version,
+        cause: whole.success ? `there is no segment "${missing}"` : whyNot(whole.error, doc.value),
+      })
   }
   const { identity, policy, tags, segments, contents, welcome } = loaded
   const evaluables = evaluablesOf(
@@ -74,6 +94,18 @@ export async function liveDefinitions(deps: Pick<Deps, 'docs'>, loaded: LoadedDe
     [...journeys.values()].map((j) => j.journey),
   )
   return { identity, policy, tags, segments, contents, welcome, journeys, pinned, evaluables }
+}
+
+/** Why the runs of a version cannot go on here. */
+export async function whyUnreadable({ docs }: Pick<Deps, 'docs'>, journeyId: string, version: number): Promise<string> {
+  const doc = await docs.published.findOne({ kind: 'journey', id: journeyId, version })
+  if (doc === undefined) return `version ${version} of ${journeyId} is not stored`
+  const read = JourneyOfRuns.safeParse(doc.value)
+  return `version ${version} of ${journeyId} cannot be read here${read.success ? ' yet' : `: ${whyNot(read.error, doc.value)}`}`
+}
+
+function whyNot(error: z.ZodError, value: unknown): string {
+  return toProblems(error, value).map(formatProblem).join('; ')
 }
 
 async function liveVersions(deps: Pick<Deps, 'docs'>): Promise<[string, number][] | undefined> {
