@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { textOf } from '../domain/tags/definition.js'
+import { textOf } from '../domain/local-text.js'
 import type { PersonQuery } from '../services/identity/find-person.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'

@@ -17,6 +17,8 @@ export type Run = {
   dueAt?: Date
   enteredAt: Date
   endedAt?: Date
+  /** It cannot be decided what is next: why, and since when. It is tried again at `dueAt`. */
+  held?: { reason: string; since: Date }
 }
 
 /** Something that was not done, and why: the answer to "why did she not get it". */

@@ -1,4 +1,4 @@
-import { TagId } from '../domain/tags/definition.js'
+import { TagId } from '../domain/tags/kinds/kind.js'
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 

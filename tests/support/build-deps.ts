@@ -220,7 +220,7 @@ export async function buildWorld(
   }
   const publish = async () => {
     await publishDefinitions({ docs, clock }, loaded)
-    deps.definitions.current = await liveDefinitions({ docs }, loaded)
+    deps.definitions.current = await liveDefinitions(deps, loaded)
   }
   await publish()
   const run = async () => {

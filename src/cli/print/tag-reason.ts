@@ -1,6 +1,7 @@
 import type { Explanation } from '../../domain/rules/compile.js'
 import { type ClauseKind, clauses } from '../../domain/rules/rule.js'
-import { textOf } from '../../domain/tags/definition.js'
+import { textOf } from '../../domain/local-text.js'
+import { tagKinds } from '../../domain/tags/definition.js'
 import type { TagReason } from '../../services/tags/explain-tag.js'
 import { displayWidth, padEnd } from './display-width.js'
 import { formatAt } from './table.js'
@@ -54,5 +55,5 @@ function valueText(value: string, type: TagReason['type']): string {
   if (type === 'journey')
     return value === '' ? '不满足进入条件 entry rule does not hold' : '满足进入条件 entry rule holds'
   if (value === '') return '无 none'
-  return type === 'flag' ? '是 yes' : value
+  return tagKinds[type].say(value)
 }

@@ -1,8 +1,9 @@
 import { eventsTable } from '../events/tables.js'
+import { tagKindOf } from '../tags/definition.js'
 import { clauseOf, type Rule, walkRule } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
 import type { Evaluable } from './tree.js'
-import { edgesOf, type TimeEdge } from './windows.js'
+import type { TimeEdge } from './windows.js'
 
 /** Milliseconds after an event of a name at which it crosses an edge. */
 type Edges = Map<string, Set<number>>
@@ -21,7 +22,7 @@ export function compileCrossings(
   nowMs: number,
 ): string | undefined {
   const edges: Edges = new Map()
-  for (const e of evaluables) collectOf(e, segments, edges)
+  for (const e of evaluables) collectEdges(e, segments, edges)
   const tests = [...edges].flatMap(([event, offsets]) => {
     const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
     return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
@@ -34,24 +35,20 @@ export function compileCrossings(
 
 /** A number of days since something grows by itself for everybody: no edge tells when. */
 export function countsDays(e: Evaluable): boolean {
-  return 'tag' in e && e.tag.type === 'number' && e.tag.value?.daysSince === true
+  return 'tag' in e && tagKindOf(e.tag).countsDays(e.tag)
 }
 
-function collectOf(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
-  if ('rule' in e) return collectEdges(e.rule, segments, edges)
-  const { tag } = e
-  if (tag.type === 'flag') collectEdges(tag.when, segments, edges)
-  else if (tag.type === 'choice') tag.cases.forEach((c) => collectEdges(c.when, segments, edges))
-  else if (tag.type === 'number') {
-    if (tag.value !== undefined) addEdge(edgesOf(tag.value), edges)
-    tag.score?.points.forEach((p) => addEdge(edgesOf(p), edges))
-    if (tag.score?.unless !== undefined) collectEdges(tag.score.unless, segments, edges)
-  }
-}
-
-function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
-  for (const at of walkRule(rule, [], segments))
-    for (const edge of clauseOf(at.rule).edges(at.rule)) addEdge(edge, edges)
+function collectEdges(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
+  if ('tag' in e) for (const edge of tagKindOf(e.tag).edges(e.tag)) addEdge(edge, edges)
+  const rules =
+    'rule' in e
+      ? [e.rule]
+      : tagKindOf(e.tag)
+          .rules(e.tag)
+          .map((at) => at.rule)
+  for (const rule of rules)
+    for (const at of walkRule(rule, [], segments))
+      for (const edge of clauseOf(at.rule).edges(at.rule)) addEdge(edge, edges)
 }
 
 function addEdge({ event, afterMs }: TimeEdge, edges: Edges): void {

@@ -1,5 +1,6 @@
-import type { Journey, Step } from '../journeys/definition.js'
-import type { Tag } from '../tags/definition.js'
+import type { Journey } from '../journeys/definition.js'
+import { isUnknown, type Step, stepKindOf } from '../journeys/steps.js'
+import { type Tag, tagRefersTo } from '../tags/definition.js'
 import { type DefinedKind, isDefinedInFiles, type Path, type Reference } from '../reference.js'
 import { type Rule, ruleRefersTo } from './rule.js'
 
@@ -9,18 +10,7 @@ export function ruleReferences(rule: Rule, path: Path): Reference<DefinedKind>[]
 }
 
 export function tagReferences(tag: Tag, path: Path): Reference<DefinedKind>[] {
-  if (tag.type === 'flag') return ruleReferences(tag.when, [...path, 'when'])
-  if (tag.type === 'choice') return tag.cases.flatMap((c, i) => ruleReferences(c.when, [...path, 'cases', i, 'when']))
-  if (tag.type === 'text') return []
-  const value: Reference<DefinedKind>[] =
-    tag.value === undefined ? [] : [{ kind: 'event', name: tag.value.event, path: [...path, 'value', 'event'] }]
-  const points: Reference<DefinedKind>[] = (tag.score?.points ?? []).map((p, i) => ({
-    kind: 'event',
-    name: p.event,
-    path: [...path, 'score', 'points', i, 'event'],
-  }))
-  const unless = tag.score?.unless === undefined ? [] : ruleReferences(tag.score.unless, [...path, 'score', 'unless'])
-  return [...value, ...points, ...unless]
+  return tagRefersTo(tag, path).filter(isDefinedInFiles)
 }
 
 export function journeyReferences(journey: Journey): Reference<DefinedKind>[] {
@@ -46,15 +36,17 @@ export function journeyReferences(journey: Journey): Reference<DefinedKind>[] {
 }
 
 function stepReferences(steps: readonly Step[], path: Path): Reference<DefinedKind>[] {
-  return steps.flatMap((step, i): Reference<DefinedKind>[] => {
-    const at = [...path, i]
-    if ('send' in step) return [{ kind: 'content', name: step.send.content, path: [...at, 'send', 'content'] }]
-    if ('task' in step) return [{ kind: 'content', name: step.task.script, path: [...at, 'task', 'script'] }]
-    if (!('branch' in step)) return []
-    return step.branch.flatMap((arm, j) =>
-      'if' in arm
-        ? [...ruleReferences(arm.if, [...at, 'branch', j, 'if']), ...stepReferences(arm.do, [...at, 'branch', j, 'do'])]
-        : stepReferences(arm.else, [...at, 'branch', j, 'else']),
-    )
+  return steps.flatMap((step, i) => {
+    if (isUnknown(step)) return []
+    const kind = stepKindOf(step)
+    const placed = (at: Path) => [...path, i, ...at]
+    return [
+      ...kind.refersTo(step).map((r) => ({ ...r, path: placed(r.path) })),
+      ...kind
+        .parts(step)
+        .flatMap((part) =>
+          'rule' in part ? ruleReferences(part.rule, placed(part.path)) : stepReferences(part.steps, placed(part.path)),
+        ),
+    ]
   })
 }

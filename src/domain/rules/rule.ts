@@ -85,6 +85,14 @@ export function ruleRefersTo(rule: Rule, path: Path = []): Reference[] {
   )
 }
 
+/** A segment that the rule needs, through other segments perhaps, and that is not defined. */
+export function missingSegment(rule: Rule, segments: ReadonlyMap<string, Rule>): string | undefined {
+  for (const at of walkRule(rule, [], segments))
+    for (const { kind, name } of clauseOf(at.rule).refersTo(at.rule))
+      if (kind === 'segment' && !segments.has(name)) return name
+  return undefined
+}
+
 /** One clause in the words of the rule file. */
 export function describeRule(rule: Rule): string {
   return clauseOf(rule).say(rule)

@@ -1,10 +1,8 @@
-import type { Tag } from '../tags/definition.js'
-import type { Build } from './build.js'
-import { ABSENT, constant } from './comparisons.js'
-import type { Aggregation, Bool, Num, Text } from './expression.js'
-import type { Aggregate } from './fields.js'
+import { type Tag, tagKindOf } from '../tags/definition.js'
+import { flagText } from '../tags/kinds/flag.js'
+import type { TagBuild } from '../tags/kinds/kind.js'
+import type { Aggregation, Bool, Text } from './expression.js'
 import { clauseOf, partsOf, type Rule } from './rule.js'
-import { absentIfNone, countOf, daysSinceOf, sumOf } from './windows.js'
 
 /**
  * Something with a value per profile that is kept and compared: a tag, or a rule under an id (a journey's entry).
@@ -19,7 +17,7 @@ export type TreeOptions = {
 }
 
 /** Builds expressions, and collects on the way which figures and stored tags of a profile they need. */
-export class Tree implements Build {
+export class Tree implements TagBuild {
   readonly nowMs: number
   private readonly segments: ReadonlyMap<string, Rule>
   private readonly inPass: ReadonlyMap<string, Evaluable>
@@ -42,7 +40,7 @@ export class Tree implements Build {
 
   /** @throws {RangeError} when tags or segments read each other in a circle */
   valueOf(e: Evaluable): Text {
-    return this.once(e.id, () => ('rule' in e ? flag(this.test(e.rule)) : this.tagValue(e.tag)))
+    return this.once(e.id, () => ('rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)))
   }
 
   test(rule: Rule): Bool {
@@ -83,51 +81,4 @@ export class Tree implements Build {
     this.resolving.delete(name)
     return built
   }
-
-  private tagValue(tag: Tag): Text {
-    switch (tag.type) {
-      case 'flag':
-        return flag(this.test(tag.when))
-      case 'choice':
-        return {
-          text: 'choice',
-          cases: tag.cases.map((c) => ({ when: this.test(c.when), value: constant(c.value) })),
-          otherwise: ABSENT,
-        }
-      case 'text':
-        return { text: 'trait', trait: tag.trait }
-      case 'number':
-        return tag.score === undefined ? this.aggregateText(tag.value!) : this.scoreText(tag.score)
-    }
-  }
-
-  private aggregateText(a: Aggregate): Text {
-    if (a.sum === undefined && a.daysSince === true) return daysSinceOf(this, a)
-    return {
-      text: 'choice',
-      cases: [absentIfNone(this, a)],
-      otherwise: { text: 'figure', of: a.sum === undefined ? countOf(this, a) : sumOf(this, a, a.sum), per: 1 },
-    }
-  }
-
-  private scoreText(score: Extract<Tag, { type: 'number' }>['score'] & object): Text {
-    const columns = score.points.map((p) => countOf(this, p).column)
-    // Weights may be fractions: points are added in thousandths so that the sum is an integer on every engine.
-    const points: Num = {
-      num: 'sum',
-      terms: score.points.map((p, i) => ({ weight: Math.round(p.weight * 1000), column: columns[i]! })),
-    }
-    const evidence: Num = { num: 'sum', terms: columns.map((column) => ({ weight: 1, column })) }
-    const none = { when: { bool: 'compare', of: evidence, sign: '=', to: 0 } as const, value: ABSENT }
-    const blocked = score.unless === undefined ? [] : [{ when: this.test(score.unless), value: constant('0') }]
-    return {
-      text: 'choice',
-      cases: [none, ...blocked],
-      otherwise: { text: 'figure', of: points, per: 1000, min: 0, max: score.max },
-    }
-  }
-}
-
-function flag(when: Bool): Text {
-  return { text: 'choice', cases: [{ when, value: constant('1') }], otherwise: ABSENT }
 }

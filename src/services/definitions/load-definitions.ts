@@ -8,7 +8,7 @@ import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { journeyReferences, ruleReferences, tagReferences } from '../../domain/rules/references.js'
 import { SegmentFile } from '../../domain/segments/definition.js'
-import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
+import { Lifecycle, lifecycleTag, type Tag, TagFile, tagKindOf } from '../../domain/tags/definition.js'
 import { writebackProblems } from '../../domain/tags/writeback.js'
 import { ContentFile, CouponFile, type CouponPool } from '../../domain/content/content.js'
 import { Policy } from '../../domain/touches/policy.js'
@@ -122,21 +122,8 @@ export async function checkDefinitions(
   }
   for (const { tag, yaml, path } of tags) {
     check(yaml, tagReferences(tag, path))
-    if (tag.type === 'number' && (tag.value === undefined) === (tag.score === undefined)) {
-      reader.add(yaml, path, `tag "${tag.id}" of type number needs either value or score`, 'give one of the two')
-    }
-    if (
-      tag.type === 'number' &&
-      tag.value !== undefined &&
-      [tag.value.count, tag.value.sum, tag.value.daysSince].filter((x) => x !== undefined).length !== 1
-    ) {
-      reader.add(
-        yaml,
-        [...path, 'value'],
-        `tag "${tag.id}" does not say what to compute`,
-        'give one of count: true, sum: <property>, daysSince: true',
-      )
-    }
+    for (const problem of tagKindOf(tag).lint(tag))
+      reader.add(yaml, [...path, ...problem.path], problem.message, problem.hint)
   }
   for (const { tagId, problem } of writebackProblems(tags.map((t) => t.tag))) {
     const { yaml, path } = tags.find((t) => t.tag.id === tagId)!

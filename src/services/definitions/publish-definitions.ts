@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { Journey, pinKey } from '../../domain/journeys/definition.js'
-import { ConflictError, InvalidInputError } from '../../errors.js'
-import { parseInput } from '../../parse.js'
+import { entryRule, JourneyOfRuns, pinKey, PublishedJourney } from '../../domain/journeys/definition.js'
+import { missingSegment } from '../../domain/rules/rule.js'
+import { ConflictError, formatProblem, InvalidInputError } from '../../errors.js'
+import { parseInput, toProblems } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import type { PublishedDefinition } from '../../stored/definitions.js'
 import type { Definitions, Deps, PinnedJourney } from '../runtime/deps.js'
@@ -74,19 +75,20 @@ export async function arePublished({ docs }: Pick<Deps, 'docs'>, files: RawFiles
 }
 
 /** The definitions as they are published. @throws {InvalidInputError} when this program cannot read them */
-export async function readPublished({ docs }: Pick<Deps, 'docs'>): Promise<Definitions> {
+export async function readPublished(deps: Pick<Deps, 'docs' | 'log'>): Promise<Definitions> {
+  const { docs } = deps
   const publication = await liveVersions(docs)
   const stored = await publishedFiles(docs, publication)
   if (stored === undefined)
     throw new InvalidInputError('Nothing is published', [
       { path: '', message: 'there are no published definition files', hint: 'siyu publish' },
     ])
-  return definitionsOf(docs, publication, parseFiles(JSON.parse(stored.value as string) as RawFiles))
+  return definitionsOf(deps, publication, parseFiles(JSON.parse(stored.value as string) as RawFiles))
 }
 
 /** Journeys as they are published, and beside them what is given. */
-export async function liveDefinitions({ docs }: Pick<Deps, 'docs'>, files: FileDefinitions): Promise<Definitions> {
-  return definitionsOf(docs, await liveVersions(docs), files)
+export async function liveDefinitions(deps: Pick<Deps, 'docs' | 'log'>, files: FileDefinitions): Promise<Definitions> {
+  return definitionsOf(deps, await liveVersions(deps.docs), files)
 }
 
 /** The number of the last publication, 0 before the first. */
@@ -139,18 +141,32 @@ async function storeFiles(deps: PublishDeps, files: RawFiles): Promise<Live[numb
   return stored && { kind: 'files', id: FILES, version: stored.version }
 }
 
+/**
+ * The definitions the engine runs on. What a newer version of this program published and this one cannot read, and a journey
+ * whose entry asks a segment that is gone, is left out and said: nobody enters, and what cannot be decided waits.
+ */
 async function definitionsOf(
-  docs: Pick<Deps['docs'], 'published'>,
+  { docs, log }: Pick<Deps, 'docs' | 'log'>,
   { version, live }: { version: number; live: Live },
   files: FileDefinitions,
 ): Promise<Definitions> {
   const versions = new Map(live.flatMap((l) => (l.kind === undefined ? [[l.id, l.version] as const] : [])))
-  const pinned = new Map<string, Journey>()
+  const pinned = new Map<string, JourneyOfRuns>()
   const journeys = new Map<string, PinnedJourney>()
   for (const doc of await docs.published.find({ kind: 'journey' })) {
-    const journey = parseInput(Journey, doc.value, `Stored journey ${doc._id} cannot be read`)
-    pinned.set(pinKey(doc.id, doc.version), journey)
-    if (versions.get(doc.id) === doc.version) journeys.set(doc.id, { version: doc.version, journey })
+    const forRuns = JourneyOfRuns.safeParse(doc.value)
+    if (forRuns.success) pinned.set(pinKey(doc.id, doc.version), forRuns.data)
+    if (versions.get(doc.id) !== doc.version) continue
+    const whole = PublishedJourney.safeParse(doc.value)
+    const rule = whole.success ? entryRule(whole.data) : undefined
+    const missing = rule === undefined ? undefined : missingSegment(rule, files.segments)
+    if (whole.success && missing === undefined) journeys.set(doc.id, { version: doc.version, journey: whole.data })
+    else
+      log.error('nobody can enter a published journey', {
+        journeyId: doc.id,
+        version: doc.version,
+        cause: whole.success ? `there is no segment "${missing}"` : whyNot(whole.error, doc.value),
+      })
   }
   const { identity, policy, tags, segments, contents, welcome } = files
   const evaluables = evaluablesOf(
@@ -158,6 +174,18 @@ async function definitionsOf(
     [...journeys.values()].map((j) => j.journey),
   )
   return { version, identity, policy, tags, segments, contents, welcome, journeys, pinned, evaluables }
+}
+
+/** Why the runs of a version cannot go on here. */
+export async function whyUnreadable({ docs }: Pick<Deps, 'docs'>, journeyId: string, version: number): Promise<string> {
+  const doc = await docs.published.findOne({ kind: 'journey', id: journeyId, version })
+  if (doc === undefined) return `version ${version} of ${journeyId} is not stored`
+  const read = JourneyOfRuns.safeParse(doc.value)
+  return `version ${version} of ${journeyId} cannot be read here${read.success ? ' yet' : `: ${whyNot(read.error, doc.value)}`}`
+}
+
+function whyNot(error: z.ZodError, value: unknown): string {
+  return toProblems(error, value).map(formatProblem).join('; ')
 }
 
 async function liveVersions({ meta }: Pick<Deps['docs'], 'meta'>): Promise<{ version: number; live: Live }> {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
-import { type LocalText, textOf } from '../../domain/tags/definition.js'
+import { type LocalText, textOf } from '../../domain/local-text.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'

@@ -1,5 +1,5 @@
 import type { IdentityConfig } from '../../domain/identity/config.js'
-import type { Journey } from '../../domain/journeys/definition.js'
+import type { Journey, JourneyOfRuns } from '../../domain/journeys/definition.js'
 import type { Evaluable } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Tag } from '../../domain/tags/definition.js'
@@ -33,8 +33,8 @@ export type Definitions = {
   welcome: readonly WelcomeRule[]
   /** Versions that are live for newcomers. */
   journeys: ReadonlyMap<string, PinnedJourney>
-  /** Every published version, by `pinKey`: runs stay on theirs. */
-  pinned: ReadonlyMap<string, Journey>
+  /** Every published version that this program can read, by `pinKey`: runs stay on theirs. */
+  pinned: ReadonlyMap<string, JourneyOfRuns>
 }
 
 /** What every service is handed. */

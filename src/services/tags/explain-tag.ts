@@ -1,8 +1,9 @@
 import type { Profile } from '../../domain/identity/profile.js'
 import { type CompileOptions, compileExplain, compileTouched, type Explanation } from '../../domain/rules/compile.js'
-import type { Aggregate } from '../../domain/rules/fields.js'
-import { describeRule, type Rule } from '../../domain/rules/rule.js'
-import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import type { Rule } from '../../domain/rules/rule.js'
+import type { LocalText } from '../../domain/local-text.js'
+import { type TagType, tagKindOf } from '../../domain/tags/definition.js'
+import type { Asked } from '../../domain/tags/kinds/kind.js'
 import { NotFoundError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
 import type { Deps } from '../runtime/deps.js'
@@ -13,7 +14,7 @@ import { readFigures, scopeOf } from '../segments/test-rules.js'
 export type TagReason = {
   id: string
   name: LocalText
-  type: Tag['type'] | 'journey'
+  type: TagType | 'journey'
   profileId: number
   at: string
   /** As computed now, and as last stored; '' is absent. */
@@ -43,8 +44,8 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
   const stored = touched[0]?.figures.stored[tag.id] ?? ''
   const value = query.deltas(touched)[0]?.new ?? stored
   const since = (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
-  const trees = await explainRules(deps, profile, options, rulesOf(tag))
-  const values = tag.type === 'choice' ? tag.cases.map((c) => c.value) : []
+  const asked = tagKindOf(tag).asked(tag)
+  const trees = await explainRules(deps, profile, options, asked)
   const taken = trees.findIndex((t) => t.holds)
   return {
     id: tag.id,
@@ -55,9 +56,10 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
     value,
     stored,
     ...(since === undefined ? {} : { since: since.toISOString() }),
-    cases: trees.map((tree, i) =>
-      values[i] === undefined ? { tree } : { value: values[i], taken: i === taken, tree },
-    ),
+    cases: trees.map((tree, i) => {
+      const value = asked[i]!.value
+      return value === undefined ? { tree } : { value, taken: i === taken, tree }
+    }),
   }
 }
 
@@ -93,40 +95,6 @@ function missing(what: string, id: string, known: readonly string[], where: stri
 function optionsFor(deps: Deps, profile: Profile): CompileOptions {
   const { segments } = deps.definitions.current
   return { nowMs: deps.clock.now().getTime(), segments, scope: scopeOf([profile]) }
-}
-
-/** A rule to explain, and the words for it where the rule file has others. */
-type Asked = { rule: Rule; words?: string }
-
-function rulesOf(tag: Tag): Asked[] {
-  switch (tag.type) {
-    case 'flag':
-      return [{ rule: tag.when }]
-    case 'choice':
-      return tag.cases.map((c) => ({ rule: c.when }))
-    case 'text':
-      return [{ rule: { trait: tag.trait } }]
-    case 'number': {
-      const value = tag.value === undefined ? [] : [askedOf(tag.value)]
-      const points = (tag.score?.points ?? []).map(({ weight, ...aggregate }) => askedOf(aggregate, weight))
-      const unless = tag.score?.unless === undefined ? [] : [{ rule: { not: tag.score.unless } }]
-      return [...value, ...points, ...unless]
-    }
-  }
-}
-
-/** Bounds that every number meets, so that the clause shows its figure and asks nothing of it. */
-const ANY = { gte: Number.MIN_SAFE_INTEGER }
-
-function askedOf({ count: _count, sum, daysSince, ...windowed }: Aggregate, weight?: number): Asked {
-  const rule: Rule =
-    sum !== undefined
-      ? { ...windowed, sum: { [sum]: ANY } }
-      : daysSince === true
-        ? { ...windowed, daysSince: ANY }
-        : windowed
-  const what = sum !== undefined ? `sum ${sum}` : daysSince === true ? 'daysSince' : 'count'
-  return { rule, words: `${describeRule(windowed)}, ${what}${weight === undefined ? '' : ` × ${weight}`}` }
 }
 
 async function explainRules(

@@ -1,4 +1,5 @@
-import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import type { LocalText } from '../../domain/local-text.js'
+import type { Tag } from '../../domain/tags/definition.js'
 import type { Deps } from '../runtime/deps.js'
 import { countHolders } from './tag-holders.js'
 

@@ -1,10 +1,5 @@
-import {
-  planWriteback,
-  targetKey,
-  type WecomTagName,
-  type WritebackChange,
-  writebackTargets,
-} from '../../domain/tags/writeback.js'
+import type { WecomTagName } from '../../domain/tags/kinds/kind.js'
+import { planWriteback, targetKey, type WritebackChange, writebackTargets } from '../../domain/tags/writeback.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
