@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
-import type { JobQueue } from '../ports/job-queue.js'
+import type { JobHandler, JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { lanes } from '../services/runtime/lanes.js'
 import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
@@ -20,7 +20,7 @@ export async function runLane(name: string, deps: ServiceDeps, lease?: LeaseDeps
 /** One job per lane. */
 export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneOptions): void {
   for (const lane of lanes) {
-    queue.handle(lane.name, async (_data, signal) => {
+    const work: JobHandler = async (_data, signal) => {
       try {
         await runLane(lane.name, deps, options.lease, signal)
       } catch (err) {
@@ -28,6 +28,7 @@ export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneO
         options.onError?.(err)
         throw err
       }
-    })
+    }
+    queue.handle(lane.name, work, { group: lane.group })
   }
 }

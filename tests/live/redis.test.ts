@@ -4,9 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import Bull from 'bull'
 import { Redis } from 'ioredis'
 import { openBullQueue, type BullQueueOptions } from '../../src/adapters/queue/bull.js'
-import type { JobQueue } from '../../src/ports/job-queue.js'
+import type { JobHandler, JobQueue } from '../../src/ports/job-queue.js'
 import { secretHex } from '../../src/random.js'
-import { jobQueueContract, until } from '../contracts/job-queue.js'
+import { countJobs, jobQueueContract, until } from '../contracts/job-queue.js'
 import { startRedis, type RedisServer } from '../support/redis-server.js'
 
 // Redis at REDIS_URL, else one of our own, else nothing: then the suites below are skipped by name.
@@ -18,6 +18,7 @@ if (url === '') console.warn('SKIPPED: Bull on Redis (set REDIS_URL or install r
 
 afterAll(() => own?.stop())
 
+const INGEST = { group: 'ingest' } as const
 const prefixes: string[] = []
 const opened: JobQueue[] = []
 function newPrefix(): string {
@@ -51,7 +52,7 @@ withRedis('Bull on Redis', () => {
   it('takes less than 8 ms for add, run and idle', async () => {
     const queue = await open()
     let runs = 0
-    queue.handle('tick', async () => void runs++)
+    queue.handle('tick', async () => void runs++, INGEST)
     await queue.start()
     const sinceMs = performance.now()
     for (let i = 0; i < 300; i++) {
@@ -67,10 +68,11 @@ withRedis('Bull on Redis', () => {
     const adder = await open({ prefix })
     const worker = await open({ prefix })
     const ran: unknown[] = []
-    worker.handle('note', async (data) => {
+    const note = async (data: unknown) => {
       await new Promise((resolve) => setTimeout(resolve, 30))
       ran.push(data)
-    })
+    }
+    for (const queue of [adder, worker]) queue.handle('note', note, INGEST)
     await adder.add('note', 1, { key: 'k' })
     await worker.add('note', 2, { key: 'k' })
     await worker.start()
@@ -78,21 +80,32 @@ withRedis('Bull on Redis', () => {
     expect(ran).toEqual([1])
   })
 
+  it('fails a job that another process added and this one has no handler for', async () => {
+    const prefix = newPrefix()
+    const adder = await open({ prefix })
+    adder.handle('newer', async () => undefined, INGEST)
+    const worker = await open({ prefix })
+    await worker.start()
+    await adder.add('newer', {}, { attempts: 1 })
+    await until(async () => (await countJobs(adder)).failed === 1)
+  })
+
   it('drops its own prefix only', async () => {
     const one = await open({ prefix: newPrefix() })
     const other = await open({ prefix: `${prefixes.at(-1)}-b` })
+    for (const queue of [one, other]) queue.handle('note', async () => undefined, INGEST)
     await one.add('note', 1)
     await other.add('note', 2)
     await one.drop()
-    expect(await one.counts()).toMatchObject({ waiting: 0 })
-    expect(await other.counts()).toMatchObject({ waiting: 1 })
+    expect(await countJobs(one)).toMatchObject({ waiting: 0 })
+    expect(await countJobs(other)).toMatchObject({ waiting: 1 })
     await other.drop()
     expect(await redis.keys(`${prefixes.at(-1)}*`)).toEqual([])
   })
 
   it('leaves nothing behind but counters when all is done', async () => {
     const queue = await open()
-    queue.handle('note', async () => undefined)
+    queue.handle('note', async () => undefined, INGEST)
     await queue.start()
     for (let i = 0; i < 5; i++) await queue.add('note', i, { key: `k${i}` })
     await queue.idle()
@@ -107,10 +120,12 @@ withRedis('Bull on Redis', () => {
   ])('runs a job again whose process died %s, and no key stays locked', async (_when, take) => {
     const prefix = newPrefix()
     const queue = await open({ prefix, lockMs: 400 })
+    const ran: unknown[] = []
+    queue.handle('note', async (data) => void ran.push(data), INGEST)
     await queue.add('note', 'first', { key: 'k' })
     // To Redis, a killed process is a job that was taken and a connection that ended.
     const connection = new URL(url)
-    const killed = new Bull('jobs', {
+    const killed = new Bull('jobs-ingest', {
       prefix,
       redis: {
         host: connection.hostname,
@@ -122,10 +137,8 @@ withRedis('Bull on Redis', () => {
     await killed.isReady()
     await take(killed)
     await killed.close(true)
-    expect(await queue.counts()).toMatchObject({ waiting: 0, active: 1 })
+    expect(await countJobs(queue)).toMatchObject({ waiting: 0, active: 1 })
 
-    const ran: unknown[] = []
-    queue.handle('note', async (data) => void ran.push(data))
     await queue.start()
     await queue.idle()
     expect(ran).toEqual(['first'])
@@ -136,12 +149,13 @@ withRedis('Bull on Redis', () => {
 
   it('frees the key of a job that has vanished', async () => {
     const queue = await open()
+    queue.handle('note', async () => undefined, INGEST)
     await queue.add('note', 1, { key: 'k' })
-    const [job] = (await redis.keys(`${prefixes.at(-1)}:jobs:*`)).filter((key) => /:\d+$/.test(key))
+    const [job] = (await redis.keys(`${prefixes.at(-1)}:jobs-ingest:*`)).filter((key) => /:\d+$/.test(key))
     await redis.del(job!)
-    await redis.del(`${prefixes.at(-1)}:jobs:wait`)
+    await redis.del(`${prefixes.at(-1)}:jobs-ingest:wait`)
     await queue.add('note', 2, { key: 'k' })
-    expect(await queue.counts()).toMatchObject({ waiting: 1 })
+    expect(await countJobs(queue)).toMatchObject({ waiting: 1 })
   })
 
   it('says that user or password are wrong, without showing them', async () => {
@@ -164,7 +178,7 @@ withOwnServer('Bull on a Redis that goes away', () => {
     const port = Number(new URL(server!.url).port)
     const queue = await open({ url: server!.url })
     let runs = 0
-    queue.handle('note', async () => void runs++)
+    queue.handle('note', async () => void runs++, INGEST)
     await queue.start()
     await queue.add('note')
     await queue.idle()
@@ -188,7 +202,7 @@ withOwnServer('Bull on a Redis that goes away', () => {
     await once(proxy, 'listening')
     const queue = await open({ url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}` })
     let runs = 0
-    queue.handle('note', async () => void runs++)
+    queue.handle('note', async () => void runs++, INGEST)
     await queue.start()
     await queue.add('note')
     await queue.idle()
@@ -206,17 +220,17 @@ withOwnServer('Bull on a Redis that goes away', () => {
     server = await startRedis()
     const queue = await open({ url: server!.url })
     let aborted = false
-    queue.handle('long', (_data, signal) => {
-      return new Promise((resolve) =>
+    const long: JobHandler = (_data, signal) =>
+      new Promise((resolve) =>
         signal.addEventListener('abort', () => {
           aborted = true
           resolve()
         }),
       )
-    })
+    queue.handle('long', long, INGEST)
     await queue.start()
     await queue.add('long')
-    await until(async () => (await queue.counts()).active === 1)
+    await until(async () => (await countJobs(queue)).active === 1)
     await server!.stop()
     server = undefined
     const sinceMs = performance.now()

@@ -158,7 +158,7 @@ export async function buildWorld(
   const docs = await openCollections(store)
   const clock = new ManualClock(new Date(options.at))
   const jobs = openInProcessQueue()
-  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve())
+  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve(), lane)
   const wecom = new FakeChannel('wecom', clock)
   const task = new FakeChannel('task', clock)
   const closedCards: string[] = []

@@ -1,6 +1,7 @@
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
 import type { ServiceDeps } from './deps.js'
+import type { Group } from '../../ports/job-queue.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
 import { nextReconciliationAt, reconcileWecom } from '../wecom/reconcile-wecom.js'
@@ -21,8 +22,8 @@ type Lane = {
   name: string
   /** Lanes with one lease never work at the same time; default: the lane's own name. */
   lease?: string
-  /** Works beside the other lanes instead of after them: it waits for the platform, or the platform for it. */
-  beside?: true
+  /** Lanes of one group share a queue; groups never wait for each other. */
+  group: Group
   run(deps: ServiceDeps, signal?: AbortSignal): Promise<void>
   /** The earliest instant at which this lane has work, in the past when it has some now. */
   dueAt(deps: ServiceDeps): Promise<Date | undefined>
@@ -37,20 +38,21 @@ const LONG_AGO = new Date(0)
 export const lanes: readonly Lane[] = [
   {
     name: 'answer-callbacks',
-    beside: true,
+    group: 'wecom',
     run: answerCallbacks,
     dueAt: async ({ docs }) =>
       (await docs.callbacks.findOne({ state: 'urgent' })) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'handle-callbacks',
-    beside: true,
+    group: 'wecom',
     run: handleCallbacks,
     dueAt: async ({ docs }) =>
       (await docs.callbacks.findOne({ state: 'accepted' })) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'process-batches',
+    group: 'ingest',
     lease: EVALUATION_LEASE,
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
@@ -60,14 +62,16 @@ export const lanes: readonly Lane[] = [
       return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
     },
   },
-  { name: 'run-schedules', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
+  { name: 'run-schedules', group: 'ingest', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
   {
     name: 'resume-runs',
+    group: 'ingest',
     run: resumeRuns,
     dueAt: async ({ docs }) => (await docs.runs.find({ state: 'waiting' }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
   },
   {
     name: 'release-touches',
+    group: 'ingest',
     run: releaseTouches,
     dueAt: async (deps) => {
       if (await isStopped(deps)) return undefined
@@ -84,16 +88,17 @@ export const lanes: readonly Lane[] = [
   },
   {
     name: 'collect-results',
+    group: 'ingest',
     run: collectResults,
     dueAt: async ({ docs }) =>
       (await docs.dispatches.find({ state: 'created' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt,
   },
-  { name: 'push-tags', beside: true, run: pushTags, dueAt: nextPushAt },
-  { name: 'follow-transfers', beside: true, run: followTransfers, dueAt: nextTransferAt },
-  { name: 'pull-statistics', beside: true, run: pullStatistics, dueAt: nextStatisticsAt },
-  { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
-  { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
-  { name: 'sweep-chats', run: sweepChats, dueAt: nextChatSweepAt },
+  { name: 'push-tags', group: 'wecom', run: pushTags, dueAt: nextPushAt },
+  { name: 'follow-transfers', group: 'wecom', run: followTransfers, dueAt: nextTransferAt },
+  { name: 'pull-statistics', group: 'wecom', run: pullStatistics, dueAt: nextStatisticsAt },
+  { name: 'staff-ways', group: 'wecom', run: staffWays, dueAt: nextStaffingAt },
+  { name: 'reconcile-wecom', group: 'wecom', run: reconcileWecom, dueAt: nextReconciliationAt },
+  { name: 'sweep-chats', group: 'ingest', run: sweepChats, dueAt: nextChatSweepAt },
 ]
 
 /** When each lane has work, in the order of the lanes; lanes without any are left out. */
