@@ -6,8 +6,8 @@ import type { DefinitionsOf } from './definitions-of.js'
 export type DispatchDoc = {
   _id: string
   channel: 'wecom' | 'task'
-  /** ready: written down, not asked for yet. sending: asked for, no answer stored: must be settled. */
-  state: 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
+  /** new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for, no answer stored: must be settled. */
+  state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
   senderUserId: string
   recipients: { touchId: string; externalUserId: string }[]
   content: DispatchContent
@@ -47,8 +47,10 @@ export const touchesCollections: DefinitionsOf<TouchesCollections> = {
   },
   dispatches: {
     name: 'dispatches',
-    version: 1,
+    version: 2,
     indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['senderUserId', 'releasedAt'] }],
+    // Of one that was ready in version 1 the touches may not be marked.
+    migrations: { 1: (doc) => ({ ...doc, ...(doc.state === 'ready' && { state: 'new' }) }) },
   },
   coupons: {
     name: 'coupons',

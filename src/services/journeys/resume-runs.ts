@@ -6,6 +6,7 @@ import type { Touch } from '../../domain/touches/touch.js'
 import type { Run } from '../../stored/journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
+import { takeBackTouches } from '../touches/take-back.js'
 
 const BATCH = 500
 /** A run that takes this many steps at one instant has no wait in it; it goes on at the next call. */
@@ -80,7 +81,21 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
           : { $set: { path: m.path!, arrivedAt: m.arrivedAt, dueAt: m.sleepUntil ?? now } },
     })),
   )
+  await followRuns(deps, touches, now)
   if (touches.length > 0) await deps.jobs.add('release-touches', undefined, { key: 'release-touches' })
+}
+
+/** A run may have ended, or gone to the profile that its own was merged into, while it was moved: its new touches follow. */
+async function followRuns({ docs }: Deps, planned: readonly Touch[], now: Date): Promise<void> {
+  const runs = new Map((await docs.runs.getMany([...new Set(planned.map((t) => t.runId))])).map((r) => [r._id, r]))
+  for (const run of runs.values())
+    if (run.state === 'ended' && run.outcome !== 'finished') await takeBackTouches(docs, run._id, 'exited', now)
+  await docs.touches.updateEach(
+    planned.flatMap(({ _id, profileId, runId }) => {
+      const owner = runs.get(runId)?.profileId
+      return owner === undefined || owner === profileId ? [] : [{ id: _id, update: { $set: { profileId: owner } } }]
+    }),
+  )
 }
 
 /** Applies a decision to the position in memory; resolves to the touches it wants. */

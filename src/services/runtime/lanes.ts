@@ -75,7 +75,8 @@ export const lanes: readonly Lane[] = [
     run: releaseTouches,
     dueAt: async (deps) => {
       if (await isStopped(deps)) return undefined
-      if ((await deps.docs.dispatches.findOne({ state: 'sending' })) !== undefined) return LONG_AGO
+      const begun = { state: { $in: ['new', 'sending'] } }
+      if ((await deps.docs.dispatches.findOne(begun)) !== undefined) return LONG_AGO
       const planned = (
         await deps.docs.touches.find(
           { state: 'planned', releaseAt: { $exists: true } },

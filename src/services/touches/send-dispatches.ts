@@ -7,6 +7,7 @@ import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { isStopped } from './switch-sending.js'
+import { UNASKED } from './take-back.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
@@ -79,23 +80,20 @@ async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: Dispat
 }
 
 /**
- * Takes a lost customer out of a dispatch that is ready; without anybody left it is not sent.
+ * Takes a lost customer out of a dispatch that was not asked for yet; without anybody left it is not sent.
  *
- * @returns false when it is ready no more
+ * @returns false when it was
  */
 export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
   const dispatch = await docs.dispatches.get(dispatchId)
   const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
-  const pulled = await docs.dispatches.update(
-    dispatchId,
-    { $pull: { recipients: { externalUserId } } },
-    { state: 'ready' },
-  )
+  const unasked = { state: { $in: [...UNASKED] } }
+  const pulled = await docs.dispatches.update(dispatchId, { $pull: { recipients: { externalUserId } } }, unasked)
   if (!pulled) return false
   await docs.dispatches.update(
     dispatchId,
     { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
-    { state: 'ready', recipients: [] },
+    { ...unasked, recipients: [] },
   )
   await suppressLost(docs, touchIds)
   return true

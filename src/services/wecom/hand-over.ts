@@ -124,7 +124,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
   )
   // A card that was not asked for yet must not go out any more.
   await docs.dispatches.update(task._id, {
-    $set: { state: old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
+    $set: { state: old?.state === 'new' || old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
     $unset: { nextAt: 1 },
   })
   await docs.tasks.update(
