@@ -32,7 +32,10 @@ export async function openEvents({ events, dataDir }: Config, fsync: boolean): P
 }
 
 export async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {
-  return jobs.kind === 'bull' ? openBullQueue({ url: jobs.url, prefix: jobs.prefix, log }) : openInProcessQueue({ log })
+  const { concurrency } = jobs
+  return jobs.kind === 'bull'
+    ? openBullQueue({ url: jobs.url, prefix: jobs.prefix, concurrency, log })
+    : openInProcessQueue({ concurrency, log })
 }
 
 /**

@@ -6,6 +6,7 @@ import { DAY_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import type { OwnedEvent } from '../../stored/ingest.js'
 import type { Refusal, Run } from '../../stored/journeys.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { Deps } from '../runtime/deps.js'
 import { systemRecord } from '../ingest/system-records.js'
 import { takeBackTouches } from '../touches/take-back.js'
@@ -53,6 +54,7 @@ export async function enterJourneys(
       journeyId,
       version,
       profileId,
+      bucket: bucketOf(profileId),
       anchor: profile.anchor,
       n,
       path: '0',

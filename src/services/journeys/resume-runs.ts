@@ -2,7 +2,9 @@ import { decide, type Decision } from '../../domain/journeys/decide.js'
 import { type Journey, pinKey, type StepPath } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { textOf } from '../../domain/tags/definition.js'
+import { WHOLE } from '../../ports/job-queue.js'
 import type { Touch } from '../../domain/touches/touch.js'
+import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
@@ -27,11 +29,11 @@ type Moving = {
  * Moves every run that is due: decide, write down what the decision asks for under its key, save the position. A crash
  * between the two repeats the decision with the same result.
  */
-export async function resumeRuns(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function resumeRuns(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.runs.find(
-      { state: 'waiting', dueAt: { $lte: now } },
+      { state: 'waiting', dueAt: { $lte: now }, ...inShard(shard) },
       { sort: { dueAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
@@ -71,7 +73,8 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
   await deps.docs.runs.updateEach(
     moving.map((m) => ({
       id: m.run._id,
-      where: { state: 'waiting' },
+      // A run that somebody else has moved since it was read, because it went to another shard, is left where it is.
+      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt },
       update:
         m.ended === true
           ? {

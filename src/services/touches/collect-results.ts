@@ -4,9 +4,11 @@ import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
 import type { Update } from '../../ports/document-store.js'
+import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
+import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
@@ -16,11 +18,11 @@ import { systemRecord } from '../ingest/system-records.js'
 const PAUSES_H = [3, 8, 12, 24]
 
 /** Asks the platform what became of mass messages, closes tasks nobody did, and takes back what was not confirmed in time. */
-export async function collectResults(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function collectResults(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.dispatches.find(
-      { state: 'created', nextAt: { $lte: now } },
+      { state: 'created', nextAt: { $lte: now }, ...inShard(shard) },
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return

@@ -5,11 +5,11 @@ import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, MINUTE_MS } from '../../time.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
 import { renderContent } from './render-content.js'
-import { sendDispatches } from './send-dispatches.js'
 import { isStopped } from './switch-sending.js'
 
 export { STOP_SWITCH } from './switch-sending.js'
@@ -46,7 +46,7 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
     }
     await releaseBatch(deps, due, now)
   }
-  await sendDispatches(deps, signal)
+  await deps.jobs.add('send-dispatches', undefined, { key: 'send-dispatches' })
 }
 
 type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
@@ -181,6 +181,7 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
       channel: 'wecom',
       state: 'new',
       senderUserId: contact.userId,
+      bucket: bucketOf(contact.userId),
       recipients,
       content: {
         text: renderContent(content, { brand: deps.brand.name }),
@@ -259,6 +260,7 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
         channel: 'task',
         state: 'new',
         senderUserId: a.contact.userId,
+        bucket: bucketOf(a.contact.userId),
         recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
         content: {
           text: script,

@@ -3,6 +3,8 @@ import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import type { DispatchOutcome } from '../../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../../time.js'
+import { WHOLE } from '../../ports/job-queue.js'
+import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
@@ -19,9 +21,10 @@ const MAX_ATTEMPTS = 8
  * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
  * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
  */
-export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
-  for (const doc of await dispatches.find({ state: 'sending' })) {
+  if (await isStopped(deps)) return
+  for (const doc of await dispatches.find({ state: 'sending', ...inShard(shard) })) {
     const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
     if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
     else await save(deps, doc, settled)
@@ -29,18 +32,16 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
-    const due = await dispatches.find(
-      { state: 'ready', nextAt: { $lte: now } },
-      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
-    )
-    if (due.length === 0) return
+    const due = { state: 'ready', nextAt: { $lte: now }, ...inShard(shard) }
+    const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200 })
+    if (found.length === 0) return
     // Released in time, then put off by the platform or by a crash.
     const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
     if (openAt > now) {
-      await dispatches.updateMany({ state: 'ready', nextAt: { $lte: now } }, { $set: { nextAt: openAt } })
+      await dispatches.updateMany(due, { $set: { nextAt: openAt } })
       return
     }
-    for (const doc of due) {
+    for (const doc of found) {
       if (!(await mayGoOn())) return
       await send(deps, doc)
     }
