@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import Bull from 'bull'
 import { Redis } from 'ioredis'
 import { openBullQueue, type BullQueueOptions } from '../../src/adapters/queue/bull.js'
+import { countRedisJobs } from '../../src/adapters/queue/count-redis-jobs.js'
 import type { JobHandler, JobQueue } from '../../src/ports/job-queue.js'
 import { secretHex } from '../../src/random.js'
 import { countJobs, jobQueueContract, until } from '../contracts/job-queue.js'
@@ -49,18 +50,16 @@ withRedis('Bull on Redis', () => {
 
   jobQueueContract('Bull', async (options) => openBullQueue({ url, prefix: newPrefix(), ...options }))
 
-  it('takes less than 8 ms for add, run and idle', async () => {
+  it('adds, runs and is idle again, time after time', async () => {
     const queue = await open()
     let runs = 0
     queue.handle('tick', async () => void runs++, INGEST)
     await queue.start()
-    const sinceMs = performance.now()
-    for (let i = 0; i < 300; i++) {
+    for (let i = 1; i <= 300; i++) {
       await queue.add('tick', { i }, { key: 'tick' })
       await queue.idle()
+      expect(runs).toBe(i)
     }
-    expect((performance.now() - sinceMs) / 300).toBeLessThan(8)
-    expect(runs).toBe(300)
   })
 
   it('shares jobs, keys and idleness with other processes of its prefix', async () => {
@@ -101,6 +100,16 @@ withRedis('Bull on Redis', () => {
     expect(await countJobs(other)).toMatchObject({ waiting: 1 })
     await other.drop()
     expect(await redis.keys(`${prefixes.at(-1)}*`)).toEqual([])
+  })
+
+  it('is counted by group from outside as it counts itself', async () => {
+    const queue = await open()
+    queue.handle('note', async () => undefined, { group: 'send' })
+    await queue.add('note', 1)
+    await queue.add('note', 2, { delayMs: 60_000 })
+    const seen = await countRedisJobs(url, prefixes.at(-1)!)
+    expect(seen.send).toEqual({ waiting: 1, delayed: 1, active: 0, failed: 0 })
+    expect(seen).toEqual(await queue.counts())
   })
 
   it('leaves nothing behind but counters when all is done', async () => {

@@ -309,7 +309,8 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
   }
 }
 
-function queueOf(group: Group): string {
+/** Name of a group's queue: its keys begin with the prefix and this. */
+export function queueOf(group: Group): string {
   return `${QUEUES}${group}`
 }
 
