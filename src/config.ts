@@ -116,8 +116,6 @@ const HowJobsRun = {
     ),
   concurrency: z
     .strictObject({
-      ingest: atATime('ingest', '收数据与认人。 Taking records and knowing who is who.'),
-      refresh: atATime('refresh', '定时重算标签。 Refreshing tags.'),
       journeys: atATime('journeys', '旅程。 Journeys.'),
       send: atATime('send', '放行、发送、回执。 Releases, sends, results.'),
       wecom: atATime(
@@ -127,7 +125,7 @@ const HowJobsRun = {
     })
     .prefault({})
     .describe(
-      '每个进程里各组同时做几件；各组互不等待。 Jobs of each group at a time in one process; groups never wait for each other.',
+      '每个进程里各组同时做几件；各组互不等待；收数据与重算标签各一件。 Jobs of each group at a time in one process; groups never wait for each other; ingest and refresh do one.',
     ),
 }
 

@@ -98,13 +98,13 @@ describe('loadConfig', () => {
 
   it('keeps how jobs run, wherever they queue', async () => {
     const text = `${BRAND}jobs: { kind: in-process, shards: 4, concurrency: { journeys: "3" } }\n`
-    const expected = { shards: 4, concurrency: { ingest: 1, refresh: 1, journeys: 3, send: 1, wecom: 8 } }
+    const expected = { shards: 4, concurrency: { journeys: 3, send: 1, wecom: 8 } }
     expect((await load(text)).jobs).toEqual({ kind: 'in-process', ...expected })
     const url = 'redis://r:6379'
     expect((await load(text, { REDIS_URL: url })).jobs).toEqual({ kind: 'bull', url, prefix: 'siyu', ...expected })
-    const wrong = `${BRAND}jobs: { kind: in-process, shards: 65, concurrency: { send: 0, mail: 1 } }\n`
+    const wrong = `${BRAND}jobs: { kind: in-process, shards: 65, concurrency: { send: 0, ingest: 2 } }\n`
     const paths = (await problemsOf(wrong)).map((p) => p.path)
-    expect(paths.sort()).toEqual(['jobs.concurrency.mail', 'jobs.concurrency.send', 'jobs.shards'])
+    expect(paths.sort()).toEqual(['jobs.concurrency.ingest', 'jobs.concurrency.send', 'jobs.shards'])
   })
 
   it('ignores store variables that are empty', async () => {
