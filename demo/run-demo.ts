@@ -21,7 +21,7 @@ import { parseInput } from '../src/parse.js'
 import { hashKey } from '../src/random.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
 import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
-import { workTimes } from '../src/services/runtime/lanes.js'
+import { type Work, workOff } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
@@ -287,7 +287,7 @@ class Demo {
       await this.moveTo(at)
       await this.sandbox.advanceTo(at)
       await this.takeFeed(at)
-      const later = await this.settle()
+      const later = await workOff(this.app.deps, ({ name }) => this.work(name))
       const hours = this.hoursTo(at)
       this.forecast.reach('live', at.getTime() - this.from.getTime())
       progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
@@ -330,26 +330,11 @@ class Demo {
     if (this.laneError !== undefined) throw this.laneError
   }
 
-  /** Works off everything that is due now, lane by lane, until nothing is. Resolves to when each lane has work again. */
-  private async settle(): Promise<Map<string, Date>> {
-    const { deps } = this.app
-    const now = this.clock.now()
-    for (let round = 0; round < 1_000; round++) {
-      const times = await workTimes(deps)
-      const due = [...times].flatMap(([name, at]) => (at <= now ? [name] : []))
-      if (due.length === 0) return times
-      for (const name of due) await this.work(name)
-    }
-    throw new Error(
-      `work at ${now.toISOString()} does not come to an end: ${[...(await workTimes(deps)).keys()].join(', ')}`,
-    )
-  }
-
   /** @param later - when each lane has work */
-  private async nextInstant(after: Date, later: ReadonlyMap<string, Date>): Promise<Date | undefined> {
+  private async nextInstant(after: Date, later: readonly Work[]): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
-    const times = [...later].map(([name, at]) =>
+    const times = later.map(({ name, at }) =>
       name === 'process-batches' ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS) : at,
     )
     const candidates = [

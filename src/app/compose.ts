@@ -6,8 +6,9 @@ import { lockDataDir } from './data-dir.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
-import { registerLanes, runLane } from '../jobs/registry.js'
+import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
 import { createRunAlone } from '../jobs/run-alone.js'
+import { agreedSplit, changeSplit } from '../jobs/split.js'
 import type { Log } from '../log.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
@@ -27,7 +28,7 @@ import {
   publishFiles,
   readPublished,
 } from '../services/definitions/publish-definitions.js'
-import { type Clock, systemClock } from '../time.js'
+import { type Clock, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
@@ -69,6 +70,13 @@ export interface App {
   publish(): Promise<Publication[]>
   /** Takes over what another process has published, if it has. Work does so by itself, before it is taken up. */
   follow(): Promise<void>
+  /** Into how many shards work is split. */
+  readonly split: { readonly current: number }
+  /**
+   * Splits work as the configuration says. On shared stores that waits, a minute at most, for who works by another split;
+   * call it before `queue.start()`.
+   */
+  applySplit(): Promise<void>
   /** Works one lane now, outside the queue. */
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
@@ -108,12 +116,14 @@ export async function createApp(options: AppOptions): Promise<App> {
 
     const docs = await openCollections(documents)
     await allowBrokenJourneys(docs, log, files.problems)
+    const { shards } = config.jobs
+    const split = { current: config.documents.kind === 'mongo' ? await agreedSplit(docs.meta) : shards }
     const deps: ServiceDeps = {
       clock,
       log,
       docs,
       events,
-      jobs: options.hints === false ? { add: () => Promise.resolve() } : queue,
+      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },
@@ -174,7 +184,15 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
       publish,
       follow: async () => void (await followPublished(deps)),
-      runLane: (name, signal) => runLane(name, deps, lease, signal),
+      split,
+      applySplit: async () => {
+        if (lease === undefined || split.current === shards) return
+        log.info('work is being split anew', { from: split.current, to: shards })
+        split.current = await changeSplit(lease, shards, AbortSignal.timeout(MINUTE_MS))
+        if (split.current !== shards)
+          log.warn('work stays split as it was: another process does not let go', { split: split.current })
+      },
+      runLane: (name, signal) => runLane(name, deps, { lease, signal }),
       shared,
       operations,
       drop: async () => {

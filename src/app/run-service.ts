@@ -76,12 +76,13 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url))
   const watch = watchPublished(() => app.follow(), log)
   closers.push(() => watch.stop())
+  if (roles.includes('scheduler')) await app.applySplit()
   if (roles.includes('worker')) await app.queue.start()
   // One account signs in once: of several processes the one that schedules has the bot.
   const bot = roles.includes('scheduler') ? await app.startBot() : undefined
   if (bot !== undefined) closers.push(() => bot.close())
   if (roles.includes('scheduler')) {
-    const waking = startWaking(app.queue, deps, log)
+    const waking = startWaking(app.queue, deps, { log, split: app.split })
     closers.push(() => waking.stop())
   }
   log.info('service started', { url, roles: roles.join(',') })

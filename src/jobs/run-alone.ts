@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { parseInput } from '../parse.js'
-import type { JobQueue } from '../ports/job-queue.js'
+import type { JobHandler, JobQueue } from '../ports/job-queue.js'
 import { EVALUATION_LEASE } from '../services/runtime/lanes.js'
 import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
 
@@ -18,10 +18,11 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
   if (lease !== undefined) return (work) => underLease(lease, work)
   const waiting = new Map<number, () => Promise<void>>()
   let lastId = 0
-  queue.handle('alone', async (data) => {
+  const run: JobHandler = async (data) => {
     const { id } = parseInput(JobData, data)
     await waiting.get(id)?.()
-  })
+  }
+  queue.handle('alone', run, { group: 'ingest' })
   return (work) => {
     const id = ++lastId
     return new Promise((resolve, reject) => {

@@ -1,4 +1,5 @@
 import type { Collection } from '../ports/document-store.js'
+import { bucketOf } from './buckets.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
 export type Run = {
@@ -6,6 +7,8 @@ export type Run = {
   journeyId: string
   version: number
   profileId: number
+  /** Of the profile: the shard that moves it. */
+  bucket: number
   anchor: string
   /** 0 for the first time this person is in this journey. */
   n: number
@@ -36,6 +39,15 @@ export type JourneysCollections = {
 }
 
 export const journeysCollections: DefinitionsOf<JourneysCollections> = {
-  runs: { name: 'runs', version: 1, indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['profileId', 'journeyId'] }] },
+  runs: {
+    name: 'runs',
+    version: 2,
+    indexes: [
+      { fields: ['state', 'dueAt'] },
+      { fields: ['state', 'bucket', 'dueAt'] },
+      { fields: ['profileId', 'journeyId'] },
+    ],
+    migrations: { 1: (doc) => ({ ...doc, bucket: bucketOf(doc.profileId as number) }) },
+  },
   refusals: { name: 'refusals', version: 1, indexes: [{ fields: ['profileId'] }] },
 }

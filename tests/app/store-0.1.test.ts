@@ -45,7 +45,7 @@ async function open(): Promise<App> {
     dataDir: join(home, 'data'),
     documents: { kind: 'sqlite' as const },
     events: { kind: 'chdb' as const },
-    jobs: { kind: 'in-process' as const },
+    jobs: { ...base.jobs, kind: 'in-process' as const },
   }
   return createApp({ config, log: quietLog, clock: new ManualClock(opened), fsync: false, hints: false })
 }

@@ -25,11 +25,12 @@ describe('createRunAlone', () => {
   it('in one process runs between two jobs, and passes result and error on', async () => {
     const alone = createRunAlone(queue, undefined)
     const order: string[] = []
-    queue.handle('slow', async () => {
+    const slow = async () => {
       order.push('slow begins')
       await settle()
       order.push('slow ends')
-    })
+    }
+    queue.handle('slow', slow, { group: 'ingest' })
     await queue.start()
     await queue.add('slow')
     const work = alone(() => Promise.resolve(order.push('alone')))

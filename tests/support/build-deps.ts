@@ -20,7 +20,7 @@ import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import type { OperationDeps } from '../../src/services/runtime/operations.js'
-import { dueLanes, lanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
+import { lanes, nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
 import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
 import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
 import { ManualClock } from '../../src/time.js'
@@ -163,7 +163,7 @@ export async function buildWorld(
   const docs = await openCollections(store)
   const clock = new ManualClock(new Date(options.at))
   const jobs = openInProcessQueue()
-  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve())
+  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve(), lane)
   const wecom = new FakeChannel('wecom', clock)
   const task = new FakeChannel('task', clock)
   const closedCards: string[] = []
@@ -224,12 +224,7 @@ export async function buildWorld(
   }
   await publish()
   const run = async () => {
-    for (let round = 0; round < 100; round++) {
-      const due = await dueLanes(deps)
-      if (due.length === 0) return
-      for (const name of due) await lanes.find((l) => l.name === name)!.run(deps)
-    }
-    throw new Error(`work does not come to an end: ${(await dueLanes(deps)).join(', ')}`)
+    await workOff(deps, ({ name, shard }) => lanes.find((l) => l.name === name)!.run(deps, undefined, shard))
   }
   return {
     deps,

@@ -23,6 +23,7 @@ import type { Filter } from '../../ports/document-store.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import { nextMoment } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
@@ -324,7 +325,8 @@ async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): 
       $unset: { dueAt: 1 },
     })
   }
-  for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
+  await docs.runs.updateMany({ profileId: from }, { $set: { profileId: to, bucket: bucketOf(to) } })
+  for (const collection of [docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
   await docs.profileTags.delete({ _id: from })

@@ -3,7 +3,9 @@ import type { Decision, StepPath } from '../../domain/journeys/decision.js'
 import { type JourneyOfRuns, pinKey } from '../../domain/journeys/definition.js'
 import { missingSegment, type Rule } from '../../domain/rules/rule.js'
 import { textOf } from '../../domain/local-text.js'
+import { WHOLE } from '../../ports/job-queue.js'
 import type { Touch } from '../../domain/touches/touch.js'
+import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
 import type { LogFields } from '../../log.js'
 import type { Update } from '../../ports/document-store.js'
@@ -12,6 +14,7 @@ import { holdPublished } from '../definitions/follow-published.js'
 import { whyUnreadable } from '../definitions/publish-definitions.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
+import { takeBackTouches } from '../touches/take-back.js'
 
 const BATCH = 500
 /** A run that takes this many steps at one instant has no wait in it; it goes on at the next call. */
@@ -37,11 +40,11 @@ type Moving = {
  * Moves every run that is due: decide, write down what the decision asks for under its key, save the position. A crash
  * between the two repeats the decision with the same result.
  */
-export async function resumeRuns(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function resumeRuns(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.runs.find(
-      { state: 'waiting', dueAt: { $lte: now } },
+      { state: 'waiting', dueAt: { $lte: now }, ...inShard(shard) },
       { sort: { dueAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
@@ -71,9 +74,15 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
   }
   if (touches.length > 0) await deps.docs.touches.insert(touches)
   await deps.docs.runs.updateEach(
-    moving.map((m) => ({ id: m.run._id, where: { state: 'waiting' }, update: updateOf(m, now) })),
+    moving.map((m) => ({
+      id: m.run._id,
+      // A run that somebody else has moved since it was read, because it went to another shard, is left where it is.
+      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt },
+      update: updateOf(m, now),
+    })),
   )
   reportHeld(deps, moving)
+  await followRuns(deps, touches, now)
   if (touches.length > 0) await deps.jobs.add('release-touches', undefined, { key: 'release-touches' })
 }
 
@@ -122,6 +131,19 @@ function reportHeld(deps: Deps, moving: readonly Moving[]): void {
     groups.set(key, { fields, runs: (groups.get(key)?.runs ?? 0) + 1 })
   }
   for (const { fields, runs } of groups.values()) deps.log.error('runs cannot go on here', { ...fields, runs })
+}
+
+/** A run may have ended, or gone to the profile that its own was merged into, while it was moved: its new touches follow. */
+async function followRuns({ docs }: Deps, planned: readonly Touch[], now: Date): Promise<void> {
+  const runs = new Map((await docs.runs.getMany([...new Set(planned.map((t) => t.runId))])).map((r) => [r._id, r]))
+  for (const run of runs.values())
+    if (run.state === 'ended' && run.outcome !== 'finished') await takeBackTouches(docs, run._id, 'exited', now)
+  await docs.touches.updateEach(
+    planned.flatMap(({ _id, profileId, runId }) => {
+      const owner = runs.get(runId)?.profileId
+      return owner === undefined || owner === profileId ? [] : [{ id: _id, update: { $set: { profileId: owner } } }]
+    }),
+  )
 }
 
 /** Applies a decision to the position in memory; resolves to the touches it wants. */

@@ -1,3 +1,4 @@
+import { WHOLE } from '../../../src/ports/job-queue.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Log } from '../../../src/log.js'
 import { publishDefinitions, publishedVersion } from '../../../src/services/definitions/publish-definitions.js'
@@ -42,7 +43,8 @@ beforeEach(async () => {
 })
 afterEach(() => world.close())
 
-const work = (name: string, deps: ServiceDeps = other) => lanes.find((l) => l.name === name)!.run(deps)
+const work = (name: string, deps: ServiceDeps = other) =>
+  lanes.find((l) => l.name === name)!.run(deps, undefined, WHOLE)
 const runsOf = async (journeyId: string) =>
   (await world.docs.runs.find({ journeyId })).map(({ version, state, outcome }) => ({ version, state, outcome }))
 

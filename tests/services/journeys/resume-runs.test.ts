@@ -1,3 +1,4 @@
+import { bucketOf } from '../../../src/stored/buckets.js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
 import { liveDefinitions } from '../../../src/services/definitions/publish-definitions.js'
@@ -138,6 +139,7 @@ describe('a run whose step this version does not know', () => {
         journeyId: 'newer',
         version: 1,
         profileId: 1,
+        bucket: bucketOf(1),
         anchor: 'x',
         n: 0,
         arm: 'treated',

@@ -3,6 +3,7 @@ import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
 import { handleCallbacks } from '../../../src/services/wecom/handle-callbacks.js'
 import { syncWecom } from '../../../src/services/wecom/sync-wecom.js'
+import { bucketOf } from '../../../src/stored/buckets.js'
 import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { stopClocks } from '../../support/fake-clock.js'
@@ -213,6 +214,7 @@ describe('a customer who deletes a guide', () => {
     channel: 'wecom',
     state: 'ready',
     senderUserId: 'guide001',
+    bucket: bucketOf('guide001'),
     recipients: customers.map((i) => ({ touchId: `${id}/${i}`, externalUserId: idOf(i) })),
     content: { text: 'hello', link: { title: 'a link', url: `https://m.example.com/t?m=${id}` } },
     releasedAt: START,
