@@ -22,6 +22,8 @@ export type BatchPlan = Omit<Resolution, 'profileIds'> & {
   batchIds: string[]
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
+  /** Number of the evaluation; see `claimProfiles`. Absent in a plan that version 0.1 stored. */
+  seq?: number
   /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
   eventOwners: number[]
   newProfileIds: number[]

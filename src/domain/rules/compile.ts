@@ -97,7 +97,12 @@ export function compileTouched(
   evaluables: readonly Evaluable[],
   options: CompileOptions,
   tests: readonly Rule[] = [],
-): TouchedQuery & { deltas: (profiles: readonly Touched[]) => Delta[]; holds: (figures: ProfileFigures) => boolean[] } {
+): TouchedQuery & {
+  deltas: (profiles: readonly Touched[]) => Delta[]
+  /** Of every evaluable, in order of the ids. */
+  values: (figures: ProfileFigures) => { id: string; value: string }[]
+  holds: (figures: ProfileFigures) => boolean[]
+} {
   const compiler = new Compiler(evaluables, options)
   const compiledTests = tests.map((rule) => compiler.test(rule))
   const values = evaluables
@@ -106,6 +111,7 @@ export function compileTouched(
   return {
     ...compiler.touched(),
     holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
+    values: (figures) => values.map(({ id, value }) => ({ id, value: evaluateText(value, figures) })),
     deltas: (profiles) =>
       profiles.flatMap((t) =>
         values.flatMap(({ id, value }) => {

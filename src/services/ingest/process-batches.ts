@@ -13,7 +13,9 @@ import type { Cell } from '../../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import { EVALUATIONS, nextValue } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { claimProfiles } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -34,10 +36,11 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
     const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
     if (group === undefined) return
-    const { plan, batches } = group
+    const { batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
+    const plan = await claimProfiles(deps, first._id, group.plan)
     const events = ownedEvents(records, plan)
     await applyPlan(deps, first, plan, events)
     await react(deps, first, plan, events)
@@ -51,12 +54,17 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
-async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+async function react(
+  deps: Deps,
+  first: Batch,
+  plan: BatchPlan & { seq: number },
+  events: readonly OwnedEvent[],
+): Promise<void> {
   if (plan.touchedIds.length === 0) return
   const { current } = deps.definitions
   await exitByEvents(deps, events, plan.now)
   const entries = entriesByEvents(deps, events, plan.now)
-  const holds = await evaluateTouched(deps, {
+  const { holds } = await evaluateTouched(deps, {
     profileIds: plan.touchedIds,
     evaluables: evaluablesFor(current, {
       events: new Set(events.map((e) => e.name)),
@@ -68,6 +76,7 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     now: plan.now,
     cause: 'realtime',
     key: first._id,
+    seq: plan.seq,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
@@ -132,6 +141,7 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
     ...rest,
     batchIds: group.map((b) => b._id),
     now: deps.clock.now(),
+    seq: await nextValue(docs.meta, EVALUATIONS),
     eventOwners,
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
