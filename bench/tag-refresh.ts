@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { eventsTable, profilesTable, tagChangesTable, tagStateTable } from '../src/domain/events/tables.js'
 import { compileDeltas, type Evaluable } from '../src/domain/rules/compile.js'
 import type { Deps } from '../src/services/runtime/deps.js'
-import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
+import { refreshNow } from '../src/services/tags/refresh-profiles.js'
 import { DAY_MS, ManualClock } from '../src/time.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
 import type { CaseResult } from './result.js'
@@ -56,8 +56,9 @@ async function runTagRefresh({ scale, dir, note }: BenchContext): Promise<CaseRe
               else clock.set(new Date(clock.now().getTime() + DAY_MS))
             },
             product: async (round) => {
-              const now = clock.now()
-              deltas = await evaluateProfiles(deps, { evaluables, now, cause: 'schedule', key: `${name}:${round}` })
+              const ids = evaluables.map((e) => e.id)
+              const request = { _id: `${name}:${round}`, kind: 'all', cause: 'operator', ids } as const
+              deltas = await refreshNow(deps, request, (work) => work())
             },
             baseline: async () => {
               const since = clock.now().getTime() - 365 * DAY_MS

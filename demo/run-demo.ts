@@ -20,7 +20,7 @@ import type { Log, LogFields } from '../src/log.js'
 import { parseInput } from '../src/parse.js'
 import { hashKey } from '../src/random.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
-import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
+import { refreshNow } from '../src/services/tags/refresh-profiles.js'
 import { type Work, workOff } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
@@ -261,12 +261,7 @@ class Demo {
     await app.reload()
     forecast.begin('evaluation')
     options.progress.step(this.words('第一次算每个人的标签和阶段', 'first evaluation of everybody'))
-    await evaluateProfiles(deps, {
-      evaluables: deps.definitions.current.evaluables,
-      now: this.from,
-      cause: 'operator',
-      key: 'demo-start',
-    })
+    await refreshNow(deps, { _id: 'demo-start', kind: 'all', cause: 'operator' }, (work) => work())
     options.progress.done()
     await this.moveTo(this.from)
   }

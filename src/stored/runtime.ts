@@ -13,13 +13,16 @@ export const runtimeCollections: DefinitionsOf<RuntimeCollections> = {
   meta: { name: 'meta', version: 1 },
 }
 
+/** The counter that numbers every evaluation, of ingest and of refreshes: the higher number wins. */
+export const EVALUATIONS = 'evaluation'
+
 /**
  * The next place among all groups of work, and the instant it counts as: they are given out together, so that neither falls
  * when the clock is set back.
  */
 export async function nextMoment(meta: Collection<Meta>, clock: Clock): Promise<{ now: Date; seq: number }> {
   const doc = await meta.findOneAndUpdate(
-    { _id: 'counter:evaluation' },
+    { _id: `counter:${EVALUATIONS}` },
     { $inc: { value: 1 }, $max: { at: clock.now() } },
     { upsert: true },
   )

@@ -5,7 +5,7 @@ import { createRunAlone } from '../../src/jobs/run-alone.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/stored/collections.js'
-import { EVALUATION_LEASE } from '../../src/services/runtime/lanes.js'
+import { REFRESH_LANE } from '../../src/services/runtime/lanes.js'
 import { withLease } from '../../src/services/runtime/with-lease.js'
 import { fixedClock } from '../../src/time.js'
 import { settle, waitUntil } from '../support/wait-until.js'
@@ -30,7 +30,7 @@ describe('createRunAlone', () => {
       await settle()
       order.push('slow ends')
     }
-    queue.handle('slow', slow, { group: 'ingest' })
+    queue.handle('slow', slow, { group: 'refresh' })
     await queue.start()
     await queue.add('slow')
     const work = alone(() => Promise.resolve(order.push('alone')))
@@ -41,12 +41,12 @@ describe('createRunAlone', () => {
     await expect(alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
   })
 
-  it('among processes waits for the lease of the lane that evaluates', async () => {
+  it('among processes waits for the lease of the lane that refreshes', async () => {
     const { meta } = await openCollections(documents)
     const clock = fixedClock('2026-01-01T00:00:00Z')
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
-    await withLease({ meta, owner: 'worker', clock }, EVALUATION_LEASE, async () => {
+    await withLease({ meta, owner: 'worker', clock }, REFRESH_LANE, async () => {
       let asked = 0
       const watched = { ...meta, update: (...args: Parameters<typeof meta.update>) => (asked++, meta.update(...args)) }
       const alone = createRunAlone(queue, { meta: watched, owner: 'command', clock })

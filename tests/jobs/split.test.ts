@@ -30,7 +30,7 @@ async function looks(owner: string, index: number, of: number): Promise<boolean>
       return Promise.resolve([])
     },
   }
-  const deps = { clock, docs: { ...docs, runs } } as unknown as ServiceDeps
+  const deps = { clock, docs: { ...docs, runs }, definitions: { current: { version: 0 } } } as unknown as ServiceDeps
   await runLane('resume-runs', deps, { lease: leaseOf(owner), shard: { index, of } })
   return looked
 }

@@ -62,13 +62,19 @@ export function compileTouched(
   evaluables: readonly Evaluable[],
   options: CompileOptions,
   tests: readonly Rule[] = [],
-): TouchedQuery & { deltas: (profiles: readonly Touched[]) => Delta[]; holds: (figures: ProfileFigures) => boolean[] } {
+): TouchedQuery & {
+  deltas: (profiles: readonly Touched[]) => Delta[]
+  /** Of every evaluable, in order of the ids. */
+  values: (figures: ProfileFigures) => { id: string; value: string }[]
+  holds: (figures: ProfileFigures) => boolean[]
+} {
   const tree = new Tree(evaluables, options)
   const compiledTests = tests.map((rule) => tree.test(rule))
   const values = evaluables.map((e) => ({ id: e.id, value: tree.valueOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
     ...touchedQuery(tree, options.scope),
     holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
+    values: (figures) => values.map(({ id, value }) => ({ id, value: evaluateText(value, figures) })),
     deltas: (profiles) =>
       profiles.flatMap((t) =>
         values.flatMap(({ id, value }) => {

@@ -13,6 +13,7 @@ type Edges = Map<string, Set<number>>
  * can have changed a rule, because an event of theirs crossed the edge of a window. Only windows over events move by
  * themselves. An event dated ahead of its arrival crosses none: a full refresh finds it.
  *
+ * @param profiles - only ids from `from` up to, not including, `to`
  * @returns undefined when none of the rules has a window
  */
 export function compileCrossings(
@@ -20,6 +21,7 @@ export function compileCrossings(
   segments: ReadonlyMap<string, Rule>,
   sinceMs: number,
   nowMs: number,
+  profiles?: { from: number; to: number },
 ): string | undefined {
   const edges: Edges = new Map()
   for (const e of evaluables) collectEdges(e, segments, edges)
@@ -28,8 +30,9 @@ export function compileCrossings(
     return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
   })
   if (tests.length === 0) return undefined
+  const range = profiles === undefined ? '' : ` WHERE profile_id >= ${profiles.from} AND profile_id < ${profiles.to}`
   return `SELECT DISTINCT profile_id AS p FROM (
-  SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM ${eventsTable.name}
+  SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM ${eventsTable.name}${range}
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
 }
 

@@ -27,6 +27,7 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import { nextMoment } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { claimProfiles } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -51,10 +52,11 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     const held = await holdPublished(deps)
     if (held === undefined) return
     const group = planned?.plan === undefined ? await planGroup(held, waiting) : await loadGroup(held, planned.plan)
-    const { plan, batches } = group
+    const { batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
+    const plan = await claimProfiles(deps, first._id, group.plan)
     const events = ownedEvents(records, plan)
     await applyPlan(held, first, plan, records, events)
     await react(held, first, plan, events)
@@ -68,12 +70,17 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
-async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+async function react(
+  deps: Deps,
+  first: Batch,
+  plan: BatchPlan & { seq: number },
+  events: readonly OwnedEvent[],
+): Promise<void> {
   if (plan.touchedIds.length === 0) return
   const { current } = deps.definitions
   await exitByEvents(deps, events, plan.now)
   const entries = entriesByEvents(deps, events, plan.now)
-  const holds = await evaluateTouched(deps, {
+  const { holds } = await evaluateTouched(deps, {
     profileIds: plan.touchedIds,
     evaluables: evaluablesFor(current, {
       events: new Set(events.map((e) => e.name)),
@@ -85,6 +92,8 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     now: plan.now,
     cause: 'realtime',
     key: first._id,
+    seq: plan.seq,
+    knownAt: plan.now,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),

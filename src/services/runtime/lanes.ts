@@ -18,13 +18,11 @@ import { isStopped } from '../touches/switch-sending.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
 
-/** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
-export const EVALUATION_LEASE = 'evaluation'
+/** The lane that refreshes, beside whatever ingest does (`workRefreshes`): whoever refreshes holds its lease. */
+export const REFRESH_LANE = 'run-schedules'
 
 type Lane = {
   name: string
-  /** Lanes with one lease never work at the same time; default: the lane's own name. */
-  lease?: string
   /** Lanes of one group share a queue; groups never wait for each other. */
   group: Group
   /** Split by `bucket` among workers: each shard is a job and a lease of its own, and reads its own documents only. */
@@ -54,7 +52,6 @@ const LANES: readonly Lane[] = [
   {
     name: 'process-batches',
     group: 'ingest',
-    lease: EVALUATION_LEASE,
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()
@@ -64,9 +61,8 @@ const LANES: readonly Lane[] = [
     },
   },
   {
-    name: 'run-schedules',
-    group: 'ingest',
-    lease: EVALUATION_LEASE,
+    name: REFRESH_LANE,
+    group: 'refresh',
     run: async (deps, signal) => {
       const held = await holdPublished(deps)
       if (held !== undefined) await runSchedules(held, signal)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
-import { type Evaluation, evaluateProfiles } from '../tags/evaluate-profiles.js'
+import { refreshNow } from '../tags/refresh-profiles.js'
 import { explainEntry, explainTag } from '../tags/explain-tag.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
@@ -258,6 +258,7 @@ async function membersWithCustomers({ docs }: ServiceDeps): Promise<string[]> {
 async function refreshTags(
   { deps, alone }: OperationDeps,
   { tags }: { tags: string[] },
+  onProgress: OnProgress,
 ): Promise<{ tags: number; profiles: number; changes: number }> {
   const { current } = deps.definitions
   const known = current.tags.map((t) => t.id)
@@ -270,21 +271,22 @@ async function refreshTags(
     })
   if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
-  const changes = await alone(async () => {
-    const held = await holdPublished(deps)
-    if (held === undefined)
-      throw new ConflictError(
-        '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
-      )
-    const now = deps.clock.now()
-    const evaluation: Evaluation = {
-      evaluables: held.definitions.current.evaluables.filter((e) => chosen.has(e.id)),
-      now,
+  const held = await holdPublished(deps)
+  if (held === undefined)
+    throw new ConflictError(
+      '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
+    )
+  const changes = await refreshNow(
+    held,
+    {
+      _id: `operator:${hashKey(16, deps.clock.now().getTime(), ...chosen)}`,
+      kind: 'all',
       cause: 'operator',
-      key: `operator:${hashKey(16, now.getTime(), ...chosen)}`,
-    }
-    return evaluateProfiles(held, evaluation)
-  })
+      ...(tags.length > 0 && { ids: tags }),
+    },
+    alone,
+    onProgress,
+  )
   const profiles = await deps.docs.profiles.count({ mergedInto: { $exists: false } })
   return { tags: known.filter((id) => chosen.has(id)).length, profiles, changes }
 }

@@ -282,6 +282,7 @@ describe('a customer who deletes a guide', () => {
     await docs().dispatches.put([dispatch('late', [2, 3], { nextAt: START })])
     await docs().touches.put([touch('late', 2, { dispatchId: 'late' }), touch('late', 3, { dispatchId: 'late' })])
     await company.app.runLane('release-touches')
+    await company.app.runLane('send-dispatches')
     expect(await docs().dispatches.get('late')).toMatchObject({
       state: 'created',
       recipients: [{ externalUserId: idOf(3) }],
@@ -293,6 +294,7 @@ describe('a customer who deletes a guide', () => {
     await docs().dispatches.put([dispatch('asked', [2], { nextAt: START })])
     await docs().touches.put([touch('asked', 2, { dispatchId: 'asked' })])
     await company.app.runLane('release-touches')
+    await company.app.runLane('send-dispatches')
     expect(await docs().dispatches.get('asked')).toMatchObject({ state: 'created' })
     await deliver(change('del_follow_user', 'guide001', idOf(2), new Date(START.getTime() + SECOND_MS)))
     await company.settle()
