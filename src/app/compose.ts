@@ -74,7 +74,7 @@ export interface App {
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
   readonly shared: boolean
-  /** Runs work while nothing else evaluates profiles. In one process it waits for `queue.start()`. */
+  /** Runs work while nothing else refreshes. In one process it waits for `queue.start()`. */
   alone: RunAlone
   /** Drops all data of this app's stores. */
   drop(): Promise<void>

@@ -77,7 +77,7 @@ async function openHere(config: Config, { signal, log = quietLog }: ServiceOptio
   const operationDeps = {
     deps: app.deps,
     publish: () => app.publish(),
-    // With one process nothing else evaluates: this one takes no jobs.
+    // With one process nothing else refreshes: this one takes no jobs.
     alone: app.shared ? app.alone : <T>(work: () => Promise<T>) => work(),
   }
   const call: Service['call'] = async (name, input, onProgress) => {

@@ -15,7 +15,7 @@ export async function runLane(name: string, deps: ServiceDeps, { lease, signal, 
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
   const part = lane.sharded === true ? (shard ?? WHOLE) : WHOLE
   if (lease === undefined) return lane.run(deps, signal, part)
-  await withLease(lease, lane.lease ?? nameOfShard(name, part), async (lost) => {
+  await withLease(lease, nameOfShard(name, part), async (lost) => {
     // A job of another split would work on what others hold under theirs.
     if (lane.sharded === true && (await agreedSplit(lease.meta)) !== part.of) return
     await lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost]), part)

@@ -17,13 +17,11 @@ import { isStopped } from '../touches/switch-sending.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
 
-/** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
-export const EVALUATION_LEASE = 'evaluation'
+/** The lane that refreshes. What operators ask to be refreshed is done under its lease, so that two refreshes never meet. */
+export const REFRESH_LANE = 'run-schedules'
 
 type Lane = {
   name: string
-  /** Lanes with one lease never work at the same time; default: the lane's own name. */
-  lease?: string
   /** Lanes of one group share a queue; groups never wait for each other. */
   group: Group
   /** Split by `bucket` among workers: each shard is a job and a lease of its own, and reads its own documents only. */
@@ -57,7 +55,6 @@ export const lanes: readonly Lane[] = [
   {
     name: 'process-batches',
     group: 'ingest',
-    lease: EVALUATION_LEASE,
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()
@@ -66,7 +63,7 @@ export const lanes: readonly Lane[] = [
       return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
     },
   },
-  { name: 'run-schedules', group: 'ingest', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
+  { name: REFRESH_LANE, group: 'refresh', run: runSchedules, dueAt: nextScheduleAt },
   {
     name: 'resume-runs',
     group: 'journeys',
