@@ -41,6 +41,22 @@ describe('createRunAlone', () => {
     await expect(alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
   })
 
+  it('in one process holds up no ingest', async () => {
+    const alone = createRunAlone(queue, undefined)
+    let isDone = false
+    let end = () => {}
+    const ingested = new Promise<void>((resolve) => {
+      queue.handle('process-batches', () => Promise.resolve(resolve()), { group: 'ingest' })
+    })
+    await queue.start()
+    const work = alone(() => new Promise<void>((resolve) => (end = resolve))).then(() => (isDone = true))
+    await queue.add('process-batches')
+    await ingested
+    expect(isDone).toBe(false)
+    end()
+    await work
+  })
+
   it('among processes waits for the lease of the lane that refreshes', async () => {
     const { meta } = await openCollections(documents)
     const clock = fixedClock('2026-01-01T00:00:00Z')
