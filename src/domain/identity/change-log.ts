@@ -91,8 +91,9 @@ export function logLinks(links: Resolution['links'], moment: Moment): ChangeLog[
   )
 }
 
-function logIdentities(
-  { links, merges, newProfileIds }: Meaning,
+/** Whose the units are that the group made or moved. */
+export function logIdentities(
+  { links, merges, newProfileIds }: Pick<Meaning, 'links' | 'merges' | 'newProfileIds'>,
   profiles: ReadonlyMap<number, Profile>,
   moment: Moment,
 ): ChangeLog['identities'] {

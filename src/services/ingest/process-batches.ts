@@ -8,7 +8,14 @@ import {
   type RowOf,
   traitChangesTable,
 } from '../../domain/events/tables.js'
-import { type ChangeLog, logChanges, logStanding, statesSomething } from '../../domain/identity/change-log.js'
+import {
+  type ChangeLog,
+  logChanges,
+  logIdentities,
+  logStanding,
+  type Moment,
+  statesSomething,
+} from '../../domain/identity/change-log.js'
 import { profileUnit } from '../../domain/identity/identity-unit.js'
 import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
 import {
@@ -108,8 +115,9 @@ type Group = { plan: BatchPlan; batches: readonly Batch[] }
 /** One that was planned before a crash. */
 async function loadGroup({ docs, clock }: Deps, stored: BatchPlan): Promise<Group> {
   const batches = (await docs.batches.getMany(stored.batchIds)).sort((a, b) => a.seq - b.seq)
-  if (stored.seq !== undefined) return { plan: stored, batches }
-  const plan = { ...stored, seq: (await nextMoment(docs.meta, clock)).seq }
+  if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, batches }
+  const takenOver = await nextMoment(docs.meta, clock)
+  const plan = { ...stored, seq: takenOver.seq, takenOver }
   await docs.batches.update(plan.batchIds[0]!, { $set: { plan } })
   return { plan, batches }
 }
@@ -219,7 +227,7 @@ async function applyPlan(
   events: readonly OwnedEvent[],
 ): Promise<void> {
   const { docs } = deps
-  const seq = plan.seq!
+  const { now: known_at, seq } = momentOf(plan)
   const log = await changesOf(deps, plan, records)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
   // Profiles that were merged into one that is merged now follow it.
@@ -254,7 +262,7 @@ async function applyPlan(
         properties: JSON.stringify(e.properties),
         batch: batch.seq,
         unit: e.unit,
-        known_at: plan.now,
+        known_at,
         seq,
       })),
       `batch:${batch._id}`,
@@ -262,12 +270,20 @@ async function applyPlan(
   ])
 }
 
+/** When the group came to know what it brings. */
+function momentOf({ now, seq, takenOver }: BatchPlan): Moment {
+  return takenOver ?? { now, seq }
+}
+
 /** What is to be remembered of the group for good. What it does not change is read: it stays so until the group is done. */
 async function changesOf({ docs }: Deps, plan: BatchPlan, records: readonly InboxRecord[]): Promise<ChangeLog> {
-  const moment = { now: plan.now, seq: plan.seq! }
+  const moment = momentOf(plan)
   const { owners, units } = plan
-  if (owners === undefined || units === undefined) return logStanding(plan.profiles, plan.batchIds[0]!, moment)
   const profiles = new Map(plan.profiles.map((p) => [p._id, p]))
+  if (owners === undefined || units === undefined) {
+    const standing = logStanding(plan.profiles, plan.batchIds[0]!, moment)
+    return { ...standing, identities: logIdentities(plan, profiles, moment) }
+  }
   const unchanged = records.flatMap((record, i) =>
     statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
   )
@@ -283,7 +299,8 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
 async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
-  const known = { known_at: plan.now, seq: plan.seq! }
+  const { now: known_at, seq } = momentOf(plan)
+  const known = { known_at, seq }
   const rows: RowOf<typeof profilesTable>[] = plan.profiles.map((p) => ({
     profile_id: p._id,
     anchor: p.anchor,
