@@ -17,7 +17,7 @@ const ARROWS = {
   'src/log.ts': ['src/time.ts'],
   'src/parse.ts': ['src/errors.ts', 'src/time.ts'],
   'src/yaml-file.ts': PURE,
-  'src/config.ts': LEAVES,
+  'src/config.ts': [...LEAVES, 'src/ports/job-queue.ts', 'src/stored/buckets.ts'],
   'src/connector.ts': [...PURE, 'src/domain'],
   'src/domain': PURE,
   'src/ports': ['src/domain'],

@@ -15,10 +15,16 @@ import type { ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { runOperation } from '../services/runtime/run-operation.js'
 import { createCallbackIntake } from '../services/wecom/accept-callbacks.js'
-import type { App } from './compose.js'
+
+/** What routes need of the app. */
+type Served = {
+  readonly operations: OperationDeps
+  readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
+  readonly callbackRoutes: readonly RawRoute[]
+}
 
 /** Every route that is served beside health and metrics. */
-export function httpRoutes(app: Pick<App, 'operations' | 'publicRoutes' | 'callbackRoutes'>, log: Log) {
+export function httpRoutes(app: Served, log: Log) {
   return {
     routes: [takeRecords(app.operations.deps), adminRouter(app.operations, log)],
     publicRoutes: app.publicRoutes,
