@@ -1,9 +1,6 @@
 import { tagChangesTable } from '../../../src/domain/events/tables.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { openInProcessQueue } from '../../../src/adapters/queue/in-process.js'
-import { registerLanes } from '../../../src/jobs/registry.js'
-import { quietLog } from '../../../src/log.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
@@ -42,21 +39,21 @@ const shown = async (profileId: number) =>
 
 describe('a refresh in ranges', () => {
   it('lets ingest in between two of them, and leaves to it whom it overtook', async () => {
-    const queue = openInProcessQueue()
     const recorded: unknown[] = []
     const insert: World['deps']['events']['insert'] = (table, rows, token) => {
       const told = table.name === tagChangesTable.name ? (rows as readonly Record<string, unknown>[]) : []
       recorded.push(...told.map((row) => [row['profile_id'], row['cause']]))
       return world.deps.events.insert(table, rows, token)
     }
-    registerLanes(queue, { ...world.deps, events: { ...world.deps.events, insert }, jobs: queue }, { log: quietLog })
+    const deps = { ...world.deps, events: { ...world.deps.events, insert } }
     await openRefresh(world.deps, all)
     await world.accept('b', eventRecord('m6', 'order_paid', '2026-03-02T01:00:00Z', { amountMinor: 5 }))
-    await queue.add('run-schedules', undefined, { key: 'run-schedules' })
-    await queue.add('process-batches', undefined, { key: 'process-batches' })
-    await queue.start()
-    await queue.idle()
-    await queue.close()
+    expect(await workRefreshes(deps)).toBe('more')
+    await processBatches(deps)
+    let left: Awaited<ReturnType<typeof workRefreshes>>
+    do left = await workRefreshes(deps)
+    while (left === 'more')
+    expect(left).toBe('idle')
     expect(recorded).toEqual([
       [1, 'schedule'],
       [2, 'schedule'],
