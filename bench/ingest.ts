@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { eventIdsTable, eventsTable, type RowOf, tagChangesTable } from '../src/domain/events/tables.js'
 import type { InboxRecord } from '../src/domain/identity/resolve.js'
 import { intOf } from '../src/random.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
@@ -89,12 +90,7 @@ async function runIngest({ scale, dir, note }: BenchContext): Promise<CaseResult
             },
             baseline: async (round) => {
               for (const [g, group] of groups.entries())
-                await deps.events.insert(
-                  'bench_events',
-                  ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-                  group.flat().map(toRow),
-                  `bench:${size}:${waiting}:${round}:${g}`,
-                )
+                await deps.events.insert(twinTable, group.flat().map(toRow), `bench:${size}:${waiting}:${round}:${g}`)
             },
             figures: async () => ({ tagChanges: (await countTagChanges(deps)) - changesBefore }),
           },
@@ -118,17 +114,20 @@ async function drain(deps: Deps, clock: ManualClock): Promise<void> {
   throw new Error('the inbox does not become empty')
 }
 
+const twinTable = { ...eventsTable, name: 'bench_events' }
+const twinIdsTable = { ...eventIdsTable, name: 'bench_event_ids' }
+
 /** Tables as the product's own, so that neither side reads what the other wrote. */
 async function makeTwinTable({ events }: Deps): Promise<void> {
-  await events.command('CREATE TABLE bench_events AS events')
-  await events.command('CREATE TABLE bench_event_ids AS event_ids')
+  await events.command(`CREATE TABLE ${twinTable.name} AS ${eventsTable.name}`)
+  await events.command(`CREATE TABLE ${twinIdsTable.name} AS ${eventIdsTable.name}`)
   await events.command(
-    'CREATE MATERIALIZED VIEW bench_event_ids_fill TO bench_event_ids AS SELECT event_id, batch FROM bench_events',
+    `CREATE MATERIALIZED VIEW ${twinIdsTable.name}_fill TO ${twinIdsTable.name} AS SELECT event_id, batch FROM ${twinTable.name}`,
   )
 }
 
 async function countTagChanges({ events }: Deps): Promise<number> {
-  const [row] = await events.query('SELECT count() AS n FROM tag_changes', z.object({ n: z.number() }))
+  const [row] = await events.query(`SELECT count() AS n FROM ${tagChangesTable.name}`, z.object({ n: z.number() }))
   return row!.n
 }
 
@@ -188,18 +187,20 @@ function makeEvents(first: number, count: number, people: number, at: Date): Inb
   })
 }
 
-function toRow({ source, identifiers, events }: InboxRecord) {
+function toRow({ source, identifiers, events }: InboxRecord): RowOf<typeof eventsTable> {
   const event = events[0]!
-  return [
-    Number(identifiers[0]!.value.slice(1)),
-    event.name,
-    event.occurredAt.getTime(),
-    event.id,
+  return {
+    profile_id: Number(identifiers[0]!.value.slice(1)),
+    name: event.name,
+    occurred_at: event.occurredAt,
+    event_id: event.id,
     source,
-    event.amountMinor ?? 0,
-    JSON.stringify(event.properties),
-    0,
-  ]
+    amount_minor: event.amountMinor ?? 0,
+    properties: JSON.stringify(event.properties),
+    batch: 0,
+    known_at: event.occurredAt,
+    seq: 0,
+  }
 }
 
 function chunk<T>(items: readonly T[], size: number): T[][] {

@@ -4,12 +4,14 @@ import { openSqliteDocuments } from '../src/adapters/documents/sqlite.js'
 import type { Profile } from '../src/domain/identity/profile.js'
 import type { Touch } from '../src/domain/touches/touch.js'
 import type { Channel } from '../src/ports/channel.js'
+import { bucketOf } from '../src/stored/buckets.js'
 import { type Collections, openCollections } from '../src/stored/collections.js'
 import type { Run } from '../src/stored/journeys.js'
 import type { Deps } from '../src/services/runtime/deps.js'
 import { enterJourneys } from '../src/services/journeys/enter-journeys.js'
 import { processBatches } from '../src/services/ingest/process-batches.js'
 import { releaseTouches } from '../src/services/touches/release-touches.js'
+import { sendDispatches } from '../src/services/touches/send-dispatches.js'
 import { resumeRuns } from '../src/services/journeys/resume-runs.js'
 import { DAY_MS, ManualClock } from '../src/time.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
@@ -81,6 +83,7 @@ async function liveThrough(
     await processBatches(deps)
     await resumeRuns(deps)
     await releaseTouches(deps)
+    await sendDispatches(deps)
     const [next] = await deps.docs.runs.find({ state: 'waiting' }, { sort: { dueAt: 1 }, limit: 1 })
     if (next === undefined) return
     clock.set(next.dueAt!) // what the entries say of themselves is taken up then
@@ -133,6 +136,7 @@ async function writeBare(docs: Collections, profileIds: readonly number[], now: 
       journeyId: 'two-waits',
       version: 1,
       profileId,
+      bucket: bucketOf(profileId),
       anchor: `member_id:m${profileId}`,
       n: 0,
       path: '0',

@@ -24,7 +24,7 @@ export async function openStand(
       paths: { ...paths, journeys },
       documents: { kind: 'sqlite' },
       events: { kind: 'chdb' },
-      jobs: { kind: 'in-process' },
+      jobs: { ...config.jobs, kind: 'in-process' },
       sending: { mode: 'live', allowList: [] },
       ...(wecom && { wecom }),
     },

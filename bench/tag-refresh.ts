@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { eventsTable, profilesTable, tagChangesTable, tagStateTable } from '../src/domain/events/tables.js'
 import { compileDeltas, type Evaluable } from '../src/domain/rules/compile.js'
 import type { Deps } from '../src/services/runtime/deps.js'
-import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
+import { refreshNow } from '../src/services/tags/refresh-profiles.js'
 import { DAY_MS, ManualClock } from '../src/time.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
 import type { CaseResult } from './result.js'
@@ -55,15 +56,16 @@ async function runTagRefresh({ scale, dir, note }: BenchContext): Promise<CaseRe
               else clock.set(new Date(clock.now().getTime() + DAY_MS))
             },
             product: async (round) => {
-              const now = clock.now()
-              deltas = await evaluateProfiles(deps, { evaluables, now, cause: 'schedule', key: `${name}:${round}` })
+              const ids = evaluables.map((e) => e.id)
+              const request = { _id: `${name}:${round}`, kind: 'all', cause: 'operator', ids } as const
+              deltas = await refreshNow(deps, request, (work) => work())
             },
             baseline: async () => {
               const since = clock.now().getTime() - 365 * DAY_MS
               await deps.events.query(
                 `SELECT countIf(n >= 5) AS holding FROM (
                   SELECT profile_id, countIf(name = 'order_paid' AND occurred_at > fromUnixTimestamp64Milli(${since}, 'UTC')) AS n
-                  FROM events GROUP BY profile_id)`,
+                  FROM ${eventsTable.name} GROUP BY profile_id)`,
                 z.object({ holding: z.number() }),
                 'scan',
               )
@@ -83,13 +85,13 @@ async function runTagRefresh({ scale, dir, note }: BenchContext): Promise<CaseRe
 /** People who differ in how much they do; a year of events, drawn by hashes in the engine. */
 async function fill(deps: Deps, { profiles, events }: Size): Promise<void> {
   await deps.events
-    .command(`INSERT INTO profiles (profile_id, anchor, traits, identifier_types, created_at, merged_into, version)
+    .command(`INSERT INTO ${profilesTable.name} (profile_id, anchor, traits, identifier_types, created_at, merged_into, version)
     SELECT number + 1, concat('member_id:m', toString(number)), map('city', concat('city-', toString(cityHash64(number, 'city') % 40))),
       if(cityHash64(number, 'contact') % 3 = 0, ['external_userid', 'member_id', 'unionid'], ['member_id']),
       fromUnixTimestamp64Milli(${START.getTime() - 365 * DAY_MS}, 'UTC'), 0, 1
     FROM numbers(${profiles})`)
   await deps.events
-    .command(`INSERT INTO events (profile_id, name, occurred_at, event_id, source, amount_minor, properties, batch)
+    .command(`INSERT INTO ${eventsTable.name} (profile_id, name, occurred_at, event_id, source, amount_minor, properties, batch)
     WITH (cityHash64(number, 'who') % 1000003) / 1000003 AS u, cityHash64(number, 'name') % 100 AS draw,
       multiIf(draw < 60, 'product_viewed', draw < 70, 'link_clicked', draw < 80, 'added_to_cart', draw < 86, 'product_favourited',
         draw < 88, 'consulted', draw < 96, 'order_paid', draw < 98, 'order_cancelled', 'registered') AS kind
@@ -111,7 +113,7 @@ async function takeStateAsStored(deps: Deps, evaluables: readonly Evaluable[], p
   for (let from = 1; from <= profiles; from += RANGE) {
     const scope = { kind: 'all', fromProfileId: from, toProfileId: from + RANGE } as const
     await deps.events
-      .command(`INSERT INTO tag_changes (tag_id, profile_id, changed_at, old_value, new_value, cause, version)
+      .command(`INSERT INTO ${tagChangesTable.name} (tag_id, profile_id, changed_at, old_value, new_value, cause, version)
       SELECT id, p, fromUnixTimestamp64Milli(${nowMs}, 'UTC'), old, new, 'operator', 1
       FROM (${compileDeltas(evaluables, { nowMs, scope, segments })})
       SETTINGS enable_analyzer = 0`)
@@ -119,6 +121,6 @@ async function takeStateAsStored(deps: Deps, evaluables: readonly Evaluable[], p
 }
 
 async function forgetState({ events, docs }: Deps): Promise<void> {
-  for (const table of ['tag_changes', 'tag_state']) await events.command(`TRUNCATE TABLE ${table}`)
+  for (const { name } of [tagChangesTable, tagStateTable]) await events.command(`TRUNCATE TABLE ${name}`)
   await docs.profileTags.delete({})
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { createWecomClient, type WecomClient } from '../src/adapters/wecom/client.js'
-import { WecomError } from '../src/adapters/wecom/error-codes.js'
+import { WecomError } from '../src/adapters/wecom/transport/error-codes.js'
 import { quietLog } from '../src/log.js'
 import { intOf } from '../src/random.js'
 import { DAY_MS, HOUR_MS, ManualClock, SECOND_MS, toWallTime } from '../src/time.js'

@@ -1,14 +1,16 @@
 import { z } from 'zod'
 import type { Sandbox } from '../sandbox/sandbox.js'
 import type { SourceReport } from '../connectors/csv/report.js'
+import { eventsTable, profilesTable, tagChangesTable } from '../src/domain/events/tables.js'
 import { computePairwise } from '../src/domain/identity/evaluate.js'
 import { computeEffect } from '../src/domain/measures/newcombe.js'
 import type { DemoReport, JourneyFigures } from './demo-report.js'
 import { literal } from '../src/domain/rules/sql.js'
-import { STAGE_TAG } from '../src/domain/rules/rule.js'
+import { STAGE_TAG } from '../src/domain/rules/clauses/stage.js'
 import { isQuiet, type Policy } from '../src/domain/touches/policy.js'
 import type { Touch } from '../src/domain/touches/touch.js'
 import type { ServiceDeps } from '../src/services/runtime/deps.js'
+import { countHolders } from '../src/services/tags/tag-holders.js'
 
 export type FiguresInput = {
   deps: ServiceDeps
@@ -51,10 +53,10 @@ export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
   }
 }
 
-const ALIVE = 'profile_id IN (SELECT profile_id FROM profiles FINAL WHERE merged_into = 0)'
+const ALIVE = `profile_id IN (SELECT profile_id FROM ${profilesTable.name} FINAL WHERE merged_into = 0)`
 /** Events with the profile they count for today. */
 const OWNED = `(SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id, properties
-  FROM events LEFT ANY JOIN (SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0) AS m USING (profile_id))`
+  FROM ${eventsTable.name} LEFT ANY JOIN (SELECT profile_id, merged_into FROM ${profilesTable.name} FINAL WHERE merged_into != 0) AS m USING (profile_id))`
 const SETTINGS = 'SETTINGS enable_analyzer = 0'
 
 async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoReport['identity']> {
@@ -80,14 +82,10 @@ async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoRepor
 
 async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
   const [all] = await deps.events.query(
-    `SELECT count() AS n FROM profiles FINAL WHERE merged_into = 0`,
+    `SELECT count() AS n FROM ${profilesTable.name} FINAL WHERE merged_into = 0`,
     z.object({ n: z.number() }),
   )
-  const rows = await deps.events.query(
-    `SELECT tag_id AS id, count() AS n FROM tag_state FINAL WHERE value != '' AND ${ALIVE} GROUP BY tag_id ORDER BY tag_id ${SETTINGS}`,
-    z.object({ id: z.string(), n: z.number() }),
-  )
-  const counted = new Map(rows.map((r) => [r.id, r.n]))
+  const counted = await countHolders(deps)
   const profiles = all?.n ?? 0
   return Object.fromEntries(
     deps.definitions.current.tags.map(({ id }) => {
@@ -103,7 +101,7 @@ async function stageFigures(deps: ServiceDeps, from: Date): Promise<DemoReport['
        SELECT profile_id,
          argMaxIf(new_value, version, changed_at <= fromUnixTimestamp64Milli(${from.getTime()}, 'UTC')) AS before,
          argMax(new_value, version) AS after
-       FROM tag_changes WHERE tag_id = ${literal(STAGE_TAG)} AND ${ALIVE} GROUP BY profile_id
+       FROM ${tagChangesTable.name} WHERE tag_id = ${literal(STAGE_TAG)} AND ${ALIVE} GROUP BY profile_id
      ) GROUP BY before, after ORDER BY before, after ${SETTINGS}`,
     z.object({ before: z.string(), after: z.string(), n: z.number() }),
     'scan',

@@ -10,6 +10,7 @@ import { renderReportHtml } from './report-html.js'
 import { type Config, type Env, loadConfig } from '../src/config.js'
 import { DemoReport, stringifyReport } from './demo-report.js'
 import type { DemoStatus } from './demo-status.js'
+import { eventsTable } from '../src/domain/events/tables.js'
 import { ConfigError, messageOf, type Problem } from '../src/errors.js'
 import { openApiKeys } from '../src/http/api-key.js'
 import { createMetrics } from '../src/http/metrics.js'
@@ -19,8 +20,8 @@ import type { Log, LogFields } from '../src/log.js'
 import { parseInput } from '../src/parse.js'
 import { hashKey } from '../src/random.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
-import { evaluateProfiles } from '../src/services/tags/evaluate-profiles.js'
-import { workTimes } from '../src/services/runtime/lanes.js'
+import { refreshNow } from '../src/services/tags/refresh-profiles.js'
+import { type Work, workOff } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
@@ -260,12 +261,7 @@ class Demo {
     await app.reload()
     forecast.begin('evaluation')
     options.progress.step(this.words('第一次算每个人的标签和阶段', 'first evaluation of everybody'))
-    await evaluateProfiles(deps, {
-      evaluables: deps.definitions.current.evaluables,
-      now: this.from,
-      cause: 'operator',
-      key: 'demo-start',
-    })
+    await refreshNow(deps, { _id: 'demo-start', kind: 'all', cause: 'operator' }, (work) => work())
     options.progress.done()
     await this.moveTo(this.from)
   }
@@ -286,7 +282,7 @@ class Demo {
       await this.moveTo(at)
       await this.sandbox.advanceTo(at)
       await this.takeFeed(at)
-      const later = await this.settle()
+      const later = await workOff(this.app.deps, ({ name }) => this.work(name))
       const hours = this.hoursTo(at)
       this.forecast.reach('live', at.getTime() - this.from.getTime())
       progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
@@ -329,26 +325,11 @@ class Demo {
     if (this.laneError !== undefined) throw this.laneError
   }
 
-  /** Works off everything that is due now, lane by lane, until nothing is. Resolves to when each lane has work again. */
-  private async settle(): Promise<Map<string, Date>> {
-    const { deps } = this.app
-    const now = this.clock.now()
-    for (let round = 0; round < 1_000; round++) {
-      const times = await workTimes(deps)
-      const due = [...times].flatMap(([name, at]) => (at <= now ? [name] : []))
-      if (due.length === 0) return times
-      for (const name of due) await this.work(name)
-    }
-    throw new Error(
-      `work at ${now.toISOString()} does not come to an end: ${[...(await workTimes(deps)).keys()].join(', ')}`,
-    )
-  }
-
   /** @param later - when each lane has work */
-  private async nextInstant(after: Date, later: ReadonlyMap<string, Date>): Promise<Date | undefined> {
+  private async nextInstant(after: Date, later: readonly Work[]): Promise<Date | undefined> {
     const feedAt = await this.feed.nextAt()
     const sandboxAt = this.sandbox.nextAt()
-    const times = [...later].map(([name, at]) =>
+    const times = later.map(({ name, at }) =>
       name === 'process-batches' ? tickOf(new Date(after.getTime() + 1), this.from, OWN_TICK_MS) : at,
     )
     const candidates = [
@@ -398,7 +379,10 @@ class Demo {
     this.status.merges = await docs.merges.count({})
     // Every id given out is a profile until it is merged away.
     this.status.profiles = ((await docs.meta.get('counter:profile'))?.value ?? 0) - this.status.merges
-    const [events] = await this.app.deps.events.query('SELECT count() AS n FROM events', z.object({ n: z.number() }))
+    const [events] = await this.app.deps.events.query(
+      `SELECT count() AS n FROM ${eventsTable.name}`,
+      z.object({ n: z.number() }),
+    )
     this.status.events = events?.n ?? 0
     for (const state of ['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown']) {
       this.status.touches[state] = await docs.touches.count({ state })

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { TimeOfDay } from './parse.js'
 import { ConfigError, InvalidInputError, type Problem } from './errors.js'
+import { DEFAULT_CONCURRENCY, type Group } from './ports/job-queue.js'
+import { BUCKETS } from './stored/buckets.js'
 import { isTimeZone } from './time.js'
 import { parseYaml, readYaml, type YamlFile } from './yaml-file.js'
 
@@ -104,13 +106,40 @@ const Events = z
   ])
   .describe('发生过的事存哪里：事件、订单、标签变化。 Where events are kept: what happened.')
 
+const atATime = (group: Group, what: string) => integer(1, 64).default(DEFAULT_CONCURRENCY[group]).describe(what)
+
+const HowJobsRun = {
+  shards: integer(1, BUCKETS)
+    .default(1)
+    .describe(
+      '旅程按客户、发送与结果按导购分成几份，由多个 worker 分担；一个进程时不必分。 Parts into which journeys (by customer), sends and results (by guide) are split among workers; one process needs none.',
+    ),
+  concurrency: z
+    .strictObject({
+      journeys: atATime('journeys', '旅程。 Journeys.'),
+      send: atATime('send', '放行、发送、回执。 Releases, sends, results.'),
+      wecom: atATime(
+        'wecom',
+        '企业微信：欢迎语、回调、对账、打标签。 WeCom: welcomes, callbacks, reconciliation, tags.',
+      ),
+    })
+    .prefault({})
+    .describe(
+      '每个进程里各组同时做几件；各组互不等待；收数据与重算标签各一件。 Jobs of each group at a time in one process; groups never wait for each other; ingest and refresh do one.',
+    ),
+}
+
 const Jobs = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('in-process').describe('在本进程内排队。 A queue inside this process.') }),
+    z.strictObject({
+      kind: z.literal('in-process').describe('在本进程内排队。 A queue inside this process.'),
+      ...HowJobsRun,
+    }),
     z.strictObject({
       kind: z.literal('bull').describe('Redis 上的 Bull 队列。 Bull on Redis.'),
       url: RedisUrl.describe('Redis 连接串。 Redis URL.'),
       prefix: StoreName.default('siyu').describe('Redis 键前缀。 Prefix of Redis keys.'),
+      ...HowJobsRun,
     }),
   ])
   .describe('后台任务在哪里排队。 Where background jobs queue.')
@@ -264,7 +293,7 @@ export const ServiceConfig = z.strictObject({
     ),
   documents: Documents.default({ kind: 'sqlite' }),
   events: Events.default({ kind: 'chdb' }),
-  jobs: Jobs.default({ kind: 'in-process' }),
+  jobs: Jobs.prefault({ kind: 'in-process' }),
   wecom: Wecom.optional().describe('企业微信；不填则不连接。 WeCom; without it the service does not connect.'),
   wechaty: Wechaty.optional().describe('wechaty 机器人；不填则不启动。 A wechaty bot; without it none is started.'),
   sending: Sending.prefault({}).describe('发送开关。 What may be sent to whom.'),
@@ -353,7 +382,10 @@ function overrideStores(value: unknown, env: Env): { value: unknown; problems: P
     .filter(({ variable, isValid }) => isValid(env[variable]!))
     .map(({ variable, field, kind }) => {
       const configured = value[field]
-      const kept = isObject(configured) && configured['kind'] === kind ? configured : databaseOf(kind, env[variable]!)
+      const kept =
+        isObject(configured) && configured['kind'] === kind
+          ? configured
+          : { ...databaseOf(kind, env[variable]!), ...howJobsRun(kind, configured) }
       return [field, { ...kept, kind, url: env[variable] }]
     })
   return { value: { ...value, ...Object.fromEntries(overrides) }, problems }
@@ -363,6 +395,14 @@ function overrideStores(value: unknown, env: Env): { value: unknown; problems: P
 function databaseOf(kind: string, url: string): { database?: string } {
   const name = kind === 'mongo' ? /^[^/]+\/\/[^/]+\/([^?]+)/.exec(url)?.[1] : undefined
   return name === undefined ? {} : { database: name }
+}
+
+/** How jobs run does not depend on where they queue. */
+function howJobsRun(kind: string, configured: unknown): object {
+  if (kind !== 'bull' || !isObject(configured)) return {}
+  return Object.fromEntries(
+    Object.keys(HowJobsRun).flatMap((key) => (key in configured ? [[key, configured[key]]] : [])),
+  )
 }
 
 /** What messages may quote: the text before variables were filled in, without secrets that somebody wrote out. */

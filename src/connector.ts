@@ -3,8 +3,6 @@ import type { z } from 'zod'
 import type { SourceRecordInput } from './domain/events/record.js'
 
 export type { Identifier, RecordEvent, SourceRecord, SourceRecordInput } from './domain/events/record.js'
-export type { WecomEvent } from './domain/wecom/event.js'
-export { contactRecord, type Relation } from './domain/wecom/relation.js'
 export { InvalidInputError, type Problem } from './errors.js'
 export { parseInput, toProblems } from './parse.js'
 export { fromWallTime, isTimeZone, toDay } from './time.js'

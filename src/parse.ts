@@ -1,11 +1,86 @@
 import { z } from 'zod'
 import { InvalidInputError, type Problem } from './errors.js'
-import { parseTimeOfDay } from './time.js'
+import { parseDurationMs, parseTimeOfDay } from './time.js'
 
 /** A time of day as people write it; `parseTimeOfDay` gives its minutes. */
 export const TimeOfDay = z
   .string()
   .refine((text) => parseTimeOfDay(text) !== undefined, 'not a time of day; write HH:MM, e.g. 09:30')
+
+/** `7d`, `24h`, `15m`, `90s`, `2w`; milliseconds once parsed. */
+export const DurationMs = z
+  .string()
+  .describe('a duration: 90s, 15m, 24h, 7d, 2w')
+  .transform((text, ctx) => {
+    const ms = parseDurationMs(text)
+    if (ms === undefined) {
+      ctx.addIssue({ code: 'custom', message: 'not a duration; write 90s, 15m, 24h, 7d or 2w' })
+      return z.NEVER
+    }
+    return ms
+  })
+
+/** Its own field, its schema and its name for people. */
+export type UnionKind<T = unknown> = { schema: z.ZodType<T>; words: { zh: string; en: string } }
+type KindsDef = z.core.$ZodUnionDef & { what: string; kinds: Readonly<Record<string, UnionKind>> }
+interface Kinds extends z.ZodType {
+  _zod: z.core.$ZodTypeInternals & { def: KindsDef }
+}
+
+/** Built as zod builds its discriminated union, which tells the options apart by a value, not by a field that is there. */
+const KeyedUnion = z.core.$constructor<Kinds>('KeyedUnion', (inst, def) => {
+  z.ZodUnion.init(inst as unknown as z.ZodUnion, def)
+  inst._zod.parse = (payload, ctx) => {
+    const input: unknown = payload.value
+    if (input === null || typeof input !== 'object' || Array.isArray(input)) {
+      payload.issues.push({ code: 'invalid_type', expected: 'object', input, inst })
+      return payload
+    }
+    const named = Object.keys(def.kinds).filter((kind) => kind in input)
+    if (named.length === 1) return def.kinds[named[0]!]!.schema._zod.run(payload, ctx)
+    const value = input as Record<string, unknown>
+    const known = new Set(def.options.flatMap((o) => ('shape' in o ? Object.keys(o.shape as object) : [])))
+    const keys = Object.keys(input).filter((key) => !known.has(key))
+    if (named.length === 0 && keys.length > 0)
+      payload.issues.push({ code: 'unrecognized_keys', keys, input: value, inst })
+    else {
+      const message =
+        named.length === 0
+          ? `${def.what} says which kind it is by a field of its own`
+          : `${named.join(' and ')} are ${def.what} each, not one together`
+      const list = Object.entries(def.kinds).map(([kind, { words }]) => `${kind} ${words.zh} ${words.en}`)
+      payload.issues.push({ code: 'custom', message, params: { hint: `one of: ${list.join('; ')}` }, input, inst })
+    }
+    return payload
+  }
+})
+
+/**
+ * Objects of several kinds, each with a field that only it has: `{ event: … }`, `{ tag: … }`. What is wrong is said of the
+ * kind that is meant, not of all.
+ *
+ * @param what - one of them, for messages: `a rule`
+ */
+export function keyedUnion<K extends Readonly<Record<string, UnionKind>>>(
+  what: string,
+  kinds: K,
+): z.ZodType<z.output<K[keyof K]['schema']>, z.input<K[keyof K]['schema']>> {
+  const options = Object.values(kinds).map((kind) => kind.schema)
+  return new KeyedUnion({ type: 'union', options, what, kinds }) as unknown as z.ZodType<never, never>
+}
+
+/** Of a union the options that `value` can mean: of a discriminated or keyed one those that its field names. */
+export function meantOptions(def: z.core.$ZodUnionDef, value: unknown): readonly z.core.$ZodType[] {
+  if (value === null || typeof value !== 'object') return def.options
+  const { discriminator: field, kinds } = def as Partial<z.core.$ZodDiscriminatedUnionDef & KindsDef>
+  const meant =
+    kinds !== undefined
+      ? Object.entries(kinds).flatMap(([kind, { schema }]) => (kind in value ? [schema] : []))
+      : field !== undefined
+        ? def.options.filter((o) => o._zod.propValues?.[field]?.has((value as Record<string, never>)[field]))
+        : []
+  return meant.length > 0 ? meant : def.options
+}
 
 /** Parses outside input; every problem is reported at once. @throws {InvalidInputError} */
 export function parseInput<S extends z.ZodType>(schema: S, input: unknown, what = 'Invalid input'): z.infer<S> {
@@ -38,7 +113,8 @@ function issueToProblems(issue: z.core.$ZodIssue, input: unknown): Problem[] {
   }
   const value = valueAt(input, issue.path)
   const shown = value === undefined ? '' : ` (got ${shorten(value)})`
-  return [{ path, message: `${issue.message}${shown}` }]
+  const hint: unknown = issue.code === 'custom' ? issue.params?.['hint'] : undefined
+  return [{ path, message: `${issue.message}${shown}`, ...(typeof hint === 'string' && { hint }) }]
 }
 
 function depthOf(issues: readonly z.core.$ZodIssue[]): number {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
 import type { z } from 'zod'
 import { InvalidInputError, messageOf, type Problem } from './errors.js'
-import { toProblems } from './parse.js'
+import { meantOptions, toProblems } from './parse.js'
 
 /** A YAML text as plain data that still knows where everything stood. */
 export interface YamlFile {
@@ -166,7 +166,7 @@ function hintFor(schema: z.ZodType, path: readonly string[], value: unknown): st
   return schemasAt(schema, path, value).find((s) => s.description !== undefined)?.description
 }
 
-/** Every schema that may apply at a path, wrappers included, from the outside in; of a union the options that the value's `kind`-like field picks. */
+/** Every schema that may apply at a path, wrappers included, from the outside in; of a union the options that are meant. */
 function schemasAt(schema: z.core.$ZodType, path: readonly string[], value: unknown): z.ZodType[] {
   const s = schema as z.ZodType
   const def = (schema as z.core.$ZodTypes)._zod.def
@@ -215,14 +215,6 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[], value: unkn
 
 function shapeOf(schema: z.ZodType): Record<string, z.core.$ZodType> {
   return (schema as unknown as z.ZodObject).def.shape
-}
-
-function meantOptions(def: z.core.$ZodUnionDef, value: unknown): readonly z.core.$ZodType[] {
-  const field = (def as Partial<z.core.$ZodDiscriminatedUnionDef>).discriminator
-  if (field === undefined || value === null || typeof value !== 'object') return def.options
-  const kind = (value as Record<string, unknown>)[field]
-  const meant = def.options.filter((o) => o._zod.propValues?.[field]?.has(kind as z.core.util.Primitive))
-  return meant.length > 0 ? meant : def.options
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours. */

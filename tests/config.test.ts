@@ -82,7 +82,7 @@ describe('loadConfig', () => {
     expect(await load(BRAND, env)).toMatchObject({
       documents: { kind: 'mongo', url: env.MONGODB_URI, database: 'shop' },
       events: { kind: 'clickhouse', url: env.CLICKHOUSE_URL, database: 'siyu' },
-      jobs: { kind: 'bull', url: env.REDIS_URL, prefix: 'siyu' },
+      jobs: { kind: 'bull', url: env.REDIS_URL, prefix: 'siyu', shards: 1 },
     })
   })
 
@@ -94,6 +94,17 @@ describe('loadConfig', () => {
       database: 'mine',
       prefix: 'p_',
     })
+  })
+
+  it('keeps how jobs run, wherever they queue', async () => {
+    const text = `${BRAND}jobs: { kind: in-process, shards: 4, concurrency: { journeys: "3" } }\n`
+    const expected = { shards: 4, concurrency: { journeys: 3, send: 1, wecom: 8 } }
+    expect((await load(text)).jobs).toEqual({ kind: 'in-process', ...expected })
+    const url = 'redis://r:6379'
+    expect((await load(text, { REDIS_URL: url })).jobs).toEqual({ kind: 'bull', url, prefix: 'siyu', ...expected })
+    const wrong = `${BRAND}jobs: { kind: in-process, shards: 65, concurrency: { send: 0, ingest: 2 } }\n`
+    const paths = (await problemsOf(wrong)).map((p) => p.path)
+    expect(paths.sort()).toEqual(['jobs.concurrency.ingest', 'jobs.concurrency.send', 'jobs.shards'])
   })
 
   it('ignores store variables that are empty', async () => {

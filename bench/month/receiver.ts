@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { z } from 'zod'
-import { type CallbackReader, openCallback } from '../../src/adapters/wecom/callback.js'
+import { type CallbackReader, openCallback } from '../../src/adapters/wecom/transport/callback.js'
 import { parseInput } from '../../src/parse.js'
 import { answerParent, costs } from './child.js'
 

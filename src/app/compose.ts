@@ -1,23 +1,34 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
-import type { WecomStats } from '../adapters/wecom/call-stats.js'
+import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
 import { lockDataDir } from './data-dir.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
-import { registerLanes, runLane } from '../jobs/registry.js'
-import { createRunAlone, type RunAlone } from '../jobs/run-alone.js'
+import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
+import { createRunAlone } from '../jobs/run-alone.js'
+import { agreedSplit, changeSplit } from '../jobs/split.js'
 import type { Log } from '../log.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
+import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
-import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
-import { type Clock, systemClock } from '../time.js'
+import { followPublished } from '../services/definitions/follow-published.js'
+import {
+  arePublished,
+  liveDefinitions,
+  type Publication,
+  publishDefinitions,
+  publishFiles,
+  readPublished,
+} from '../services/definitions/publish-definitions.js'
+import { type Clock, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
@@ -53,21 +64,25 @@ export interface App {
   readonly wecomStats: () => WecomStats
   /** Starts the wechaty bot; `undefined` when none is configured. @throws {ConfigError} saying what to install or mend */
   startBot(): Promise<ChatBot | undefined>
-  /** Takes what is published as the running definitions. */
+  /** Takes what is published as the running definitions, whatever they are now. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
   publish(): Promise<Publication[]>
+  /** Takes over what another process has published, if it has. Work does so by itself, before it is taken up. */
+  follow(): Promise<void>
+  /** Into how many shards work is split. */
+  readonly split: { readonly current: number }
   /**
-   * Takes over what another process has published, if it has, with the files as they are now; files that are broken are
-   * left alone. Resolves to whether there was something.
+   * Splits work as the configuration says. On shared stores that waits, a minute at most, for who works by another split;
+   * call it before `queue.start()`.
    */
-  follow(): Promise<boolean>
+  applySplit(): Promise<void>
   /** Works one lane now, outside the queue. */
   runLane(name: string, signal?: AbortSignal): Promise<void>
   /** Several processes may work on these stores at the same time. */
   readonly shared: boolean
-  /** Runs work while nothing else evaluates profiles. In one process it waits for `queue.start()`. */
-  alone: RunAlone
+  /** What operations are run with. Work that is done `alone` in one process waits for `queue.start()`. */
+  readonly operations: OperationDeps
   /** Drops all data of this app's stores. */
   drop(): Promise<void>
   /** In reverse order of opening; may be called twice. */
@@ -101,12 +116,14 @@ export async function createApp(options: AppOptions): Promise<App> {
 
     const docs = await openCollections(documents)
     await allowBrokenJourneys(docs, log, files.problems)
+    const { shards } = config.jobs
+    const split = { current: config.documents.kind === 'mongo' ? await agreedSplit(docs.meta) : shards }
     const deps: ServiceDeps = {
       clock,
       log,
       docs,
       events,
-      jobs: options.hints === false ? { add: () => Promise.resolve() } : queue,
+      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },
@@ -122,15 +139,15 @@ export async function createApp(options: AppOptions): Promise<App> {
         statisticsAt: config.wecom?.statisticsAt ?? 'off',
       },
     }
-    if ((await docs.meta.get('published')) === undefined)
-      await publishDefinitions(deps, { ...loaded, journeyFiles: [] })
-    let publication: number | undefined
-    const reload = async () => {
-      publication = (await docs.meta.get('published'))?.value
-      deps.definitions.current = await liveDefinitions(deps, loaded)
-      await refreshWhenChanged(deps)
-    }
-    await reload()
+    await datePast(deps)
+    // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
+    const isAlone = config.documents.kind !== 'mongo'
+    const arePublic = await arePublished(deps, loaded.files)
+    if (arePublic === undefined || (isAlone && !arePublic)) await publishFiles(deps, loaded)
+    else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
+    // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
+    if (!(await followPublished(deps)))
+      deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = options.owner ?? `${hostname()}:${process.pid}`
     // Wherever documents can be reached by another process, lanes take turns.
@@ -140,6 +157,14 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(lease === undefined ? {} : { lease }),
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
+    const publish = async () => {
+      const next = await loadDefinitions(config.paths)
+      const done = await publishDefinitions(deps, next)
+      loaded = next
+      await followPublished(deps)
+      return done
+    }
+    const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
     const callback = wired.callback
     return {
       config,
@@ -150,28 +175,26 @@ export async function createApp(options: AppOptions): Promise<App> {
         return loaded
       },
       callbackRoutes: callback === undefined ? [] : callbackRoutes(deps, callback),
-      publicRoutes: sidebarRoutes(config, deps, wired.signIn),
+      publicRoutes: sidebarRoutes(config, operations, wired.signIn),
       wecomStats: wired.stats,
       startBot: () => startBot(config, deps),
-      reload,
-      publish: async () => {
-        const next = await loadDefinitions(config.paths)
-        const done = await publishDefinitions(deps, next)
-        loaded = next
-        await reload()
-        return done
+      reload: async () => {
+        deps.definitions.current = await readPublished(deps)
+        await refreshWhenChanged(deps)
       },
-      follow: async () => {
-        if ((await docs.meta.get('published'))?.value === publication) return false
-        const next = await checkDefinitions(config.paths)
-        for (const p of next.problems) log.warn('definition file left alone', { problem: formatProblem(p) })
-        loaded = next.loaded ?? loaded
-        await reload()
-        return true
+      publish,
+      follow: async () => void (await followPublished(deps)),
+      split,
+      applySplit: async () => {
+        if (lease === undefined || split.current === shards) return
+        log.info('work is being split anew', { from: split.current, to: shards })
+        split.current = await changeSplit(lease, shards, AbortSignal.timeout(MINUTE_MS))
+        if (split.current !== shards)
+          log.warn('work stays split as it was: another process does not let go', { split: split.current })
       },
-      runLane: (name, signal) => runLane(name, deps, lease, signal),
+      runLane: (name, signal) => runLane(name, deps, { lease, signal }),
       shared,
-      alone: createRunAlone(queue, lease),
+      operations,
       drop: async () => {
         await queue.drop()
         await events.drop()
@@ -195,5 +218,5 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {
-  return { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
 }

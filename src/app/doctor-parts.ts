@@ -2,10 +2,11 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openMongoDocuments } from '../adapters/documents/mongo.js'
 import { pingClickhouse } from '../adapters/events/ping-clickhouse.js'
-import { pingRedis } from '../adapters/queue/ping-redis.js'
-import { createCallbackEcho } from '../adapters/wecom/callback-echo.js'
-import { createProbe } from '../adapters/wecom/probe.js'
+import { countRedisJobs } from '../adapters/queue/count-redis-jobs.js'
+import { createCallbackEcho } from '../adapters/wecom/port/callback-echo.js'
+import { createProbe } from '../adapters/wecom/port/probe.js'
 import type { Config } from '../config.js'
+import type { Group, JobCounts } from '../ports/job-queue.js'
 import type { DoctorDeps, StoreCheck } from '../services/runtime/run-doctor.js'
 import { type Clock, systemClock } from '../time.js'
 
@@ -50,9 +51,19 @@ async function storeChecks({ documents, events, jobs, dataDir }: Config): Promis
       ? { name: 'events', kind: 'ClickHouse', ping: () => pingClickhouse(events.url) }
       : { name: 'events', kind: 'chDB', ...(await fileCheck(dataDir, 'events')) },
     jobs.kind === 'bull'
-      ? { name: 'jobs', kind: 'Redis', ping: () => pingRedis(jobs.url) }
+      ? { name: 'jobs', kind: 'Redis', ping: async () => jobsText(await countRedisJobs(jobs.url, jobs.prefix)) }
       : { name: 'jobs', kind: '进程内 in process', ping: () => Promise.resolve() },
   ]
+}
+
+/** Groups that have jobs. */
+function jobsText(groups: Readonly<Record<Group, JobCounts>>): string {
+  const busy = Object.entries(groups).flatMap(([group, { waiting, active, delayed, failed }]) =>
+    waiting + active + delayed + failed === 0 ? [] : [`${group} ${waiting}/${active}/${delayed}/${failed}`],
+  )
+  return busy.length === 0
+    ? '没有任务 no jobs'
+    : `等待/在做/延后/失败 waiting/active/delayed/failed: ${busy.join('，')}`
 }
 
 async function pingMongo({ url, database }: { url: string; database: string }): Promise<void> {

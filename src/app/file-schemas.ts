@@ -8,7 +8,7 @@ import { Journey } from '../domain/journeys/definition.js'
 import { SegmentFile } from '../domain/segments/definition.js'
 import { Lifecycle, TagFile } from '../domain/tags/definition.js'
 import { JoinWayFile, LinkFile, WayFile } from '../domain/ways/definition.js'
-import { ContentFile, CouponFile } from '../domain/touches/content.js'
+import { ContentFile, CouponFile } from '../domain/content/content.js'
 import { Policy } from '../domain/touches/policy.js'
 import { WelcomeFile } from '../domain/wecom/welcome.js'
 

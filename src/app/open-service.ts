@@ -5,14 +5,10 @@ import type { SourceRecord } from '../domain/events/record.js'
 import { ConfigError } from '../errors.js'
 import { type Log, quietLog } from '../log.js'
 import { acceptRecords } from '../services/ingest/accept-records.js'
-import {
-  type OperationInput,
-  type OperationName,
-  type OperationResult,
-  operations,
-} from '../services/runtime/operations.js'
-import { parseInput } from '../parse.js'
+import type { OperationInput, OperationName, OperationResult } from '../services/runtime/operations.js'
+import { runOperation } from '../services/runtime/run-operation.js'
 import { readYaml } from '../yaml-file.js'
+import { localUser } from './local-user.js'
 import { callService, findService } from './running-service.js'
 
 export type ServiceOptions = { config: string; env: Env; signal?: AbortSignal; log?: Log }
@@ -22,6 +18,8 @@ export interface Service {
   readonly config: Config
   /** Address of the running service that does the work; absent when this command does it. */
   readonly url?: string
+  /** Other processes may work on the same stores now. */
+  readonly shared: boolean
   call<N extends OperationName>(
     name: N,
     input: OperationInput<N>,
@@ -58,6 +56,7 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
   return {
     config,
     url: running.url,
+    shared: false,
     call,
     accept: async (key, records) => void (await callService(running, '/v1/records', { key, records }, stop)),
     drain: async (onProgress) => {
@@ -74,19 +73,13 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
 
 async function openHere(config: Config, { signal, log = quietLog }: ServiceOptions): Promise<Service> {
   const app = await createApp({ config, log })
-  const operationDeps = {
-    deps: app.deps,
-    publish: () => app.publish(),
-    // With one process nothing else evaluates: this one takes no jobs.
-    alone: app.shared ? app.alone : <T>(work: () => Promise<T>) => work(),
-  }
-  const call: Service['call'] = async (name, input, onProgress) => {
-    // Of a name the table says that input and result fit; the compiler cannot follow it.
-    const run = operations[name].run as (...args: unknown[]) => Promise<never>
-    return run(operationDeps, parseInput(operations[name].input, input), onProgress ?? (() => undefined))
-  }
+  // With one process nothing else evaluates: this one takes no jobs.
+  const operations = app.shared ? app.operations : { ...app.operations, alone: <T>(work: () => Promise<T>) => work() }
+  const who = localUser()
+  const call: Service['call'] = (name, input, onProgress) => runOperation(operations, who, name, input, onProgress)
   return {
     config,
+    shared: app.shared,
     call,
     accept: async (key, records) => void (await acceptRecords(app.deps, key, records)),
     drain: async (onProgress) => {

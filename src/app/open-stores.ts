@@ -7,13 +7,11 @@ import { openBullQueue } from '../adapters/queue/bull.js'
 import { openInProcessQueue } from '../adapters/queue/in-process.js'
 import type { Config } from '../config.js'
 import { lockDataDir } from './data-dir.js'
-import { queueBeside } from '../jobs/beside-queue.js'
 import type { Log } from '../log.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
-import { lanes } from '../services/runtime/lanes.js'
 
 export async function openDocuments({ documents, dataDir }: Config, fsync: boolean): Promise<DocumentStore> {
   if (documents.kind === 'sqlite') return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite'), fsync })
@@ -33,15 +31,11 @@ export async function openEvents({ events, dataDir }: Config, fsync: boolean): P
   })
 }
 
-/** One queue, of which the lanes that work beside the others have each a part of their own. */
 export async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {
-  const open = async (suffix: string) =>
-    jobs.kind === 'bull'
-      ? openBullQueue({ url: jobs.url, prefix: `${jobs.prefix}${suffix}`, log })
-      : openInProcessQueue({ log })
-  const beside = new Map<string, JobQueue>()
-  for (const { name } of lanes.filter((lane) => lane.beside === true)) beside.set(name, await open(`-${name}`))
-  return queueBeside(await open(''), beside)
+  const { concurrency } = jobs
+  return jobs.kind === 'bull'
+    ? openBullQueue({ url: jobs.url, prefix: jobs.prefix, concurrency, log })
+    : openInProcessQueue({ concurrency, log })
 }
 
 /**

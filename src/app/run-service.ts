@@ -3,16 +3,16 @@ import { type Config, type Env, loadConfig } from '../config.js'
 import { ConfigError } from '../errors.js'
 import { openApiKeys } from '../http/api-key.js'
 import { createMetrics } from '../http/metrics.js'
-import { adminRouter } from '../http/routes/admin.js'
 import { createHttpServer, type Health, type HttpServerOptions } from '../http/server.js'
 import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
+import { runOperation } from '../services/runtime/run-operation.js'
 import { SECOND_MS } from '../time.js'
 import { type Role, ROLES } from './roles.js'
 import { announceService, isEmbedded } from './running-service.js'
-import { takeRecords } from './wire-http.js'
+import { httpRoutes } from './wire-http.js'
 
 export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
 
@@ -54,7 +54,8 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const app = await createApp({ config, log })
   closers.push(() => app.close())
   const { deps } = app
-  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined) await app.publish()
+  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined)
+    await runOperation(app.operations, 'system', 'publish', {})
 
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
   const metrics = createMetrics()
@@ -66,11 +67,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
     port,
     apiKeys,
     log,
-    routes: isApi
-      ? [takeRecords(deps), adminRouter({ deps, publish: () => app.publish(), alone: app.alone }, log)]
-      : [],
-    publicRoutes: isApi ? app.publicRoutes : [],
-    rawRoutes: isApi ? app.callbackRoutes : [],
+    ...(isApi ? httpRoutes(app, log) : { routes: [], publicRoutes: [] }),
     health: () => checkHealth({ documents: app.documents, events: deps.events, jobs: app.queue }),
     metrics,
   })
@@ -79,12 +76,13 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url))
   const watch = watchPublished(() => app.follow(), log)
   closers.push(() => watch.stop())
+  if (roles.includes('scheduler')) await app.applySplit()
   if (roles.includes('worker')) await app.queue.start()
   // One account signs in once: of several processes the one that schedules has the bot.
   const bot = roles.includes('scheduler') ? await app.startBot() : undefined
   if (bot !== undefined) closers.push(() => bot.close())
   if (roles.includes('scheduler')) {
-    const waking = startWaking(app.queue, deps, log)
+    const waking = startWaking(app.queue, deps, { log, split: app.split })
     closers.push(() => waking.stop())
   }
   log.info('service started', { url, roles: roles.join(',') })

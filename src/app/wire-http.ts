@@ -1,19 +1,39 @@
-import type { CallbackReader } from '../adapters/wecom/callback.js'
+import type { CallbackReader } from '../adapters/wecom/transport/callback.js'
 import type { Config } from '../config.js'
 import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import type { RawRoute } from '../http/raw-routes.js'
+import { adminRouter } from '../http/routes/admin.js'
 import { recordsRouter } from '../http/routes/records.js'
 import { wecomCallbackRoutes } from '../http/routes/wecom-callback.js'
 import { createGuideSessions } from '../http/guide-session.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
+import type { Log } from '../log.js'
 import type { WecomSignIn } from '../ports/wecom-sign-in.js'
 import { hashKey } from '../random.js'
 import { acceptRecords } from '../services/ingest/accept-records.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
+import type { OperationDeps } from '../services/runtime/operations.js'
+import { runOperation } from '../services/runtime/run-operation.js'
 import { createCallbackIntake } from '../services/wecom/accept-callbacks.js'
 
+/** What routes need of the app. */
+type Served = {
+  readonly operations: OperationDeps
+  readonly publicRoutes: readonly ReturnType<typeof sidebarRouter>[]
+  readonly callbackRoutes: readonly RawRoute[]
+}
+
+/** Every route that is served beside health and metrics. */
+export function httpRoutes(app: Served, log: Log) {
+  return {
+    routes: [takeRecords(app.operations.deps), adminRouter(app.operations, log)],
+    publicRoutes: app.publicRoutes,
+    rawRoutes: app.callbackRoutes,
+  }
+}
+
 /** Where records come in from shops and imports. */
-export function takeRecords(deps: ServiceDeps) {
+function takeRecords(deps: ServiceDeps) {
   return recordsRouter({
     findProblem: (record) => findIdentifierProblem(deps.definitions.current.identity, record),
     accept: async (records, key) => {
@@ -26,10 +46,19 @@ export function takeRecords(deps: ServiceDeps) {
 }
 
 /** A guide's page needs an address that her WeCom can open. */
-export function sidebarRoutes({ wecom }: Config, deps: ServiceDeps, signIn: WecomSignIn | undefined) {
+export function sidebarRoutes({ wecom }: Config, operations: OperationDeps, signIn: WecomSignIn | undefined) {
   if (wecom?.sidebar === undefined || signIn === undefined) return []
-  const sessions = createGuideSessions(wecom.secret, deps.clock)
-  return [sidebarRouter({ deps, signIn, sessions, publicUrl: wecom.sidebar.url })]
+  const { deps } = operations
+  return [
+    sidebarRouter({
+      deps,
+      signIn,
+      sessions: createGuideSessions(wecom.secret, deps.clock),
+      publicUrl: wecom.sidebar.url,
+      closeTask: (guide, task, outcome) =>
+        runOperation(operations, `guide:${guide}`, 'tasks/close', { guide, task, outcome }),
+    }),
+  ]
 }
 
 /** Where WeCom tells what happened; it signs what it says. */

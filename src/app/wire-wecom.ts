@@ -1,13 +1,11 @@
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
-import { createActions, missingActions } from '../adapters/wecom/actions.js'
-import { type CallbackReader, openCallback } from '../adapters/wecom/callback.js'
-import type { WecomStats } from '../adapters/wecom/call-stats.js'
+import { createActions, missingActions } from '../adapters/wecom/port/actions.js'
+import { type CallbackReader, openCallback } from '../adapters/wecom/transport/callback.js'
+import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import { createWecomClient, type WecomOptions } from '../adapters/wecom/client.js'
-import { createWecomPort } from '../adapters/wecom/port.js'
-import { createInProcessQuota } from '../adapters/wecom/quota-in-process.js'
-import { openRedisQuota } from '../adapters/wecom/quota-redis.js'
-import { createSignIn } from '../adapters/wecom/sign-in.js'
+import { createWecomPort } from '../adapters/wecom/port/port.js'
+import { createInProcessQuota } from '../adapters/wecom/transport/quota-in-process.js'
+import { openRedisQuota } from '../adapters/wecom/transport/quota-redis.js'
+import { createSignIn } from '../adapters/wecom/calls/sign-in.js'
 import { closeCard, createGuideTaskChannel } from '../channels/guide-task.js'
 import { createWecomMessageChannel } from '../channels/wecom-message.js'
 import type { Config } from '../config.js'
@@ -53,7 +51,7 @@ export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log,
   })
   return {
     actions: createActions(client),
-    port: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+    port: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
     channels: {

@@ -1,6 +1,6 @@
-import type { TemplateCard } from '../adapters/wecom/cards.js'
+import type { TemplateCard } from '../adapters/wecom/calls/cards.js'
 import type { WecomClient } from '../adapters/wecom/client.js'
-import { WecomError } from '../adapters/wecom/error-codes.js'
+import { WecomError } from '../adapters/wecom/transport/error-codes.js'
 import type { Channel, Dispatch, DispatchOutcome } from '../ports/channel.js'
 import { hashKey } from '../random.js'
 import { clipText, toOutcome } from './wecom-outcome.js'

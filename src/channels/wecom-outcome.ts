@@ -1,4 +1,4 @@
-import { WecomError } from '../adapters/wecom/error-codes.js'
+import { WecomError } from '../adapters/wecom/transport/error-codes.js'
 import { InvalidInputError, UnknownOutcomeError, UpstreamError } from '../errors.js'
 import type { DispatchOutcome } from '../ports/channel.js'
 import { MINUTE_MS, SECOND_MS } from '../time.js'

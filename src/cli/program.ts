@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { registerAudit } from './audit.js'
 import { registerCheck } from './check.js'
 import { registerDemo } from './demo.js'
 import { registerDoctor } from './doctor.js'
@@ -27,6 +28,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerWecom,
   registerSend,
   registerWhy,
+  registerAudit,
   registerSandbox,
   registerSchemas,
 ]

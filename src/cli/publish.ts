@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Publication } from '../services/definitions/publish-definitions.js'
-import type { ServiceOptions } from '../app/open-service.js'
+import type { Service, ServiceOptions } from '../app/open-service.js'
 import { renderTable } from './print/table.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
@@ -8,7 +8,7 @@ import { withService } from './with-service.js'
 export function registerPublish(program: Command, context: CommandContext): void {
   program
     .command('publish')
-    .description('检查后让旅程生效 · check, then make the journeys live')
+    .description('检查后让旅程和其他定义生效 · check, then make journeys and all other definitions live')
     .addOption(configOption())
     .action(async (options: WithConfig) => publishCommand(serviceOptions(options, context)))
 }
@@ -39,15 +39,18 @@ export async function publishCommand(options: ServiceOptions): Promise<void> {
         done.map((d) => [d.id, String(d.version), CHANGES[d.change]]),
       ),
     )
-    const where =
-      service.url === undefined
-        ? '下次启动时生效 · acts from the next start'
-        : `运行中的服务已换用 · the service at ${service.url} runs it now`
-    process.stdout.write(`✓ 已发布 · published；${where}\n`)
+    process.stdout.write(`✓ 已发布 · published；${whereOf(service)}\n`)
     if (done.some((d) => d.change === 'withdrawn')) {
       process.stdout.write(
         '撤下的旅程不再进新人，已在途中的照常走完 · a withdrawn journey takes nobody new; runs on their way go on\n',
       )
     }
   })
+}
+
+function whereOf({ url, shared }: Pick<Service, 'url' | 'shared'>): string {
+  if (url !== undefined) return `运行中的服务已换用 · the service at ${url} runs it now`
+  return shared
+    ? '各进程从下一件工作起换用 · every process works by it from its next piece of work'
+    : '下次启动时生效 · acts from the next start'
 }

@@ -32,10 +32,14 @@ export async function sendCommand(action: SendingAction, { config: file, env }: 
   let status: SendingStatus
   if (running === undefined) {
     const { openDocumentsOnly } = await import('../app/open-stores.js')
+    const { localUser } = await import('../app/local-user.js')
+    const { auditing } = await import('../services/runtime/run-operation.js')
     const { switchSending } = await import('../services/touches/switch-sending.js')
     const { docs, close } = await openDocumentsOnly(config)
     try {
-      status = await switchSending(docs, action, systemClock.now())
+      status = await auditing({ docs, clock: systemClock }, localUser(), 'sending', { action }, () =>
+        switchSending(docs, action, systemClock.now()),
+      )
     } finally {
       await close()
     }

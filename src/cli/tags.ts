@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
-import { textOf } from '../domain/tags/definition.js'
+import { textOf } from '../domain/local-text.js'
 import type { PersonQuery } from '../services/identity/find-person.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from './print/numbers.js'
+import { createProgress } from './print/progress.js'
 import { renderTable } from './print/table.js'
 import { renderReason } from './print/tag-reason.js'
 import { withService } from './with-service.js'
@@ -78,7 +79,10 @@ export async function listTagsCommand(options: ServiceOptions): Promise<void> {
 export async function refreshTagsCommand(tags: readonly string[], options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     const startedMs = elapsedMs()
-    const done = await service.call('tags/refresh', { tags: [...tags] })
+    const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
+    progress.start('重算标签 · refreshing tags', 0)
+    const done = await service.call('tags/refresh', { tags: [...tags] }, (profiles) => progress.set(profiles))
+    progress.done()
     const took = ((elapsedMs() - startedMs) / SECOND_MS).toFixed(1)
     process.stdout.write(
       `✓ 已刷新 ${done.tags} 个标签、${formatCount(done.profiles)} 人，${formatCount(done.changes)} 处变化，用时 ${took} s · ` +

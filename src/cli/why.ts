@@ -49,6 +49,9 @@ export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise
         word(r.outcome),
       ])
       process.stdout.write(`\n${renderTable(columns, rows)}`)
+      for (const { id, held } of why.runs)
+        if (held !== undefined)
+          process.stdout.write(`⏸ ${id} 停在原处，自 waits since ${at(held.since)}: ${held.reason}\n`)
     }
     if (why.touches.length > 0) {
       const columns = [

@@ -38,6 +38,8 @@ export type HttpServerOptions = {
 export interface HttpServer {
   /** @throws {ConfigError} when the address cannot be used, naming host, port and field */
   listen(): Promise<{ url: string }>
+  /** Every route it serves, as `POST /v1/records`. */
+  readonly routes: readonly string[]
   /** Accepts nothing new, lets running requests end, then cuts what is left. May be called twice. */
   close(): Promise<void>
 }
@@ -64,10 +66,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
   app.use(errorMiddleware(log))
   app.use(timeLimit(timeoutMs))
-  app.use(healthRoutes(options.health, () => closing !== undefined).routes())
+  const health = healthRoutes(options.health, () => closing !== undefined)
+  app.use(health.routes())
   for (const router of options.publicRoutes) app.use(asText(router))
   app.use(requireKey(options.apiKeys))
-  app.use(metricsRoute(options.metrics).routes())
+  const metrics = metricsRoute(options.metrics)
+  app.use(metrics.routes())
   app.use(jsonBody())
   for (const router of options.routes) app.use(router.routes())
   app.use((ctx) => {
@@ -99,7 +103,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.once('close', () => sockets.delete(socket))
   })
 
+  const routers = [health, metrics, ...options.publicRoutes, ...options.routes]
   return {
+    routes: [
+      ...routers.flatMap(({ stack }) =>
+        stack.flatMap(({ methods, path }) => methods.map((m) => `${m} ${String(path)}`)),
+      ),
+      ...(options.rawRoutes ?? []).map(({ method, path }) => `${method} ${path}`),
+    ].filter((route) => !route.startsWith('HEAD ')),
     listen: async () => {
       await new Promise<void>((resolve, reject) => {
         server.once('error', (err: NodeJS.ErrnoException) => reject(listenError(err, host, port)))
@@ -212,6 +223,13 @@ function metricsRoute(registry: Registry): Router {
   return router
 }
 
+/** Of the key that a request came with, as the audit names it: the first 8 digits of its SHA-256. */
+export function keyIdOf({ state }: { state: unknown }): string {
+  const { keyId } = state as { keyId?: string }
+  if (keyId === undefined) throw new RangeError('this route is not behind a key')
+  return keyId
+}
+
 /** Lets a request with one of the keys through, answers 401 to any other. */
 export function requireKey(apiKeys: readonly string[]): Middleware {
   const digests = apiKeys.filter((key) => key !== '').map(digestOf)
@@ -228,6 +246,7 @@ export function requireKey(apiKeys: readonly string[]): Middleware {
         `${what}: send one of http.apiKeys as "Authorization: Bearer KEY" or "X-Api-Key: KEY"`,
       )
     }
+    ;(ctx.state as { keyId?: string }).keyId = digest.toString('hex').slice(0, 8)
     await next()
   }
 }

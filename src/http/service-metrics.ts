@@ -54,11 +54,13 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
   })
   new Gauge({
     name: 'siyu_jobs',
-    help: 'Jobs in the queue by state',
-    labelNames: ['state'],
+    help: 'Jobs of each group by state',
+    labelNames: ['group', 'state'],
     registers,
     async collect() {
-      for (const [state, count] of Object.entries(await queue.counts())) this.set({ state }, count)
+      for (const [group, counts] of Object.entries(await queue.counts())) {
+        for (const [state, count] of Object.entries(counts)) this.set({ group, state }, count)
+      }
     },
   })
   new Gauge({

@@ -1,33 +1,49 @@
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
-import type { JobQueue } from '../ports/job-queue.js'
+import { type JobHandler, type JobQueue, nameOfShard, type Shard, WHOLE } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
-import { lanes } from '../services/runtime/lanes.js'
+import { lanes, shardsOf } from '../services/runtime/lanes.js'
 import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
+import { agreedSplit } from './split.js'
 
 export type LaneOptions = { lease?: LeaseDeps; log: Log; onError?: (err: unknown) => void }
+export type LaneRun = { lease?: LeaseDeps | undefined; signal?: AbortSignal | undefined; shard?: Shard }
 
-/** Works one lane now; with several processes it is worked by one of them at a time (`lease`). */
-export async function runLane(name: string, deps: ServiceDeps, lease?: LeaseDeps, signal?: AbortSignal): Promise<void> {
+/** Works one lane, or one shard of it, now; with several processes it is worked by one of them at a time (`lease`). */
+export async function runLane(name: string, deps: ServiceDeps, { lease, signal, shard }: LaneRun = {}): Promise<void> {
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
-  if (lease === undefined) return lane.run(deps, signal)
-  await withLease(lease, lane.lease ?? name, (lost) =>
-    lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost])),
-  )
+  const part = lane.sharded === true ? (shard ?? WHOLE) : WHOLE
+  if (lease === undefined) return lane.run(deps, signal, part)
+  await withLease(lease, nameOfShard(name, part), async (lost) => {
+    // A job of another split would work on what others hold under theirs.
+    if (lane.sharded === true && (await agreedSplit(lease.meta)) !== part.of) return
+    await lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost]), part)
+  })
 }
 
-/** One job per lane. */
+/** One handler per lane. */
 export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneOptions): void {
   for (const lane of lanes) {
-    queue.handle(lane.name, async (_data, signal) => {
+    const work: JobHandler = async (_data, signal, shard) => {
       try {
-        await runLane(lane.name, deps, options.lease, signal)
+        await runLane(lane.name, deps, { lease: options.lease, signal, shard })
       } catch (err) {
-        options.log.error('lane failed', { lane: lane.name, cause: messageOf(err) })
+        options.log.error('lane failed', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
         options.onError?.(err)
         throw err
       }
-    })
+    }
+    queue.handle(lane.name, work, { group: lane.group })
+  }
+}
+
+/** Adds a job to every shard of a lane: whose turn it is, only the documents know. */
+export function hintLanes(queue: Pick<JobQueue, 'add'>, split: { readonly current: number }): Pick<JobQueue, 'add'> {
+  return {
+    async add(name, data, options) {
+      const lane = lanes.find((l) => l.name === name) ?? {}
+      for (const shard of shardsOf(lane, split.current)) await queue.add(name, data, { ...options, shard })
+    },
   }
 }

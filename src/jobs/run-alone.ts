@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { parseInput } from '../parse.js'
-import type { JobQueue } from '../ports/job-queue.js'
-import { EVALUATION_LEASE } from '../services/runtime/lanes.js'
+import type { JobHandler, JobQueue } from '../ports/job-queue.js'
+import { REFRESH_LANE } from '../services/runtime/lanes.js'
 import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
 
 export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
@@ -11,17 +11,18 @@ const ASK_AGAIN_MS = 500
 const JobData = z.strictObject({ id: z.int() })
 
 /**
- * Runs work while no lane evaluates profiles, so that an older figure never overwrites a newer one: among processes under
- * the lane's lease, in one process as a job between two others.
+ * Runs work while nobody else refreshes, so that no two are at one cursor: among processes under the lease of the lane that
+ * does, in one process as a job between two of its own.
  */
 export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): RunAlone {
   if (lease !== undefined) return (work) => underLease(lease, work)
   const waiting = new Map<number, () => Promise<void>>()
   let lastId = 0
-  queue.handle('alone', async (data) => {
+  const run: JobHandler = async (data) => {
     const { id } = parseInput(JobData, data)
     await waiting.get(id)?.()
-  })
+  }
+  queue.handle('alone', run, { group: 'refresh' })
   return (work) => {
     const id = ++lastId
     return new Promise((resolve, reject) => {
@@ -36,7 +37,6 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
 
 async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(lease, EVALUATION_LEASE, async () => void results.push(await work()))))
-    await sleep(ASK_AGAIN_MS)
+  while (!(await withLease(lease, REFRESH_LANE, async () => void results.push(await work())))) await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

@@ -3,13 +3,20 @@ import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
-import { dueLanes } from '../services/runtime/lanes.js'
+import { dueWork } from '../services/runtime/lanes.js'
 
-/** Looks every second which lanes have work and adds a job for each: timers are kept to the second, lost jobs are found again. */
-export function startWaking(queue: JobQueue, deps: ServiceDeps, log: Log): { stop(): Promise<void> } {
+export type WakeOptions = { log: Log; /** Into how many shards work is split. */ split: { readonly current: number } }
+
+/**
+ * Looks every second which lanes have work and adds a job for each to its group, where a burst delays no other: timers are
+ * kept to the second, lost jobs are found again.
+ */
+export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
+  const { log, split } = options
   let running: Promise<void> | undefined
   const wake = async () => {
-    for (const name of await dueLanes(deps)) await queue.add(name, undefined, { key: name })
+    for (const { name, shard } of await dueWork(deps, split.current))
+      await queue.add(name, undefined, { key: name, shard })
   }
   const task = cron.schedule('* * * * * *', () => {
     running ??= wake()

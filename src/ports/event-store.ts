@@ -1,7 +1,5 @@
 import type { z } from 'zod'
-
-/** A value in an inserted row: instants are integer milliseconds since the epoch, 64-bit integers may be numbers. */
-export type Cell = string | number | boolean | null | readonly Cell[] | Readonly<Record<string, string>>
+import type { Columns, Row, Table } from '../domain/events/tables.js'
 
 /**
  * Keeps what happened, and the columnar copy of profile state that rules read. Adapters: chDB (in this process) and
@@ -10,10 +8,10 @@ export type Cell = string | number | boolean | null | readonly Cell[] | Readonly
 export interface EventStore {
   readonly kind: 'chdb' | 'clickhouse'
   /**
-   * Appends rows (arrays in `columns` order) as one block. Acknowledged rows survive a kill. A `token` that was used
-   * for this table among its last 10,000 inserts makes the call a no-op. An empty batch is a no-op.
+   * Appends rows as one block. Acknowledged rows survive a kill. A `token` that was used for this table among its last
+   * 10,000 inserts makes the call a no-op. An empty batch is a no-op.
    */
-  insert(table: string, columns: readonly string[], rows: readonly (readonly Cell[])[], token: string): Promise<void>
+  insert<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): Promise<void>
   /**
    * Runs a SELECT and parses every row. 64-bit integers arrive as numbers (all of ours stay below 2^53). The lane says
    * who waits for whom: `serving` (small, quick) never queues behind `scan` (large).

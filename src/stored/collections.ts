@@ -1,5 +1,7 @@
 import type { DocumentStore } from '../ports/document-store.js'
+import { type AuditCollections, auditCollections } from './audit.js'
 import { type DefinitionsCollections, definitionsCollections } from './definitions.js'
+import { foldTagRows } from './fold-tag-rows.js'
 import { type GuidesCollections, guidesCollections } from './guides.js'
 import { type IngestCollections, ingestCollections } from './ingest.js'
 import { type JourneysCollections, journeysCollections } from './journeys.js'
@@ -11,6 +13,7 @@ import { type WecomCollections, wecomCollections } from './wecom.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
 export type Collections = RuntimeCollections &
+  AuditCollections &
   IngestCollections &
   ProfilesCollections &
   TagsCollections &
@@ -22,6 +25,7 @@ export type Collections = RuntimeCollections &
 
 const definitions: DefinitionsOf<Collections> = {
   ...runtimeCollections,
+  ...auditCollections,
   ...ingestCollections,
   ...profilesCollections,
   ...tagsCollections,
@@ -36,5 +40,7 @@ const definitions: DefinitionsOf<Collections> = {
 export async function openCollections(store: DocumentStore): Promise<Collections> {
   const opened: [string, unknown][] = []
   for (const [key, definition] of Object.entries(definitions)) opened.push([key, await store.collection(definition)])
-  return Object.fromEntries(opened) as Collections
+  const docs = Object.fromEntries(opened) as Collections
+  await foldTagRows(store, docs.profileTags)
+  return docs
 }

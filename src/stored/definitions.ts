@@ -1,13 +1,14 @@
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
-/** A published version of a definition; journeys are pinned to theirs. */
+/** A published version of a journey, or of all other files together; runs of a journey stay on theirs. */
 export type PublishedDefinition = {
   _id: string
-  kind: string
+  kind: 'journey' | 'files'
   id: string
   version: number
   hash: string
+  /** As it was written: a journey as data, files as JSON text, whose keys may hold any character. */
   value: unknown
   publishedAt: Date
 }

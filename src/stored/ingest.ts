@@ -1,4 +1,5 @@
 import type { InboxRecord, Resolution } from '../domain/identity/resolve.js'
+import type { Moment } from '../domain/identity/change-log.js'
 import type { RecordEvent } from '../domain/events/record.js'
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
@@ -17,11 +18,20 @@ export type Batch = {
   plan?: BatchPlan
 }
 
-export type BatchPlan = Omit<Resolution, 'profileIds'> & {
+export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   /** The batches of the group, in order. */
   batchIds: string[]
+  /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
+  definitions?: number
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
+  /** Its place among all groups of work. */
+  seq: number
+  /** Per record, in order: its profile, 0 where every identifier was unusable. Absent in plans of version 0.1, as is `units`. */
+  owners?: number[]
+  units?: string[]
+  /** Of a plan of version 0.1: when it was taken over. Its own instant lies before those from which the past is kept. */
+  takenOver?: Moment
   /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
   eventOwners: number[]
   newProfileIds: number[]
@@ -30,7 +40,7 @@ export type BatchPlan = Omit<Resolution, 'profileIds'> & {
 }
 
 /** An event with the profile it was found to belong to. */
-export type OwnedEvent = RecordEvent & { profileId: number; source: string }
+export type OwnedEvent = RecordEvent & { profileId: number; unit: string; source: string }
 
 /** What was said, for brands that keep it. `_id` is the event's. */
 export type ChatText = {

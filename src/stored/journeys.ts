@@ -1,4 +1,5 @@
 import type { Collection } from '../ports/document-store.js'
+import { bucketOf } from './buckets.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
 export type Run = {
@@ -6,6 +7,8 @@ export type Run = {
   journeyId: string
   version: number
   profileId: number
+  /** Of the profile: the shard that moves it. */
+  bucket: number
   anchor: string
   /** 0 for the first time this person is in this journey. */
   n: number
@@ -17,6 +20,8 @@ export type Run = {
   dueAt?: Date
   enteredAt: Date
   endedAt?: Date
+  /** It cannot be decided what is next: why, and since when. It is tried again at `dueAt`. */
+  held?: { reason: string; since: Date }
 }
 
 /** Something that was not done, and why: the answer to "why did she not get it". */
@@ -34,6 +39,15 @@ export type JourneysCollections = {
 }
 
 export const journeysCollections: DefinitionsOf<JourneysCollections> = {
-  runs: { name: 'runs', version: 1, indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['profileId', 'journeyId'] }] },
+  runs: {
+    name: 'runs',
+    version: 2,
+    indexes: [
+      { fields: ['state', 'dueAt'] },
+      { fields: ['state', 'bucket', 'dueAt'] },
+      { fields: ['profileId', 'journeyId'] },
+    ],
+    migrations: { 1: (doc) => ({ ...doc, bucket: bucketOf(doc.profileId as number) }) },
+  },
   refusals: { name: 'refusals', version: 1, indexes: [{ fields: ['profileId'] }] },
 }

@@ -1,14 +1,17 @@
 import type { Touch } from '../domain/touches/touch.js'
 import type { DispatchContent } from '../ports/channel.js'
 import type { Collection } from '../ports/document-store.js'
+import { bucketOf } from './buckets.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
 export type DispatchDoc = {
   _id: string
   channel: 'wecom' | 'task'
-  /** ready: written down, not asked for yet. sending: asked for, no answer stored: must be settled. */
-  state: 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
+  /** new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for, no answer stored: must be settled. */
+  state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
   senderUserId: string
+  /** Of the sender: her messages and cards stay in order, in one shard. */
+  bucket: number
   recipients: { touchId: string; externalUserId: string }[]
   content: DispatchContent
   releasedAt: Date
@@ -47,8 +50,20 @@ export const touchesCollections: DefinitionsOf<TouchesCollections> = {
   },
   dispatches: {
     name: 'dispatches',
-    version: 1,
-    indexes: [{ fields: ['state', 'nextAt'] }, { fields: ['senderUserId', 'releasedAt'] }],
+    version: 2,
+    indexes: [
+      { fields: ['state', 'nextAt'] },
+      { fields: ['state', 'bucket', 'nextAt'] },
+      { fields: ['senderUserId', 'releasedAt'] },
+    ],
+    migrations: {
+      1: (doc) => ({
+        ...doc,
+        bucket: bucketOf(doc.senderUserId as string),
+        // Of one that was ready in version 1 the touches may not be marked.
+        ...(doc.state === 'ready' && { state: 'new' }),
+      }),
+    },
   },
   coupons: {
     name: 'coupons',

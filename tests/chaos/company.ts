@@ -11,7 +11,7 @@ import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { type Log, quietLog } from '../../src/log.js'
 import { intOf, unitOf } from '../../src/random.js'
-import { dueLanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
+import { nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
 import { syncWecom } from '../../src/services/wecom/sync-wecom.js'
 import { DAY_MS, HOUR_MS, ManualClock, MINUTE_MS } from '../../src/time.js'
 import { writeDefinitions } from './definitions.js'
@@ -107,16 +107,11 @@ export async function openCompany(seed: number, timeoutMs: number): Promise<Comp
     sandbox.setCallbackUrl(`${url}/wecom/callback`)
 
     const settle = async (): Promise<void> => {
-      for (let round = 0; round < 200; round++) {
-        const lanes = await dueLanes(app.deps)
-        if (lanes.length === 0) return
-        for (const name of lanes) {
-          await app.queue.add(name, undefined, { key: name, attempts: 1 })
-          await app.queue.idle()
-          if (broken !== undefined) throw broken
-        }
-      }
-      throw new Error(`work at ${clock.now().toISOString()} does not end: ${(await dueLanes(app.deps)).join(', ')}`)
+      await workOff(app.deps, async ({ name }) => {
+        await app.queue.add(name, undefined, { key: name, attempts: 1 })
+        await app.queue.idle()
+        if (broken !== undefined) throw broken
+      })
     }
     return {
       sandbox,

@@ -64,8 +64,8 @@ export async function owedTags({ app }: Company): Promise<Map<string, string[]>>
   const { docs } = app.deps
   const owed = new Map<string, string[]>()
   for (const profile of await docs.profiles.find({ mergedInto: { $exists: false } })) {
-    const values = await docs.profileTags.find({ profileId: profile._id })
-    const names = values.flatMap(({ tagId, value }) =>
+    const { tags = {} } = (await docs.profileTags.get(profile._id)) ?? {}
+    const names = Object.entries(tags).flatMap(([tagId, { v: value }]) =>
       tagId === 'was_written_to'
         ? ['自动/已触达']
         : tagId === 'interest'

@@ -1,9 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import type { AuditLine } from '../../src/services/runtime/audit.js'
 import { makeSite, runSiyu, startSiyu, textOf } from '../support/run-siyu.js'
 import { waitUntil } from '../support/wait-until.js'
 
@@ -130,5 +133,29 @@ describe('siyu serve', () => {
     expect(again.err()).toContain('vip-dormant-30-60d')
     expect(again.out()).toContain('journey file left alone')
     expect(await end(again.child, 'SIGINT')).toBe(0)
+  })
+
+  it('records who did what, once, whether a command does it here or the service does it', async () => {
+    expect((await siyu('send', 'stop')).code).toBe(0)
+    const { child } = await serve()
+    const key = (await readFile(join(site.dataDir, 'api-key'), 'utf8')).trim()
+    await siyu('send', 'resume')
+    await siyu('send', 'status')
+    expect((await siyu('why', '--member', 'nobody')).code).toBe(1)
+    await end(child, 'SIGTERM')
+    expect((await siyu('tags', 'refresh')).code).toBe(0)
+    const { rows } = JSON.parse((await siyu('audit', '--json')).out) as { rows: AuditLine[] }
+    const me = `user:${userInfo().username}`
+    const byKey = `key:${createHash('sha256').update(key).digest('hex').slice(0, 8)}`
+    expect(rows.map(({ n, who, operation, outcome }) => [n, who, operation, outcome])).toEqual([
+      [5, me, 'tags/refresh', 'done'],
+      [4, byKey, 'why', 'refused'],
+      [3, byKey, 'sending', 'done'],
+      [2, 'system', 'publish', 'done'],
+      [1, me, 'sending', 'done'],
+    ])
+    const verified = await siyu('audit', '--verify')
+    expect(verified.code).toBe(0)
+    expect(verified.out).toContain('5 rows, the chain is whole')
   })
 })

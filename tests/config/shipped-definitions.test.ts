@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../src/config.js'
 import { compileDeltas, readsOf } from '../../src/domain/rules/compile.js'
 import { journeyReferences } from '../../src/domain/rules/references.js'
-import { STAGE_TAG } from '../../src/domain/rules/rule.js'
+import { STAGE_TAG } from '../../src/domain/rules/clauses/stage.js'
 import { placeSteps } from '../../src/domain/journeys/definition.js'
 import {
   checkDefinitions,

@@ -1,20 +1,42 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { ConfigError, UpstreamError } from '../../src/errors.js'
-import type { Cell, EventStore } from '../../src/ports/event-store.js'
+import {
+  type Columns,
+  eventIdsTable,
+  eventsTable,
+  migrationsTable,
+  profilesTable,
+  type RowOf,
+  type Table,
+  tagChangesTable,
+} from '../../src/domain/events/tables.js'
+import type { EventStore } from '../../src/ports/event-store.js'
 
 /** Opens the same store each time it is called, until `wipe` removes it behind its back. */
 export type EventStoreSetup = { open: () => Promise<EventStore>; wipe: () => Promise<void> }
 
-const EVENT_COLUMNS = ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch']
+type EventRow = RowOf<typeof eventsTable>
 const AT_MS = Date.UTC(2011, 11, 9, 12, 50, 0, 123)
+const AT = new Date(AT_MS)
 const Count = z.strictObject({ n: z.number() })
 
 function eventRow(
   id: string,
   { profileId = 1, amountMinor = 1999, properties = '{}', name = 'order_paid' } = {},
-): Cell[] {
-  return [profileId, name, AT_MS, id, 'shop', amountMinor, properties, 1]
+): EventRow {
+  return {
+    profile_id: profileId,
+    name,
+    occurred_at: AT,
+    event_id: id,
+    source: 'shop',
+    amount_minor: amountMinor,
+    properties,
+    batch: 1,
+    known_at: AT,
+    seq: 1,
+  }
 }
 
 /** Every promise of ports/event-store.ts, and of the schema behind it. */
@@ -34,7 +56,7 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       const rows = await store.query(`SELECT count() AS n FROM ${table} WHERE ${where}`, Count)
       return rows[0]!.n
     }
-    const addEvents = (rows: Cell[][], token: string) => store.insert('events', EVENT_COLUMNS, rows, token)
+    const addEvents = (rows: EventRow[], token: string) => store.insert(eventsTable, rows, token)
 
     it('gives back what was inserted: instants, integers up to 2^53 − 1, text with quotes, breaks and Chinese', async () => {
       const properties = JSON.stringify({ text: `it's "quoted" \\ \n\t 私域 🎁`, list: [1, 2] })
@@ -66,11 +88,30 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
     it('keeps maps and arrays', async () => {
       const traits = { 'first "name"': `O'Neil`, 城市: '上海', empty: '' }
       await store.insert(
-        'profiles',
-        ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
+        profilesTable,
         [
-          [1, 'unionid:u1', traits, ['unionid', 'phone'], AT_MS, 0, 1],
-          [2, 'unionid:u2', {}, [], AT_MS, 1, 1],
+          {
+            profile_id: 1,
+            anchor: 'unionid:u1',
+            traits,
+            identifier_types: ['unionid', 'phone'],
+            created_at: AT,
+            merged_into: 0,
+            version: 1,
+            known_at: AT,
+            seq: 1,
+          },
+          {
+            profile_id: 2,
+            anchor: 'unionid:u2',
+            traits: {},
+            identifier_types: [],
+            created_at: AT,
+            merged_into: 1,
+            version: 1,
+            known_at: AT,
+            seq: 1,
+          },
         ],
         'p',
       )
@@ -129,7 +170,7 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
 
     it('keeps tokens of one table apart from those of another', async () => {
       await addEvents([eventRow('e1')], 'same')
-      await store.insert('event_ids', ['event_id', 'batch'], [['other', 1]], 'same')
+      await store.insert(eventIdsTable, [{ event_id: 'other', batch: 1 }], 'same')
       expect([await count('events'), await count('event_ids')]).toEqual([1, 2])
     })
 
@@ -142,7 +183,7 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
 
     it('appends a batch as one block: all of it or nothing', async () => {
       const rows = Array.from({ length: 5000 }, (_, i) => eventRow(`e${i}`))
-      const broken = [...rows, eventRow('bad', { amountMinor: Number.NaN }).with(5, 'not a number')]
+      const broken = [...rows, { ...eventRow('bad'), amount_minor: 'not a number' as unknown as number }]
       await expect(addEvents(broken, 'batch-1')).rejects.toThrow(UpstreamError)
       expect([await count('events'), await count('event_ids')]).toEqual([0, 0])
       await addEvents(rows, 'batch-1')
@@ -150,17 +191,20 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
     })
 
     it('names table and cause of a refused insert without its data', async () => {
-      const refused: unknown = await addEvents([eventRow('e1').with(2, 'call 13800000000')], 'x').catch(
-        (err: unknown) => err,
-      )
+      const row = { ...eventRow('e1'), occurred_at: 'call 13800000000' as unknown as Date }
+      const refused: unknown = await addEvents([row], 'x').catch((err: unknown) => err)
       expect(refused).toBeInstanceOf(UpstreamError)
       expect(String(refused)).toContain('insert of 1 rows into events')
       expect(`${String(refused)} ${String((refused as Error).cause)}`).not.toContain('13800000000')
     })
 
     it('refuses a table or column that is no name, and an empty token', async () => {
-      await expect(store.insert('events; DROP', ['a'], [[1]], 't')).rejects.toThrow('no table or column name')
-      await expect(store.insert('events', ['a b'], [[1]], 't')).rejects.toThrow('no table or column name')
+      const insert = (name: string, column: string) => {
+        const table: Table<Columns> = { name, columns: { [column]: { type: 'UInt64', since: 1 } } }
+        return store.insert(table, [{ [column]: 1 }], 't')
+      }
+      await expect(insert('events; DROP', 'a')).rejects.toThrow('no table or column name')
+      await expect(insert('events', 'a b')).rejects.toThrow('no table or column name')
       await expect(addEvents([eventRow('e1')], '')).rejects.toThrow('the token is empty')
     })
 
@@ -206,10 +250,18 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
     })
 
     it('derives the latest tag values from the changes', async () => {
-      const columns = ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version']
-      await store.insert('tag_changes', columns, [['stage', 7, AT_MS, '', 'new', 'refresh', 1]], 't1')
-      await store.insert('tag_changes', columns, [['stage', 7, AT_MS + 5, 'new', 'active', 'refresh', 2]], 't2')
-      await store.insert('tag_changes', columns, [['stage', 7, AT_MS + 5, 'new', 'active', 'refresh', 2]], 't2')
+      const change = (ms: number, old_value: string, new_value: string, version: number) => ({
+        tag_id: 'stage',
+        profile_id: 7,
+        changed_at: new Date(ms),
+        old_value,
+        new_value,
+        cause: 'refresh',
+        version,
+      })
+      await store.insert(tagChangesTable, [change(AT_MS, '', 'new', 1)], 't1')
+      await store.insert(tagChangesTable, [change(AT_MS + 5, 'new', 'active', 2)], 't2')
+      await store.insert(tagChangesTable, [change(AT_MS + 5, 'new', 'active', 2)], 't2')
       const rows = await store.query(
         'SELECT profile_id, tag_id, value, toUnixTimestamp64Milli(since) AS since_ms FROM tag_state FINAL',
         z.strictObject({ profile_id: z.number(), tag_id: z.string(), value: z.string(), since_ms: z.number() }),
@@ -227,11 +279,15 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       await store.close()
       store = await open()
       expect(await count('events')).toBe(1)
-      expect(await store.query('SELECT version AS n FROM schema_migrations ORDER BY n', Count)).toEqual([{ n: 1 }])
+      expect(await store.query('SELECT version AS n FROM schema_migrations ORDER BY n', Count)).toEqual([
+        { n: 1 },
+        { n: 2 },
+        { n: 3 },
+      ])
     })
 
     it('refuses a store that a newer program wrote', async () => {
-      await store.insert('schema_migrations', ['version'], [[999]], 'newer')
+      await store.insert(migrationsTable, [{ version: 999 }], 'newer')
       await store.close()
       const refused: unknown = await open().catch((err: unknown) => err)
       expect(refused).toBeInstanceOf(ConfigError)

@@ -1,24 +1,42 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { InvalidInputError, UpstreamError } from '../../src/errors.js'
-import type { JobHandler, JobOptions, JobQueue } from '../../src/ports/job-queue.js'
+import {
+  type Concurrency,
+  type Group,
+  GROUPS,
+  type JobCounts,
+  type JobHandler,
+  type JobOptions,
+  type JobQueue,
+  type Shard,
+  WHOLE,
+} from '../../src/ports/job-queue.js'
+
 import { HOUR_MS } from '../../src/time.js'
 import { stopClocks } from '../support/fake-clock.js'
 import { settle, waitUntil } from '../support/wait-until.js'
 
+type Open = (options: { concurrency?: Partial<Concurrency> }) => Promise<JobQueue>
+type Handlers = Record<string, JobHandler | { group: Group; run: JobHandler }>
+
 /** Every promise of the JobQueue port. `open` gives an empty queue that shares nothing with the one before. */
-export function jobQueueContract(name: string, open: (options?: { concurrency: number }) => Promise<JobQueue>): void {
+export function jobQueueContract(name: string, open: Open): void {
   describe(`${name} keeps the JobQueue contract`, () => {
     let queue: JobQueue
     const ran: unknown[] = []
     const note: JobHandler = async (data) => void ran.push(data)
 
-    async function fresh(handlers: Record<string, JobHandler> = {}, concurrency?: number): Promise<JobQueue> {
+    /** Handlers without a group are of `ingest`. */
+    async function fresh(handlers: Handlers = {}, concurrency?: Partial<Concurrency>): Promise<JobQueue> {
       ran.length = 0
-      queue = await open(concurrency === undefined ? undefined : { concurrency })
-      for (const [job, handler] of Object.entries({ note, ...handlers })) queue.handle(job, handler)
+      queue = await open(concurrency === undefined ? {} : { concurrency })
+      for (const [job, handler] of Object.entries({ note, ...handlers })) {
+        const { group, run } = typeof handler === 'function' ? { group: 'ingest' as const, run: handler } : handler
+        queue.handle(job, run, { group })
+      }
       return queue
     }
-    const started = async (handlers?: Record<string, JobHandler>, concurrency?: number): Promise<JobQueue> => {
+    const started = async (handlers?: Handlers, concurrency?: Partial<Concurrency>): Promise<JobQueue> => {
       await fresh(handlers, concurrency)
       await queue.start()
       return queue
@@ -32,7 +50,7 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
     }
     const hasRun = (count: number) => waitUntil(() => ran.length >= count, { what: `${count} runs` })
     const hasCounted = (state: 'active' | 'delayed' | 'failed') =>
-      waitUntil(async () => (await queue.counts())[state] === 1, { what: `one ${state} job` })
+      waitUntil(async () => (await countJobs(queue))[state] === 1, { what: `one ${state} job` })
     afterEach(async () => {
       jest.useRealTimers()
       await queue.close(0)
@@ -43,11 +61,11 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await queue.add('note', 1)
       await mayTake()
       expect(ran).toEqual([])
-      expect(await queue.counts()).toEqual({ waiting: 1, delayed: 0, active: 0, failed: 0 })
+      expect(await countJobs(queue)).toEqual({ waiting: 1, delayed: 0, active: 0, failed: 0 })
       await queue.start()
       await queue.idle()
       expect(ran).toEqual([1])
-      expect(await queue.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 })
+      expect(await countJobs(queue)).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 })
     })
 
     it('runs jobs of all names first in, first out', async () => {
@@ -58,21 +76,147 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       expect(ran).toEqual(Array.from({ length: 20 }, (_, i) => i))
     })
 
-    it.each([
-      [undefined, 1],
-      [3, 3],
-    ])('with concurrency %p runs %p at a time', async (concurrency, expected) => {
+    it.each<[string, number, Partial<Concurrency> | undefined]>([
+      ['by default', 1, undefined],
+      ['with concurrency 3', 3, { ingest: 3 }],
+    ])('%s runs %p of a group at a time', async (_how, expected, concurrency) => {
       const ends: (() => void)[] = []
       const slow: JobHandler = () => new Promise((resolve) => ends.push(resolve))
-      await started({ slow }, concurrency)
-      for (let i = 0; i < 6; i++) await queue.add('slow')
-      for (let left = 6; left > 0; left -= expected) {
+      const names = ['a', 'b', 'c', 'd', 'e', 'f']
+      await fresh(Object.fromEntries(names.map((job) => [job, slow])), concurrency)
+      for (const job of names) await queue.add(job)
+      await queue.start()
+      for (let left = names.length; left > 0; left -= expected) {
         await waitUntil(() => ends.length >= expected, { what: `${expected} jobs at a time` })
         await mayTake()
         expect(ends).toHaveLength(expected)
         for (const end of ends.splice(0)) end()
       }
       await queue.idle()
+    })
+
+    it('never runs two jobs of one name at once, and keeps their order', async () => {
+      let now = 0
+      let most = 0
+      const slow: JobHandler = async (data) => {
+        most = Math.max(most, ++now)
+        await settle()
+        ran.push(data)
+        now--
+      }
+      await fresh({ slow }, { ingest: 3 })
+      for (let i = 0; i < 9; i++) await queue.add('slow', i)
+      await queue.start()
+      await queue.idle()
+      expect(most).toBe(1)
+      expect(ran).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    })
+
+    it.each(GROUPS.map((group) => [group]))('a long job of %s holds up no other group', async (group) => {
+      const gate = new Gate()
+      const others = GROUPS.filter((other) => other !== group)
+      await started({
+        long: { group, run: () => gate.passed },
+        ...Object.fromEntries(others.map((other) => [other, { group: other, run: note }])),
+      })
+      for (let i = 0; i < 8; i++) await queue.add('long')
+      await waitUntil(async () => (await queue.counts())[group].active > 0, { what: 'the long job' })
+      for (const other of others) await queue.add(other, other)
+      await hasRun(others.length)
+      expect([...ran].sort()).toEqual([...others].sort())
+      gate.open()
+      await queue.idle()
+    })
+
+    it('lets another name of a group pass one that runs and waits again, where concurrency allows it', async () => {
+      const gate = new Gate()
+      let runs = 0
+      const long: JobHandler = async () => {
+        runs++
+        await gate.passed
+      }
+      await started({ long, quick: note }, { ingest: 2 })
+      await queue.add('long', 1, { key: 'long' })
+      await waitUntil(() => runs === 1, { what: 'the long job' })
+      for (let i = 0; i < 5; i++) {
+        await queue.add('long', 2, { key: 'long' })
+        await queue.add('quick', i)
+        await hasRun(i + 1)
+      }
+      expect(runs).toBe(1)
+      gate.open()
+      await queue.idle()
+      expect(runs).toBe(2)
+    })
+
+    it('is idle only when every group is, and tells how many jobs each has', async () => {
+      const gate = new Gate()
+      await started({
+        long: { group: 'send', run: () => gate.passed },
+        // What one group does may be work for another.
+        last: { group: 'journeys', run: async () => queue.add('long') },
+      })
+      await queue.add('last')
+      await queue.add('long')
+      const isThere = async () => {
+        const { send, journeys } = await queue.counts()
+        return send.waiting === 1 && send.active === 1 && journeys.active === 0
+      }
+      await waitUntil(isThere, { what: 'one job that runs and one that waits' })
+      const none = { waiting: 0, delayed: 0, active: 0, failed: 0 }
+      const counts = {
+        ingest: none,
+        refresh: none,
+        journeys: none,
+        send: { ...none, waiting: 1, active: 1 },
+        wecom: none,
+      }
+      expect(await queue.counts()).toEqual(counts)
+      let isIdle = false
+      const idle = queue.idle().then(() => (isIdle = true))
+      await mayTake()
+      expect(isIdle).toBe(false)
+      gate.open()
+      await idle
+    })
+
+    it('runs the shards of a name beside each other, and tells each which it is', async () => {
+      const seen: Shard[] = []
+      const gate = new Gate()
+      const sharded: JobHandler = async (_data, _signal, shard) => {
+        seen.push(shard)
+        if (seen.length === 2) gate.open()
+        await gate.passed
+      }
+      await fresh({ sharded }, { ingest: 4 })
+      for (const index of [0, 1, 0]) await queue.add('sharded', undefined, { key: 'k', shard: { index, of: 2 } })
+      await queue.start()
+      await queue.idle()
+      expect(seen).toHaveLength(2)
+      expect(seen).toEqual(
+        expect.arrayContaining([
+          { index: 0, of: 2 },
+          { index: 1, of: 2 },
+        ]),
+      )
+      await queue.add('sharded', undefined, { key: 'k' })
+      await queue.idle()
+      expect(seen[2]).toEqual(WHOLE)
+    })
+
+    it('never runs one shard twice at once', async () => {
+      let now = 0
+      let most = 0
+      const sharded: JobHandler = async () => {
+        most = Math.max(most, ++now)
+        await settle()
+        now--
+      }
+      await fresh({ sharded }, { ingest: 3 })
+      for (let i = 0; i < 6; i++) await queue.add('sharded', i, { shard: { index: 1, of: 2 } })
+      await queue.start()
+      await queue.idle()
+      expect(most).toBe(1)
     })
 
     it.each([
@@ -149,7 +293,7 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await queue.add('failing', 'good', { key: 'k' })
       await queue.idle()
       expect(ran).toEqual(['bad', 'good'])
-      expect(await queue.counts()).toMatchObject({ delayed: 1, failed: 0 })
+      expect(await countJobs(queue)).toMatchObject({ delayed: 1, failed: 0 })
     })
 
     it('does not wait for a delayed job to be idle', async () => {
@@ -158,7 +302,7 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await queue.add('note', 'now')
       await queue.idle()
       expect(ran).toEqual(['now'])
-      expect(await queue.counts()).toMatchObject({ delayed: 1, waiting: 0 })
+      expect(await countJobs(queue)).toMatchObject({ delayed: 1, waiting: 0 })
     })
 
     it('runs a delayed job when it is due, and not before', async () => {
@@ -176,7 +320,7 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await hasRun(3)
       await queue.idle()
       expect(ran).toEqual(['now', 'before', 'due'])
-      expect(await queue.counts()).toMatchObject({ delayed: 1, waiting: 0 })
+      expect(await countJobs(queue)).toMatchObject({ delayed: 1, waiting: 0 })
       clock.pass(10)
       await hasRun(4)
       expect(ran.at(-1)).toBe('late')
@@ -214,7 +358,7 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
         ...['50 ms less', 'failing', '50 ms more'],
         ...['100 ms less', 'failing', '100 ms more'],
       ])
-      expect(await queue.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 1 })
+      expect(await countJobs(queue)).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 1 })
     })
 
     it.each<[string, JobOptions, Error, number]>([
@@ -252,13 +396,12 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await hasRun(2)
       await queue.idle()
       expect(ran).toEqual(['y', 'x'])
-      expect((await queue.counts()).failed).toBe(0)
+      expect((await countJobs(queue)).failed).toBe(0)
     })
 
-    it('fails a job that has no handler', async () => {
+    it('refuses a job whose name it does not know: only a handler tells the group', async () => {
       await started()
-      await queue.add('unheard-of', {}, { attempts: 1 })
-      await hasCounted('failed')
+      await expect(queue.add('unheard-of')).rejects.toThrow('unheard-of')
     })
 
     it('is idle only after the jobs that jobs have added', async () => {
@@ -280,16 +423,18 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await expect(queue.add('note', 1, { delayMs: -1 })).rejects.toThrow('delayMs')
       await expect(queue.add('note', 1, { backoffMs: Number.NaN })).rejects.toThrow('backoffMs')
       await expect(queue.add('note', 1, { key: '' })).rejects.toThrow('key')
-      expect(() => queue.handle('note', note)).toThrow('note')
-      expect((await queue.counts()).waiting).toBe(0)
+      await expect(queue.add('note', 1, { shard: { index: 2, of: 2 } })).rejects.toThrow('shard')
+      expect(() => queue.handle('note', note, { group: 'send' })).toThrow('note')
+      expect((await countJobs(queue)).waiting).toBe(0)
     })
 
-    it('drops every job', async () => {
-      await fresh()
+    it('drops every job of every group', async () => {
+      await fresh({ sent: { group: 'send', run: note } })
       await queue.add('note', 'a', { key: 'k' })
+      await queue.add('sent', 'a')
       await queue.add('note', 'b', { delayMs: 30 })
       await queue.drop()
-      expect(await queue.counts()).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 })
+      expect(await countJobs(queue)).toEqual({ waiting: 0, delayed: 0, active: 0, failed: 0 })
       await queue.add('note', 'c', { key: 'k' })
       await queue.add('note', 'd', { delayMs: 31 }) // due after "b" would be
       await queue.start()
@@ -354,4 +499,19 @@ export function jobQueueContract(name: string, open: (options?: { concurrency: n
       await idle
     })
   })
+}
+
+/** Jobs of all groups together. */
+export async function countJobs(queue: JobQueue): Promise<JobCounts> {
+  const sum: JobCounts = { waiting: 0, delayed: 0, active: 0, failed: 0 }
+  for (const counts of Object.values(await queue.counts())) {
+    for (const state of Object.keys(sum) as (keyof JobCounts)[]) sum[state] += counts[state]
+  }
+  return sum
+}
+
+/** Closed until it is opened. */
+class Gate {
+  open!: () => void
+  readonly passed = new Promise<void>((resolve) => (this.open = resolve))
 }

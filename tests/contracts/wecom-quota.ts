@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import type { Bucket, Lanes } from '../../src/adapters/wecom/limits.js'
-import type { CallEnd, Lease, QuotaAnswer, QuotaStore } from '../../src/adapters/wecom/quota.js'
+import type { Bucket, Lanes } from '../../src/adapters/wecom/transport/limits.js'
+import type { CallEnd, Lease, QuotaAnswer, QuotaStore } from '../../src/adapters/wecom/transport/quota.js'
 import { DAY_MS, HOUR_MS, ManualClock, MINUTE_MS, SECOND_MS } from '../../src/time.js'
 
 const START = new Date('2026-08-03T02:00:00Z') // 10:00 in Shanghai

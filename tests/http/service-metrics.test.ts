@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Registry } from 'prom-client'
-import { createCallStats } from '../../src/adapters/wecom/call-stats.js'
+import { createCallStats } from '../../src/adapters/wecom/transport/call-stats.js'
 import { measureWecomCalls } from '../../src/http/service-metrics.js'
 
 const GET = '/cgi-bin/externalcontact/get'

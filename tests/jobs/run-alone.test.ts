@@ -5,7 +5,7 @@ import { createRunAlone } from '../../src/jobs/run-alone.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/stored/collections.js'
-import { EVALUATION_LEASE } from '../../src/services/runtime/lanes.js'
+import { REFRESH_LANE } from '../../src/services/runtime/lanes.js'
 import { withLease } from '../../src/services/runtime/with-lease.js'
 import { fixedClock } from '../../src/time.js'
 import { settle, waitUntil } from '../support/wait-until.js'
@@ -25,11 +25,12 @@ describe('createRunAlone', () => {
   it('in one process runs between two jobs, and passes result and error on', async () => {
     const alone = createRunAlone(queue, undefined)
     const order: string[] = []
-    queue.handle('slow', async () => {
+    const slow = async () => {
       order.push('slow begins')
       await settle()
       order.push('slow ends')
-    })
+    }
+    queue.handle('slow', slow, { group: 'refresh' })
     await queue.start()
     await queue.add('slow')
     const work = alone(() => Promise.resolve(order.push('alone')))
@@ -40,12 +41,28 @@ describe('createRunAlone', () => {
     await expect(alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
   })
 
-  it('among processes waits for the lease of the lane that evaluates', async () => {
+  it('in one process holds up no ingest', async () => {
+    const alone = createRunAlone(queue, undefined)
+    let isDone = false
+    let end = () => {}
+    const ingested = new Promise<void>((resolve) => {
+      queue.handle('process-batches', () => Promise.resolve(resolve()), { group: 'ingest' })
+    })
+    await queue.start()
+    const work = alone(() => new Promise<void>((resolve) => (end = resolve))).then(() => (isDone = true))
+    await queue.add('process-batches')
+    await ingested
+    expect(isDone).toBe(false)
+    end()
+    await work
+  })
+
+  it('among processes waits for the lease of the lane that refreshes', async () => {
     const { meta } = await openCollections(documents)
     const clock = fixedClock('2026-01-01T00:00:00Z')
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
-    await withLease({ meta, owner: 'worker', clock }, EVALUATION_LEASE, async () => {
+    await withLease({ meta, owner: 'worker', clock }, REFRESH_LANE, async () => {
       let asked = 0
       const watched = { ...meta, update: (...args: Parameters<typeof meta.update>) => (asked++, meta.update(...args)) }
       const alone = createRunAlone(queue, { meta: watched, owner: 'command', clock })

@@ -4,11 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import Bull from 'bull'
 import { Redis } from 'ioredis'
 import { openBullQueue, type BullQueueOptions } from '../../src/adapters/queue/bull.js'
+import { countRedisJobs } from '../../src/adapters/queue/count-redis-jobs.js'
 import { UpstreamError } from '../../src/errors.js'
-import type { JobQueue } from '../../src/ports/job-queue.js'
+import type { JobHandler, JobQueue } from '../../src/ports/job-queue.js'
 import { secretHex } from '../../src/random.js'
 import { HOUR_MS } from '../../src/time.js'
-import { jobQueueContract } from '../contracts/job-queue.js'
+import { countJobs, jobQueueContract } from '../contracts/job-queue.js'
 import { startRedis, type RedisServer } from '../support/redis-server.js'
 import { settle, waitUntil } from '../support/wait-until.js'
 
@@ -21,6 +22,7 @@ if (url === '') console.warn('SKIPPED: Bull on Redis (set REDIS_URL or install r
 
 afterAll(() => own?.stop())
 
+const INGEST = { group: 'ingest' } as const
 const prefixes: string[] = []
 const opened: JobQueue[] = []
 function newPrefix(): string {
@@ -54,13 +56,13 @@ withRedis('Bull on Redis', () => {
   it('is told by Redis when it is idle, and does not look again and again', async () => {
     const queue = await open({ idleGuardMs: HOUR_MS })
     let runs = 0
-    queue.handle('tick', async () => void runs++)
+    queue.handle('tick', async () => void runs++, INGEST)
     await queue.start()
-    for (let i = 0; i < 300; i++) {
+    for (let i = 1; i <= 300; i++) {
       await queue.add('tick', { i }, { key: 'tick' })
       await queue.idle()
+      expect(runs).toBe(i)
     }
-    expect(runs).toBe(300)
   })
 
   it('shares jobs, keys and idleness with other processes of its prefix', async () => {
@@ -69,10 +71,11 @@ withRedis('Bull on Redis', () => {
     const worker = await open({ prefix })
     const ran: unknown[] = []
     let end: (() => void) | undefined
-    worker.handle('note', async (data) => {
+    const note = async (data: unknown) => {
       await new Promise<void>((resolve) => (end = resolve))
       ran.push(data)
-    })
+    }
+    for (const queue of [adder, worker]) queue.handle('note', note, INGEST)
     await adder.add('note', 1, { key: 'k' })
     await worker.add('note', 2, { key: 'k' })
     await worker.start()
@@ -87,21 +90,42 @@ withRedis('Bull on Redis', () => {
     expect(ran).toEqual([1])
   })
 
+  it('fails a job that another process added and this one has no handler for', async () => {
+    const prefix = newPrefix()
+    const adder = await open({ prefix })
+    adder.handle('newer', async () => undefined, INGEST)
+    const worker = await open({ prefix })
+    await worker.start()
+    await adder.add('newer', {}, { attempts: 1 })
+    await waitUntil(async () => (await countJobs(adder)).failed === 1, { what: 'the failed job' })
+  })
+
   it('drops its own prefix only', async () => {
     const one = await open({ prefix: newPrefix() })
     const other = await open({ prefix: `${prefixes.at(-1)}-b` })
+    for (const queue of [one, other]) queue.handle('note', async () => undefined, INGEST)
     await one.add('note', 1)
     await other.add('note', 2)
     await one.drop()
-    expect(await one.counts()).toMatchObject({ waiting: 0 })
-    expect(await other.counts()).toMatchObject({ waiting: 1 })
+    expect(await countJobs(one)).toMatchObject({ waiting: 0 })
+    expect(await countJobs(other)).toMatchObject({ waiting: 1 })
     await other.drop()
     expect(await redis.keys(`${prefixes.at(-1)}*`)).toEqual([])
   })
 
+  it('is counted by group from outside as it counts itself', async () => {
+    const queue = await open()
+    queue.handle('note', async () => undefined, { group: 'send' })
+    await queue.add('note', 1)
+    await queue.add('note', 2, { delayMs: 60_000 })
+    const seen = await countRedisJobs(url, prefixes.at(-1)!)
+    expect(seen.send).toEqual({ waiting: 1, delayed: 1, active: 0, failed: 0 })
+    expect(seen).toEqual(await queue.counts())
+  })
+
   it('leaves nothing behind but counters when all is done', async () => {
     const queue = await open()
-    queue.handle('note', async () => undefined)
+    queue.handle('note', async () => undefined, INGEST)
     await queue.start()
     for (let i = 0; i < 5; i++) await queue.add('note', i, { key: `k${i}` })
     await queue.idle()
@@ -116,10 +140,12 @@ withRedis('Bull on Redis', () => {
   ])('runs a job again whose process died %s, and no key stays locked', async (_when, take) => {
     const prefix = newPrefix()
     const queue = await open({ prefix, lockMs: 4_000 }) // its own jobs must not stall, however slow the machine
+    const ran: unknown[] = []
+    queue.handle('note', async (data) => void ran.push(data), INGEST)
     await queue.add('note', 'first', { key: 'k' })
     // To Redis, a killed process is a job that was taken and a connection that ended.
     const connection = new URL(url)
-    const killed = new Bull('jobs', {
+    const killed = new Bull('jobs-ingest', {
       prefix,
       redis: {
         host: connection.hostname,
@@ -131,10 +157,8 @@ withRedis('Bull on Redis', () => {
     await killed.isReady()
     await take(killed)
     await killed.close(true)
-    expect(await queue.counts()).toMatchObject({ waiting: 0, active: 1 })
+    expect(await countJobs(queue)).toMatchObject({ waiting: 0, active: 1 })
 
-    const ran: unknown[] = []
-    queue.handle('note', async (data) => void ran.push(data))
     await queue.start()
     await queue.idle()
     expect(ran).toEqual(['first'])
@@ -145,12 +169,13 @@ withRedis('Bull on Redis', () => {
 
   it('frees the key of a job that has vanished', async () => {
     const queue = await open()
+    queue.handle('note', async () => undefined, INGEST)
     await queue.add('note', 1, { key: 'k' })
-    const [job] = (await redis.keys(`${prefixes.at(-1)}:jobs:*`)).filter((key) => /:\d+$/.test(key))
+    const [job] = (await redis.keys(`${prefixes.at(-1)}:jobs-ingest:*`)).filter((key) => /:\d+$/.test(key))
     await redis.del(job!)
-    await redis.del(`${prefixes.at(-1)}:jobs:wait`)
+    await redis.del(`${prefixes.at(-1)}:jobs-ingest:wait`)
     await queue.add('note', 2, { key: 'k' })
-    expect(await queue.counts()).toMatchObject({ waiting: 1 })
+    expect(await countJobs(queue)).toMatchObject({ waiting: 1 })
   })
 
   it('says that user or password are wrong, without showing them', async () => {
@@ -173,7 +198,7 @@ withOwnServer('Bull on a Redis that goes away', () => {
     const port = Number(new URL(server!.url).port)
     const queue = await open({ url: server!.url })
     let runs = 0
-    queue.handle('note', async () => void runs++)
+    queue.handle('note', async () => void runs++, INGEST)
     await queue.start()
     await queue.add('note')
     await queue.idle()
@@ -197,7 +222,7 @@ withOwnServer('Bull on a Redis that goes away', () => {
     await once(proxy, 'listening')
     const queue = await open({ url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}` })
     let runs = 0
-    queue.handle('note', async () => void runs++)
+    queue.handle('note', async () => void runs++, INGEST)
     await queue.start()
     await queue.add('note')
     await queue.idle()
@@ -215,17 +240,17 @@ withOwnServer('Bull on a Redis that goes away', () => {
     server = await startRedis()
     const queue = await open({ url: server!.url })
     let aborted = false
-    queue.handle('long', (_data, signal) => {
-      return new Promise((resolve) =>
+    const long: JobHandler = (_data, signal) =>
+      new Promise((resolve) =>
         signal.addEventListener('abort', () => {
           aborted = true
           resolve()
         }),
       )
-    })
+    queue.handle('long', long, INGEST)
     await queue.start()
     await queue.add('long')
-    await waitUntil(async () => (await queue.counts()).active === 1, { what: 'the job' })
+    await waitUntil(async () => (await countJobs(queue)).active === 1, { what: 'the job' })
     await server!.stop()
     server = undefined
     await queue.close(100)

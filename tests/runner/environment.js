@@ -8,6 +8,11 @@ const LOOKS = 1_200
 const LOOK_AGAIN_MS = 50
 
 export default class extends TestEnvironment {
+  constructor(config, context) {
+    super(config, context)
+    this.looks = config.projectConfig.testEnvironmentOptions.looks ?? LOOKS
+  }
+
   async setup() {
     await super.setup()
     // Made when they are first asked for, and no suite's to close.
@@ -19,7 +24,7 @@ export default class extends TestEnvironment {
     const { before } = this
     await super.teardown()
     let left = leftOpen(before)
-    for (let look = 1; look < LOOKS && left.length > 0; look++) {
+    for (let look = 1; look < this.looks && left.length > 0; look++) {
       await sleep(LOOK_AGAIN_MS)
       left = leftOpen(before)
     }

@@ -7,6 +7,7 @@ it('a suite that does not close what it opened fails by name, though its tests p
   const child = spawn(process.execPath, [
     ...['--no-warnings', '--experimental-vm-modules', 'node_modules/jest/bin/jest.js'],
     ...['--testMatch=<rootDir>/tests/runner/fixtures/leaves-open.ts', '--globalSetup=', '--globalTeardown='],
+    ...['--testEnvironmentOptions', JSON.stringify({ looks: 20 })],
   ])
   const err = textOf(child.stderr)
   const [code] = (await once(child, 'close')) as [number | null]

@@ -188,10 +188,13 @@ async function stateOf(world: World): Promise<Record<string, unknown[]>> {
   }
   const Row = z.record(z.string(), z.unknown())
   for (const [table, columns] of Object.entries({
-    events: 'profile_id, name, occurred_at, event_id, source, amount_minor, properties',
+    events: 'profile_id, name, occurred_at, event_id, source, amount_minor, properties, unit, known_at',
     profiles: 'profile_id, anchor, traits, identifier_types, created_at, merged_into',
     tag_changes: 'tag_id, profile_id, changed_at, old_value, new_value, cause',
     tag_state: 'profile_id, tag_id, value, since',
+    trait_changes: 'profile_id, unit, trait, said, value, source, observed_at, ref, won, known_at',
+    consent_changes: 'profile_id, unit, said, value, source, observed_at, ref, won, known_at',
+    identity_changes: 'unit, type, profile_id, known_at',
   })) {
     const final = table === 'profiles' || table === 'tag_state' ? 'FINAL' : ''
     state[table] = await world.query(`SELECT ${columns} FROM ${table} ${final} ORDER BY ${columns}`, Row)

@@ -4,18 +4,14 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
-import { missingActions } from '../../src/adapters/wecom/actions.js'
+import { missingActions } from '../../src/adapters/wecom/port/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
+import { tables } from '../../src/domain/events/tables.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
-import { IdentityConfig } from '../../src/domain/identity/config.js'
 import { Journey } from '../../src/domain/journeys/definition.js'
-import { Rule } from '../../src/domain/rules/rule.js'
-import { Tag } from '../../src/domain/tags/definition.js'
-import { Content, CouponPool } from '../../src/domain/touches/content.js'
-import { Policy } from '../../src/domain/touches/policy.js'
-import { WelcomeFile } from '../../src/domain/wecom/welcome.js'
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { parseMessage } from '../../src/adapters/wecom/callback.js'
+import { CouponPool } from '../../src/domain/content/content.js'
+import { readCallbackEvent } from '../../src/adapters/wecom/port/callback-event.js'
+import { parseMessage } from '../../src/adapters/wecom/transport/callback.js'
 import { quietLog } from '../../src/log.js'
 import { parseInput } from '../../src/parse.js'
 import type { EventStore } from '../../src/ports/event-store.js'
@@ -23,8 +19,9 @@ import type { WecomPort } from '../../src/ports/wecom.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
-import { dueLanes, lanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
-import type { LoadedDefinitions } from '../../src/services/definitions/load-definitions.js'
+import type { OperationDeps } from '../../src/services/runtime/operations.js'
+import { lanes, nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
+import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
 import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
 import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
@@ -71,20 +68,29 @@ const POLICY = {
 
 /** Definitions as the loader would give them, from what an operator would write. */
 export function define(d: Definitions): LoadedDefinitions {
+  const files = filesOf(d)
   return {
-    identity: parseInput(IdentityConfig, { ...IDENTITY, ...d.identity }),
-    policy: parseInput(Policy, { ...POLICY, ...d.policy }),
-    tags: (d.tags ?? []).map((t) =>
-      parseInput(Tag, { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test', ...(t as object) }),
-    ),
-    segments: new Map(Object.entries(d.segments ?? {}).map(([id, rule]) => [id, parseInput(Rule, rule)])),
-    welcome: parseInput(WelcomeFile, { rules: d.welcome ?? [] }).rules,
-    contents: new Map((d.contents ?? []).map((c) => parseInput(Content, c)).map((c) => [c.id, c])),
+    ...parseFiles(files),
+    files,
     couponPools: (d.coupons ?? []).map((c) => parseInput(CouponPool, c)),
     journeyFiles: (d.journeys ?? []).map((j) => {
       const raw = { name: 'a journey', goal: { event: 'order_paid', within: '14d' }, ...j }
       return { journey: parseInput(Journey, raw), raw }
     }),
+  }
+}
+
+/** What those files would hold, as written. */
+function filesOf({ tags = [], segments = {}, contents = [], welcome, policy, identity }: Definitions): RawFiles {
+  const tag = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
+  const rules = Object.entries(segments).map(([id, when]) => ({ id, name: 'a segment', purpose: 'test', when }))
+  return {
+    identity: { ...IDENTITY, ...identity },
+    policy: { ...POLICY, ...policy },
+    tags: tags.length === 0 ? [] : [{ tags: tags.map((t) => ({ ...tag, ...(t as object) })) }],
+    contents: contents.length === 0 ? [] : [{ contents }],
+    ...(rules.length === 0 ? {} : { segments: { segments: rules } }),
+    ...(welcome === undefined ? {} : { welcome: { rules: welcome } }),
   }
 }
 
@@ -151,14 +157,13 @@ export async function buildWorld(
   },
 ): Promise<World> {
   const world = ++worlds
-  for (const table of ['events', 'event_ids', 'profiles', 'tag_changes', 'tag_state'])
-    await home.store.command(`TRUNCATE TABLE ${table}`)
+  for (const { name } of tables) await home.store.command(`TRUNCATE TABLE ${name}`)
   const faults = new Faults()
   const store = openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)
   const clock = new ManualClock(new Date(options.at))
   const jobs = openInProcessQueue()
-  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve())
+  for (const lane of lanes) jobs.handle(lane.name, () => Promise.resolve(), lane)
   const wecom = new FakeChannel('wecom', clock)
   const task = new FakeChannel('task', clock)
   const closedCards: string[] = []
@@ -182,7 +187,7 @@ export async function buildWorld(
   const events: EventStore = {
     ...home.store,
     // Emptied tables still remember the tokens of earlier tests.
-    insert: (table, columns, rows, token) => home.store.insert(table, columns, rows, `${world}/${token}`),
+    insert: (table, rows, token) => home.store.insert(table, rows, `${world}/${token}`),
   }
   const given = options.definitions ?? {}
   let loaded = 'couponPools' in given ? given : define(given)
@@ -194,7 +199,7 @@ export async function buildWorld(
     ) as unknown as Collections,
     events: faults.guard('events', events, ['insert']),
     jobs: faults.guard('jobs', jobs, ['add']),
-    definitions: { current: { ...loaded, journeys: new Map(), pinned: new Map(), evaluables: [] } },
+    definitions: { current: { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] } },
     channels: {
       wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),
       task: faults.guard('task', task, ['dispatch', 'cancel']),
@@ -215,16 +220,11 @@ export async function buildWorld(
   }
   const publish = async () => {
     await publishDefinitions({ docs, clock }, loaded)
-    deps.definitions.current = await liveDefinitions({ docs }, loaded)
+    deps.definitions.current = await liveDefinitions(deps, loaded)
   }
   await publish()
   const run = async () => {
-    for (let round = 0; round < 100; round++) {
-      const due = await dueLanes(deps)
-      if (due.length === 0) return
-      for (const name of due) await lanes.find((l) => l.name === name)!.run(deps)
-    }
-    throw new Error(`work does not come to an end: ${(await dueLanes(deps)).join(', ')}`)
+    await workOff(deps, ({ name, shard }) => lanes.find((l) => l.name === name)!.run(deps, undefined, shard))
   }
   return {
     deps,
@@ -262,6 +262,12 @@ export async function buildWorld(
       await store.close()
     },
   }
+}
+
+/** What operations are run with in a world, where nothing works beside them and nothing is read from files. */
+export function operationsOf(world: World): OperationDeps {
+  const publish = () => Promise.reject(new Error('this world has no files'))
+  return { deps: world.deps, publish, alone: (work) => work() }
 }
 
 /** A record about a contact of a guide: enough to write to her. */

@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { quietLog } from '../../src/log.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
-import { dueLanes } from '../../src/services/runtime/lanes.js'
+import { workOff } from '../../src/services/runtime/lanes.js'
 
 /** A sandbox on a stepped clock, and the whole service behind its callbacks. Lanes run when they are asked to. */
 export type Company = {
@@ -47,7 +47,7 @@ export async function openCompany(options: {
       dataDir: join(home, 'data'),
       documents: { kind: 'sqlite' },
       events: { kind: 'chdb' },
-      jobs: { kind: 'in-process' },
+      jobs: { ...base.jobs, kind: 'in-process' },
       sending: { mode: 'live', allowList: [] },
       wecom: {
         baseUrl: sandbox.url,
@@ -89,13 +89,8 @@ export async function openCompany(options: {
     deps: app.deps,
     callbackUrl: `${url}/wecom/callback`,
     until: (to) => sandbox.advanceTo(to),
-    settle: async (but = []) => {
-      for (let round = 0; round < 50; round++) {
-        const lanes = (await dueLanes(app.deps)).filter((name) => !but.includes(name))
-        if (lanes.length === 0) return
-        for (const name of lanes) await app.runLane(name)
-      }
-      throw new Error('work does not come to an end')
+    settle: async (but) => {
+      await workOff(app.deps, ({ name }) => app.runLane(name), but === undefined ? {} : { but })
     },
     control: async (what, body) => {
       const response = await fetch(`${sandbox.url}/control/${what}`, {

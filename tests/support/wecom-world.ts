@@ -1,15 +1,14 @@
-import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
-import { relationOf, relationsOf } from '../../connectors/wecom/contacts.js'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
-import { createActions } from '../../src/adapters/wecom/actions.js'
+import { createActions } from '../../src/adapters/wecom/port/actions.js'
 import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { createWecomPort } from '../../src/adapters/wecom/port.js'
+import { createWecomPort } from '../../src/adapters/wecom/port/port.js'
 import { closeCard } from '../../src/channels/guide-task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
+import type { EventStore } from '../../src/ports/event-store.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { MINUTE_MS } from '../../src/time.js'
@@ -28,11 +27,11 @@ export type WecomWorld = {
   close(): Promise<void>
 }
 
-/** The services that change WeCom, against a real sandbox; without an event store, which they do not need. */
+/** The services that change WeCom, against a real sandbox; with an event store only where a test gives one. */
 export async function openWecomWorld(
   scenario: ScenarioInput,
   at: Date,
-  more: { callbackUrl?: string } = {},
+  { events, ...more }: { callbackUrl?: string; events?: EventStore } = {},
 ): Promise<WecomWorld> {
   const sandbox = await startSandbox({
     file: ':memory:',
@@ -63,7 +62,7 @@ export async function openWecomWorld(
     clock: sandbox,
     log,
     docs,
-    events: absent('the event store'),
+    events: events ?? absent('the event store'),
     jobs: { add: () => Promise.resolve() },
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),
@@ -71,7 +70,7 @@ export async function openWecomWorld(
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,
-    wecom: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
+    wecom: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
     wecomActions: createActions(client),
@@ -137,7 +136,7 @@ export async function openWecomWorld(
 }
 
 function toDefinitions(d: DefinitionInput): Definitions {
-  return { ...define(d), journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return { ...define(d), version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
 }
 
 /** What a test does not open: using it fails, and says so. */

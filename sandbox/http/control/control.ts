@@ -2,17 +2,14 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, ConflictError, NotFoundError } from '../../../src/errors.js'
 import { parseInput } from '../../../src/parse.js'
-import type { CallbackSender } from '../../callbacks.js'
-import type { SandboxClock } from '../../clock.js'
 import type { App } from '../../identity.js'
-import type { Sandbox } from '../../sandbox.js'
 import { AppSettings } from '../../switches.js'
-import type { World } from '../../world/world.js'
 import { customerControls } from './customers.js'
 import { messagingControls } from './messaging.js'
-import { Fault, type Faults } from '../core/faults.js'
-import type { HandleParts, Handler } from '../core/handle.js'
+import { Fault } from '../core/faults.js'
+import type { HandleParts } from '../core/handle.js'
 import { page } from './page.js'
+import type { ControlParts } from './parts.js'
 import { payControls } from '../pay/control.js'
 import { weixinControls } from '../weixin/control.js'
 
@@ -56,17 +53,6 @@ const Bodies = {
     addTags: z.array(z.string()).default([]),
     removeTags: z.array(z.string()).default([]),
   }),
-}
-
-export type ControlParts = {
-  world: World
-  sandbox: Omit<Sandbox, 'url' | 'close'>
-  clock: SandboxClock
-  faults: Faults
-  callbacks: CallbackSender
-  /** Sends the callbacks of what somebody just did. */
-  act: () => Promise<void>
-  handler: () => Handler
 }
 
 /** What people do in their clients, the clock, faults and a view of it all: nothing here exists on the real platform. */

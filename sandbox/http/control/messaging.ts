@@ -3,7 +3,7 @@ import { NotFoundError } from '../../../src/errors.js'
 import { parseInput } from '../../../src/parse.js'
 import { openObjects } from '../../objects.js'
 import type { World } from '../../world/world.js'
-import { visitKf } from '../wecom/kf.js'
+import { visitKf } from '../wecom/kf/visit.js'
 import { pay } from '../wecom/payments.js'
 import { webhookKey } from '../wecom/webhook.js'
 

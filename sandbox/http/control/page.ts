@@ -1,5 +1,5 @@
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, toWallTime } from '../../../src/time.js'
-import type { ControlParts } from './control.js'
+import type { ControlParts } from './parts.js'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.js'
 
 /** Rows of a list. */

@@ -3,9 +3,10 @@ import type { ClickHouseClient } from '@clickhouse/client'
 import { z } from 'zod'
 import { AppError, ConfigError, InvalidInputError, UpstreamError, formatProblem, messageOf } from '../../errors.js'
 import { toProblems } from '../../parse.js'
-import type { Cell, EventStore } from '../../ports/event-store.js'
+import { type Columns, migrationsTable, type Row, type Table } from '../../domain/events/tables.js'
+import type { EventStore } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
-import { migrations, migrationsTable, type SchemaDialect } from './schema.js'
+import { createMigrationsTable, migrations, type SchemaDialect } from './schema.js'
 
 export type Lane = 'insert' | 'serving' | 'scan'
 
@@ -107,10 +108,10 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
 
   const store: EventStore = {
     kind,
-    async insert(table, columns, rows, token) {
+    async insert(table, rows, token) {
       if (rows.length === 0) return
-      const sql = insertStatement(table, columns, rows, token)
-      const what = `insert of ${rows.length} rows into ${table}`
+      const sql = insertStatement(table, rows, token)
+      const what = `insert of ${rows.length} rows into ${table.name}`
       // A parse error quotes the row, and rows hold customers' data: such texts go no further.
       await call(what, attempts, () => lanes.insert((client) => client.command({ query: sql })), true)
     },
@@ -149,9 +150,9 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
 async function migrate(store: EventStore, system: string, dialect: SchemaDialect): Promise<void> {
   const known = migrations(dialect)
   const newest = known[known.length - 1]?.version ?? 0
-  await store.command(migrationsTable(dialect))
+  await store.command(createMigrationsTable(dialect))
   const rows = await store.query(
-    'SELECT max(version) AS version FROM schema_migrations',
+    `SELECT max(version) AS version FROM ${migrationsTable.name}`,
     z.object({ version: z.number() }),
   )
   const stored = rows[0]?.version ?? 0
@@ -161,8 +162,11 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
     )
   }
   for (const { version, statements } of known.filter((m) => m.version > stored)) {
-    for (const statement of statements) await store.command(statement)
-    await store.insert('schema_migrations', ['version'], [[version]], `migration-${version}`)
+    for (const { sql, when } of statements) {
+      const [row] = when === undefined ? [{ n: 1 }] : await store.query(when, z.object({ n: z.number() }))
+      if (row!.n > 0) await store.command(sql)
+    }
+    await store.insert(migrationsTable, [{ version }], `migration-${version}`)
   }
 }
 
@@ -170,13 +174,9 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
  * The whole INSERT as one text. The settings stand in the statement, since on chDB those given beside it stick to the
  * connection: a token would then swallow the next insert.
  */
-function insertStatement(
-  table: string,
-  columns: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  token: string,
-): string {
-  const names = [table, ...columns].filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+function insertStatement<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): string {
+  const columns = Object.keys(table.columns)
+  const names = [table.name, ...columns].filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
   if (names.length > 0) {
     throw new InvalidInputError('Cannot insert', [
       {
@@ -191,8 +191,14 @@ function insertStatement(
       { path: 'token', message: 'the token is empty', hint: 'name the batch' },
     ])
   const settings = `insert_deduplication_token = ${quote(token)}, insert_deduplicate = 1, deduplicate_blocks_in_dependent_materialized_views = 1, async_insert = 0`
-  const head = `INSERT INTO ${table} (${columns.join(', ')}) SETTINGS ${settings} FORMAT JSONCompactEachRow`
-  return `${head}\n${rows.map((row) => JSON.stringify(row)).join('\n')}`
+  const head = `INSERT INTO ${table.name} (${columns.join(', ')}) SETTINGS ${settings} FORMAT JSONCompactEachRow`
+  const cellsOf = (row: Readonly<Record<string, unknown>>) => columns.map((column) => toCell(row[column]))
+  return `${head}\n${rows.map((row) => JSON.stringify(cellsOf(row))).join('\n')}`
+}
+
+/** Instants as integer milliseconds; a column that was left out as null, for which the engine puts its default. */
+function toCell(value: unknown): unknown {
+  return value instanceof Date ? value.getTime() : (value ?? null)
 }
 
 function quote(text: string): string {

@@ -1,3 +1,17 @@
+import {
+  type Column,
+  consentChangesTable,
+  eventIdsTable,
+  eventsTable,
+  identityChangesTable,
+  migrationsTable,
+  profilesTable,
+  type Table,
+  tagChangesTable,
+  tagStateTable,
+  traitChangesTable,
+} from '../../domain/events/tables.js'
+
 /** What differs between one engine and a cluster; everything else of the schema is the same text. */
 export type SchemaDialect = {
   /** Name of the cluster in the server's configuration; `undefined` for chDB and for a single server. */
@@ -6,55 +20,111 @@ export type SchemaDialect = {
   fsync: boolean
 }
 
-export type Migration = { version: number; statements: readonly string[] }
+/** With `when` it is left out while that SELECT counts nothing (column `n`). */
+export type Statement = { sql: string; when?: string }
 
-/** Where the store records what was applied. Read before anything else, so it never changes shape. */
-export function migrationsTable(dialect: SchemaDialect): string {
-  const { onCluster, mergeTree, settings } = clauses(dialect)
-  return `CREATE TABLE IF NOT EXISTS schema_migrations${onCluster} (version UInt32, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-    ENGINE = ${mergeTree} ORDER BY version SETTINGS ${settings}`
+export type Migration = { version: number; statements: readonly Statement[] }
+
+/** Where the store records what was applied. */
+export function createMigrationsTable(dialect: SchemaDialect): string {
+  const { mergeTree, settings } = clauses(dialect)
+  return `${create(migrationsTable, dialect, 1)} ENGINE = ${mergeTree} ORDER BY version SETTINGS ${settings}`
 }
 
 /**
- * Every migration, oldest first. A statement may run twice (a crash between a statement and its record), so each says
- * IF NOT EXISTS. Released migrations are never edited; a change is a new one.
+ * Every migration, oldest first. After a crash a migration runs again from its first statement, so each may run twice.
+ * Released migrations are never edited; a change is a new one.
  */
 export function migrations(dialect: SchemaDialect): readonly Migration[] {
   const { onCluster, mergeTree, replacing, settings } = clauses(dialect)
+  const createFill = ({ name }: Table, select: string) =>
+    `CREATE MATERIALIZED VIEW IF NOT EXISTS ${name}_fill${onCluster} TO ${name} AS ${select}`
+  const fillTagState = createFill(
+    tagStateTable,
+    `SELECT profile_id, tag_id, new_value AS value, changed_at AS since, version FROM ${tagChangesTable.name}`,
+  )
+  const nextTagState = { ...tagStateTable, name: `${tagStateTable.name}_next` }
+  const whenByProfile = `SELECT count() AS n FROM system.tables
+    WHERE database = currentDatabase() AND name = '${tagStateTable.name}' AND sorting_key = 'profile_id, tag_id'`
   return [
     {
       version: 1,
-      statements: [
+      statements: plain(
         // Small granules and blocks: reading a few profiles' events back must not decompress everybody's.
-        `CREATE TABLE IF NOT EXISTS events${onCluster} (
-          profile_id UInt64, name LowCardinality(String), occurred_at DateTime64(3, 'UTC'), event_id String,
-          source LowCardinality(String), amount_minor Int64, properties String, batch UInt64)
-        ENGINE = ${mergeTree} ORDER BY (profile_id, occurred_at, event_id)
+        `${create(eventsTable, dialect, 1)} ENGINE = ${mergeTree} ORDER BY (profile_id, occurred_at, event_id)
         SETTINGS index_granularity = 128, min_compress_block_size = 512, max_compress_block_size = 4096, ${settings}`,
 
-        `CREATE TABLE IF NOT EXISTS event_ids${onCluster} (event_id String, batch UInt64)
-        ENGINE = ${mergeTree} ORDER BY event_id SETTINGS ${settings}`,
-        `CREATE MATERIALIZED VIEW IF NOT EXISTS event_ids_fill${onCluster} TO event_ids AS SELECT event_id, batch FROM events`,
+        `${create(eventIdsTable, dialect, 1)} ENGINE = ${mergeTree} ORDER BY event_id SETTINGS ${settings}`,
+        createFill(eventIdsTable, `SELECT event_id, batch FROM ${eventsTable.name}`),
 
-        `CREATE TABLE IF NOT EXISTS profiles${onCluster} (
-          profile_id UInt64, anchor String, traits Map(LowCardinality(String), String),
-          identifier_types Array(LowCardinality(String)), created_at DateTime64(3, 'UTC'),
-          merged_into UInt64 COMMENT '0 = alive', version UInt64)
-        ENGINE = ${replacing} ORDER BY profile_id SETTINGS ${settings}`,
+        `${create(profilesTable, dialect, 1)} ENGINE = ${replacing} ORDER BY profile_id SETTINGS ${settings}`,
 
-        `CREATE TABLE IF NOT EXISTS tag_changes${onCluster} (
-          tag_id LowCardinality(String), profile_id UInt64, changed_at DateTime64(3, 'UTC'), old_value String,
-          new_value String, cause LowCardinality(String), version UInt64)
-        ENGINE = ${mergeTree} ORDER BY (tag_id, changed_at, profile_id) SETTINGS ${settings}`,
+        `${create(tagChangesTable, dialect, 1)} ENGINE = ${mergeTree} ORDER BY (tag_id, changed_at, profile_id)
+        SETTINGS ${settings}`,
 
-        `CREATE TABLE IF NOT EXISTS tag_state${onCluster} (
-          profile_id UInt64, tag_id LowCardinality(String), value String, since DateTime64(3, 'UTC'), version UInt64)
-        ENGINE = ${replacing} ORDER BY (profile_id, tag_id) SETTINGS ${settings}`,
-        `CREATE MATERIALIZED VIEW IF NOT EXISTS tag_state_fill${onCluster} TO tag_state AS
-          SELECT profile_id, tag_id, new_value AS value, changed_at AS since, version FROM tag_changes`,
+        `${create(tagStateTable, dialect, 1)} ENGINE = ${replacing} ORDER BY (profile_id, tag_id) SETTINGS ${settings}`,
+        fillTagState,
+      ),
+    },
+    {
+      // What was known when.
+      version: 2,
+      statements: plain(
+        addColumns(eventsTable, dialect, 2),
+        addColumns(profilesTable, dialect, 2),
+        addColumns(tagChangesTable, dialect, 2),
+        `${create(traitChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (trait, profile_id, known_at, seq)
+        SETTINGS ${settings}`,
+        `${create(consentChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (profile_id, known_at, seq)
+        SETTINGS ${settings}`,
+        `${create(identityChangesTable, dialect, 2)} ENGINE = ${mergeTree} ORDER BY (unit, known_at, seq)
+        SETTINGS ${settings}`,
+      ),
+    },
+    {
+      // A question about many people reads the rows of a tag, which now stand together. Small granules keep the other way,
+      // a few profiles' tags, as quick as it was.
+      version: 3,
+      statements: [
+        ...plain(`${create(nextTagState, dialect, 3)} ENGINE = ${replacing} ORDER BY (tag_id, profile_id)
+        SETTINGS index_granularity = 256, min_compress_block_size = 512, max_compress_block_size = 8192, ${settings}`),
+        {
+          sql: `INSERT INTO ${nextTagState.name} (${Object.keys(tagStateTable.columns).join(', ')})
+          SELECT ${Object.keys(tagStateTable.columns).join(', ')} FROM ${tagStateTable.name} FINAL`,
+          when: whenByProfile,
+        },
+        { sql: `EXCHANGE TABLES ${tagStateTable.name} AND ${nextTagState.name}${onCluster}`, when: whenByProfile },
+        ...plain(
+          `DROP VIEW IF EXISTS ${tagStateTable.name}_fill${onCluster} SYNC`,
+          fillTagState,
+          `DROP TABLE IF EXISTS ${nextTagState.name}${onCluster} SYNC`,
+        ),
       ],
     },
   ]
+}
+
+function plain(...statements: readonly string[]): Statement[] {
+  return statements.map((sql) => ({ sql }))
+}
+
+/** CREATE TABLE with the columns that a version of the schema knows, without the engine. */
+function create({ name, columns }: Table, dialect: SchemaDialect, version: number): string {
+  const known = Object.entries(columns).filter(([, column]) => column.since <= version)
+  const list = known.map(([column, says]) => describeColumn(column, says)).join(', ')
+  return `CREATE TABLE IF NOT EXISTS ${name}${clauses(dialect).onCluster} (${list})`
+}
+
+/** ALTER TABLE with the columns that a version of the schema brought. */
+function addColumns({ name, columns }: Table, dialect: SchemaDialect, version: number): string {
+  const added = Object.entries(columns).filter(([, column]) => column.since === version)
+  const list = added.map(([column, says]) => `ADD COLUMN IF NOT EXISTS ${describeColumn(column, says)}`).join(', ')
+  return `ALTER TABLE ${name}${clauses(dialect).onCluster} ${list}`
+}
+
+function describeColumn(name: string, { type, comment, ...column }: Column): string {
+  const value = column.default === undefined ? '' : ` DEFAULT ${column.default}`
+  return `${name} ${type}${value}${comment === undefined ? '' : ` COMMENT '${comment}'`}`
 }
 
 function clauses({ cluster, fsync }: SchemaDialect) {

@@ -1,37 +1,46 @@
 import { quietLog, type Log } from '../../log.js'
-import type { JobQueue } from '../../ports/job-queue.js'
+import {
+  type Concurrency,
+  DEFAULT_CONCURRENCY,
+  eachGroup,
+  type Group,
+  GROUPS,
+  type JobQueue,
+} from '../../ports/job-queue.js'
 import { elapsedMs } from '../../time.js'
-import { closedError, pauseAfter, planJob, reportFailure, RunningJobs, type JobPlan } from './running-jobs.js'
+import { closedError, turnName, pauseAfter, planJob, reportFailure, RunningJobs, type JobPlan } from './running-jobs.js'
+import { Turns } from './turns.js'
 
 export type InProcessQueueOptions = {
-  /** Jobs at a time; default 1. */
-  concurrency?: number
+  /** Jobs of a group at a time; default `DEFAULT_CONCURRENCY`. */
+  concurrency?: Partial<Concurrency>
   log?: Log
 }
 
-type Job = { name: string; json: string; plan: JobPlan; attempt: number }
+type Job = { name: string; group: Group; json: string; plan: JobPlan; attempt: number }
 
 /** The longest pause `setTimeout` can make. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** Jobs in memory: gone with the process, as the port allows. */
-export function openInProcessQueue({ concurrency = 1, log = quietLog }: InProcessQueueOptions = {}): JobQueue {
+export function openInProcessQueue({ concurrency, log = quietLog }: InProcessQueueOptions = {}): JobQueue {
   const jobs = new RunningJobs(log)
   const keys = new Set<string>()
   const idlers = new Set<{ resolve: () => void; reject: (err: Error) => void }>()
-  let waiting = new Fifo<Job>()
+  const limits = { ...DEFAULT_CONCURRENCY, ...concurrency }
+  const groups = new Map(GROUPS.map((group) => [group, { turns: new Turns<Job>(limits[group]), failed: 0 }]))
   let delayed: { dueMs: number; job: Job }[] = [] // ascending by dueMs, equal ones in order of arrival
-  let failed = 0
-  let active = 0
   let epoch = 0 // changes when everything is dropped, so that a running job does not come back
   let started = false
   let closing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let pumping: NodeJS.Immediate | undefined
 
+  const line = (job: Job) => groups.get(job.group)!.turns.push(turnName(job.name, job.plan), job)
+
   function enqueue(job: Job, delayMs: number): void {
     if (delayMs === 0) {
-      waiting.push(job)
+      line(job)
       wake()
       return
     }
@@ -57,33 +66,33 @@ export function openInProcessQueue({ concurrency = 1, log = quietLog }: InProces
   function pump(): void {
     if (closing !== undefined) return
     const nowMs = elapsedMs()
-    while (delayed[0] !== undefined && delayed[0].dueMs <= nowMs) waiting.push(delayed.shift()!.job)
+    while (delayed[0] !== undefined && delayed[0].dueMs <= nowMs) line(delayed.shift()!.job)
     setTimer()
-    while (started && active < concurrency) {
-      const job = waiting.take()
-      if (job === undefined) break
-      if (job.attempt === 1 && job.plan.key !== undefined) keys.delete(job.plan.key)
-      void run(job)
+    for (const { turns } of groups.values()) {
+      for (let job = started ? turns.take() : undefined; job !== undefined; job = turns.take()) {
+        if (job.attempt === 1 && job.plan.key !== undefined) keys.delete(job.plan.key)
+        void run(job)
+      }
     }
-    if (waiting.size > 0 || active > 0) return
+    if ([...groups.values()].some(({ turns }) => turns.waiting + turns.active > 0)) return
     for (const idler of idlers) idler.resolve()
     idlers.clear()
   }
 
   async function run(job: Job): Promise<void> {
     const startedIn = epoch
-    active++
+    const group = groups.get(job.group)!
     try {
-      await jobs.run(job.name, (JSON.parse(job.json) as { data?: unknown }).data)
+      await jobs.run(job.name, (JSON.parse(job.json) as { data?: unknown }).data, job.plan)
     } catch (err) {
       const pauseMs = pauseAfter(err, job.attempt, job.plan)
       reportFailure(log, job.name, job.attempt, pauseMs, err)
       if (startedIn === epoch) {
-        if (pauseMs === undefined) failed++
+        if (pauseMs === undefined) group.failed++
         else if (closing === undefined) enqueue({ ...job, attempt: job.attempt + 1 }, pauseMs)
       }
     } finally {
-      active--
+      group.turns.leave(turnName(job.name, job.plan))
       wake()
     }
   }
@@ -97,7 +106,7 @@ export function openInProcessQueue({ concurrency = 1, log = quietLog }: InProces
 
   return {
     kind: 'in-process',
-    handle: (name, handler) => jobs.handle(name, handler),
+    handle: (name, handler, options) => jobs.handle(name, handler, options),
     async start() {
       started = true
       wake()
@@ -105,12 +114,13 @@ export function openInProcessQueue({ concurrency = 1, log = quietLog }: InProces
     async add(name, data, options) {
       if (closing !== undefined) throw closedError()
       const plan = planJob(name, options)
+      const group = jobs.groupOf(name)
       const json = JSON.stringify({ data }) // as Redis would keep it, so that a handler sees the same on both
       if (plan.key !== undefined) {
         if (keys.has(plan.key)) return
         keys.add(plan.key)
       }
-      enqueue({ name, json, plan, attempt: 1 }, plan.delayMs)
+      enqueue({ name, group, json, plan, attempt: 1 }, plan.delayMs)
     },
     idle() {
       if (closing !== undefined) return Promise.reject(closedError())
@@ -120,43 +130,25 @@ export function openInProcessQueue({ concurrency = 1, log = quietLog }: InProces
       })
     },
     async counts() {
-      return { waiting: waiting.size, delayed: delayed.length, active, failed }
+      return eachGroup((group) => {
+        const { turns, failed } = groups.get(group)!
+        const due = delayed.filter(({ job }) => job.group === group).length
+        return { waiting: turns.waiting, delayed: due, active: turns.active, failed }
+      })
     },
     async ping() {
       if (closing !== undefined) throw closedError()
     },
     async drop() {
-      waiting = new Fifo()
+      for (const group of groups.values()) {
+        group.turns.clear()
+        group.failed = 0
+      }
       delayed = []
       keys.clear()
-      failed = 0
       epoch++
       wake()
     },
     close: (graceMs = 10_000) => (closing ??= close(graceMs)),
-  }
-}
-
-/** First in, first out, in constant time however long it gets. */
-class Fifo<T> {
-  private items: T[] = []
-  private head = 0
-
-  get size(): number {
-    return this.items.length - this.head
-  }
-
-  push(item: T): void {
-    this.items.push(item)
-  }
-
-  take(): T | undefined {
-    if (this.size === 0) return undefined
-    const item = this.items[this.head++]
-    if (this.head > 1_000 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
-    }
-    return item
   }
 }

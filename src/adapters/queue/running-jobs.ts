@@ -1,14 +1,23 @@
 import { AppError, ConflictError, InvalidInputError, messageOf, type Problem } from '../../errors.js'
 import type { Log } from '../../log.js'
-import type { JobHandler, JobOptions } from '../../ports/job-queue.js'
+import { type Group, type JobHandler, type JobOptions, nameOfShard, type Shard, WHOLE } from '../../ports/job-queue.js'
 
 /** How long a handler may go on after its signal has aborted; then the queue closes without it. */
 const AFTER_ABORT_MS = 5_000
 
-export type JobPlan = { key: string | undefined; delayMs: number; attempts: number; backoffMs: number }
+export type JobPlan = {
+  /** Of the name and shard: which of the waiting jobs this is. */
+  key: string | undefined
+  delayMs: number
+  attempts: number
+  backoffMs: number
+  /** Absent for the whole. */
+  shard?: Shard
+}
 
 /** Options with their defaults. @throws {InvalidInputError} */
-export function planJob(name: string, { key, delayMs = 0, attempts = 3, backoffMs = 1_000 }: JobOptions = {}): JobPlan {
+export function planJob(name: string, options: JobOptions = {}): JobPlan {
+  const { key, delayMs = 0, attempts = 3, backoffMs = 1_000, shard } = options
   const problems: Problem[] = []
   if (key === '') problems.push({ path: 'key', message: 'is empty', hint: 'leave it out or give it a name' })
   if (!Number.isInteger(attempts) || attempts < 1) {
@@ -19,8 +28,26 @@ export function planJob(name: string, { key, delayMs = 0, attempts = 3, backoffM
       problems.push({ path, message: `must be milliseconds from 0 (got ${value})` })
     }
   }
+  if (shard !== undefined && !isShard(shard)) {
+    problems.push({ path: 'shard', message: `must be a part from 0 of at least 1 (got ${shard.index} of ${shard.of})` })
+  }
   if (problems.length > 0) throw new InvalidInputError(`Job "${name}" cannot be added`, problems)
-  return { key, delayMs, attempts, backoffMs }
+  const plan = {
+    key: key === undefined ? undefined : `${turnName(name, { shard })}:${key}`,
+    delayMs,
+    attempts,
+    backoffMs,
+  }
+  return shard === undefined || shard.of === 1 ? plan : { ...plan, shard }
+}
+
+/** What never runs twice at once in a process: a name, or its shard. */
+export function turnName(name: string, { shard = WHOLE }: { shard?: Shard | undefined }): string {
+  return nameOfShard(name, shard)
+}
+
+function isShard({ index, of }: Shard): boolean {
+  return Number.isInteger(index) && Number.isInteger(of) && index >= 0 && index < of
 }
 
 /** Pause after the failed attempt number `attempt` (1-based), or `undefined` when that was the last one. */
@@ -46,7 +73,7 @@ export function closedError(): ConflictError {
 
 /** The handlers of one process and what they are doing now. */
 export class RunningJobs {
-  private readonly handlers = new Map<string, JobHandler>()
+  private readonly handlers = new Map<string, { handler: JobHandler; group: Group }>()
   private readonly running = new Map<Promise<void>, AbortController>()
 
   constructor(private readonly log: Log) {}
@@ -56,17 +83,24 @@ export class RunningJobs {
   }
 
   /** @throws {ConflictError} when the name has a handler already. */
-  handle(name: string, handler: JobHandler): void {
+  handle(name: string, handler: JobHandler, { group }: { group: Group }): void {
     if (this.handlers.has(name)) throw new ConflictError(`job "${name}" has a handler already: register each name once`)
-    this.handlers.set(name, handler)
+    this.handlers.set(name, { handler, group })
+  }
+
+  /** @throws {ConflictError} when the name has no handler. */
+  groupOf(name: string): Group {
+    const known = this.handlers.get(name)
+    if (known === undefined) throw new ConflictError(`job "${name}" has no handler here: register it before adding`)
+    return known.group
   }
 
   /** Rejects as the handler does. A missing handler is worth another attempt: a newer process may know the name. */
-  async run(name: string, data: unknown): Promise<void> {
-    const handler = this.handlers.get(name)
-    if (handler === undefined) throw new Error(`no handler for job "${name}" in this process`)
+  async run(name: string, data: unknown, { shard = WHOLE }: JobPlan): Promise<void> {
+    const known = this.handlers.get(name)
+    if (known === undefined) throw new Error(`no handler for job "${name}" in this process`)
     const abort = new AbortController()
-    const run = (async () => handler(data, abort.signal))()
+    const run = (async () => known.handler(data, abort.signal, shard))()
     this.running.set(run, abort)
     try {
       await run

@@ -1,5 +1,7 @@
 import type { Explanation } from '../../domain/rules/compile.js'
-import { textOf } from '../../domain/tags/definition.js'
+import { type ClauseKind, clauses } from '../../domain/rules/rule.js'
+import { textOf } from '../../domain/local-text.js'
+import { tagKinds } from '../../domain/tags/definition.js'
 import type { TagReason } from '../../services/tags/explain-tag.js'
 import { displayWidth, padEnd } from './display-width.js'
 import { formatAt } from './table.js'
@@ -35,23 +37,23 @@ function treeLines(tree: Explanation, depth: number): Line[] {
   return [{ text }, ...tree.parts.flatMap((p) => treeLines(p, depth + 1))]
 }
 
-const GROUPS: Readonly<Record<string, string>> = { all: '全部满足 all of', any: '任一满足 any of', not: '不满足 not' }
 const SIGNS: Readonly<Record<string, string>> = { gte: '≥', gt: '>', lte: '≤', lt: '<', is: '=' }
 
-/** `count {"gte":3}` reads better as `count ≥ 3`. */
+/** Groups by their name, of others `count {"gte":3}` as `count ≥ 3`. */
 function clauseText(clause: string): string {
-  return (
-    GROUPS[clause] ??
-    clause
-      .replace(/[{}"]/g, '')
-      .replace(/\b(gte|gt|lte|lt|is)[: ]\s*(?=\S)/g, (_, sign: string) => `${SIGNS[sign]} `)
-      .replace(/:(?=≥|>|≤|<|=)/g, ' ')
-  )
+  if (Object.hasOwn(clauses, clause)) {
+    const { zh, en } = clauses[clause as ClauseKind].words
+    return `${zh} ${en}`
+  }
+  return clause
+    .replace(/[{}"]/g, '')
+    .replace(/\b(gte|gt|lte|lt|is)[: ]\s*(?=\S)/g, (_, sign: string) => `${SIGNS[sign]} `)
+    .replace(/:(?=≥|>|≤|<|=)/g, ' ')
 }
 
 function valueText(value: string, type: TagReason['type']): string {
   if (type === 'journey')
     return value === '' ? '不满足进入条件 entry rule does not hold' : '满足进入条件 entry rule holds'
   if (value === '') return '无 none'
-  return type === 'flag' ? '是 yes' : value
+  return tagKinds[type].say(value)
 }

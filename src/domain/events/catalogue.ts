@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LocalText } from '../tags/definition.js'
+import { LocalText } from '../local-text.js'
 
 /** `config/events.yaml`: the events that rules may name, so that a misspelt one is found before it is published. */
 export const EventCatalogue = z.strictObject({

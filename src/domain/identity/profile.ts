@@ -35,17 +35,23 @@ export const Profile = z.strictObject({
 })
 export type Profile = z.infer<typeof Profile>
 
-/** The value that counts: the latest; at one instant the source first in the alphabet. */
+/** The value that counts. */
 export function traitValue(profile: Profile, trait: string): TraitValue | undefined {
+  return traitEntry(profile, trait)?.value
+}
+
+/** The statement that counts: the latest; at one instant that of the source first in the alphabet. */
+export function traitEntry(
+  profile: Profile,
+  trait: string,
+): { source: string; value: TraitValue; at: Date } | undefined {
   const bySource = profile.traits[trait]
   if (bySource === undefined) return undefined
-  const sources = Object.keys(bySource).sort()
-  let best: { value: TraitValue; at: Date } | undefined
-  for (const source of sources) {
-    const said = bySource[source]!
-    if (best === undefined || said.at > best.at) best = said
+  let best: string | undefined
+  for (const source of Object.keys(bySource).sort()) {
+    if (best === undefined || bySource[source]!.at > bySource[best]!.at) best = source
   }
-  return best?.value
+  return best === undefined ? undefined : { source: best, ...bySource[best]! }
 }
 
 /** Every trait as text, as rules read them. */
@@ -60,9 +66,14 @@ export function traitTexts(profile: Profile): Record<string, string> {
   )
 }
 
-/** Types of the identifiers, as rules read them: `openid:wx123` is an `openid`. */
+/** `openid:wx123` is of type `openid`. */
+export function typeName(type: string): string {
+  return type.split(':', 1)[0]!
+}
+
+/** Types of the identifiers, as rules read them. */
 export function identifierTypes(profile: Profile): string[] {
-  return [...new Set(profile.identifiers.map((i) => i.type.split(':', 1)[0]!))].sort()
+  return [...new Set(profile.identifiers.map((i) => typeName(i.type)))].sort()
 }
 
 /** The contact through whom to write: who has been her owner longest, of the relations that still stand. */

@@ -2,7 +2,8 @@ import type { Problem } from '../../errors.js'
 import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
-import { applyConsent, applyEvent, type Profile, traitValue } from './profile.js'
+import { identityUnit, profileUnit } from './identity-unit.js'
+import { applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
 export type IdentifierLink = {
@@ -13,6 +14,9 @@ export type IdentifierLink = {
   shared: boolean
   since: Date
 }
+
+/** Type of the link to where what is known only by a shared identifier is kept. */
+export const SHARED = 'shared'
 
 /** Evidence: a source said these two identifiers belong to one person. */
 export type Evidence = { _id: string; a: string; b: string; source: string; at: Date; used: boolean }
@@ -41,6 +45,8 @@ export type Known = {
 export type Resolution = {
   /** Per record, in order; `undefined` when every identifier was unusable. */
   profileIds: (number | undefined)[]
+  /** Per record, in order: what it belongs to, whoever that is found to be; '' when every identifier was unusable. */
+  units: string[]
   /** New and changed ones, as they are now. */
   profiles: Profile[]
   links: IdentifierLink[]
@@ -99,9 +105,10 @@ export function resolveIdentities(
   nextProfileId: number,
 ): Resolution {
   const draft = new Draft(config, known, nextProfileId)
-  const profileIds = records.map((record) => draft.take(record))
-  return draft.result(profileIds)
+  return draft.result(records.map((record) => draft.take(record)))
 }
+
+type Taken = { profileId: number; unit: string }
 
 class Draft {
   private readonly links = new Map<string, IdentifierLink>()
@@ -117,17 +124,23 @@ class Draft {
     private nextProfileId: number,
   ) {}
 
-  take(record: InboxRecord): number | undefined {
-    const base = record.profileId === undefined ? this.resolve(record) : this.survivor(record.profileId)
-    if (base === undefined) return undefined
-    this.addFacts(base, record)
-    return base._id
+  take(record: InboxRecord): Taken | undefined {
+    const taken = record.profileId === undefined ? this.resolve(record) : this.named(record.profileId)
+    if (taken === undefined) return undefined
+    this.addFacts(taken.base, record)
+    return { profileId: taken.base._id, unit: taken.unit }
   }
 
-  private resolve(record: InboxRecord): Profile | undefined {
+  private named(profileId: number): { base: Profile; unit: string } | undefined {
+    const base = this.survivor(profileId)
+    return base === undefined ? undefined : { base, unit: profileUnit(profileId) }
+  }
+
+  private resolve(record: InboxRecord): { base: Profile; unit: string } | undefined {
     const identifiers = usableIdentifiers(this.config, record)
     if (identifiers.length === 0) return undefined
     let base: Profile | undefined
+    let owner = ''
     const mine: Identifier[] = []
     for (const identifier of identifiers) {
       const link = this.link(linkKey(identifier))
@@ -137,8 +150,10 @@ class Draft {
         mine.push(identifier)
       } else if (base === undefined) {
         const stop = this.whatStops(record, mine, undefined, hit, weak, link.shared)
-        if (stop === undefined) base = hit
-        else this.refuse(record, identifier, stop, [hit._id], link, weak)
+        if (stop === undefined) {
+          base = hit
+          owner = linkKey(identifier)
+        } else this.refuse(record, identifier, stop, [hit._id], link, weak)
       } else if (hit._id !== base._id) {
         const stop = this.whatStops(record, mine, base, hit, weak, link.shared)
         if (stop === undefined) base = this.merge(base, hit, record, identifier.type)
@@ -147,11 +162,12 @@ class Draft {
     }
     if (base === undefined) {
       const [first] = mine
-      base = first === undefined ? this.holderOf(identifiers[0]!, record) : this.create(record, linkKey(first))
+      owner = first === undefined ? sharedKey(identifiers[0]!) : linkKey(first)
+      base = first === undefined ? this.holderOf(identifiers[0]!, record) : this.create(record, owner)
     }
     for (const identifier of mine) this.attach(base, identifier, record)
     this.addEvidence(record, identifiers, base)
-    return base
+    return { base, unit: identityUnit(owner) }
   }
 
   /** Why this record (with `mine` new identifiers, and `base` if it has one) cannot be the person of `hit`. */
@@ -198,7 +214,7 @@ class Draft {
     const holder = this.create(record, key)
     this.links.set(key, {
       _id: key,
-      type: 'shared',
+      type: SHARED,
       value: linkKey(identifier),
       profileId: holder._id,
       shared: true,
@@ -354,11 +370,12 @@ class Draft {
     return this.config.identifiers[rankOf(this.config, type)]!
   }
 
-  result(profileIds: (number | undefined)[]): Resolution {
+  result(taken: readonly (Taken | undefined)[]): Resolution {
     // A record early in the batch may name a profile that a later record merged away.
-    const current = profileIds.map((id) => (id === undefined ? undefined : this.survivor(id)?._id))
+    const profileIds = taken.map((t) => (t === undefined ? undefined : this.survivor(t.profileId)?._id))
     return {
-      profileIds: current,
+      profileIds,
+      units: taken.map((t) => t?.unit ?? ''),
       profiles: [...this.profiles.values()]
         .filter((p) => this.changed.has(p._id))
         .map((p) => (p.mergedInto === undefined ? p : { ...p, mergedInto: this.survivor(p._id)!._id }))
@@ -386,11 +403,6 @@ function copyOf(profile: Profile): Profile {
 function isOlder(a: Profile, b: Profile): boolean {
   const ms = a.createdAt.getTime() - b.createdAt.getTime()
   return ms < 0 || (ms === 0 && a._id < b._id)
-}
-
-/** `openid:wx123` is of type `openid`. */
-function typeName(type: string): string {
-  return type.split(':', 1)[0]!
 }
 
 function rankOf(config: IdentityConfig, type: string): number {

@@ -1,5 +1,3 @@
-import { literal } from './sql.js'
-
 /**
  * What rules compile to: a small tree over the figures of one profile. It is written out as SQL, or computed here for the
  * profiles just touched; both from the same tree, and a differential test holds the two to each other.
@@ -32,75 +30,26 @@ export type Bool =
   /** One entry of a list with commas. */
   | { bool: 'listed'; of: Text; entry: string }
 
+/** Which events of one profile an aggregation looks at. Columns in `tests` are properties of the event. */
+export type Condition = {
+  event: string
+  bounds: { sign: '>' | '<='; ms: number }[]
+  where: { property: string; tests: Bool[] }[]
+}
+
+/**
+ * What a column holds, over the events of one profile: how many, the instant of the last one (ms), the sum of a property,
+ * or its text at the first or the last event.
+ */
+export type Aggregation =
+  { of: 'count' | 'last'; on: Condition } | { of: 'sum' | 'atFirst' | 'atLast'; property: string; on: Condition }
+
 /** The figures of one profile. */
 export type ProfileFigures = {
   traits: Readonly<Record<string, string>>
   identifierTypes: readonly string[]
   stored: Readonly<Record<string, string>>
   columns: Readonly<Record<string, number | string>>
-}
-
-export function boolSql(e: Bool): string {
-  switch (e.bool) {
-    case 'all':
-    case 'any':
-      return `(${e.of.map(boolSql).join(e.bool === 'all' ? ' AND ' : ' OR ')})`
-    case 'not':
-      return `NOT ${boolSql(e.of)}`
-    case 'hasIdentifier':
-      return `has(identifier_types, ${literal(e.type)})`
-    case 'compare':
-      return `${numSql(e.of)} ${e.sign} ${literal(e.to)}`
-    case 'compareText': {
-      const number = `toFloat64OrNull(${textSql(e.of)})`
-      // It reads "inf" as a number, which a city or a note is not.
-      const finite = e.sign !== '=' && isFreeText(e.of) ? `isFinite(${number}) AND ` : ''
-      return `ifNull(${finite}${number} ${e.sign} ${literal(e.to)}, 0)`
-    }
-    case 'equals':
-      return `${textSql(e.of)} = ${literal(e.to)}`
-    case 'listed':
-      return `has(splitByChar(',', ${textSql(e.of)}), ${literal(e.entry)})`
-  }
-}
-
-/** Whether it may hold any words, not only figures of ours. */
-function isFreeText(e: Text): boolean {
-  if (e.text === 'choice') return isFreeText(e.otherwise) || e.cases.some((c) => isFreeText(c.value))
-  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure'
-}
-
-export function textSql(e: Text): string {
-  switch (e.text) {
-    case 'trait':
-      return `traits[${literal(e.trait)}]`
-    case 'stored':
-      return `st[${literal(e.tagId)}]`
-    case 'column':
-      return e.column
-    case 'identifiers':
-      return `arrayStringConcat(arraySort(identifier_types), ' ')`
-    case 'constant':
-      return literal(e.value)
-    case 'choice':
-      return `multiIf(${e.cases.map((c) => `${boolSql(c.when)}, ${textSql(c.value)}`).join(', ')}, ${textSql(e.otherwise)})`
-    case 'figure': {
-      const divided = e.per === 1 ? numSql(e.of) : `intDiv(${numSql(e.of)}, ${e.per})`
-      const atLeast = e.min === undefined ? divided : `greatest(${e.min}, ${divided})`
-      return `toString(${e.max === undefined ? atLeast : `least(${e.max}, ${atLeast})`})`
-    }
-  }
-}
-
-function numSql(e: Num): string {
-  switch (e.num) {
-    case 'column':
-      return e.column
-    case 'minusColumn':
-      return `(${e.from} - ${e.column})`
-    case 'sum':
-      return `(${e.terms.map((t) => `${t.weight} * toInt64(${t.column})`).join(' + ')})`
-  }
 }
 
 export function evaluateBool(e: Bool, p: ProfileFigures): boolean {

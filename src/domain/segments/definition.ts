@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Rule } from '../rules/rule.js'
-import { LocalText } from '../tags/definition.js'
+import { LocalText } from '../local-text.js'
 
 /** A saved rule. */
 export const Segment = z.strictObject({

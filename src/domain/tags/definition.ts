@@ -1,76 +1,40 @@
 import { z } from 'zod'
-import { Aggregate, collectReads, emptyReads, type Reads, Rule, STAGE_TAG } from '../rules/rule.js'
-import { isCron } from '../schedule.js'
+import { LocalText } from '../local-text.js'
+import type { Path, Reference } from '../reference.js'
+import { STAGE_TAG } from '../rules/clauses/stage.js'
+import { readsFrom, type Reads, Rule, ruleRefersTo } from '../rules/rule.js'
+import { choice, WritebackGroup } from './kinds/choice.js'
+import { flag } from './kinds/flag.js'
+import type { TagKind } from './kinds/kind.js'
+import { number } from './kinds/number.js'
+import { text } from './kinds/text.js'
 
-export const LocalText = z
-  .union([z.string().min(1), z.strictObject({ zh: z.string().min(1), en: z.string().min(1) })])
-  .describe('one text, or { zh, en }')
-export type LocalText = z.infer<typeof LocalText>
-
-export function textOf(text: LocalText, locale: 'zh' | 'en'): string {
-  return typeof text === 'string' ? text : text[locale]
-}
-
-const common = {
-  id: z.string().regex(/^[a-z][a-z0-9_]{1,63}$/, 'a tag id is snake_case, 2 to 64 characters'),
-  name: LocalText,
-  category: z.enum([
-    'attribute',
-    'behaviour',
-    'transaction',
-    'preference',
-    'intent',
-    'value',
-    'lifecycle',
-    'social',
-    'content',
-    'psychology',
-    'model',
-  ]),
-  refresh: z
-    .union([
-      z.literal('realtime'),
-      z.string().refine(isCron, 'neither "realtime" nor a cron expression such as "0 2 * * *"'),
-    ])
-    .default('realtime')
-    .describe('realtime: with every change and every night; or a cron expression in the business time zone'),
-  owner: z.string().min(1).describe('team that answers for it'),
-  purpose: z.string().min(1).describe('what it is used for'),
-}
-
-/** Points for evidence; no evidence at all leaves the score unknown. */
-const Score = z.strictObject({
-  points: z.array(Aggregate.extend({ weight: z.number().describe('points per event') })).min(1),
-  max: z.number().int().positive().default(100),
-  unless: Rule.optional().describe('when this holds the score is 0, evidence or not'),
-})
-
-/** Where a tag is pushed in WeCom; names there have at most 30 characters. */
-const WritebackTag = z
-  .string()
-  .regex(/^[^/]{1,30}\/[^/]{1,30}$/, 'write it as <group>/<name>, each at most 30 characters')
-  .describe('corp tag in WeCom that is put on customers who have this tag: <group>/<name>')
-const WritebackGroup = z
-  .string()
-  .regex(/^[^/]{1,30}$/, "write it as <group>, at most 30 characters; the cases' names are the tags")
-  .describe("group of corp tags in WeCom; the customer gets the one with the case's name")
+/** Every kind of tag, by its `type`. */
+const kinds = { flag, choice, number, text }
+type Schema = (typeof kinds)[keyof typeof kinds]['schema']
 
 /** One tag: a named, typed statement about a profile. */
-export const Tag = z.discriminatedUnion('type', [
-  z.strictObject({ ...common, type: z.literal('flag'), when: Rule, writeback: WritebackTag.optional() }),
-  z.strictObject({
-    ...common,
-    type: z.literal('choice'),
-    cases: z
-      .array(z.strictObject({ value: z.string().min(1), name: LocalText.optional(), when: Rule }))
-      .min(1)
-      .describe('the first case that holds wins'),
-    writeback: WritebackGroup.optional(),
-  }),
-  z.strictObject({ ...common, type: z.literal('number'), value: Aggregate.optional(), score: Score.optional() }),
-  z.strictObject({ ...common, type: z.literal('text'), trait: z.string().describe('the trait whose value it shows') }),
-])
+export const Tag = z.discriminatedUnion(
+  'type',
+  Object.values(kinds).map((kind) => kind.schema) as [Schema, ...Schema[]],
+  {
+    error: ({ code }) =>
+      code === 'invalid_union'
+        ? `no type of tag; one of: ${Object.entries(kinds)
+            .map(([type, { words }]) => `${type} ${words.zh} ${words.en}`)
+            .join('; ')}`
+        : undefined,
+  },
+)
 export type Tag = z.infer<typeof Tag>
+export type TagType = Tag['type']
+
+export const tagKinds: { [K in TagType]: TagKind<Extract<Schema, z.ZodType<{ type: K }>>> } = kinds
+
+export function tagKindOf(tag: Tag): TagKind<Schema, Tag> {
+  // The kind was chosen by the tag's own type, so it is the one that reads it.
+  return tagKinds[tag.type]
+}
 
 export const TagFile = z.strictObject({ tags: z.array(Tag).min(1) }).describe('a file of tag definitions')
 
@@ -105,15 +69,15 @@ export function lifecycleTag(lifecycle: Lifecycle): Tag {
   }
 }
 
+/** What a tag names that is defined elsewhere, in the order of the file. */
+export function tagRefersTo(tag: Tag, path: Path = []): Reference[] {
+  const kind = tagKindOf(tag)
+  return [
+    ...kind.refersTo(tag).map((r) => ({ ...r, path: [...path, ...r.path] })),
+    ...kind.rules(tag).flatMap((at) => ruleRefersTo(at.rule, [...path, ...at.path])),
+  ]
+}
+
 export function tagReads(tag: Tag): Reads {
-  const reads = emptyReads()
-  if (tag.type === 'flag') collectReads(tag.when, reads)
-  else if (tag.type === 'choice') tag.cases.forEach((c) => collectReads(c.when, reads))
-  else if (tag.type === 'text') reads.traits.add(tag.trait)
-  else {
-    if (tag.value !== undefined) reads.events.add(tag.value.event)
-    tag.score?.points.forEach((p) => reads.events.add(p.event))
-    if (tag.score?.unless !== undefined) collectReads(tag.score.unless, reads)
-  }
-  return reads
+  return readsFrom(tagRefersTo(tag))
 }

@@ -1,29 +1,13 @@
 import type { Problem } from '../../errors.js'
-import { type Tag, textOf } from './definition.js'
-
-/** A corp tag in WeCom, by its names. */
-export type WecomTagName = { group: string; name: string }
+import { type Tag, tagKindOf } from './definition.js'
+import type { WecomTagName } from './kinds/kind.js'
 
 /** Characters of a group's or a tag's name. @see developer.work.weixin.qq.com/document/path/92117 (read 2026-08) */
 export const WECOM_NAME_MAX = 30
 
-/**
- * The corp tag that stands for each value this tag can have in WeCom: a flag's is `writeback: <group>/<name>`; for a choice
- * (`writeback: <group>`) the name of every case.
- */
-export function writebackTargets(tag: Tag): { value: string; target: WecomTagName }[] {
-  if (tag.type === 'flag' && tag.writeback !== undefined) {
-    const [group = '', name = ''] = tag.writeback.split('/')
-    return [{ value: '1', target: { group, name } }]
-  }
-  if (tag.type === 'choice' && tag.writeback !== undefined) {
-    const group = tag.writeback
-    return tag.cases.map((c) => ({
-      value: c.value,
-      target: { group, name: c.name === undefined ? c.value : textOf(c.name, 'zh') },
-    }))
-  }
-  return []
+/** The corp tag that stands for each value this tag can have in WeCom. */
+export function writebackTargets(tag: Tag): readonly { value: string; target: WecomTagName }[] {
+  return tagKindOf(tag).writeback(tag)
 }
 
 /** Names that are too long, and corp tags that two values would fight over. `path` is within the tag. */

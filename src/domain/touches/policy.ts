@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { TimeOfDay } from '../../parse.js'
-import { DurationMs } from '../rules/rule.js'
+import { DurationMs, TimeOfDay } from '../../parse.js'
 import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import type { SuppressReason } from './touch.js'
 

@@ -1,11 +1,13 @@
 import { PassThrough } from 'node:stream'
 import Router from '@koa/router'
 import type { Log } from '../../log.js'
-import { parseInput } from '../../parse.js'
-import { type OperationDeps, type OperationName, operations } from '../../services/runtime/operations.js'
+import type { OnProgress, OperationDeps, OperationName } from '../../services/runtime/operations.js'
+import { operations } from '../../services/runtime/operations.js'
+import { beginOperation } from '../../services/runtime/run-operation.js'
 import { messageOf } from '../../errors.js'
 import { SECOND_MS } from '../../time.js'
 import { toReply } from '../error-middleware.js'
+import { keyIdOf } from '../server.js'
 
 /** So that neither side takes a quiet connection for a dead one. */
 const SIGN_OF_LIFE_MS = 10 * SECOND_MS
@@ -17,25 +19,21 @@ const SIGN_OF_LIFE_MS = 10 * SECOND_MS
 export function adminRouter(app: OperationDeps, log: Log): Router {
   const router = new Router({ prefix: '/v1' })
   for (const name of Object.keys(operations) as OperationName[]) {
-    const { input, long } = operations[name]
-    // Of this pair the table says that they fit; the compiler cannot follow it through a union.
-    const run = operations[name].run as (app: OperationDeps, input: unknown, onProgress: Progress) => Promise<unknown>
+    const { long } = operations[name]
     router.post(`/${name}`, async (ctx) => {
-      const given: unknown = parseInput(input, ctx.request.body ?? {}, 'Invalid request body')
+      const work = await beginOperation(app, `key:${keyIdOf(ctx)}`, name, ctx.request.body ?? {})
       if (!long) {
-        ctx.body = await run(app, given, () => undefined)
+        ctx.body = await work()
         return
       }
       ctx.type = 'application/x-ndjson'
-      ctx.body = lines(log, name, (onProgress) => run(app, given, onProgress))
+      ctx.body = lines(log, name, work)
     })
   }
   return router
 }
 
-type Progress = (done: number) => void
-
-function lines(log: Log, name: string, work: (onProgress: Progress) => Promise<unknown>): PassThrough {
+function lines(log: Log, name: string, work: (onProgress: OnProgress) => Promise<unknown>): PassThrough {
   const out = new PassThrough()
   const write = (line: object) => void (out.writable && out.write(`${JSON.stringify(line)}\n`))
   const beat = setInterval(() => write({}), SIGN_OF_LIFE_MS)

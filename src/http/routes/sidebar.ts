@@ -6,7 +6,7 @@ import { parseInput } from '../../parse.js'
 import type { WecomSignIn } from '../../ports/wecom-sign-in.js'
 import { secretHex } from '../../random.js'
 import type { Deps } from '../../services/runtime/deps.js'
-import { closeTask, customerCard, guideTasks, materials, TaskOutcome } from '../../services/guides/guide-sidebar.js'
+import { customerCard, guideTasks, materials, TaskOutcome } from '../../services/guides/guide-sidebar.js'
 import { MINUTE_MS } from '../../time.js'
 import { HttpError } from '../error-middleware.js'
 import { type GuideSessions, SESSION_MS } from '../guide-session.js'
@@ -17,6 +17,8 @@ export type SidebarParts = {
   sessions: GuideSessions
   /** Where guides' WeCom reaches this service: the app's trusted domain, e.g. https://siyu.example.com */
   publicUrl: string
+  /** Closes a task for the guide who is signed in. @throws {NotFoundError} when it is not hers */
+  closeTask: (guideUserId: string, taskId: string, outcome: string) => Promise<unknown>
 }
 
 const SESSION = 'siyu_guide'
@@ -34,7 +36,7 @@ const Page = z
  *
  * @see 网页授权登录, developer.work.weixin.qq.com/document/path/91022; JS-SDK 签名, path/90506 (read 2026-08)
  */
-export function sidebarRouter({ deps, signIn, sessions, publicUrl }: SidebarParts): Router {
+export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: SidebarParts): Router {
   const router = new Router({ prefix: '/sidebar' })
   const base = publicUrl.replace(/\/+$/, '')
   const cookie = (maxAgeMs: number) => ({
@@ -101,7 +103,7 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl }: SidebarPart
   router.post('/tasks/:taskId/close', async (ctx) => {
     const guide = guideOf(ctx)
     const { key } = parseInput(TaskOutcome, readJson(ctx), 'Task outcome')
-    await closeTask(deps, guide, ctx.params['taskId']!, key)
+    await closeTask(guide, ctx.params['taskId']!, key)
     ctx.body = { ok: true }
   })
   router.get('/materials', (ctx) => {

@@ -1,17 +1,20 @@
 import { basename, dirname, normalize } from 'node:path'
+import type { z } from 'zod'
 import { EventCatalogue, SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
 import { IdentityConfig } from '../../domain/identity/config.js'
 import { ENTRY_PREFIX, Journey, placeSteps } from '../../domain/journeys/definition.js'
 import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
-import { journeyReferences, type Reference, ruleReferences, tagReferences } from '../../domain/rules/references.js'
-import { type Rule, STAGE_TAG } from '../../domain/rules/rule.js'
+import type { DefinedKind, Reference } from '../../domain/reference.js'
+import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
+import { journeyReferences, ruleReferences, tagReferences } from '../../domain/rules/references.js'
 import { SegmentFile } from '../../domain/segments/definition.js'
-import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
+import { Lifecycle, lifecycleTag, type Tag, TagFile, tagKindOf } from '../../domain/tags/definition.js'
 import { writebackProblems } from '../../domain/tags/writeback.js'
-import { type Content, ContentFile, CouponFile, type CouponPool } from '../../domain/touches/content.js'
+import { ContentFile, CouponFile, type CouponPool } from '../../domain/content/content.js'
 import { Policy } from '../../domain/touches/policy.js'
 import { WelcomeFile } from '../../domain/wecom/welcome.js'
 import { InvalidInputError, messageOf, type Problem } from '../../errors.js'
+import { parseInput } from '../../parse.js'
 import { nearest, type YamlFile } from '../../yaml-file.js'
 import { DefinitionReader } from './definition-reader.js'
 import type { Definitions } from '../runtime/deps.js'
@@ -31,11 +34,26 @@ export type DefinitionPaths = {
   coupons: string
 }
 
-/** What the files say, before anything is published. */
-export type LoadedDefinitions = Omit<Definitions, 'journeys' | 'pinned' | 'evaluables'> & {
+/** What comes from files other than those of journeys. */
+export type FileDefinitions = Omit<Definitions, 'version' | 'journeys' | 'pinned' | 'evaluables'>
+
+/** What the files say, before anything is published. Raw values too: what is published is what was written. */
+export type LoadedDefinitions = FileDefinitions & {
   couponPools: readonly CouponPool[]
-  /** Raw values too: what is published is what was written. */
   journeyFiles: readonly { journey: Journey; raw: unknown }[]
+  files: RawFiles
+}
+
+/** The values of the files other than journeys, as they were written; one that may be absent is left out. */
+export type RawFiles = {
+  identity: unknown
+  policy: unknown
+  lifecycle?: unknown
+  segments?: unknown
+  welcome?: unknown
+  /** One value per file, in order of the file names. */
+  tags: readonly unknown[]
+  contents: readonly unknown[]
 }
 
 /**
@@ -74,21 +92,21 @@ export async function checkDefinitions(
     journeyFiles.map((j) => ({ id: j.value.id, yaml: j.yaml, path: ['id'] })),
   )
 
-  const names: Record<Reference['kind'], Set<string>> = {
+  const names: Record<DefinedKind, Set<string>> = {
     event: new Set([...SYSTEM_EVENTS, ...(catalogue?.value.events.map((e) => e.name) ?? [])]),
     tag: new Set([...tags.map((t) => t.tag.id), STAGE_TAG]),
     stage: new Set(lifecycle?.value.stages.map((s) => s.id)),
     segment: new Set(segmentFile?.value.segments.map((s) => s.id)),
     content: new Set(contents.map((c) => c.content.id)),
   }
-  const where: Record<Reference['kind'], string> = {
+  const where: Record<DefinedKind, string> = {
     event: paths.events,
     tag: paths.tags,
     stage: paths.lifecycle,
     segment: paths.segments,
     content: paths.content,
   }
-  const check = (yaml: YamlFile, references: Reference[]) => {
+  const check = (yaml: YamlFile, references: Reference<DefinedKind>[]) => {
     for (const r of references) {
       if (names[r.kind].has(r.name)) continue
       const near = nearest(r.name, names[r.kind])
@@ -104,21 +122,8 @@ export async function checkDefinitions(
   }
   for (const { tag, yaml, path } of tags) {
     check(yaml, tagReferences(tag, path))
-    if (tag.type === 'number' && (tag.value === undefined) === (tag.score === undefined)) {
-      reader.add(yaml, path, `tag "${tag.id}" of type number needs either value or score`, 'give one of the two')
-    }
-    if (
-      tag.type === 'number' &&
-      tag.value !== undefined &&
-      [tag.value.count, tag.value.sum, tag.value.daysSince].filter((x) => x !== undefined).length !== 1
-    ) {
-      reader.add(
-        yaml,
-        [...path, 'value'],
-        `tag "${tag.id}" does not say what to compute`,
-        'give one of count: true, sum: <property>, daysSince: true',
-      )
-    }
+    for (const problem of tagKindOf(tag).lint(tag))
+      reader.add(yaml, [...path, ...problem.path], problem.message, problem.hint)
   }
   for (const { tagId, problem } of writebackProblems(tags.map((t) => t.tag))) {
     const { yaml, path } = tags.find((t) => t.tag.id === tagId)!
@@ -147,12 +152,12 @@ export async function checkDefinitions(
   }
   welcome?.value.rules.forEach(({ content, when }, i) => {
     const path = ['rules', i]
-    const tagRefs = (when.tags ?? []).map((t, n): Reference => ({
+    const tagRefs = (when.tags ?? []).map((t, n): Reference<DefinedKind> => ({
       kind: 'tag',
       name: t.tag,
       path: [...path, 'when', 'tags', n, 'tag'],
     }))
-    const contentRefs: Reference[] =
+    const contentRefs: Reference<DefinedKind>[] =
       content === undefined ? [] : [{ kind: 'content', name: content, path: [...path, 'content'] }]
     check(welcome.yaml, [...tagRefs, ...contentRefs])
     if (contents.some((c) => c.content.id === content && c.content.coupon !== undefined))
@@ -201,15 +206,22 @@ export async function checkDefinitions(
   if (!problems.every(inJourney) || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
     return { problems }
 
-  const segments = new Map<string, Rule>(segmentFile.value.segments.map((s) => [s.id, s.when]))
-  const allTags: Tag[] = [...tags.map((t) => t.tag), lifecycleTag(lifecycle.value)]
+  const definitions = assemble({
+    identity: identity.value,
+    policy: policy.value,
+    lifecycle: lifecycle.value,
+    segments: segmentFile.value,
+    welcome: welcome?.value,
+    tags: tagFiles.map((f) => f.value),
+    contents: contentFiles.map((f) => f.value),
+  })
   try {
     compileDeltas(
       [
-        ...allTags.map((tag): Evaluable => ({ id: tag.id, tag })),
-        ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
+        ...definitions.tags.map((tag): Evaluable => ({ id: tag.id, tag })),
+        ...[...definitions.segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
       ],
-      { nowMs: 0, scope: { kind: 'all' }, segments },
+      { nowMs: 0, scope: { kind: 'all' }, segments: definitions.segments },
     )
   } catch (err) {
     const circle = { file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }
@@ -219,16 +231,20 @@ export async function checkDefinitions(
   return {
     problems,
     loaded: {
-      identity: identity.value,
-      policy: policy.value,
-      tags: allTags,
-      segments,
-      welcome: welcome?.value.rules ?? [],
-      contents: new Map(contents.map((c): [string, Content] => [c.content.id, c.content])),
+      ...definitions,
       couponPools: couponFile.value.pools,
       journeyFiles: journeyFiles
         .filter((f) => !broken.has(f.yaml.file))
         .map((f) => ({ journey: f.value, raw: f.yaml.value })),
+      files: {
+        identity: identity.yaml.value,
+        policy: policy.yaml.value,
+        lifecycle: lifecycle.yaml.value,
+        segments: segmentFile.yaml.value,
+        ...(welcome === undefined ? {} : { welcome: welcome.yaml.value }),
+        tags: tagFiles.map((f) => f.yaml.value),
+        contents: contentFiles.map((f) => f.yaml.value),
+      },
     },
   }
 }
@@ -238,6 +254,44 @@ export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDef
   const { loaded, problems } = await checkDefinitions(paths)
   if (loaded === undefined || problems.length > 0) throw new InvalidInputError('Definitions are not usable', problems)
   return loaded
+}
+
+/** Files that were checked before they were published. @throws {InvalidInputError} when this program cannot read them */
+export function parseFiles(raw: RawFiles): FileDefinitions {
+  const parse = <S extends z.ZodType>(schema: S, value: unknown) =>
+    parseInput(schema, value, 'Published definition files cannot be read')
+  const optional = <S extends z.ZodType>(schema: S, value: unknown) =>
+    value === undefined ? undefined : parse(schema, value)
+  return assemble({
+    identity: parse(IdentityConfig, raw.identity),
+    policy: parse(Policy, raw.policy),
+    lifecycle: optional(Lifecycle, raw.lifecycle),
+    segments: optional(SegmentFile, raw.segments),
+    welcome: optional(WelcomeFile, raw.welcome),
+    tags: raw.tags.map((file) => parse(TagFile, file)),
+    contents: raw.contents.map((file) => parse(ContentFile, file)),
+  })
+}
+
+type ParsedFiles = {
+  identity: IdentityConfig
+  policy: Policy
+  lifecycle: Lifecycle | undefined
+  segments: z.infer<typeof SegmentFile> | undefined
+  welcome: z.infer<typeof WelcomeFile> | undefined
+  tags: readonly z.infer<typeof TagFile>[]
+  contents: readonly z.infer<typeof ContentFile>[]
+}
+
+function assemble({ identity, policy, lifecycle, segments, welcome, tags, contents }: ParsedFiles): FileDefinitions {
+  return {
+    identity,
+    policy,
+    tags: [...tags.flatMap((f) => f.tags), ...(lifecycle === undefined ? [] : [lifecycleTag(lifecycle)])],
+    segments: new Map(segments?.segments.map((s) => [s.id, s.when])),
+    welcome: welcome?.rules ?? [],
+    contents: new Map(contents.flatMap((f) => f.contents).map((c) => [c.id, c])),
+  }
 }
 
 /** Tags and the entry rules of the live journeys: what is kept per profile and compared. */

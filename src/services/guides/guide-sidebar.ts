@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
-import { STAGE_TAG } from '../../domain/rules/rule.js'
-import { type LocalText, textOf } from '../../domain/tags/definition.js'
+import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
+import { type LocalText, textOf } from '../../domain/local-text.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
@@ -45,21 +45,21 @@ export async function customerCard(deps: Deps, guideUserId: string, externalUser
   const { profile, since } = await customerOf(deps, guideUserId, externalUserId)
   const { docs, definitions, brand } = deps
   const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
-  const tags = await docs.profileTags.find({ profileId: profile._id })
+  const tags = (await docs.profileTags.get(profile._id))?.tags ?? {}
   const tasks = await docs.tasks.find({ guideUserId, state: 'open', profileId: profile._id })
   const touches = await docs.touches.find(
     { profileId: profile._id, deliveredAt: { $exists: true } },
     { sort: { deliveredAt: -1, _id: 1 }, limit: TOUCHES_SHOWN },
   )
-  const stage = tags.find((tag) => tag.tagId === STAGE_TAG)?.value
+  const stage = tags[STAGE_TAG]?.v
   return {
     externalUserId,
     since: since.toISOString(),
     ...(stage === undefined ? {} : { stage: nameOfValue(named.get(STAGE_TAG), stage, brand.locale) }),
     optedOut: profile.optedOutAt !== undefined,
     traits: Object.entries(traitTexts(profile)).map(([name, value]) => ({ name, value })),
-    tags: tags
-      .flatMap(({ tagId, value, since: at }) => {
+    tags: Object.entries(tags)
+      .flatMap(([tagId, { v: value, since: at }]) => {
         const tag = named.get(tagId)
         if (tag === undefined || tagId === STAGE_TAG) return []
         const name = textOf(tag.name, brand.locale)

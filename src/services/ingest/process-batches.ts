@@ -1,4 +1,22 @@
 import { z } from 'zod'
+import {
+  consentChangesTable,
+  eventIdsTable,
+  eventsTable,
+  identityChangesTable,
+  profilesTable,
+  type RowOf,
+  traitChangesTable,
+} from '../../domain/events/tables.js'
+import {
+  type ChangeLog,
+  logChanges,
+  logIdentities,
+  logStanding,
+  type Moment,
+  statesSomething,
+} from '../../domain/identity/change-log.js'
+import { profileUnit } from '../../domain/identity/identity-unit.js'
 import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
 import {
   type InboxRecord,
@@ -9,11 +27,14 @@ import {
 } from '../../domain/identity/resolve.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { Filter } from '../../ports/document-store.js'
-import type { Cell } from '../../ports/event-store.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import { nextMoment } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { claimProfiles } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -32,15 +53,20 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
   const { docs } = deps
   while (signal?.aborted !== true) {
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
-    if (group === undefined) return
-    const { plan, batches } = group
+    const waiting = planned?.plan === undefined ? await nextBatches(deps) : []
+    if (planned?.plan === undefined && waiting.length === 0) return
+    // After the batches are known: whatever they speak of began under what is published now, or before.
+    const held = await holdPublished(deps)
+    if (held === undefined) return
+    const group = planned?.plan === undefined ? await planGroup(held, waiting) : await loadGroup(held, planned.plan)
+    const { batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
     const [first] = batches
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
+    const plan = await claimProfiles(deps, first._id, group.plan)
     const events = ownedEvents(records, plan)
-    await applyPlan(deps, first, plan, events)
-    await react(deps, first, plan, events)
+    await applyPlan(held, first, plan, records, events)
+    await react(held, first, plan, events)
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
       [...plan.batchIds]
@@ -51,12 +77,17 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
-async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+async function react(
+  deps: Deps,
+  first: Batch,
+  plan: BatchPlan & { seq: number },
+  events: readonly OwnedEvent[],
+): Promise<void> {
   if (plan.touchedIds.length === 0) return
   const { current } = deps.definitions
   await exitByEvents(deps, events, plan.now)
   const entries = entriesByEvents(deps, events, plan.now)
-  const holds = await evaluateTouched(deps, {
+  const { holds } = await evaluateTouched(deps, {
     profileIds: plan.touchedIds,
     evaluables: evaluablesFor(current, {
       events: new Set(events.map((e) => e.name)),
@@ -68,6 +99,8 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     now: plan.now,
     cause: 'realtime',
     key: first._id,
+    seq: plan.seq,
+    knownAt: plan.now,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
@@ -80,12 +113,17 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
 type Group = { plan: BatchPlan; batches: readonly Batch[] }
 
 /** One that was planned before a crash. */
-async function loadGroup({ docs }: Deps, plan: BatchPlan): Promise<Group> {
-  return { plan, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
+async function loadGroup({ docs, clock }: Deps, stored: BatchPlan): Promise<Group> {
+  const batches = (await docs.batches.getMany(stored.batchIds)).sort((a, b) => a.seq - b.seq)
+  if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, batches }
+  const takenOver = await nextMoment(docs.meta, clock)
+  const plan = { ...stored, seq: takenOver.seq, takenOver }
+  await docs.batches.update(plan.batchIds[0]!, { $set: { plan } })
+  return { plan, batches }
 }
 
-async function planGroup(deps: Deps): Promise<Group | undefined> {
-  const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
+async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
+  const waiting = await docs.batches.find(waitingAt(clock.now()), { sort: { seq: 1 }, limit: 20 })
   const group: Batch[] = []
   let size = 0
   for (const batch of waiting) {
@@ -93,7 +131,11 @@ async function planGroup(deps: Deps): Promise<Group | undefined> {
     if (group.length > 0 && size > GROUP_RECORDS) break
     group.push(batch)
   }
-  return group[0] === undefined ? undefined : { plan: await planRecords(deps, group), batches: group }
+  return group
+}
+
+async function planGroup(deps: Deps, batches: readonly Batch[]): Promise<Group> {
+  return { plan: await planRecords(deps, batches), batches }
 }
 
 async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
@@ -128,10 +170,14 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
+  const { now, seq } = await nextMoment(docs.meta, deps.clock)
   const plan: BatchPlan = {
     ...rest,
     batchIds: group.map((b) => b._id),
-    now: deps.clock.now(),
+    definitions: definitions.current.version,
+    now,
+    seq,
+    owners: profileIds.map((id) => id ?? 0),
     eventOwners,
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
@@ -143,8 +189,11 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
 
 function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
   return records
-    .flatMap((record) => record.events.map((event) => ({ ...event, source: record.source })))
-    .flatMap((event, i) => (plan.eventOwners[i]! > 0 ? [{ ...event, profileId: plan.eventOwners[i]! }] : []))
+    .flatMap((record, i) => record.events.map((event) => ({ ...event, source: record.source, unit: plan.units?.[i] })))
+    .flatMap(({ unit, ...event }, i) => {
+      const profileId = plan.eventOwners[i]!
+      return profileId > 0 ? [{ ...event, profileId, unit: unit ?? profileUnit(profileId) }] : []
+    })
 }
 
 /** The named profiles; for merged ones also their survivors. */
@@ -164,14 +213,22 @@ const EventId = z.object({ event_id: z.string() })
 async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set()
   const rows = await deps.events.query(
-    `SELECT DISTINCT event_id FROM event_ids WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
+    `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
     EventId,
   )
   return new Set(rows.map((r) => r.event_id))
 }
 
-async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+async function applyPlan(
+  deps: Deps,
+  batch: Batch,
+  plan: BatchPlan,
+  records: readonly InboxRecord[],
+  events: readonly OwnedEvent[],
+): Promise<void> {
   const { docs } = deps
+  const { now: known_at, seq } = momentOf(plan)
+  const log = await changesOf(deps, plan, records)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
@@ -190,22 +247,48 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
     insertProfileRows(deps, plan, batch.seq),
+    deps.events.insert(traitChangesTable, log.traits, `traits:${seq}`),
+    deps.events.insert(consentChangesTable, log.consents, `consents:${seq}`),
+    deps.events.insert(identityChangesTable, log.identities, `identities:${seq}`),
     deps.events.insert(
-      'events',
-      ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-      events.map((e) => [
-        e.profileId,
-        e.name,
-        e.occurredAt.getTime(),
-        e.id,
-        e.source,
-        e.amountMinor ?? 0,
-        JSON.stringify(e.properties),
-        batch.seq,
-      ]),
+      eventsTable,
+      events.map((e) => ({
+        profile_id: e.profileId,
+        name: e.name,
+        occurred_at: e.occurredAt,
+        event_id: e.id,
+        source: e.source,
+        amount_minor: e.amountMinor ?? 0,
+        properties: JSON.stringify(e.properties),
+        batch: batch.seq,
+        unit: e.unit,
+        known_at,
+        seq,
+      })),
       `batch:${batch._id}`,
     ),
   ])
+}
+
+/** When the group came to know what it brings. */
+function momentOf({ now, seq, takenOver }: BatchPlan): Moment {
+  return takenOver ?? { now, seq }
+}
+
+/** What is to be remembered of the group for good. What it does not change is read: it stays so until the group is done. */
+async function changesOf({ docs }: Deps, plan: BatchPlan, records: readonly InboxRecord[]): Promise<ChangeLog> {
+  const moment = momentOf(plan)
+  const { owners, units } = plan
+  const profiles = new Map(plan.profiles.map((p) => [p._id, p]))
+  if (owners === undefined || units === undefined) {
+    const standing = logStanding(plan.profiles, plan.batchIds[0]!, moment)
+    return { ...standing, identities: logIdentities(plan, profiles, moment) }
+  }
+  const unchanged = records.flatMap((record, i) =>
+    statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
+  )
+  for (const profile of await docs.profiles.getMany([...new Set(unchanged)])) profiles.set(profile._id, profile)
+  return logChanges({ ...plan, owners, units }, records, profiles, moment)
 }
 
 /** Waits for all, also when one fails: nobody goes on while the others still write. @throws the first failure */
@@ -216,28 +299,35 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
 async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
-  const rows: Cell[][] = plan.profiles.map((p) => [
-    p._id,
-    p.anchor,
-    traitTexts(p),
-    identifierTypes(p),
-    p.createdAt.getTime(),
-    p.mergedInto ?? 0,
+  const { now: known_at, seq } = momentOf(plan)
+  const known = { known_at, seq }
+  const rows: RowOf<typeof profilesTable>[] = plan.profiles.map((p) => ({
+    profile_id: p._id,
+    anchor: p.anchor,
+    traits: traitTexts(p),
+    identifier_types: identifierTypes(p),
+    created_at: p.createdAt,
+    merged_into: p.mergedInto ?? 0,
     version,
-  ])
+    ...known,
+  }))
   const written = new Set(plan.profiles.map((p) => p._id))
   for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
     for (const id of survivor.mergedIds) {
       if (written.has(id) || plan.merges.length === 0) continue
-      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+      rows.push({
+        profile_id: id,
+        anchor: '',
+        traits: {},
+        identifier_types: [],
+        created_at: survivor.createdAt,
+        merged_into: survivor._id,
+        version,
+        ...known,
+      })
     }
   }
-  await deps.events.insert(
-    'profiles',
-    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
-    rows,
-    `profiles:${version}`,
-  )
+  await deps.events.insert(profilesTable, rows, `profiles:${version}`)
 }
 
 /** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */
@@ -261,8 +351,9 @@ async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): 
       $unset: { dueAt: 1 },
     })
   }
-  for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
+  await docs.runs.updateMany({ profileId: from }, { $set: { profileId: to, bucket: bucketOf(to) } })
+  for (const collection of [docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
-  await docs.profileTags.delete({ profileId: from })
+  await docs.profileTags.delete({ _id: from })
 }

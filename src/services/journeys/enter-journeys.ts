@@ -1,4 +1,4 @@
-import { armOf } from '../../domain/journeys/arm.js'
+import { armOf } from '../../domain/experiments/arm.js'
 import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
@@ -6,8 +6,10 @@ import { DAY_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import type { OwnedEvent } from '../../stored/ingest.js'
 import type { Refusal, Run } from '../../stored/journeys.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { Deps } from '../runtime/deps.js'
 import { systemRecord } from '../ingest/system-records.js'
+import { takeBackTouches } from '../touches/take-back.js'
 
 /** An event that is older than this when it arrives is history: it starts no journey. */
 const FRESH_MS = DAY_MS
@@ -52,6 +54,7 @@ export async function enterJourneys(
       journeyId,
       version,
       profileId,
+      bucket: bucketOf(profileId),
       anchor: profile.anchor,
       n,
       path: '0',
@@ -127,22 +130,6 @@ export async function exitByEvents(deps: Deps, events: readonly OwnedEvent[], no
       { $set: { state: 'ended', outcome: 'exited', endedAt: now }, $unset: { dueAt: 1 } },
       { state: 'waiting' },
     )
-    await takeBack(deps, run._id, now)
-  }
-}
-
-/** Suppresses the run's touches that wait, and asks for the end of mass messages that were for this person alone. */
-async function takeBack(deps: Deps, runId: string, now: Date): Promise<void> {
-  const { docs } = deps
-  await docs.touches.updateMany(
-    { runId, state: 'planned', dispatchId: { $exists: false } },
-    { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
-  )
-  const open = await docs.touches.find({ runId, state: 'created', channel: 'wecom' })
-  for (const touch of open) {
-    const dispatch = touch.dispatchId === undefined ? undefined : await docs.dispatches.get(touch.dispatchId)
-    if (dispatch?.state === 'created' && dispatch.recipients.length === 1) {
-      await docs.dispatches.update(dispatch._id, { $set: { reason: 'exited', nextAt: now } }, { state: 'created' })
-    }
+    await takeBackTouches(deps.docs, run._id, 'exited', now)
   }
 }

@@ -1,24 +1,38 @@
-import { decide, type Decision } from '../../domain/journeys/decide.js'
-import { type Journey, pinKey, type StepPath } from '../../domain/journeys/definition.js'
-import type { Rule } from '../../domain/rules/rule.js'
-import { textOf } from '../../domain/tags/definition.js'
+import { decide } from '../../domain/journeys/decide.js'
+import type { Decision, StepPath } from '../../domain/journeys/decision.js'
+import { type JourneyOfRuns, pinKey } from '../../domain/journeys/definition.js'
+import { missingSegment, type Rule } from '../../domain/rules/rule.js'
+import { textOf } from '../../domain/local-text.js'
+import { WHOLE } from '../../ports/job-queue.js'
 import type { Touch } from '../../domain/touches/touch.js'
+import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
+import type { LogFields } from '../../log.js'
+import type { Update } from '../../ports/document-store.js'
+import { MINUTE_MS } from '../../time.js'
+import { holdPublished } from '../definitions/follow-published.js'
+import { whyUnreadable } from '../definitions/publish-definitions.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
+import { takeBackTouches } from '../touches/take-back.js'
 
 const BATCH = 500
 /** A run that takes this many steps at one instant has no wait in it; it goes on at the next call. */
 const MAX_STEPS = 50
 
+/** A run that cannot be decided is tried again after this, perhaps by a process that can. */
+const HOLD_MS = 10 * MINUTE_MS
+
 type Moving = {
   run: Run
-  journey: Journey
+  /** Absent while this program cannot read the version that the run is on. */
+  journey: JourneyOfRuns | undefined
   path: StepPath | undefined
   arrivedAt: Date
   rules?: boolean[] | undefined
   sleepUntil?: Date
   ended?: true
+  held?: { stepId: string; reason: string }
   steps: number
 }
 
@@ -26,41 +40,33 @@ type Moving = {
  * Moves every run that is due: decide, write down what the decision asks for under its key, save the position. A crash
  * between the two repeats the decision with the same result.
  */
-export async function resumeRuns(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function resumeRuns(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.runs.find(
-      { state: 'waiting', dueAt: { $lte: now } },
+      { state: 'waiting', dueAt: { $lte: now }, ...inShard(shard) },
       { sort: { dueAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
-    await advance(deps, due, now)
+    // After the runs are known: the versions they are on were published before.
+    const held = await holdPublished(deps)
+    if (held === undefined) return
+    await advance(held, due, now)
   }
 }
 
 async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<void> {
   const moving = runs.map((run): Moving => {
     const journey = deps.definitions.current.pinned.get(pinKey(run.journeyId, run.version))
-    if (journey === undefined)
-      throw new RangeError(`run ${run._id} is on version ${run.version} of ${run.journeyId}, which is not stored`)
     return { run, journey, path: run.path, arrivedAt: run.arrivedAt, steps: 0 }
   })
+  await holdUnreadable(deps, moving)
+  const isOpen = (m: Moving) => m.ended === undefined && m.sleepUntil === undefined && m.held === undefined
   const touches: Touch[] = []
-  for (
-    let open = moving;
-    open.length > 0;
-    open = open.filter((m) => m.ended === undefined && m.sleepUntil === undefined)
-  ) {
-    const asking: { moving: Moving; rules: readonly Rule[] }[] = []
+  for (let open = moving.filter(isOpen); open.length > 0; open = open.filter(isOpen)) {
+    const asking: Asking[] = []
     for (const m of open) {
-      const decision =
-        m.path === undefined
-          ? ({ kind: 'end' } as const)
-          : decide(
-              m.journey,
-              { path: m.path, arrivedAt: m.arrivedAt },
-              { now, timeZone: deps.brand.timeZone, ...(m.rules === undefined ? {} : { rules: m.rules }) },
-            )
+      const decision = decideNext(deps, m, now)
       if (decision.kind === 'ask') asking.push({ moving: m, rules: decision.rules })
       else touches.push(...carryOut(deps, m, decision, now))
     }
@@ -70,17 +76,74 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
   await deps.docs.runs.updateEach(
     moving.map((m) => ({
       id: m.run._id,
-      where: { state: 'waiting' },
-      update:
-        m.ended === true
-          ? {
-              $set: { state: 'ended', outcome: 'finished', endedAt: now, path: m.path ?? m.run.path },
-              $unset: { dueAt: 1 },
-            }
-          : { $set: { path: m.path!, arrivedAt: m.arrivedAt, dueAt: m.sleepUntil ?? now } },
+      // A run that somebody else has moved since it was read, because it went to another shard, is left where it is.
+      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt },
+      update: updateOf(m, now),
     })),
   )
+  reportHeld(deps, moving)
+  await followRuns(deps, touches, now)
   if (touches.length > 0) await deps.jobs.add('release-touches', undefined, { key: 'release-touches' })
+}
+
+function decideNext(deps: Deps, m: Moving, now: Date): Decision {
+  if (m.path === undefined || m.journey === undefined) return { kind: 'end' }
+  const facts = { now, timeZone: deps.brand.timeZone, ...(m.rules === undefined ? {} : { rules: m.rules }) }
+  return decide(m.journey, { path: m.path, arrivedAt: m.arrivedAt }, facts)
+}
+
+function updateOf(m: Moving, now: Date): Update {
+  const $unset = {
+    ...(m.ended === true && { dueAt: 1 as const }),
+    ...(m.held === undefined && m.run.held !== undefined && { held: 1 as const }),
+  }
+  const path = m.path ?? m.run.path
+  if (m.ended === true) return { $set: { state: 'ended', outcome: 'finished', endedAt: now, path }, $unset }
+  const dueAt = m.held === undefined ? (m.sleepUntil ?? now) : new Date(now.getTime() + HOLD_MS)
+  const held = m.held !== undefined && { held: heldOf(m, m.held.reason, now) }
+  return { $set: { path, arrivedAt: m.arrivedAt, dueAt, ...held }, ...(Object.keys($unset).length > 0 && { $unset }) }
+}
+
+function heldOf({ run }: Moving, reason: string, now: Date): Run['held'] {
+  return run.held?.reason === reason ? run.held : { reason, since: now }
+}
+
+/** Runs on a version that is not there, or that only a newer version of this program can read. */
+async function holdUnreadable(deps: Deps, moving: readonly Moving[]): Promise<void> {
+  const reasons = new Map<string, string>()
+  for (const m of moving) {
+    if (m.journey !== undefined) continue
+    const { journeyId, version, path } = m.run
+    const key = pinKey(journeyId, version)
+    const reason = reasons.get(key) ?? (await whyUnreadable(deps, journeyId, version))
+    reasons.set(key, reason)
+    m.held = { stepId: path, reason }
+  }
+}
+
+/** One line for all that stop at the same place for the same reason; a run that is tried again is not new. */
+function reportHeld(deps: Deps, moving: readonly Moving[]): void {
+  const groups = new Map<string, { fields: LogFields; runs: number }>()
+  for (const { run, held } of moving) {
+    if (held === undefined || run.held?.reason === held.reason) continue
+    const fields = { journeyId: run.journeyId, version: run.version, stepId: held.stepId, cause: held.reason }
+    const key = JSON.stringify(fields)
+    groups.set(key, { fields, runs: (groups.get(key)?.runs ?? 0) + 1 })
+  }
+  for (const { fields, runs } of groups.values()) deps.log.error('runs cannot go on here', { ...fields, runs })
+}
+
+/** A run may have ended, or gone to the profile that its own was merged into, while it was moved: its new touches follow. */
+async function followRuns({ docs }: Deps, planned: readonly Touch[], now: Date): Promise<void> {
+  const runs = new Map((await docs.runs.getMany([...new Set(planned.map((t) => t.runId))])).map((r) => [r._id, r]))
+  for (const run of runs.values())
+    if (run.state === 'ended' && run.outcome !== 'finished') await takeBackTouches(docs, run._id, 'exited', now)
+  await docs.touches.updateEach(
+    planned.flatMap(({ _id, profileId, runId }) => {
+      const owner = runs.get(runId)?.profileId
+      return owner === undefined || owner === profileId ? [] : [{ id: _id, update: { $set: { profileId: owner } } }]
+    }),
+  )
 }
 
 /** Applies a decision to the position in memory; resolves to the touches it wants. */
@@ -98,6 +161,9 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
       return []
     case 'end':
       m.ended = true
+      return []
+    case 'hold':
+      m.held = { stepId: decision.stepId, reason: decision.reason }
       return []
     case 'goto': {
       const branched = m.rules !== undefined
@@ -134,19 +200,26 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
   }
 }
 
+type Asking = { moving: Moving; rules: readonly Rule[] }
+
 /** Evaluates the branch rules of runs that stand at the same step together: one query a step. */
-async function answer(
-  deps: Deps,
-  asking: readonly { moving: Moving; rules: readonly Rule[] }[],
-  now: Date,
-): Promise<void> {
-  const groups = new Map<string, (typeof asking)[number][]>()
+async function answer(deps: Deps, asking: readonly Asking[], now: Date): Promise<void> {
+  const groups = new Map<string, Asking[]>()
   for (const a of asking) {
     const key = `${pinKey(a.moving.run.journeyId, a.moving.run.version)} ${a.moving.path}`
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
   for (const group of groups.values()) {
     const rules = group[0]!.rules
+    // Segments are always the current ones, and one that a run on its way still asks may be gone.
+    const missing = rules
+      .map((rule) => missingSegment(rule, deps.definitions.current.segments))
+      .find((id) => id !== undefined)
+    if (missing !== undefined) {
+      const held = { stepId: group[0]!.moving.path!, reason: `there is no segment "${missing}"` }
+      for (const { moving } of group) moving.held = held
+      continue
+    }
     const values = await testRules(
       deps,
       rules,

@@ -1,9 +1,9 @@
 import type { IdentityConfig } from '../../domain/identity/config.js'
-import type { Journey } from '../../domain/journeys/definition.js'
+import type { Journey, JourneyOfRuns } from '../../domain/journeys/definition.js'
 import type { Evaluable } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Tag } from '../../domain/tags/definition.js'
-import type { Content } from '../../domain/touches/content.js'
+import type { Content } from '../../domain/content/content.js'
 import type { Policy } from '../../domain/touches/policy.js'
 import type { WelcomeRule } from '../../domain/wecom/welcome.js'
 import type { Log } from '../../log.js'
@@ -19,6 +19,8 @@ export type PinnedJourney = { version: number; journey: Journey }
 
 /** What operators wrote, parsed and checked. */
 export type Definitions = {
+  /** The publication they are; 0 when they are none that is stored. */
+  version: number
   identity: IdentityConfig
   policy: Policy
   /** Tags and the lifecycle stage, each with its value per profile. */
@@ -31,8 +33,8 @@ export type Definitions = {
   welcome: readonly WelcomeRule[]
   /** Versions that are live for newcomers. */
   journeys: ReadonlyMap<string, PinnedJourney>
-  /** Every published version, by `pinKey`: runs stay on theirs. */
-  pinned: ReadonlyMap<string, Journey>
+  /** Every published version that this program can read, by `pinKey`: runs stay on theirs. */
+  pinned: ReadonlyMap<string, JourneyOfRuns>
 }
 
 /** What every service is handed. */
@@ -43,8 +45,8 @@ export type Deps = {
   events: EventStore
   /** For hints: a lost one is found again in the documents. */
   jobs: Pick<JobQueue, 'add'>
-  /** Replaced as a whole when something is published. */
-  definitions: { current: Definitions }
+  /** Replaced as a whole when something is published. `unreadable`: the latest publication that this program cannot read. */
+  definitions: { current: Definitions; unreadable?: number }
   channels: { wecom: Channel; task: Channel }
   brand: { name: string; timeZone: string; locale: 'zh' | 'en' }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }

@@ -1,12 +1,16 @@
+import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
 import type { ServiceDeps } from './deps.js'
+import type { Group, Shard } from '../../ports/job-queue.js'
+import { inShard } from '../../stored/buckets.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
 import { nextReconciliationAt, reconcileWecom } from '../wecom/reconcile-wecom.js'
 import { nextPushAt, pushTags } from '../tags/push-tags.js'
 import { nextStatisticsAt, pullStatistics } from '../wecom/pull-statistics.js'
 import { releaseTouches } from '../touches/release-touches.js'
+import { sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
@@ -14,44 +18,40 @@ import { isStopped } from '../touches/switch-sending.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
 
-/** Held by whoever evaluates profiles: two at once, and an older value could overwrite a newer one. */
-export const EVALUATION_LEASE = 'evaluation'
+/** The lane that refreshes, beside whatever ingest does (`workRefreshes`): whoever refreshes holds its lease. */
+export const REFRESH_LANE = 'run-schedules'
 
 type Lane = {
   name: string
-  /** Lanes with one lease never work at the same time; default: the lane's own name. */
-  lease?: string
-  /** Works beside the other lanes instead of after them: it waits for the platform, or the platform for it. */
-  beside?: true
-  run(deps: ServiceDeps, signal?: AbortSignal): Promise<void>
+  /** Lanes of one group share a queue; groups never wait for each other. */
+  group: Group
+  /** Split by `bucket` among workers: each shard is a job and a lease of its own, and reads its own documents only. */
+  sharded?: true
+  run(deps: ServiceDeps, signal: AbortSignal | undefined, shard: Shard): Promise<void>
   /** The earliest instant at which this lane has work, in the past when it has some now. */
-  dueAt(deps: ServiceDeps): Promise<Date | undefined>
+  dueAt(deps: ServiceDeps, shard: Shard): Promise<Date | undefined>
 }
 
 const LONG_AGO = new Date(0)
 
-/**
- * The service's work, in the order in which an instant is worked off. Each lane finds its work in the documents, so a job
- * is only a hint, and a lane that died is simply run again.
- */
-export const lanes: readonly Lane[] = [
+const LANES: readonly Lane[] = [
   {
     name: 'answer-callbacks',
-    beside: true,
+    group: 'wecom',
     run: answerCallbacks,
     dueAt: async ({ docs }) =>
       (await docs.callbacks.findOne({ state: 'urgent' })) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'handle-callbacks',
-    beside: true,
+    group: 'wecom',
     run: handleCallbacks,
     dueAt: async ({ docs }) =>
       (await docs.callbacks.findOne({ state: 'accepted' })) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'process-batches',
-    lease: EVALUATION_LEASE,
+    group: 'ingest',
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()
@@ -60,61 +60,136 @@ export const lanes: readonly Lane[] = [
       return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
     },
   },
-  { name: 'run-schedules', lease: EVALUATION_LEASE, run: runSchedules, dueAt: nextScheduleAt },
   {
-    name: 'resume-runs',
-    run: resumeRuns,
-    dueAt: async ({ docs }) => (await docs.runs.find({ state: 'waiting' }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
+    name: REFRESH_LANE,
+    group: 'refresh',
+    run: async (deps, signal) => {
+      const held = await holdPublished(deps)
+      if (held !== undefined) await runSchedules(held, signal)
+    },
+    dueAt: nextScheduleAt,
   },
   {
+    name: 'resume-runs',
+    group: 'journeys',
+    sharded: true,
+    run: resumeRuns,
+    dueAt: async ({ docs }, shard) =>
+      (await docs.runs.find({ state: 'waiting', ...inShard(shard) }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
+  },
+  {
+    // Whole: what one guide sends to many with the same words is one message, and her cards a minute are counted.
     name: 'release-touches',
+    group: 'send',
     run: releaseTouches,
-    dueAt: async (deps) => {
+    dueAt: async (deps) => ((await isStopped(deps)) ? undefined : nextReleaseAt(deps)),
+  },
+  {
+    name: 'send-dispatches',
+    group: 'send',
+    sharded: true,
+    run: sendDispatches,
+    dueAt: async (deps, shard) => {
       if (await isStopped(deps)) return undefined
-      if ((await deps.docs.dispatches.findOne({ state: 'sending' })) !== undefined) return LONG_AGO
-      const planned = (
-        await deps.docs.touches.find(
-          { state: 'planned', releaseAt: { $exists: true } },
-          { sort: { releaseAt: 1 }, limit: 1 },
-        )
-      )[0]?.releaseAt
-      const ready = (await deps.docs.dispatches.find({ state: 'ready' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
-      return earliest([planned, ready])
+      const { dispatches } = deps.docs
+      const part = inShard(shard)
+      if ((await dispatches.findOne({ state: 'sending', ...part })) !== undefined) return LONG_AGO
+      const ready = (await dispatches.find({ state: 'ready', ...part }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+      // What is released goes out in the same round.
+      return earliest([await nextReleaseAt(deps), ready])
     },
   },
   {
     name: 'collect-results',
+    group: 'send',
+    sharded: true,
     run: collectResults,
-    dueAt: async ({ docs }) =>
-      (await docs.dispatches.find({ state: 'created' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt,
+    dueAt: async ({ docs }, shard) =>
+      (await docs.dispatches.find({ state: 'created', ...inShard(shard) }, { sort: { nextAt: 1 }, limit: 1 }))[0]
+        ?.nextAt,
   },
-  { name: 'push-tags', beside: true, run: pushTags, dueAt: nextPushAt },
-  { name: 'follow-transfers', beside: true, run: followTransfers, dueAt: nextTransferAt },
-  { name: 'pull-statistics', beside: true, run: pullStatistics, dueAt: nextStatisticsAt },
-  { name: 'staff-ways', beside: true, run: staffWays, dueAt: nextStaffingAt },
-  { name: 'reconcile-wecom', beside: true, run: reconcileWecom, dueAt: nextReconciliationAt },
-  { name: 'sweep-chats', run: sweepChats, dueAt: nextChatSweepAt },
+  { name: 'push-tags', group: 'wecom', run: pushTags, dueAt: nextPushAt },
+  { name: 'follow-transfers', group: 'wecom', run: followTransfers, dueAt: nextTransferAt },
+  { name: 'pull-statistics', group: 'wecom', run: pullStatistics, dueAt: nextStatisticsAt },
+  { name: 'staff-ways', group: 'wecom', run: staffWays, dueAt: nextStaffingAt },
+  { name: 'reconcile-wecom', group: 'wecom', run: reconcileWecom, dueAt: nextReconciliationAt },
+  { name: 'sweep-chats', group: 'wecom', run: sweepChats, dueAt: nextChatSweepAt },
 ]
 
-/** When each lane has work, in the order of the lanes; lanes without any are left out. */
-export async function workTimes(deps: ServiceDeps): Promise<Map<string, Date>> {
-  const times = new Map<string, Date>()
+/**
+ * The service's work, in the order in which an instant is worked off. Each lane finds its work in the documents, so a job
+ * is only a hint, and a lane that died is simply run again. Each begins with the definitions that are published then; a
+ * process that cannot read them leaves its work to others.
+ */
+export const lanes: readonly Lane[] = LANES.map((lane) => ({
+  ...lane,
+  run: async (deps, signal, shard) => {
+    if (await followPublished(deps)) await lane.run(deps, signal, shard)
+  },
+}))
+
+async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
+  if ((await docs.dispatches.findOne({ state: 'new' })) !== undefined) return LONG_AGO
+  const waiting = { state: 'planned', releaseAt: { $exists: true } }
+  return (await docs.touches.find(waiting, { sort: { releaseAt: 1 }, limit: 1 }))[0]?.releaseAt
+}
+
+/** A lane that has work, or one shard of it. */
+export type Work = { name: string; shard: Shard; at: Date }
+
+/** When each lane has work, in the order of the lanes; those without any are left out. */
+async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> {
+  const times: Work[] = []
   for (const lane of lanes) {
-    const at = await lane.dueAt(deps)
-    if (at !== undefined) times.set(lane.name, at)
+    for (const shard of shardsOf(lane, shards)) {
+      const at = await lane.dueAt(deps, shard)
+      if (at !== undefined) times.push({ name: lane.name, shard, at })
+    }
   }
   return times
 }
 
-/** Names of the lanes that have work now, in order. */
-export async function dueLanes(deps: ServiceDeps): Promise<string[]> {
+/** The parts of a lane, when what can be split is split into `shards`. */
+export function shardsOf({ sharded }: Pick<Lane, 'sharded'>, shards: number): Shard[] {
+  const of = sharded === true ? shards : 1
+  return Array.from({ length: of }, (_, index) => ({ index, of }))
+}
+
+/** What has work now, in the order of the lanes. */
+export async function dueWork(deps: ServiceDeps, shards = 1): Promise<Work[]> {
   const now = deps.clock.now()
-  return [...(await workTimes(deps))].flatMap(([name, at]) => (at <= now ? [name] : []))
+  return (await workTimes(deps, shards)).filter(({ at }) => at <= now)
 }
 
 /** The earliest instant at which any lane, but those named, has work. */
 export async function nextWorkAt(deps: ServiceDeps, but: readonly string[] = []): Promise<Date | undefined> {
-  return earliest([...(await workTimes(deps))].flatMap(([name, at]) => (but.includes(name) ? [] : [at])))
+  return earliest((await workTimes(deps)).flatMap(({ name, at }) => (but.includes(name) ? [] : [at])))
+}
+
+const MAX_ROUNDS = 1_000
+
+/**
+ * Works an instant of virtual time off, one lane after the other: those that are due in the order of the lanes, then those
+ * that are due after that, until none is. Whoever lives through virtual time does so by this order, so that the same
+ * input gives the same figures.
+ *
+ * @param options - `but`: lanes that are left alone; `shards`: into how many parts work is split
+ * @returns when each lane has work again
+ */
+export async function workOff(
+  deps: ServiceDeps,
+  work: (due: Work) => Promise<void>,
+  { but = [], shards = 1 }: { but?: readonly string[]; shards?: number } = {},
+): Promise<Work[]> {
+  const now = deps.clock.now()
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const times = await workTimes(deps, shards)
+    const due = times.filter(({ name, at }) => at <= now && !but.includes(name))
+    if (due.length === 0) return times
+    for (const one of due) await work(one)
+  }
+  const names = (await dueWork(deps, shards)).map(({ name }) => name)
+  throw new Error(`work at ${now.toISOString()} does not come to an end: ${names.join(', ')}`)
 }
 
 function earliest(times: readonly (Date | undefined)[]): Date | undefined {

@@ -1,20 +1,24 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
-import { type Evaluation, evaluateProfiles } from '../tags/evaluate-profiles.js'
+import { refreshNow } from '../tags/refresh-profiles.js'
 import { explainEntry, explainTag } from '../tags/explain-tag.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
+import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
+import { closeTask } from '../guides/guide-sidebar.js'
+import type { Identifier } from '../../domain/events/record.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import type { Publication } from '../definitions/publish-definitions.js'
 import { Ways } from '../../domain/ways/definition.js'
-import { applyWays, planWayFiles } from '../wecom/apply-ways.js'
+import { applyWays, planWayFiles, type WayRow } from '../wecom/apply-ways.js'
 import { countArrivals } from '../wecom/count-arrivals.js'
 import { listTransfers } from '../wecom/list-transfers.js'
 import { SendingAction, switchSending } from '../touches/switch-sending.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
-import { InvalidInputError } from '../../errors.js'
+import { ConflictError, InvalidInputError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
 
 /** What the operations need of the running parts. */
@@ -25,9 +29,36 @@ export type OperationDeps = {
 }
 
 /** Called with how much is done. */
-type OnProgress = (done: number) => void
+export type OnProgress = (done: number) => void
 
-type Operation<S extends z.ZodType, R> = {
+/** read: changes nothing. live: changes the running business. file: changes definition files, as a proposal. */
+export type Effect = 'read' | 'live' | 'file'
+export type Role = 'admin' | 'operator' | 'approver' | 'analyst' | 'manager' | 'guide'
+/**
+ * Whose data it may be about: everybody's; for a manager, only that of her departments; for a guide, only that of her own
+ * customers; nobody's, since it speaks of definitions and figures.
+ */
+export type Scope = 'all' | 'departments' | 'own customers' | 'none'
+
+/** What goes into the audit row. Neither may hold personal data of a customer but her profile number. */
+type Recorded<I, R> = {
+  /** What it was done to; `result` is absent when it was not done. */
+  target: (input: I, result: R | undefined) => string
+  /** The input with personal data left out; default: all of it. */
+  input?: (input: I) => unknown
+  /** Inputs that only look, of an operation that changes something: they leave no row. */
+  looks?: (input: I) => boolean
+}
+
+/** Who may, how far, and what is recorded of it: of everything that changes something or reveals personal data, a row. */
+type Rules<I, R> = { roles: readonly [Role, ...Role[]]; scope: Scope } & (
+  | { effect: 'read'; reveals?: never; audit?: never }
+  // It answers with what is known of a person whom the caller names.
+  | { effect: 'read'; reveals: true; audit: Recorded<I, R> }
+  | { effect: 'live' | 'file'; reveals?: never; audit: Recorded<I, R> }
+)
+
+type Operation<S extends z.ZodType, R> = Rules<z.infer<S>, R> & {
   input: S
   /** May take longer than a request should: answered piece by piece. */
   long: boolean
@@ -35,37 +66,115 @@ type Operation<S extends z.ZodType, R> = {
 }
 
 const WayInput = z.strictObject({ files: Ways, prune: z.boolean().default(false) })
+const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 
 /**
  * What operators ask of a service, by name: the command line runs them on stores it opens itself, or over HTTP
  * (`POST /v1/<name>`) in the service that holds them. Inputs and results are JSON.
  */
 export const operations = {
-  publish: quick(z.strictObject({}), async (app): Promise<Publication[]> => app.publish()),
-  tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps)),
-  'tags/refresh': long(z.strictObject({ tags: z.array(z.string()).default([]) }), refreshTags),
-  'tags/explain': quick(z.strictObject({ tag: z.string(), person: PersonQuery }), async ({ deps }, { tag, person }) =>
-    explainTag(deps, tag, person),
+  publish: quick(z.strictObject({}), async (app): Promise<Publication[]> => app.publish(), {
+    effect: 'live',
+    roles: ['admin', 'approver'],
+    scope: 'none',
+    audit: { target: (_input, done) => changedJourneys(done ?? []) },
+  }),
+  tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
+  'tags/refresh': long(z.strictObject({ tags: z.array(z.string()).default([]) }), refreshTags, {
+    effect: 'live',
+    roles: ['admin', 'operator'],
+    scope: 'all',
+    audit: { target: ({ tags }) => (tags.length === 0 ? 'all' : tags.join(', ')) },
+  }),
+  'tags/explain': quick(
+    z.strictObject({ tag: z.string(), person: PersonQuery }),
+    async ({ deps }, { tag, person }) => explainTag(deps, tag, person),
+    {
+      effect: 'read',
+      reveals: true,
+      roles: ['admin', 'operator', 'analyst', 'manager'],
+      scope: 'departments',
+      audit: {
+        target: ({ tag, person }, result) => `${tag}, ${nameOf(person, result?.profileId)}`,
+        input: ({ tag, person }) => ({ tag, person: unnamed(person) }),
+      },
+    },
   ),
   'journeys/explain': quick(
     z.strictObject({ journey: z.string(), person: PersonQuery }),
     async ({ deps }, { journey, person }) => explainEntry(deps, journey, person),
+    {
+      effect: 'read',
+      reveals: true,
+      roles: ['admin', 'operator', 'analyst', 'manager'],
+      scope: 'departments',
+      audit: {
+        target: ({ journey, person }, result) => `${journey}, ${nameOf(person, result?.profileId)}`,
+        input: ({ journey, person }) => ({ journey, person: unnamed(person) }),
+      },
+    },
   ),
-  why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of)),
-  sending: quick(z.strictObject({ action: SendingAction }), async ({ deps }, { action }) => ({
-    mode: deps.sending.mode,
-    ...(await switchSending(deps.docs, action, deps.clock.now())),
-  })),
-  'wecom/sync': long(z.strictObject({}), async ({ deps }, _input, onProgress) => syncWecom(deps, onProgress)),
-  'wecom/known': quick(z.strictObject({}), async ({ deps }) => ({
-    /** Follow relations of the last sync and since: about as many as the next one reads. */
-    relations: await deps.docs.wecomRelations.count({ state: { $in: ['active', 'lost'] } }),
-  })),
-  'wecom/plan': long(WayInput, async ({ deps }, { files, prune }) => planWayFiles(deps, files, prune)),
-  'wecom/apply': long(WayInput, async ({ deps }, { files, prune }) => applyWays(deps, files, prune)),
-  'wecom/serving': quick(z.strictObject({}), async ({ deps }) => ({ userIds: await membersWithCustomers(deps) })),
-  'wecom/stats': quick(z.strictObject({ days: z.int().min(1).max(180).default(7) }), async ({ deps }, { days }) =>
-    countArrivals(deps, days),
+  why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
+    effect: 'read',
+    reveals: true,
+    roles: ['admin', 'operator', 'analyst', 'manager'],
+    scope: 'departments',
+    audit: {
+      target: ({ of }, result) => ('touchId' in of ? `touch ${of.touchId}` : nameOf(of, result?.profileId)),
+      input: ({ of }) => ({ of: 'touchId' in of ? of : unnamed(of) }),
+    },
+  }),
+  sending: quick(
+    z.strictObject({ action: SendingAction }),
+    async ({ deps }, { action }) => ({
+      mode: deps.sending.mode,
+      ...(await switchSending(deps.docs, action, deps.clock.now())),
+    }),
+    {
+      effect: 'live',
+      roles: ['admin', 'operator'],
+      scope: 'all',
+      audit: { target: ({ action }) => action, looks: ({ action }) => action === 'status' },
+    },
+  ),
+  'wecom/sync': long(z.strictObject({}), async ({ deps }, _input, onProgress) => syncWecom(deps, onProgress), {
+    effect: 'live',
+    roles: ['admin', 'operator'],
+    scope: 'all',
+    audit: { target: () => 'WeCom' },
+  }),
+  'wecom/known': quick(
+    z.strictObject({}),
+    async ({ deps }) => ({
+      /** Follow relations of the last sync and since: about as many as the next one reads. */
+      relations: await deps.docs.wecomRelations.count({ state: { $in: ['active', 'lost'] } }),
+    }),
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
+  ),
+  'wecom/plan': long(WayInput, async ({ deps }, { files, prune }) => planWayFiles(deps, files, prune), {
+    effect: 'read',
+    roles: ['admin', 'operator', 'approver'],
+    scope: 'none',
+  }),
+  'wecom/apply': long(WayInput, async ({ deps }, { files, prune }) => applyWays(deps, files, prune), {
+    effect: 'live',
+    roles: ['admin', 'approver'],
+    scope: 'none',
+    audit: { target: (_input, rows) => changedWays(rows ?? []) },
+  }),
+  'wecom/serving': quick(z.strictObject({}), async ({ deps }) => ({ userIds: await membersWithCustomers(deps) }), {
+    effect: 'read',
+    roles: ['admin', 'operator', 'manager'],
+    scope: 'departments',
+  }),
+  'wecom/stats': quick(
+    z.strictObject({ days: z.int().min(1).max(180).default(7) }),
+    async ({ deps }, { days }) => countArrivals(deps, days),
+    { effect: 'read', roles: ['admin', 'operator', 'analyst', 'manager'], scope: 'departments' },
   ),
   'wecom/transfer': quick(
     z.strictObject({
@@ -81,14 +190,54 @@ export const operations = {
         ...(externalUserIds !== undefined && { externalUserIds }),
         ...(message !== undefined && { message }),
       }),
+    {
+      effect: 'live',
+      roles: ['admin', 'operator', 'manager'],
+      scope: 'departments',
+      audit: {
+        target: ({ from, to }, result) => `${from} → ${to}${result === undefined ? '' : `: ${result.asked}`}`,
+        input: ({ from, to, kind, externalUserIds }) => ({ from, to, kind, customers: externalUserIds?.length }),
+      },
+    },
   ),
-  'wecom/transfers': quick(z.strictObject({}), async ({ deps }) => listTransfers(deps)),
-  inbox: quick(z.strictObject({}), async ({ deps }) => ({
-    /** Batches that are accepted and not yet worked off. */
-    waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
-    /** Callbacks that are stored and not yet worked off. */
-    callbacks: await deps.docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }),
-  })),
+  'wecom/transfers': quick(z.strictObject({}), async ({ deps }) => listTransfers(deps), {
+    effect: 'read',
+    roles: ['admin', 'operator', 'manager'],
+    scope: 'departments',
+  }),
+  'tasks/close': quick(
+    z.strictObject({ guide: z.string().min(1), task: z.string().min(1), outcome: z.string().min(1) }),
+    async ({ deps }, { guide, task, outcome }) => {
+      await closeTask(deps, guide, task, outcome)
+      return { ok: true }
+    },
+    {
+      effect: 'live',
+      roles: ['admin', 'guide'],
+      scope: 'own customers',
+      audit: { target: ({ task, outcome }) => `${task}: ${outcome}` },
+    },
+  ),
+  inbox: quick(
+    z.strictObject({}),
+    async ({ deps }) => ({
+      /** Batches that are accepted and not yet worked off. */
+      waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
+      /** Callbacks that are stored and not yet worked off. */
+      callbacks: await deps.docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }),
+    }),
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
+  ),
+  'audit/list': quick(AuditQuery, async ({ deps }, query) => listAudit(deps, query), {
+    effect: 'read',
+    roles: ['admin', 'approver'],
+    scope: 'none',
+  }),
+  'audit/verify': long(z.strictObject({}), async ({ deps }, _input, onProgress) => verifyAudit(deps, onProgress), {
+    effect: 'read',
+    roles: ['admin', 'approver'],
+    scope: 'none',
+  }),
 } as const
 
 export type Operations = typeof operations
@@ -109,6 +258,7 @@ async function membersWithCustomers({ docs }: ServiceDeps): Promise<string[]> {
 async function refreshTags(
   { deps, alone }: OperationDeps,
   { tags }: { tags: string[] },
+  onProgress: OnProgress,
 ): Promise<{ tags: number; profiles: number; changes: number }> {
   const { current } = deps.definitions
   const known = current.tags.map((t) => t.id)
@@ -121,24 +271,57 @@ async function refreshTags(
     })
   if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
-  const changes = await alone(async () => {
-    const now = deps.clock.now()
-    const evaluation: Evaluation = {
-      evaluables: deps.definitions.current.evaluables.filter((e) => chosen.has(e.id)),
-      now,
+  const held = await holdPublished(deps)
+  if (held === undefined)
+    throw new ConflictError(
+      '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
+    )
+  const changes = await refreshNow(
+    held,
+    {
+      _id: `operator:${hashKey(16, deps.clock.now().getTime(), ...chosen)}`,
+      kind: 'all',
       cause: 'operator',
-      key: `operator:${hashKey(16, now.getTime(), ...chosen)}`,
-    }
-    return evaluateProfiles(deps, evaluation)
-  })
+      ...(tags.length > 0 && { ids: tags }),
+    },
+    alone,
+    onProgress,
+  )
   const profiles = await deps.docs.profiles.count({ mergedInto: { $exists: false } })
   return { tags: known.filter((id) => chosen.has(id)).length, profiles, changes }
 }
 
-function quick<S extends z.ZodType, R>(input: S, run: Operation<S, R>['run']): Operation<S, R> {
-  return { input, long: false, run }
+/** A person as the audit names her: an identifier could be a phone number, of which only the kind is told. */
+function nameOf(person: PersonQuery, profileId: number | undefined): string {
+  const id = 'profileId' in person ? person.profileId : profileId
+  return id === undefined ? `somebody by ${(person as { identifier: Identifier }).identifier.type}` : `profile ${id}`
 }
 
-function long<S extends z.ZodType, R>(input: S, run: Operation<S, R>['run']): Operation<S, R> {
-  return { input, long: true, run }
+function unnamed(person: PersonQuery): object {
+  return 'profileId' in person ? person : { identifier: { type: person.identifier.type } }
+}
+
+function changedJourneys(done: readonly Publication[]): string {
+  const changed = done.filter((d) => d.change !== 'unchanged')
+  return changed.map((d) => `${d.id} ${d.change === 'withdrawn' ? 'withdrawn' : `v${d.version}`}`).join(', ')
+}
+
+function changedWays(rows: readonly WayRow[]): string {
+  return rows.flatMap((r) => (r.result === 'done' ? `${r.action} ${r.id ?? r.remoteId}` : [])).join(', ')
+}
+
+function quick<S extends z.ZodType, R>(
+  input: S,
+  run: Operation<S, R>['run'],
+  rules: Rules<z.infer<S>, R>,
+): Operation<S, R> {
+  return { input, long: false, run, ...rules }
+}
+
+function long<S extends z.ZodType, R>(
+  input: S,
+  run: Operation<S, R>['run'],
+  rules: Rules<z.infer<S>, R>,
+): Operation<S, R> {
+  return { input, long: true, run, ...rules }
 }

@@ -5,8 +5,8 @@ import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import { about, type Finding } from './finding.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
-/** A store, and how to find out whether it answers; `ping` is absent when nothing is there yet. */
-export type StoreCheck = { name: 'documents' | 'events' | 'jobs'; kind: string; ping?: () => Promise<void> }
+/** A store, and how to find out whether it answers, and what with; `ping` is absent when nothing is there yet. */
+export type StoreCheck = { name: 'documents' | 'events' | 'jobs'; kind: string; ping?: () => Promise<string | void> }
 
 export type DoctorDeps = {
   /** Absent without WeCom in the configuration. */
@@ -45,8 +45,8 @@ async function storeFinding({ name, kind, ping }: StoreCheck): Promise<Finding> 
   const check = about(`stores.${name}`, STORES[name])
   if (ping === undefined) return check.skipped(`${kind}，首次启动时创建 made at the first start`)
   try {
-    await ping()
-    return check.ok(kind)
+    const said = await ping()
+    return check.ok(said === undefined ? kind : `${kind}，${said}`)
   } catch (err) {
     return check.failed(`${kind}: ${messageOf(err)}`, '看地址、网络和权限 · check address, network and rights')
   }

@@ -1,17 +1,23 @@
 import { z } from 'zod'
-import { compileDeltas, compileTouched, type Delta, type Evaluable, readsOf } from '../../domain/rules/compile.js'
+import { tagChangesTable } from '../../domain/events/tables.js'
+import {
+  compileDeltas,
+  compileTouched,
+  type Delta,
+  type Evaluable,
+  readsOf,
+  type Touched,
+} from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
-import { nextValue } from '../../stored/runtime.js'
-import type { ProfileTag } from '../../stored/tags.js'
+import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
 import { loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
 
 const CHUNK = 1_000
-const RANGE = 50_000
 
 const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 
@@ -21,6 +27,10 @@ export type Evaluation = {
   cause: 'realtime' | 'schedule' | 'operator'
   /** Names the evaluation; effects are keyed under it. */
   key: string
+  /** Its number: of two evaluations of a profile the higher one counts. */
+  seq: number
+  /** When its number was given out: what it finds is known from then on. */
+  knownAt: Date
 }
 
 /** Those that read something that changed, and those that read them in turn. */
@@ -54,82 +64,167 @@ export function evaluablesFor(
 }
 
 /**
- * Brings tags, stages and entry rules up to date and acts on what changed. What is done with a change (tag row, journey
- * entry) comes before the change is recorded as the new state, so after a crash the same changes are found again.
+ * Brings tags, stages and entry rules of a range of profiles up to date and acts on what changed; see `applyChunk`. Those
+ * that ingest has overtaken are left out: the refresh evaluates them again before it ends.
  *
+ * @param range - ids from `from` up to, not including, `to`; absent: everybody
  * @returns how many values changed
  */
-export async function evaluateProfiles(deps: Deps, evaluation: Evaluation): Promise<number> {
-  if (evaluation.evaluables.length === 0) return 0
-  const last = (await deps.docs.meta.get('counter:profile'))?.value ?? 0
+export async function evaluateRange(
+  deps: Deps,
+  evaluation: Evaluation,
+  range: { from: number; to: number } | undefined,
+): Promise<number> {
+  const ids = range === undefined ? {} : { fromProfileId: range.from, toProfileId: range.to }
+  const sql = compileDeltas(evaluation.evaluables, {
+    ...compileOptions(deps, evaluation.now),
+    scope: { kind: 'all', ...ids },
+  })
+  const deltas = await deps.events.query(sql, DeltaRow, 'scan')
   let changes = 0
-  for (let from = 1; from <= last; from += RANGE) {
-    const range = last < RANGE ? {} : { fromProfileId: from, toProfileId: from + RANGE }
-    const sql = compileDeltas(evaluation.evaluables, {
-      ...compileOptions(deps, evaluation.now),
-      scope: { kind: 'all', ...range },
-    })
-    const deltas = await deps.events.query(sql, DeltaRow, 'scan')
-    changes += deltas.length
-    await applyDeltas(deps, evaluation, deltas)
+  for (const chunk of chunksOf(deltas)) {
+    const ours = new Set(await withoutOvertaken(deps, [...new Set(chunk.map((d) => d.p))]))
+    const applied = chunk.filter((d) => ours.has(d.p))
+    await applyChunk(deps, evaluation, applied)
+    changes += applied.length
   }
   return changes
 }
 
+/** Those that ingest has not touched since the refresh began. */
+export async function withoutOvertaken({ docs }: Deps, profileIds: readonly number[]): Promise<number[]> {
+  const overtaken = new Set((await docs.overtaken.getMany(profileIds)).map((stamp) => stamp._id))
+  return profileIds.filter((id) => !overtaken.has(id))
+}
+
 /**
- * The same for the profiles just touched. `tests` are rules to answer on the way, on the fresh values.
+ * The same for the profiles just touched. `tests` are rules to answer on the way, on the fresh values. With `heal` documents
+ * are compared too, so that one that tells of an evaluation which was cut off, and is not to be repeated, is put right.
  *
- * @returns per profile, which of `tests` hold
+ * @returns per profile, which of `tests` hold; how many values changed
  */
 export async function evaluateTouched(
   deps: Deps,
-  evaluation: Evaluation & { profileIds: readonly number[]; tests: readonly Rule[] },
-): Promise<Map<number, boolean[]>> {
-  const { evaluables, profileIds, tests, now } = evaluation
+  evaluation: Evaluation & { profileIds: readonly number[]; tests?: readonly Rule[]; heal?: boolean },
+): Promise<{ holds: Map<number, boolean[]>; changes: number }> {
+  const { evaluables, profileIds, tests = [], now } = evaluation
   const holds = new Map<number, boolean[]>()
-  if (evaluables.length + tests.length === 0) return holds
+  let changes = 0
+  if (evaluables.length + tests.length === 0) return { holds, changes }
   for (let i = 0; i < profileIds.length; i += CHUNK) {
     const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK))
     const query = compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(profiles) }, tests)
     const touched = await readFigures(deps, query, profiles)
     for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
-    await applyDeltas(deps, evaluation, query.deltas(touched))
+    const deltas = evaluation.heal === true ? await differences(deps, query.values, touched) : query.deltas(touched)
+    for (const chunk of chunksOf(deltas)) await applyChunk(deps, evaluation, chunk)
+    changes += deltas.length
   }
-  return holds
+  return { holds, changes }
+}
+
+/** A difference from the stored state, or, where that is right already, from the document alone; `state`: the document is. */
+type Change = Delta & { only?: 'document' | 'state' }
+
+/** What differs from the state or from the document. */
+async function differences(
+  { docs }: Deps,
+  valuesOf: (figures: Touched['figures']) => { id: string; value: string }[],
+  touched: readonly Touched[],
+): Promise<Change[]> {
+  const held = new Map((await docs.profileTags.getMany(touched.map((t) => t.profileId))).map((d) => [d._id, d.tags]))
+  return touched.flatMap(({ profileId, figures }) =>
+    valuesOf(figures).flatMap(({ id, value }): Change[] => {
+      const old = figures.stored[id] ?? ''
+      const change = { p: profileId, id, old, new: value }
+      if (id.startsWith(ENTRY_PREFIX)) return old === value ? [] : [change]
+      const shown = held.get(profileId)?.[id]?.v ?? ''
+      if (old === value) return shown === value ? [] : [{ ...change, only: 'document' }]
+      return shown === value ? [{ ...change, only: 'state' }] : [change]
+    }),
+  )
 }
 
 function compileOptions(deps: Deps, now: Date) {
   return { nowMs: now.getTime(), segments: deps.definitions.current.segments }
 }
 
-async function applyDeltas(deps: Deps, evaluation: Evaluation, deltas: readonly Delta[]): Promise<void> {
-  for (let i = 0; i < deltas.length; i += CHUNK) await applyChunk(deps, evaluation, deltas.slice(i, i + CHUNK))
+/** Pieces of about `CHUNK` differences; those of one profile stay together. @param deltas - in order of the profiles */
+function* chunksOf(deltas: readonly Change[]): Generator<Change[]> {
+  let from = 0
+  for (let to = 1; to <= deltas.length; to++) {
+    if (to < deltas.length && (to - from < CHUNK || deltas[to]!.p === deltas[to - 1]!.p)) continue
+    yield deltas.slice(from, to)
+    from = to
+  }
 }
 
-async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
-  const { profileTags } = deps.docs
-  const tags = deltas.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
-  const set: ProfileTag[] = tags
-    .filter((d) => d.new !== '')
-    .map((d) => ({ _id: `${d.p}:${d.id}`, profileId: d.p, tagId: d.id, value: d.new, since: now }))
-  if (set.length > 0) await profileTags.put(set)
-  const gone = tags.filter((d) => d.new === '').map((d) => `${d.p}:${d.id}`)
-  if (gone.length > 0) await profileTags.delete({ _id: { $in: gone } })
+/**
+ * What is done with a change (document, write-back, journey entry) comes before the change is recorded as the new state, so
+ * after a crash the same changes are found again. Where somebody else evaluates in between, a refresh is open and evaluates
+ * the profile once more, document and all (`workRefreshes`).
+ */
+async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return
+  const { now, cause, key, seq, knownAt } = evaluation
+  const tags = changes.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
+  await writeTags(
+    deps,
+    tags.filter((d) => d.only !== 'state'),
+    seq,
+    now,
+  )
   const pushed = writebackTagIds(deps)
   if (pushed.size > 0)
     await queueTagChanges(
       deps,
       tags.filter((d) => pushed.has(d.id)).map((d) => ({ profileId: d.p, tagId: d.id })),
     )
-  const entries = deltas
+  const entries = changes
     .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
-  const version = await nextValue(deps.docs.meta, 'evaluation')
+  const recorded = changes.filter((d) => d.only !== 'document')
   await deps.events.insert(
-    'tag_changes',
-    ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
-    deltas.map((d) => [d.id, d.p, now.getTime(), d.old, d.new, cause, version]),
-    hashKey(32, key, now.getTime(), JSON.stringify(deltas)),
+    tagChangesTable,
+    recorded.map((d) => ({
+      tag_id: d.id,
+      profile_id: d.p,
+      changed_at: now,
+      old_value: d.old,
+      new_value: d.new,
+      cause,
+      version: seq,
+      known_at: knownAt,
+      seq,
+    })),
+    hashKey(32, key, now.getTime(), JSON.stringify(recorded)),
+  )
+}
+
+/** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */
+async function writeTags({ docs }: Deps, deltas: readonly Change[], seq: number, at: Date): Promise<void> {
+  const byProfile = new Map<number, Change[]>()
+  for (const delta of deltas) byProfile.set(delta.p, [...(byProfile.get(delta.p) ?? []), delta])
+  const first = [...byProfile].flatMap(([_id, own]): ProfileTags[] => {
+    const held = own.filter((d) => d.new !== '')
+    if (held.length === 0) return []
+    return [{ _id, seq, at, tags: Object.fromEntries(held.map((d) => [d.id, { v: d.new, since: at }])) }]
+  })
+  const { refused } = await docs.profileTags.insert(first)
+  const written = new Set(first.map((doc) => doc._id))
+  for (const id of refused) written.delete(id)
+  const later = [...byProfile].filter(([id]) => !written.has(id))
+  if (later.length === 0) return
+  await docs.profileTags.updateEach(
+    later.map(([id, own]) => {
+      const held = own.filter((d) => d.new !== '').map((d) => [tagPath(d.id), { v: d.new, since: at }] as const)
+      const gone = own.filter((d) => d.new === '').map((d) => [tagPath(d.id), 1] as const)
+      const update = {
+        $set: { seq, at, ...Object.fromEntries(held) },
+        ...(gone.length > 0 && { $unset: Object.fromEntries(gone) }),
+      }
+      return { id, update, where: { seq: { $lte: seq } } }
+    }),
   )
 }

@@ -1,13 +1,9 @@
 import type { Profile } from '../../domain/identity/profile.js'
-import {
-  type CompileOptions,
-  compileExplain,
-  compileTouched,
-  describeRule,
-  type Explanation,
-} from '../../domain/rules/compile.js'
-import type { Aggregate, Rule } from '../../domain/rules/rule.js'
-import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import { type CompileOptions, compileExplain, compileTouched, type Explanation } from '../../domain/rules/compile.js'
+import type { Rule } from '../../domain/rules/rule.js'
+import type { LocalText } from '../../domain/local-text.js'
+import { type TagType, tagKindOf } from '../../domain/tags/definition.js'
+import type { Asked } from '../../domain/tags/kinds/kind.js'
 import { NotFoundError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
 import type { Deps } from '../runtime/deps.js'
@@ -18,7 +14,7 @@ import { readFigures, scopeOf } from '../segments/test-rules.js'
 export type TagReason = {
   id: string
   name: LocalText
-  type: Tag['type'] | 'journey'
+  type: TagType | 'journey'
   profileId: number
   at: string
   /** As computed now, and as last stored; '' is absent. */
@@ -47,9 +43,9 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
   const touched = await readFigures(deps, query, [profile])
   const stored = touched[0]?.figures.stored[tag.id] ?? ''
   const value = query.deltas(touched)[0]?.new ?? stored
-  const since = (await deps.docs.profileTags.get(`${profile._id}:${tag.id}`))?.since
-  const trees = await explainRules(deps, profile, options, rulesOf(tag))
-  const values = tag.type === 'choice' ? tag.cases.map((c) => c.value) : []
+  const since = (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
+  const asked = tagKindOf(tag).asked(tag)
+  const trees = await explainRules(deps, profile, options, asked)
   const taken = trees.findIndex((t) => t.holds)
   return {
     id: tag.id,
@@ -60,9 +56,10 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
     value,
     stored,
     ...(since === undefined ? {} : { since: since.toISOString() }),
-    cases: trees.map((tree, i) =>
-      values[i] === undefined ? { tree } : { value: values[i], taken: i === taken, tree },
-    ),
+    cases: trees.map((tree, i) => {
+      const value = asked[i]!.value
+      return value === undefined ? { tree } : { value, taken: i === taken, tree }
+    }),
   }
 }
 
@@ -100,80 +97,14 @@ function optionsFor(deps: Deps, profile: Profile): CompileOptions {
   return { nowMs: deps.clock.now().getTime(), segments, scope: scopeOf([profile]) }
 }
 
-/** A rule to explain, and the words for it where the rule file has others. */
-type Asked = { rule: Rule; words?: string }
-
-function rulesOf(tag: Tag): Asked[] {
-  switch (tag.type) {
-    case 'flag':
-      return [{ rule: tag.when }]
-    case 'choice':
-      return tag.cases.map((c) => ({ rule: c.when }))
-    case 'text':
-      return [{ rule: { trait: tag.trait } }]
-    case 'number': {
-      const value = tag.value === undefined ? [] : [askedOf(tag.value)]
-      const points = (tag.score?.points ?? []).map(({ weight, ...aggregate }) => askedOf(aggregate, weight))
-      const unless = tag.score?.unless === undefined ? [] : [{ rule: { not: tag.score.unless } }]
-      return [...value, ...points, ...unless]
-    }
-  }
-}
-
-/** Bounds that every number meets, so that the clause shows its figure and asks nothing of it. */
-const ANY = { gte: Number.MIN_SAFE_INTEGER }
-
-function askedOf({ count: _count, sum, daysSince, ...windowed }: Aggregate, weight?: number): Asked {
-  const rule: Rule =
-    sum !== undefined
-      ? { ...windowed, sum: { [sum]: ANY } }
-      : daysSince === true
-        ? { ...windowed, daysSince: ANY }
-        : windowed
-  const what = sum !== undefined ? `sum ${sum}` : daysSince === true ? 'daysSince' : 'count'
-  return { rule, words: `${describeRule(windowed)}, ${what}${weight === undefined ? '' : ` × ${weight}`}` }
-}
-
 async function explainRules(
   deps: Deps,
   profile: Profile,
   options: CompileOptions,
   asked: readonly Asked[],
 ): Promise<Explanation[]> {
-  const query = compileExplain({ any: asked.map((a) => openSegments(a.rule, options.segments)) }, options)
+  const query = compileExplain({ any: asked.map((a) => a.rule) }, options)
   const [touched] = await readFigures(deps, query, [profile])
   const { parts = [] } = query.explain(touched!.figures)
-  return asked.map(({ rule, words }, i) => {
-    const tree = nameSegments(rule, parts[i]!, options.segments)
-    return words === undefined ? tree : { ...tree, clause: words }
-  })
-}
-
-/** Segments as `all` over their rule, so that their clauses are explained too. */
-function openSegments(rule: Rule, segments: CompileOptions['segments']): Rule {
-  if ('all' in rule) return { all: rule.all.map((r) => openSegments(r, segments)) }
-  if ('any' in rule) return { any: rule.any.map((r) => openSegments(r, segments)) }
-  if ('not' in rule) return { not: openSegments(rule.not, segments) }
-  const inner = 'segment' in rule ? segments.get(rule.segment) : undefined
-  return inner === undefined ? rule : { all: [openSegments(inner, segments)] }
-}
-
-/** The explanation of what `openSegments` made, with the segments' names back in their places. */
-function nameSegments(rule: Rule, tree: Explanation, segments: CompileOptions['segments']): Explanation {
-  const inner = 'segment' in rule ? segments.get(rule.segment) : undefined
-  const rules =
-    'all' in rule
-      ? rule.all
-      : 'any' in rule
-        ? rule.any
-        : 'not' in rule
-          ? [rule.not]
-          : inner === undefined
-            ? []
-            : [inner]
-  return {
-    ...tree,
-    clause: describeRule(rule),
-    ...(tree.parts === undefined ? {} : { parts: tree.parts.map((p, i) => nameSegments(rules[i]!, p, segments)) }),
-  }
+  return asked.map(({ words }, i) => (words === undefined ? parts[i]! : { ...parts[i]!, clause: words }))
 }

@@ -1,5 +1,7 @@
-import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import type { LocalText } from '../../domain/local-text.js'
+import type { Tag } from '../../domain/tags/definition.js'
 import type { Deps } from '../runtime/deps.js'
+import { countHolders } from './tag-holders.js'
 
 export type TagRow = {
   id: string
@@ -14,11 +16,12 @@ export type TagRow = {
 }
 
 /** Every tag with how many profiles have it, out of `profiles` in all. */
-export async function listTags({ docs, definitions }: Deps): Promise<{ profiles: number; tags: TagRow[] }> {
-  const tags: TagRow[] = []
-  for (const { id, name, type, category, refresh, owner, purpose } of definitions.current.tags) {
-    const profiles = await docs.profileTags.count({ tagId: id })
-    tags.push({ id, name, type, category, refresh, owner, purpose, profiles })
-  }
+export async function listTags(deps: Deps): Promise<{ profiles: number; tags: TagRow[] }> {
+  const { docs, definitions } = deps
+  const holders = await countHolders(deps)
+  const tags = definitions.current.tags.map(({ id, name, type, category, refresh, owner, purpose }): TagRow => ({
+    ...{ id, name, type, category, refresh, owner, purpose },
+    profiles: holders.get(id) ?? 0,
+  }))
   return { profiles: await docs.profiles.count({ mergedInto: { $exists: false } }), tags }
 }

@@ -1,10 +1,5 @@
-import {
-  planWriteback,
-  targetKey,
-  type WecomTagName,
-  type WritebackChange,
-  writebackTargets,
-} from '../../domain/tags/writeback.js'
+import type { WecomTagName } from '../../domain/tags/kinds/kind.js'
+import { planWriteback, targetKey, type WritebackChange, writebackTargets } from '../../domain/tags/writeback.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
@@ -19,6 +14,7 @@ import { queueTagChanges } from './queue-writebacks.js'
 import { renderRemark } from '../touches/render-content.js'
 import { isStopped } from '../touches/switch-sending.js'
 import { TagDirectory } from './tag-directory.js'
+import { findHolders } from './tag-holders.js'
 
 const BATCH = 200
 /** WeCom takes five calls of `mark_tag` at once. */
@@ -79,9 +75,8 @@ async function queueNewTargets(deps: ServiceDeps): Promise<void> {
   const before = (await deps.docs.meta.get(CURSOR))?.text ?? '{}'
   if (text === before) return
   const old = JSON.parse(before) as Record<string, string>
-  for (const tagId of Object.keys(targets).filter((id) => targets[id] !== old[id])) {
-    for await (const rows of deps.docs.profileTags.scan({ tagId }, 1_000)) await queueTagChanges(deps, rows)
-  }
+  const changed = Object.keys(targets).filter((id) => targets[id] !== old[id])
+  for await (const holders of findHolders(deps, changed)) await queueTagChanges(deps, holders)
   await deps.docs.meta.updateEach([{ id: CURSOR, update: { $set: { text } }, upsert: true }])
 }
 
@@ -126,17 +121,15 @@ async function planBatch(deps: ServiceDeps, due: readonly Writeback[]): Promise<
   )
   const profileIdOf = new Map(links.map((l) => [l._id, l.profileId]))
   const profiles = new Map((await docs.profiles.getMany([...new Set(profileIdOf.values())])).map((p) => [p._id, p]))
-  const values = await docs.profileTags.find({
-    profileId: { $in: [...profiles.keys()] },
-    tagId: { $in: [...new Set(due.flatMap((d) => d.tagIds))] },
-  })
+  const held = new Map((await docs.profileTags.getMany([...profiles.keys()])).map((doc) => [doc._id, doc.tags]))
   const known = await docs.wecomTags.getMany([...new Set([...relations.values()].flatMap((r) => r.follow.tagIds))])
   const active = known.filter((t) => t.state === 'active')
   const nameOf = new Map(active.map((t) => [t._id, targetKey({ group: t.groupName, name: t.name })]))
   return due.map((doc): Planned => {
     const relation = relations.get(doc._id)
     const profile = profiles.get(profileIdOf.get(linkKey({ type: 'external_userid', value: doc.externalUserId })) ?? 0)
-    const mine = new Map(values.filter((v) => v.profileId === profile?._id).map((v) => [v.tagId, v.value]))
+    const tags = (profile && held.get(profile._id)) ?? {}
+    const mine = new Map(Object.entries(tags).map(([tagId, { v }]) => [tagId, v]))
     const arrived = doc.wayKeys.flatMap((key) => ways.get(key) ?? [])
     const present = relation && new Set(relation.follow.tagIds.map((id) => nameOf.get(id) ?? id))
     const change = planWriteback(definitions.current.tags, new Set(doc.tagIds), mine, arrived.flatMap(tagsOf), present)

@@ -50,17 +50,13 @@ export async function queueArrivals(deps: QueueDeps, events: readonly OwnedEvent
   const channels = [...new Set(arrivals.flatMap((a) => a.channel ?? []))]
   const ways = channels.length === 0 ? [] : await deps.docs.wecomWays.find({ channel: { $in: channels } })
   const wayOf = new Map(ways.map((w) => [w.channel, w._id]))
-  const pushed = [...writebackTagIds(deps)]
+  const pushed = [...writebackTagIds(deps)].sort()
   const held =
-    pushed.length === 0
-      ? []
-      : await deps.docs.profileTags.find({
-          profileId: { $in: [...new Set(arrivals.map((a) => a.profileId))] },
-          tagId: { $in: pushed },
-        })
+    pushed.length === 0 ? [] : await deps.docs.profileTags.getMany([...new Set(arrivals.map((a) => a.profileId))])
+  const tagsOf = new Map(held.map((doc) => [doc._id, pushed.filter((id) => doc.tags[id] !== undefined)]))
   const entries = arrivals.flatMap(({ profileId, userId, externalUserId, channel }): Entry[] => {
     const wayKey = channel === undefined ? undefined : wayOf.get(channel)
-    const tagIds = held.filter((t) => t.profileId === profileId).map((t) => t.tagId)
+    const tagIds = tagsOf.get(profileId) ?? []
     if (tagIds.length === 0 && wayKey === undefined) return []
     return [{ userId, externalUserId, tagIds, wayKeys: wayKey === undefined ? [] : [wayKey] }]
   })

@@ -1,13 +1,11 @@
-import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { nextAt } from '../../domain/schedule.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
-import { compileCrossings, countsDays } from '../../domain/rules/crossings.js'
-import { evaluateProfiles, evaluateTouched } from './evaluate-profiles.js'
-import { enterJourneys } from '../journeys/enter-journeys.js'
-import { testRules } from '../segments/test-rules.js'
+import { countsDays } from '../../domain/rules/crossings.js'
+import type { Refresh } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
+import { isRefreshing, openRefresh, workRefreshes } from './refresh-profiles.js'
 
 /** When the passing of time is worked into tags that follow every change: for those for whom a window's edge passed. */
 const NIGHTLY = '0 2 * * *'
@@ -20,20 +18,24 @@ const FULL = 'weekly'
 export type Schedule = {
   id: string
   cron: string
-  /** `since` is when it last ran. */ run: (now: Date, since: Date) => Promise<void>
+  /** Opens what is to be worked off. @param since - when it last was */
+  run: (since: Date) => Promise<void>
 }
 
 /** Entry rules on the hour, tags at their own times, recurring journeys at theirs. A missed time is caught up once. */
 export function schedulesOf(deps: Deps): Schedule[] {
   const { tags, evaluables, journeys } = deps.definitions.current
-  const evaluate = (chosen: readonly Evaluable[], key: string) => async (now: Date) => {
-    await evaluateProfiles(deps, {
-      evaluables: chosen,
-      now,
-      cause: 'schedule',
-      key: `${key}:${now.getTime()}`,
-    })
-  }
+  const refresh =
+    (_id: string, kind: Refresh['kind'], ids?: readonly string[]): Schedule['run'] =>
+    (since) =>
+      openRefresh(deps, {
+        _id,
+        kind,
+        cause: 'schedule',
+        ...(kind === 'crossed' && { since }),
+        ...(ids !== undefined && { ids: [...ids] }),
+      })
+  const idsOf = (chosen: readonly Evaluable[]) => chosen.map((e) => e.id)
   const { segments } = deps.definitions.current
   const isEntry = (e: Evaluable) => e.id.startsWith(ENTRY_PREFIX)
   const refreshOf = new Map(tags.map((t) => [t.id, t.refresh]))
@@ -41,15 +43,11 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const entries = evaluables.filter((e) => isEntry(e) && readsOf(e, segments).events.size > 0)
   const realtime = evaluables.filter((e) => isEntry(e) || refreshOf.get(e.id) === 'realtime')
   const schedules: Schedule[] = [
-    { id: 'nightly', cron: NIGHTLY, run: (now, since) => refreshCrossed(deps, realtime, now, since, 'nightly') },
-    { id: FULL, cron: WEEKLY, run: evaluate(evaluables, FULL) },
+    { id: 'nightly', cron: NIGHTLY, run: refresh('nightly', 'crossed', idsOf(realtime)) },
+    { id: FULL, cron: WEEKLY, run: refresh(FULL, 'all') },
   ]
   if (entries.length > 0) {
-    schedules.unshift({
-      id: 'entries',
-      cron: HOURLY,
-      run: (now, since) => refreshCrossed(deps, entries, now, since, 'entries'),
-    })
+    schedules.unshift({ id: 'entries', cron: HOURLY, run: refresh('entries', 'crossed', idsOf(entries)) })
   }
   const byCron = new Map<string, Evaluable[]>()
   for (const e of evaluables) {
@@ -58,66 +56,36 @@ export function schedulesOf(deps: Deps): Schedule[] {
     if (cron !== undefined) byCron.set(cron, [...(byCron.get(cron) ?? []), e])
   }
   for (const [cron, chosen] of [...byCron].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    schedules.push({ id: `refresh ${cron}`, cron, run: evaluate(chosen, `refresh:${cron}`) })
+    schedules.push({ id: `refresh ${cron}`, cron, run: refresh(`refresh ${cron}`, 'all', idsOf(chosen)) })
   }
   for (const [journeyId, { journey }] of journeys) {
     if (!('every' in journey.enter)) continue
-    const { every, when } = journey.enter
     schedules.push({
       id: `every ${journeyId}`,
-      cron: every,
-      run: async (now) => {
-        for await (const batch of deps.docs.profiles.scan({ mergedInto: { $exists: false } }, 2_000)) {
-          const holds = await testRules(
-            deps,
-            [when],
-            batch.map((p) => p._id),
-            now,
-          )
-          const entering = batch
-            .filter((p) => holds.get(p._id)?.[0] === true)
-            .map((p) => ({ profileId: p._id, journeyId }))
-          await enterJourneys(deps, entering, now, `every:${journeyId}:${now.getTime()}`)
-        }
-      },
+      cron: journey.enter.every,
+      run: refresh(`every ${journeyId}`, 'enter', [journeyId]),
     })
   }
   return schedules
 }
 
-/** Evaluates for those profiles only for whom an edge of a window has passed. */
-async function refreshCrossed(
-  deps: Deps,
-  evaluables: readonly Evaluable[],
-  now: Date,
-  since: Date,
-  key: string,
-): Promise<void> {
-  const sql = compileCrossings(evaluables, deps.definitions.current.segments, since.getTime(), now.getTime())
-  if (sql === undefined) return
-  const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
-  const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))
-  await evaluateTouched(deps, {
-    profileIds: [...new Set(profiles.map((p) => p.mergedInto ?? p._id))].sort((a, b) => a - b),
-    evaluables,
-    tests: [],
-    now,
-    cause: 'schedule',
-    key: `${key}:${now.getTime()}`,
-  })
-}
-
 /** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
 export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
-  const hash = hashKey(32, JSON.stringify(definitions.current.evaluables))
-  if ((await docs.meta.get('evaluated'))?.text === hash) return
+  const { evaluables, version } = definitions.current
+  const hash = hashKey(32, JSON.stringify(evaluables))
+  const evaluated = await docs.meta.get('evaluated')
+  // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
+  if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return
   await docs.meta.updateEach([
-    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) } }, upsert: true },
-    { id: 'evaluated', update: { $set: { text: hash } }, upsert: true },
+    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) }, $inc: { value: 1 } }, upsert: true },
+    { id: 'evaluated', update: { $set: { text: hash, value: version } }, upsert: true },
   ])
 }
 
-/** Runs every schedule whose time has come since its last run, in a fixed order. The cursor moves after the work. */
+/**
+ * Opens a refresh for every schedule whose time has come since it last did, in a fixed order, then works on what is open:
+ * a range, and the job is there again for the next.
+ */
 export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
   const now = deps.clock.now()
   const schedules = schedulesOf(deps)
@@ -126,13 +94,20 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     if (signal?.aborted === true) return
     const last = lastRunAt.get(schedule.id)!
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
-    await schedule.run(now, last)
-    await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
+    const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
+    await schedule.run(last)
+    // Asked for again while it ran, it is still due: what it did was under the definitions before.
+    const unchanged = { value: asked ?? { $exists: false } }
+    await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now } }, unchanged)
   }
+  const left = await workRefreshes(deps, signal)
+  // While ingest is at the rest, its own job is the next.
+  if (left === 'more') await deps.jobs.add('run-schedules', undefined, { key: 'run-schedules' })
 }
 
-/** When the earliest schedule is due next. */
+/** When the earliest schedule is due next; in the past while a refresh is open. */
 export async function nextScheduleAt(deps: Deps): Promise<Date | undefined> {
+  if (await isRefreshing(deps)) return new Date(0)
   const schedules = schedulesOf(deps)
   if (schedules.length === 0) return undefined
   const lastRunAt = await lastRuns(deps, schedules, deps.clock.now())

@@ -1,4 +1,5 @@
-import { targetKey, type WecomTagName } from '../../domain/tags/writeback.js'
+import type { WecomTagName } from '../../domain/tags/kinds/kind.js'
+import { targetKey } from '../../domain/tags/writeback.js'
 import type { CorpTag } from '../../ports/wecom-actions.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 

@@ -3,9 +3,12 @@ import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
+import type { Update } from '../../ports/document-store.js'
+import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
+import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
@@ -15,11 +18,11 @@ import { systemRecord } from '../ingest/system-records.js'
 const PAUSES_H = [3, 8, 12, 24]
 
 /** Asks the platform what became of mass messages, closes tasks nobody did, and takes back what was not confirmed in time. */
-export async function collectResults(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function collectResults(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.dispatches.find(
-      { state: 'created', nextAt: { $lte: now } },
+      { state: 'created', nextAt: { $lte: now }, ...inShard(shard) },
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
@@ -34,7 +37,7 @@ async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<vo
   } catch (err) {
     if (!(err instanceof UpstreamError) && !(err instanceof UnknownOutcomeError)) throw err
     deps.log.warn('results not read', { dispatchId: doc._id, cause: messageOf(err) })
-    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(new Date(now.getTime() + 1)) } })
+    await lookAgain(deps, doc, lookAt(new Date(now.getTime() + 1)))
   }
 }
 
@@ -51,10 +54,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   }
   const reminders = await remind(deps, doc, result, now)
   if (result === undefined) {
-    await docs.dispatches.update(doc._id, {
-      $set: { nextAt: pause(deps, doc, now, reminders) },
-      $inc: { polls: 1 },
-    })
+    await lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
     return
   }
   const { confirmedAt, final } = result
@@ -72,13 +72,18 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     own: true,
   })
   await docs.touches.updateEach(updates)
+  if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
   await docs.dispatches.update(doc._id, {
-    $set: final
-      ? { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) }
-      : { nextAt: pause(deps, doc, now, reminders) },
+    $set: { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) },
     $inc: { polls: 1 },
-    ...(final ? { $unset: { nextAt: 1 } } : {}),
+    $unset: { nextAt: 1 },
   })
+}
+
+/** Puts the next look off, but not one that somebody has asked for since this one began. */
+async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: Update = {}): Promise<void> {
+  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, { nextAt: doc.nextAt })) return
+  if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more)
 }
 
 /** The reason for it has gone: she left the journey, or her guide. */
@@ -148,7 +153,7 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
 async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const task = await deps.docs.tasks.get(doc._id)
   if (task?.state === 'open' && now < task.dueAt) {
-    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(task.dueAt) } })
+    await lookAgain(deps, doc, lookAt(task.dueAt))
     return
   }
   if (task?.state === 'open') {

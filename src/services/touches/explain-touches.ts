@@ -36,6 +36,8 @@ export type Why = {
     state: string
     outcome?: string
     enteredAt: string
+    /** Why it cannot go on. */
+    held?: { reason: string; since: string }
   }[]
   refusals: { journeyId: string; at: string; reason: string }[]
   /** Welcome messages when somebody added her: sent, or why not. */
@@ -86,6 +88,7 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
         state: r.state,
         ...(r.outcome === undefined ? {} : { outcome: r.outcome }),
         enteredAt: r.enteredAt.toISOString(),
+        ...(r.held === undefined ? {} : { held: { reason: r.held.reason, since: r.held.since.toISOString() } }),
       })),
     refusals: refusals
       .sort((a, b) => a.at.getTime() - b.at.getTime() || (a._id < b._id ? -1 : 1))

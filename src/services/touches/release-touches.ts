@@ -1,31 +1,33 @@
 import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
-import type { Content } from '../../domain/touches/content.js'
+import type { Content } from '../../domain/content/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, MINUTE_MS } from '../../time.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
 import { renderContent } from './render-content.js'
-import { sendDispatches } from './send-dispatches.js'
 import { isStopped } from './switch-sending.js'
 
 export { STOP_SWITCH } from './switch-sending.js'
 
 const BATCH = 1_000
 const LOOK_BACK_MS = 62 * DAY_MS
+/** A touch that nobody has released or suppressed meanwhile. */
+const WAITING = { state: 'planned', dispatchId: { $exists: false } }
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
 
 /**
  * Lets due touches out: policy per person over all journeys, then one dispatch per content and sender. A dispatch is
- * written down before its touches are marked and before anything is asked of the platform.
+ * written down before its touches are marked, and is ready to be asked for when they are.
  */
 export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<void> {
   if (await isStopped(deps)) return
-  await adoptReady(deps)
+  await adoptNew(deps)
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const { timeZone } = deps.brand
@@ -44,7 +46,7 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
     }
     await releaseBatch(deps, due, now)
   }
-  await sendDispatches(deps, signal)
+  await deps.jobs.add('send-dispatches', undefined, { key: 'send-dispatches' })
 }
 
 type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
@@ -124,6 +126,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   await docs.touches.updateEach(
     suppressed.map(({ touch, reason }) => ({
       id: touch._id,
+      where: WAITING,
       update: { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
     })),
   )
@@ -176,8 +179,9 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
     await writeDispatch(deps, {
       _id: id,
       channel: 'wecom',
-      state: 'ready',
+      state: 'new',
       senderUserId: contact.userId,
+      bucket: bucketOf(contact.userId),
       recipients,
       content: {
         text: renderContent(content, { brand: deps.brand.name }),
@@ -216,23 +220,21 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
         $addToSet: { touchIds: a.touch._id, titles: title },
         $max: { dueAt },
       })
-      await docs.touches.update(a.touch._id, {
-        $set: {
-          state: 'created',
-          releasedAt: now,
-          dispatchId: open._id,
-          senderUserId: a.contact.userId,
-          externalUserId: a.contact.externalUserId,
-          ...(a.couponCode === undefined ? {} : { couponCode: a.couponCode }),
-        },
-        $unset: { releaseAt: 1 },
-      })
+      const joined = {
+        state: 'created',
+        releasedAt: now,
+        dispatchId: open._id,
+        senderUserId: a.contact.userId,
+        externalUserId: a.contact.externalUserId,
+        ...(a.couponCode === undefined ? {} : { couponCode: a.couponCode }),
+      }
+      await docs.touches.update(a.touch._id, { $set: joined, $unset: { releaseAt: 1 } }, WAITING)
       continue
     }
     const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
     sentTo.set(a.contact.userId, count + 1)
     if (count >= perMinute) {
-      await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } })
+      await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } }, WAITING)
       continue
     }
     const task: GuideTask = {
@@ -256,8 +258,9 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       {
         _id: id,
         channel: 'task',
-        state: 'ready',
+        state: 'new',
         senderUserId: a.contact.userId,
+        bucket: bucketOf(a.contact.userId),
         recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
         content: {
           text: script,
@@ -303,17 +306,20 @@ function customerName(profile: Profile): string {
 
 async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
   await deps.docs.dispatches.insert([dispatch])
-  await markTouches(deps, dispatch, couponCode)
+  await makeReady(deps, dispatch, couponCode)
 }
 
-async function markTouches(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
-  await deps.docs.touches.updateEach(
-    dispatch.recipients.map((r) => ({
+/** Marks the touches of a new dispatch. One that was suppressed meanwhile, or stands in another dispatch, leaves this one. */
+async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
+  const { _id, recipients } = dispatch
+  const { dispatches, touches } = docs
+  await touches.updateEach(
+    recipients.map((r) => ({
       id: r.touchId,
-      where: { state: 'planned' },
+      where: WAITING,
       update: {
         $set: {
-          dispatchId: dispatch._id,
+          dispatchId: _id,
           releasedAt: dispatch.releasedAt,
           senderUserId: dispatch.senderUserId,
           externalUserId: r.externalUserId,
@@ -323,15 +329,29 @@ async function markTouches(deps: Deps, dispatch: DispatchDoc, couponCode?: strin
       },
     })),
   )
+  const marked = await touches.getMany(recipients.map((r) => r.touchId))
+  const mine = new Set(
+    marked.filter((t) => t.dispatchId === _id && (t.state === 'planned' || t.state === 'created')).map((t) => t._id),
+  )
+  for (const { touchId } of recipients)
+    if (!mine.has(touchId)) await dispatches.update(_id, { $pull: { recipients: { touchId } } }, { state: 'new' })
+  if (mine.size > 0) {
+    await dispatches.update(_id, { $set: { state: 'ready' } }, { state: 'new' })
+    return
+  }
+  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? 'exited'
+  await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
+  if (dispatch.channel !== 'task') return
+  const ended = { state: 'expired', outcome: reason, closedAt: clock.now() }
+  await docs.tasks.update(_id, { $set: ended }, { state: 'open' })
 }
 
-/** After a crash: touches of dispatches that were written down but not yet marked. */
-async function adoptReady(deps: Deps): Promise<void> {
-  for (const dispatch of await deps.docs.dispatches.find({ state: 'ready' })) {
-    const coupon =
-      dispatch.channel === 'task'
-        ? await deps.docs.coupons.findOne({ touchId: dispatch.recipients[0]!.touchId })
-        : undefined
-    await markTouches(deps, dispatch, coupon?.code)
+/** After a crash: dispatches that were written down, but whose touches may not be marked. */
+async function adoptNew(deps: Deps): Promise<void> {
+  for (const dispatch of await deps.docs.dispatches.find({ state: 'new' })) {
+    const [first] = dispatch.recipients
+    const hasCode = dispatch.channel === 'task' && first !== undefined
+    const coupon = hasCode ? await deps.docs.coupons.findOne({ touchId: first.touchId }) : undefined
+    await makeReady(deps, dispatch, coupon?.code)
   }
 }

@@ -3,10 +3,13 @@ import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import type { DispatchOutcome } from '../../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../../time.js'
+import { WHOLE } from '../../ports/job-queue.js'
+import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { isStopped } from './switch-sending.js'
+import { UNASKED } from './take-back.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
@@ -18,9 +21,10 @@ const MAX_ATTEMPTS = 8
  * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
  * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
  */
-export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
-  for (const doc of await dispatches.find({ state: 'sending' })) {
+  if (await isStopped(deps)) return
+  for (const doc of await dispatches.find({ state: 'sending', ...inShard(shard) })) {
     const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
     if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
     else await save(deps, doc, settled)
@@ -28,18 +32,16 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
-    const due = await dispatches.find(
-      { state: 'ready', nextAt: { $lte: now } },
-      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
-    )
-    if (due.length === 0) return
+    const due = { state: 'ready', nextAt: { $lte: now }, ...inShard(shard) }
+    const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200 })
+    if (found.length === 0) return
     // Released in time, then put off by the platform or by a crash.
     const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
     if (openAt > now) {
-      await dispatches.updateMany({ state: 'ready', nextAt: { $lte: now } }, { $set: { nextAt: openAt } })
+      await dispatches.updateMany(due, { $set: { nextAt: openAt } })
       return
     }
-    for (const doc of due) {
+    for (const doc of found) {
       if (!(await mayGoOn())) return
       await send(deps, doc)
     }
@@ -79,23 +81,20 @@ async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: Dispat
 }
 
 /**
- * Takes a lost customer out of a dispatch that is ready; without anybody left it is not sent.
+ * Takes a lost customer out of a dispatch that was not asked for yet; without anybody left it is not sent.
  *
- * @returns false when it is ready no more
+ * @returns false when it was
  */
 export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
   const dispatch = await docs.dispatches.get(dispatchId)
   const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
-  const pulled = await docs.dispatches.update(
-    dispatchId,
-    { $pull: { recipients: { externalUserId } } },
-    { state: 'ready' },
-  )
+  const unasked = { state: { $in: [...UNASKED] } }
+  const pulled = await docs.dispatches.update(dispatchId, { $pull: { recipients: { externalUserId } } }, unasked)
   if (!pulled) return false
   await docs.dispatches.update(
     dispatchId,
     { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
-    { state: 'ready', recipients: [] },
+    { ...unasked, recipients: [] },
   )
   await suppressLost(docs, touchIds)
   return true

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Collections } from '../../stored/collections.js'
+import { UNASKED } from './take-back.js'
 
 export const SendingAction = z.enum(['stop', 'resume', 'status'])
 export type SendingAction = z.infer<typeof SendingAction>
@@ -31,6 +32,6 @@ export async function switchSending(docs: Collections, action: SendingAction, no
     stopped: stored?.flag === true,
     ...(stored?.at === undefined ? {} : { since: stored.at.toISOString() }),
     planned: await docs.touches.count({ state: 'planned' }),
-    ready: await docs.dispatches.count({ state: 'ready' }),
+    ready: await docs.dispatches.count({ state: { $in: [...UNASKED] } }),
   }
 }

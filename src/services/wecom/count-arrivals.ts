@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { eventsTable, profilesTable } from '../../domain/events/tables.js'
 import { literal } from '../../domain/rules/sql.js'
 import { atTimeOfDay, toDay } from '../../time.js'
 import type { ServiceDeps } from '../runtime/deps.js'
@@ -38,14 +39,14 @@ export async function countArrivals(deps: ServiceDeps, days: number): Promise<We
   const now = deps.clock.now()
   const from = atTimeOfDay(now, 0, timeZone, 1 - days)
   const on = (column: string) => `toString(toDate(${column}, ${literal(timeZone)}))`
-  const merged = 'SELECT profile_id, merged_into FROM profiles FINAL WHERE merged_into != 0'
+  const merged = `SELECT profile_id, merged_into FROM ${profilesTable.name} FINAL WHERE merged_into != 0`
   const whose = `if(m.merged_into = 0, profile_id, m.merged_into)`
   const text = (name: string) => `JSONExtractString(properties, '${name}')`
   const adds = `SELECT ${whose} AS p, ${text('userId')} AS u, ${text('externalUserId')} AS x, ${text('state')} AS s, occurred_at AS at
-    FROM events LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE name = 'contact_added'`
+    FROM ${eventsTable.name} LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE name = 'contact_added'`
   const ends = `SELECT ${text('userId')} AS u, ${text('externalUserId')} AS x, occurred_at AS ended
-    FROM events WHERE name = 'contact_deleted' AND ${text('by')} != 'transfer'`
-  const orders = `SELECT ${whose} AS p, max(occurred_at) AS last FROM events LEFT ANY JOIN (${merged}) AS m USING (profile_id)
+    FROM ${eventsTable.name} WHERE name = 'contact_deleted' AND ${text('by')} != 'transfer'`
+  const orders = `SELECT ${whose} AS p, max(occurred_at) AS last FROM ${eventsTable.name} LEFT ANY JOIN (${merged}) AS m USING (profile_id)
     WHERE name = 'order_paid' GROUP BY p`
   const since = `fromUnixTimestamp64Milli(toInt64(${from.getTime()}))`
   const counted = await deps.events.query(

@@ -4,6 +4,7 @@ import { messageOf } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
+import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
@@ -112,8 +113,9 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     await docs.tasks.insert([{ ...task, _id: id, guideUserId: to }])
     const nextAt = await nextCardAt(deps, to, now)
     const { responseCode: _code, remoteId: _remote, reason: _reason, ...content } = old
-    const fresh = { state: 'ready' as const, senderUserId: to, releasedAt: now, nextAt, attempts: 0, polls: 0 }
-    await docs.dispatches.insert([{ ...content, ...fresh, _id: id }])
+    const fresh = { state: 'ready' as const, releasedAt: now, nextAt, attempts: 0, polls: 0 }
+    const sender = { senderUserId: to, bucket: bucketOf(to) }
+    await docs.dispatches.insert([{ ...content, ...fresh, ...sender, _id: id }])
   }
   await docs.touches.updateEach(
     task.touchIds.map((touchId) => ({
@@ -124,7 +126,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
   )
   // A card that was not asked for yet must not go out any more.
   await docs.dispatches.update(task._id, {
-    $set: { state: old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
+    $set: { state: old?.state === 'new' || old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
     $unset: { nextAt: 1 },
   })
   await docs.tasks.update(

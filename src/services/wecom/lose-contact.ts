@@ -7,6 +7,7 @@ import type { Deps, ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations } from './mirror-relations.js'
 import { noteTransfer } from './transfer-customers.js'
 import { dropRecipient, LOST_CONTACT, suppressLost } from '../touches/send-dispatches.js'
+import { UNASKED } from '../touches/take-back.js'
 
 /**
  * A relation ended: what was to reach this customer through this member stops, as far as it was not handed to WeCom; mass
@@ -44,11 +45,11 @@ async function stopTouches(deps: Deps, userId: string, externalUserId: string): 
     if (task.externalUserId === externalUserId) await endTask(deps, task, now)
   const theirs = await docs.dispatches.find({
     senderUserId: userId,
-    state: { $in: ['ready', 'sending', 'created'] },
+    state: { $in: [...UNASKED, 'sending', 'created'] },
     'recipients.externalUserId': externalUserId,
   })
   for (const dispatch of theirs) {
-    if (dispatch.state === 'ready') {
+    if (dispatch.state === 'new' || dispatch.state === 'ready') {
       // False: it is being sent just now, and what comes of it shows when its results are read.
       await dropRecipient(docs, dispatch._id, externalUserId)
     } else if (dispatch.recipients.length === 1) {

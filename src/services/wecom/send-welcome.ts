@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { chooseWelcome, type WelcomeAttachment, type WelcomeRule } from '../../domain/wecom/welcome.js'
 import type { Profile } from '../../domain/identity/profile.js'
-import type { Content } from '../../domain/touches/content.js'
+import type { Content } from '../../domain/content/content.js'
 import type { WelcomeAttachment as Sent } from '../../ports/wecom.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
@@ -129,7 +129,8 @@ async function findProfile({ docs }: ServiceDeps, externalUserId: string): Promi
 }
 
 async function tagsOf({ docs }: ServiceDeps, profileId: number): Promise<Map<string, string>> {
-  return new Map((await docs.profileTags.find({ profileId })).map((t) => [t.tagId, t.value]))
+  const tags = (await docs.profileTags.get(profileId))?.tags ?? {}
+  return new Map(Object.entries(tags).map(([tagId, { v }]) => [tagId, v]))
 }
 
 async function sentAttachments(deps: ServiceDeps, rule: WelcomeRule, content: Content): Promise<Sent[]> {

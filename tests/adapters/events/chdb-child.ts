@@ -3,27 +3,25 @@
  * each one acknowledged; `hold` only opens it. Ends by being killed.
  */
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { eventsTable } from '../../../src/domain/events/tables.js'
 
 const [path = '', mode = 'insert'] = process.argv.slice(2)
 const store = await openChdbEvents({ path, memoryLimitMb: 512 })
 process.stdout.write('open\n')
 if (mode === 'hold') setInterval(() => undefined, 60_000)
 for (let batch = 0; mode === 'insert'; batch++) {
-  const rows = Array.from({ length: 20 }, (_, i) => [
-    1,
-    'order_paid',
-    1_300_000_000_000 + i,
-    `${batch}:${i}`,
-    'shop',
-    5,
-    '{}',
+  const rows = Array.from({ length: 20 }, (_, i) => ({
+    profile_id: 1,
+    name: 'order_paid',
+    occurred_at: new Date(1_300_000_000_000 + i),
+    event_id: `${batch}:${i}`,
+    source: 'shop',
+    amount_minor: 5,
+    properties: '{}',
     batch,
-  ])
-  await store.insert(
-    'events',
-    ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
-    rows,
-    `batch-${batch}`,
-  )
+    known_at: new Date(1_300_000_000_000),
+    seq: batch,
+  }))
+  await store.insert(eventsTable, rows, `batch-${batch}`)
   process.stdout.write(`${batch}\n`)
 }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { eventIdsTable, eventsTable } from '../../../src/domain/events/tables.js'
 import { ConflictError } from '../../../src/errors.js'
 import { eventStoreContract } from '../../contracts/event-store.js'
 import { compiled } from '../../support/compiled.js'
@@ -49,19 +50,20 @@ describe('chDB adapter and processes', () => {
 
       const store = await openChdbEvents({ path, memoryLimitMb: 512 })
       // The batch under way when it died may have landed or not; sent again with its token it has landed once.
-      const columns = ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch']
       const next = acknowledged + 1
-      const again = Array.from({ length: 20 }, (_, i) => [
-        1,
-        'order_paid',
-        1_300_000_000_000 + i,
-        `${next}:${i}`,
-        'shop',
-        5,
-        '{}',
-        next,
-      ])
-      await store.insert('events', columns, again, `batch-${next}`)
+      const again = Array.from({ length: 20 }, (_, i) => ({
+        profile_id: 1,
+        name: 'order_paid',
+        occurred_at: new Date(1_300_000_000_000 + i),
+        event_id: `${next}:${i}`,
+        source: 'shop',
+        amount_minor: 5,
+        properties: '{}',
+        batch: next,
+        known_at: new Date(1_300_000_000_000),
+        seq: next,
+      }))
+      await store.insert(eventsTable, again, `batch-${next}`)
       const perBatch = await store.query(
         'SELECT batch, count() AS n, uniqExact(event_id) AS ids FROM events GROUP BY batch ORDER BY batch',
         z.strictObject({ batch: z.number(), n: z.number(), ids: z.number() }),
@@ -98,7 +100,7 @@ describe('chDB adapter and processes', () => {
   it('may be opened twice by one process; closing one leaves the other working', async () => {
     const first = await openChdbEvents({ path, memoryLimitMb: 512 })
     const second = await openChdbEvents({ path, memoryLimitMb: 512 })
-    await first.insert('event_ids', ['event_id', 'batch'], [['e1', 1]], 'batch-1')
+    await first.insert(eventIdsTable, [{ event_id: 'e1', batch: 1 }], 'batch-1')
     await first.close()
     expect(await second.query('SELECT count() AS n FROM event_ids', Count)).toEqual([{ n: 1 }])
     await second.close()
@@ -108,8 +110,8 @@ describe('chDB adapter and processes', () => {
     const store = await openChdbEvents({ path, memoryLimitMb: 512, fsync: true })
     const synced =
       "SELECT count() AS n FROM system.tables WHERE database = 'siyu' AND create_table_query LIKE '%fsync_after_insert = 1%'"
-    expect(await store.query(synced, Count)).toEqual([{ n: 6 }])
-    await store.insert('event_ids', ['event_id', 'batch'], [['e1', 1]], 'batch-1')
+    expect(await store.query(synced, Count)).toEqual([{ n: 9 }])
+    await store.insert(eventIdsTable, [{ event_id: 'e1', batch: 1 }], 'batch-1')
     expect(await store.query('SELECT count() AS n FROM event_ids', Count)).toEqual([{ n: 1 }])
     await store.close()
   })

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createClient } from '@clickhouse/client'
 import { z } from 'zod'
 import { openClickhouseEvents } from '../../../src/adapters/events/clickhouse.js'
+import { eventIdsTable } from '../../../src/domain/events/tables.js'
 import { ConfigError, UpstreamError } from '../../../src/errors.js'
 import { eventStoreContract } from '../../contracts/event-store.js'
 import { startChdbHttp, type ChdbHttp } from '../../support/chdb-http.js'
@@ -35,7 +36,7 @@ eventStoreContract('ClickHouse adapter over an HTTP front of chDB', { open, wipe
 describe('ClickHouse adapter on a connection that fails', () => {
   const Count = z.strictObject({ n: z.number() })
   const insertOne = async (store: Awaited<ReturnType<typeof open>>, token: string) =>
-    store.insert('event_ids', ['event_id', 'batch'], [['e1', 1]], token)
+    store.insert(eventIdsTable, [{ event_id: 'e1', batch: 1 }], token)
 
   it.each(['before', 'after'] as const)('lands an insert once whose connection breaks %s it ran', async (when) => {
     const store = await open()

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import type { JobHandler } from '../../../src/ports/job-queue.js'
 import { openInProcessQueue } from '../../../src/adapters/queue/in-process.js'
 import { DAY_MS } from '../../../src/time.js'
 import { jobQueueContract } from '../../contracts/job-queue.js'
@@ -13,7 +14,7 @@ describe('the in-process queue', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
     const queue = openInProcessQueue()
     let runs = 0
-    queue.handle('tick', async () => void runs++)
+    queue.handle('tick', async () => void runs++, { group: 'ingest' })
     await queue.start()
     for (let i = 0; i < 2_000; i++) {
       await queue.add('tick', { i }, { key: 'tick' })
@@ -25,10 +26,10 @@ describe('the in-process queue', () => {
   })
 
   it('keeps its order with 100,000 jobs waiting', async () => {
-    const queue = openInProcessQueue({ concurrency: 50 })
+    const queue = openInProcessQueue({ concurrency: { ingest: 50 } })
     let next = 0
     let inOrder = true
-    queue.handle('count', async (data) => void (inOrder &&= data === next++))
+    queue.handle('count', async (data) => void (inOrder &&= data === next++), { group: 'ingest' })
     for (let i = 0; i < 100_000; i++) await queue.add('count', i)
     await queue.start()
     await queue.idle()
@@ -41,9 +42,10 @@ describe('the in-process queue', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
     const queue = openInProcessQueue()
     let ran = false
-    queue.handle('far', async () => void (ran = true))
+    queue.handle('far', async () => void (ran = true), { group: 'ingest' })
     await queue.start()
     await queue.add('far', undefined, { delayMs: 40 * DAY_MS })
+    expect((await queue.counts()).ingest.delayed).toBe(1)
     for (let day = 1; day <= 40; day++) {
       await queue.idle()
       expect([day, ran]).toEqual([day, false])
@@ -58,10 +60,11 @@ describe('the in-process queue', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
     const queue = openInProcessQueue()
     let running: AbortSignal | undefined
-    queue.handle('stubborn', (_data, signal) => {
+    const stubborn: JobHandler = (_data, signal) => {
       running = signal
       return new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
-    })
+    }
+    queue.handle('stubborn', stubborn, { group: 'ingest' })
     await queue.start()
     await queue.add('stubborn')
     await waitUntil(() => running !== undefined, { what: 'the job' })

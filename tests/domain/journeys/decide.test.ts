@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { decide, type Decision } from '../../../src/domain/journeys/decide.js'
+import { decide } from '../../../src/domain/journeys/decide.js'
+import type { Decision } from '../../../src/domain/journeys/decision.js'
 import { Journey } from '../../../src/domain/journeys/definition.js'
 import { parseInput } from '../../../src/parse.js'
 
@@ -192,6 +193,11 @@ describe('other steps', () => {
 
   it('an exit ends the run, whatever follows', () => {
     expect(decideAt(journey({ exit: true }, send('a')), '0')).toEqual({ kind: 'end' })
+  })
+
+  it.each(['0', '0.1.3'])('one that only a newer version knows holds the run, also at the place %s inside', (path) => {
+    const j = { ...journey(send('a')), steps: [{ id: 'draw', unknown: 'unknown field "lottery"' }] }
+    expect(decideAt(j, path)).toEqual({ kind: 'hold', stepId: 'draw', reason: 'unknown field "lottery"' })
   })
 
   it('a place that this version does not have ends the run', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { InvalidInputError } from '../../../src/errors.js'
-import { exitEvents, Journey, placeSteps } from '../../../src/domain/journeys/definition.js'
+import { exitEvents, Journey, placeSteps, PublishedJourney } from '../../../src/domain/journeys/definition.js'
 import { parseInput } from '../../../src/parse.js'
 
 const send = { send: { channel: 'wecom', content: 'hello' } }
@@ -57,6 +57,9 @@ describe('a journey file', () => {
     ['an entry by a wrong cron', { enter: { every: 'mondays', when: { event: 'a' } } }, 'enter.every'],
     ['a reentry without a limit', { reenter: { after: '7d' } }, 'reenter.max'],
     ['a misspelt field', { holdouts: '10%' }, 'holdouts'],
+    ['a misspelt kind of step', { steps: [{ sned: { channel: 'wecom', content: 'x' } }] }, 'steps.0.sned'],
+    ['a step of two kinds', { steps: [{ ...send, exit: true }] }, 'steps.0'],
+    ['a step that only a newer version reads', { steps: [{ unknown: 'x' }] }, 'steps.0.unknown'],
   ])('is refused for %s, by the name of the field', (_what, change, path) => {
     expect(pathsOf({ ...base, ...change })).toContain(path)
   })
@@ -66,6 +69,36 @@ describe('a journey file', () => {
     expect(pathsOf({ ...base, steps: [{ branch: [arm, { else: [send] }] }] })).toEqual([])
     expect(pathsOf({ ...base, steps: [{ branch: [{ else: [send] }, arm] }] })).not.toEqual([])
     expect(pathsOf({ ...base, steps: [{ branch: [{ else: [send] }, { else: [send] }] }] })).not.toEqual([])
+  })
+})
+
+describe('a published journey', () => {
+  it('keeps steps of a newer version in their places, and everything around them', () => {
+    const steps = [
+      send,
+      { id: 'draw', lottery: { pool: 'spring' } },
+      {
+        branch: [
+          { if: { event: 'a' }, do: [{ wait: '1d' }, { wait: { weekday: 'mon' } }] },
+          { else: [{ exit: true }] },
+        ],
+      },
+      { branch: [{ if: { weather: 'rain' }, do: [send] }] },
+      { id: 7, send: { channel: 'sms', content: 'hello' } },
+    ]
+    const read = parseInput(PublishedJourney, { ...base, steps })
+    expect(placeSteps(read.steps).map((p) => [p.path, p.stepId, Object.keys(p.step).at(-1)])).toEqual([
+      ['0', '0', 'send'],
+      ['1', 'draw', 'unknown'],
+      ['2', '2', 'branch'],
+      ['2.0.0', '2.0.0', 'wait'],
+      ['2.0.1', '2.0.1', 'unknown'],
+      ['2.1.0', '2.1.0', 'exit'],
+      ['3', '3', 'unknown'],
+      ['4', '4', 'unknown'],
+    ])
+    expect(read.steps[1]).toEqual({ id: 'draw', unknown: 'lottery: unknown field "lottery"' })
+    expect(() => parseInput(Journey, { ...base, steps })).toThrow(InvalidInputError)
   })
 })
 

@@ -3,12 +3,11 @@ import {
   compileDeltas,
   compileExplain,
   compileTouched,
-  describeRule,
   type Evaluable,
   readsOf,
 } from '../../../src/domain/rules/compile.js'
 import type { ProfileFigures } from '../../../src/domain/rules/expression.js'
-import { Rule } from '../../../src/domain/rules/rule.js'
+import { describeRule, Rule } from '../../../src/domain/rules/rule.js'
 import { Tag } from '../../../src/domain/tags/definition.js'
 import { parseInput } from '../../../src/parse.js'
 import { DAY_MS } from '../../../src/time.js'

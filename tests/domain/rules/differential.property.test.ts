@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { eventsTable, profilesTable, tagChangesTable } from '../../../src/domain/events/tables.js'
 import { traitTexts } from '../../../src/domain/identity/profile.js'
 import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../../../src/domain/rules/compile.js'
 import { compileCrossings } from '../../../src/domain/rules/crossings.js'
@@ -179,33 +180,35 @@ function meant(evaluables: readonly Evaluable[], some: readonly Person[]): Delta
 
 async function store(to: EventStore, all: readonly Person[]): Promise<void> {
   await to.insert(
-    'profiles',
-    ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
-    all.map(({ profile: p }) => [
-      p._id,
-      p.anchor,
-      traitTexts(p),
-      p.identifiers.map((i) => i.type),
-      p.createdAt.getTime(),
-      p.mergedInto ?? 0,
-      1,
-    ]),
+    profilesTable,
+    all.map(({ profile: p }) => ({
+      profile_id: p._id,
+      anchor: p.anchor,
+      traits: traitTexts(p),
+      identifier_types: p.identifiers.map((i) => i.type),
+      created_at: p.createdAt,
+      merged_into: p.mergedInto ?? 0,
+      version: 1,
+      known_at: NOW,
+      seq: 1,
+    })),
     `profiles from ${all[0]?.profile._id}`,
   )
   await to.insert(
-    'events',
-    ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
+    eventsTable,
     all.flatMap((p) =>
-      p.events.map((e) => [
-        p.profile._id,
-        e.name,
-        e.occurredAt.getTime(),
-        e.id,
-        'shop',
-        e.amountMinor ?? 0,
-        JSON.stringify(e.properties),
-        1,
-      ]),
+      p.events.map((e) => ({
+        profile_id: p.profile._id,
+        name: e.name,
+        occurred_at: e.occurredAt,
+        event_id: e.id,
+        source: 'shop',
+        amount_minor: e.amountMinor ?? 0,
+        properties: JSON.stringify(e.properties),
+        batch: 1,
+        known_at: NOW,
+        seq: 1,
+      })),
     ),
     `events from ${all[0]?.profile._id}`,
   )
@@ -218,9 +221,16 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
 
 async function storeState(to: EventStore, deltas: readonly Delta[], version: number): Promise<void> {
   await to.insert(
-    'tag_changes',
-    ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
-    deltas.map((d) => [d.id, d.p, NOW.getTime(), d.old, d.new, 'operator', version]),
+    tagChangesTable,
+    deltas.map((d) => ({
+      tag_id: d.id,
+      profile_id: d.p,
+      changed_at: NOW,
+      old_value: d.old,
+      new_value: d.new,
+      cause: 'operator',
+      version,
+    })),
     `state ${version}`,
   )
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
-import { InvalidInputError } from '../../../src/errors.js'
-import { collectReads, Rule } from '../../../src/domain/rules/rule.js'
+import type { z } from 'zod'
+import { InvalidInputError, type Problem } from '../../../src/errors.js'
+import { clauses, collectReads, Rule, walkRule } from '../../../src/domain/rules/rule.js'
 import { parseInput } from '../../../src/parse.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
 
-function problemsOf(input: unknown): { path: string; message: string }[] {
+function problemsOf(input: unknown): Problem[] {
   try {
     parseInput(Rule, input)
   } catch (err) {
@@ -39,6 +40,41 @@ describe('the rule grammar', () => {
     expect(problems.find((p) => p.path === path)?.message).toMatch(message)
   })
 
+  it.each<[string, unknown, { path: string; message: RegExp }[]]>([
+    ['an unknown field', { event: 'a', withn: '7d' }, [{ path: 'withn', message: /unknown field "withn"/ }]],
+    ['a misspelt kind', { evnt: 'a', within: '7d' }, [{ path: 'evnt', message: /unknown field "evnt"/ }]],
+    ['no kind', { all: [{ within: '7d' }] }, [{ path: 'all.0', message: /says which kind it is/ }]],
+    ['two kinds', { event: 'a', tag: 'b' }, [{ path: '', message: /event and tag are a rule each/ }]],
+    [
+      'a name that is none',
+      { not: { tag: 'X', gt: '1' } },
+      [
+        { path: 'not.tag', message: /snake_case/ },
+        { path: 'not.gt', message: /number/ },
+      ],
+    ],
+    ['no rule at all', { any: ['event a'] }, [{ path: 'any.0', message: /expected object.*got "event a"/ }]],
+  ])('says of %s what is wrong with the kind that is meant, and no more', (_what, input, expected) => {
+    const problems = problemsOf(input)
+    expect(problems.map((p) => p.path)).toEqual(expected.map((p) => p.path))
+    expected.forEach(({ message }, i) => expect(problems[i]!.message).toMatch(message))
+  })
+
+  it('names the kinds there are where none is given', () => {
+    expect(problemsOf({ within: '7d' })).toEqual([
+      expect.objectContaining({
+        hint: expect.stringMatching(/^one of: all 全部满足 all of; .*segment 人群 a segment$/) as unknown,
+      }),
+    ])
+  })
+
+  it('has no field that is the kind of another clause', () => {
+    for (const [kind, { schema }] of Object.entries(clauses)) {
+      const fields = Object.keys((schema as unknown as z.ZodObject).shape)
+      expect(fields.filter((field) => field in clauses)).toEqual([kind])
+    }
+  })
+
   it.each<[string, unknown]>([
     ['nothing', {}],
     ['a list', []],
@@ -49,6 +85,38 @@ describe('the rule grammar', () => {
     ['count and sum', { event: 'a', count: { gte: 1 }, sum: { x: { gte: 1 } } }],
   ])('refuses %s', (_what, input) => {
     expect(problemsOf(input).length).toBeGreaterThan(0)
+  })
+
+  it('is walked from the outside in; segments on request, each once', () => {
+    const segments = new Map([
+      ['inner', parseInput(Rule, { all: [{ tag: 'x' }, { segment: 'outer' }] })],
+      ['outer', parseInput(Rule, { not: { segment: 'inner' } })],
+    ])
+    const rule = parseInput(Rule, { any: [{ segment: 'outer' }, { event: 'a' }, { segment: 'outer' }] })
+    const shown = (walk: Iterable<{ rule: Rule; path: readonly (string | number)[] }>) =>
+      [...walk].map(
+        (at) =>
+          `${Object.entries(at.rule)
+            .map(([k, v]) => (typeof v === 'string' ? `${k} ${v}` : k))
+            .join()} @ ${at.path.join('.')}`,
+      )
+    expect(shown(walkRule(rule, ['when']))).toEqual([
+      'any @ when',
+      'segment outer @ when.any.0',
+      'event a @ when.any.1',
+      'segment outer @ when.any.2',
+    ])
+    expect(shown(walkRule(rule, ['when'], segments)).map((line) => line.split(' @')[0])).toEqual([
+      'any',
+      'segment outer',
+      'not',
+      'segment inner',
+      'all',
+      'tag x',
+      'segment outer',
+      'event a',
+      'segment outer',
+    ])
   })
 
   it('reads what it looks at, through every nesting, and names segments without following them', () => {

@@ -1,17 +1,20 @@
 import { describe, expect, it } from '@jest/globals'
-import { InvalidInputError } from '../../../src/errors.js'
+import { InvalidInputError, type Problem } from '../../../src/errors.js'
 import { compileTouched } from '../../../src/domain/rules/compile.js'
-import { Lifecycle, lifecycleTag, Tag, tagReads, textOf } from '../../../src/domain/tags/definition.js'
+import { textOf } from '../../../src/domain/local-text.js'
+import { Lifecycle, lifecycleTag, Tag, tagReads } from '../../../src/domain/tags/definition.js'
 import { parseInput } from '../../../src/parse.js'
 
 const common = { id: 'a_tag', name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
 const flag = { ...common, type: 'flag', when: { event: 'order_paid' } }
 
-function pathsOf(schema: typeof Tag | typeof Lifecycle, input: unknown): string[] {
+const pathsOf = (schema: typeof Tag | typeof Lifecycle, input: unknown) => problemsOf(schema, input).map((p) => p.path)
+
+function problemsOf(schema: typeof Tag | typeof Lifecycle, input: unknown): readonly Problem[] {
   try {
     parseInput(schema, input)
   } catch (err) {
-    if (err instanceof InvalidInputError) return err.problems.map((p) => p.path)
+    if (err instanceof InvalidInputError) return err.problems
     throw err
   }
   return []
@@ -34,6 +37,11 @@ describe('a tag definition', () => {
     ['a misspelt field', { wen: 1 }, 'wen'],
   ])('is refused for %s, by the name of the field', (_what, change, path) => {
     expect(pathsOf(Tag, { ...flag, ...change })).toEqual([path])
+  })
+
+  it('of an unknown type is told which there are', () => {
+    const [problem] = problemsOf(Tag, { ...flag, type: 'boolean' })
+    expect(problem?.message).toMatch(/^no type of tag; one of: flag 是否 yes or not; .*text 文本.*\(got "boolean"\)$/)
   })
 
   it('says its name in the language that is asked for', () => {

@@ -4,6 +4,7 @@ import { createMetrics } from '../../../src/http/metrics.js'
 import { sidebarRouter } from '../../../src/http/routes/sidebar.js'
 import { createHttpServer, type HttpServer } from '../../../src/http/server.js'
 import { quietLog } from '../../../src/log.js'
+import { runOperation } from '../../../src/services/runtime/run-operation.js'
 import { DAY_MS } from '../../../src/time.js'
 import {
   buildWorld,
@@ -11,6 +12,7 @@ import {
   type EventHome,
   eventRecord,
   openEventHome,
+  operationsOf,
   type World,
 } from '../../support/build-deps.js'
 
@@ -58,6 +60,8 @@ beforeEach(async () => {
         deps: world.deps,
         sessions: createGuideSessions('the app secret', world.clock),
         publicUrl: PUBLIC_URL,
+        closeTask: (guide, task, outcome) =>
+          runOperation(operationsOf(world), `guide:${guide}`, 'tasks/close', { guide, task, outcome }),
         signIn: {
           corpId: 'wwtest',
           agentId: 7,

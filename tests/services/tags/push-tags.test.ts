@@ -1,8 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { nextPushAt, pushTags } from '../../../src/services/tags/push-tags.js'
 import { queueArrivals, queueTagChanges } from '../../../src/services/tags/queue-writebacks.js'
+import { profilesTable, tagChangesTable } from '../../../src/domain/events/tables.js'
+import { profileUnit } from '../../../src/domain/identity/identity-unit.js'
 import type { OwnedEvent } from '../../../src/stored/ingest.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
+import { type EventHome, openEventHome } from '../../support/build-deps.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
 
 const START = new Date('2026-08-03T02:00:00Z')
@@ -18,8 +21,15 @@ const TAGS = [
     ],
   },
 ]
+let home: EventHome
 let world: WecomWorld
+let changes = 0
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterAll(() => home.close())
 beforeEach(async () => {
+  for (const table of ['profiles', 'tag_changes', 'tag_state']) await home.store.command(`TRUNCATE TABLE ${table}`)
   world = await openWecomWorld(
     {
       members: [1, 2].map((i) => ({ userId: `guide00${i}`, name: `导购 00${i}` })),
@@ -32,19 +42,38 @@ beforeEach(async () => {
       corpTags: [{ groupId: 'etHand', name: '来源', tags: [{ tagId: 'etShop', name: '门店' }] }],
     },
     START,
+    { events: home.store },
   )
   world.define({ tags: TAGS })
   for (const i of [1, 2, 3]) await world.customer(i, `wm${i}`)
+  await world.docs.meta.put([{ _id: 'counter:profile', value: 3 }])
+  const alive = [1, 2, 3].map((i) => ({
+    profile_id: i,
+    anchor: `wm${i}`,
+    traits: {},
+    identifier_types: [],
+    created_at: new Date(START),
+    merged_into: 0,
+    version: ++changes,
+    known_at: new Date(START),
+    seq: changes,
+  }))
+  await home.store.insert(profilesTable, alive, `profiles ${changes}`)
 })
 afterEach(async () => {
   await world.close()
 })
 
 async function setTag(profileId: number, tagId: string, value: string | undefined): Promise<void> {
-  const { profileTags } = world.docs
-  const _id = `${profileId}:${tagId}`
-  if (value === undefined) await profileTags.delete({ _id })
-  else await profileTags.put([{ _id, profileId, tagId, value, since: world.sandbox.now() }])
+  const at = world.sandbox.now()
+  const path = `tags.${tagId}`
+  const update = value === undefined ? { $unset: { [path]: 1 } } : { $set: { [path]: { v: value, since: at } } }
+  await world.docs.profileTags.updateEach([{ id: profileId, update, upsert: true }])
+  const row = {
+    ...{ tag_id: tagId, profile_id: profileId, changed_at: at, old_value: '', new_value: value ?? '' },
+    ...{ cause: 'operator', version: ++changes },
+  }
+  await home.store.insert(tagChangesTable, [row], `change ${changes}`)
   await queueTagChanges(world.deps, [{ profileId, tagId }])
 }
 const later = (seconds: number) =>
@@ -215,6 +244,7 @@ describe('who arrives by a live code', () => {
     occurredAt,
     properties: { userId: 'guide001', externalUserId, state },
     profileId,
+    unit: profileUnit(profileId),
     source: 'wecom',
   })
   beforeEach(async () => {

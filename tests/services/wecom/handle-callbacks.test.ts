@@ -3,6 +3,7 @@ import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
 import { handleCallbacks } from '../../../src/services/wecom/handle-callbacks.js'
 import { syncWecom } from '../../../src/services/wecom/sync-wecom.js'
+import { bucketOf } from '../../../src/stored/buckets.js'
 import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { stopClocks } from '../../support/fake-clock.js'
@@ -213,6 +214,7 @@ describe('a customer who deletes a guide', () => {
     channel: 'wecom',
     state: 'ready',
     senderUserId: 'guide001',
+    bucket: bucketOf('guide001'),
     recipients: customers.map((i) => ({ touchId: `${id}/${i}`, externalUserId: idOf(i) })),
     content: { text: 'hello', link: { title: 'a link', url: `https://m.example.com/t?m=${id}` } },
     releasedAt: START,
@@ -280,6 +282,7 @@ describe('a customer who deletes a guide', () => {
     await docs().dispatches.put([dispatch('late', [2, 3], { nextAt: START })])
     await docs().touches.put([touch('late', 2, { dispatchId: 'late' }), touch('late', 3, { dispatchId: 'late' })])
     await company.app.runLane('release-touches')
+    await company.app.runLane('send-dispatches')
     expect(await docs().dispatches.get('late')).toMatchObject({
       state: 'created',
       recipients: [{ externalUserId: idOf(3) }],
@@ -291,6 +294,7 @@ describe('a customer who deletes a guide', () => {
     await docs().dispatches.put([dispatch('asked', [2], { nextAt: START })])
     await docs().touches.put([touch('asked', 2, { dispatchId: 'asked' })])
     await company.app.runLane('release-touches')
+    await company.app.runLane('send-dispatches')
     expect(await docs().dispatches.get('asked')).toMatchObject({ state: 'created' })
     await deliver(change('del_follow_user', 'guide001', idOf(2), new Date(START.getTime() + SECOND_MS)))
     await company.settle()

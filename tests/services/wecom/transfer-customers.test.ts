@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import type { WecomEventOf } from '../../../src/domain/wecom/event.js'
 import { applyEvent, ownerOf } from '../../../src/domain/identity/profile.js'
+import { bucketOf } from '../../../src/stored/buckets.js'
 import type { DispatchDoc } from '../../../src/stored/touches.js'
 import type { GuideTask } from '../../../src/stored/guides.js'
 import type { Transfer } from '../../../src/stored/wecom.js'
@@ -170,6 +171,7 @@ describe('with a customer go', () => {
     channel: 'wecom',
     state: 'ready',
     senderUserId: 'guide001',
+    bucket: bucketOf('guide001'),
     recipients: [
       { touchId: 't1', externalUserId: 'wm1' },
       { touchId: 't2', externalUserId: 'wm2' },

@@ -1,0 +1,11 @@
+import { z } from 'zod'
+
+/** Words for people: one text for all, or one in each language. */
+export const LocalText = z
+  .union([z.string().min(1), z.strictObject({ zh: z.string().min(1), en: z.string().min(1) })])
+  .describe('one text, or { zh, en }')
+export type LocalText = z.infer<typeof LocalText>
+
+export function textOf(text: LocalText, locale: 'zh' | 'en'): string {
+  return typeof text === 'string' ? text : text[locale]
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { DAY_MS } from '../../../time.js'
+import { compareAll, within } from '../comparisons.js'
+import { Bounds, comparators, Name, sayFields, windowFields } from '../fields.js'
+import { countOf, daysSinceOf, edgesOf, propertyAt, sinceLast, sumOf } from '../windows.js'
+import type { Clause } from './clause.js'
+
+const EventClause = z
+  .strictObject({
+    event: Name,
+    ...windowFields,
+    count: Bounds.optional(),
+    sum: z
+      .record(z.string(), Bounds)
+      .describe('property → bounds, e.g. { amountMinor: { gte: 50000 } }')
+      .refine((r) => Object.keys(r).length === 1, 'give exactly one property to add up')
+      .optional(),
+    daysSince: Bounds.describe('days since the last such event').optional(),
+    first: z
+      .strictObject({ property: z.string(), ...comparators })
+      .describe('value at the first such event')
+      .optional(),
+    last: z
+      .strictObject({ property: z.string(), ...comparators })
+      .describe('value at the last such event')
+      .optional(),
+  })
+  .refine((c) => c.within === undefined || c.between === undefined, 'give within or between, not both')
+  .refine(
+    (c) => [c.count, c.sum, c.daysSince, c.first, c.last].filter((x) => x !== undefined).length <= 1,
+    'give one of count, sum, daysSince, first, last',
+  )
+  .refine((c) => c.between === undefined || c.between[0] > c.between[1], 'between starts longer ago than it ends')
+type EventClause = z.infer<typeof EventClause>
+
+/** Something that happened: that it did, how often, how much, how long ago, or what was said of it. */
+export const event: Clause<EventClause> = {
+  schema: EventClause,
+  words: { zh: '发生过的事件', en: 'an event that happened' },
+  say: sayFields,
+  parts: () => [],
+  refersTo: (clause) => [{ kind: 'event', name: clause.event, path: ['event'] }],
+  edges: (clause) => [edgesOf(clause, clause.daysSince)],
+
+  test(clause, build) {
+    const count = countOf(build, clause)
+    if (clause.count !== undefined) return { bool: 'all', of: within(count, clause.count) }
+    const tests = [{ bool: 'compare' as const, of: count, sign: '>' as const, to: 0 }]
+    if (clause.sum !== undefined) {
+      const [property, bounds] = Object.entries(clause.sum)[0]!
+      return { bool: 'all', of: [...tests, ...within(sumOf(build, clause, property), bounds)] }
+    }
+    if (clause.daysSince !== undefined)
+      return { bool: 'all', of: [...tests, ...within(sinceLast(build, clause), clause.daysSince, DAY_MS)] }
+    const edge = clause.first ?? clause.last
+    if (edge === undefined) return tests[0]!
+    const at = clause.first === undefined ? 'last' : 'first'
+    return { bool: 'all', of: [...tests, ...compareAll(propertyAt(build, clause, at, edge.property), edge)] }
+  },
+
+  figure(clause, build) {
+    if (clause.sum !== undefined)
+      return { text: 'figure', of: sumOf(build, clause, Object.keys(clause.sum)[0]!), per: 1 }
+    if (clause.daysSince !== undefined) return daysSinceOf(build, clause)
+    if (clause.first !== undefined) return propertyAt(build, clause, 'first', clause.first.property)
+    if (clause.last !== undefined) return propertyAt(build, clause, 'last', clause.last.property)
+    return { text: 'figure', of: countOf(build, clause), per: 1 }
+  },
+}

@@ -1,0 +1,18 @@
+import { z } from 'zod'
+import { comparesOrIsPresent } from '../comparisons.js'
+import { comparators, Name, sayFields } from '../fields.js'
+import type { Clause } from './clause.js'
+
+const TagClause = z.strictObject({ tag: Name, ...comparators })
+
+/** The value of a tag; without a test, that there is one. */
+export const tag: Clause<z.infer<typeof TagClause>> = {
+  schema: TagClause,
+  words: { zh: '标签', en: 'a tag' },
+  say: sayFields,
+  parts: () => [],
+  refersTo: (clause) => [{ kind: 'tag', name: clause.tag, path: ['tag'] }],
+  edges: () => [],
+  test: (clause, build) => comparesOrIsPresent(build.tag(clause.tag), clause),
+  figure: (clause, build) => build.tag(clause.tag),
+}

@@ -1,0 +1,84 @@
+import { type Tag, tagKindOf } from '../tags/definition.js'
+import { flagText } from '../tags/kinds/flag.js'
+import type { TagBuild } from '../tags/kinds/kind.js'
+import type { Aggregation, Bool, Text } from './expression.js'
+import { clauseOf, partsOf, type Rule } from './rule.js'
+
+/**
+ * Something with a value per profile that is kept and compared: a tag, or a rule under an id (a journey's entry).
+ * Values are text: '' absent, '1' a flag that is set, otherwise the choice, number or text itself.
+ */
+export type Evaluable = { id: string; tag: Tag } | { id: string; rule: Rule }
+
+export type TreeOptions = {
+  nowMs: number
+  /** Rules behind `{segment: id}`. */
+  segments: ReadonlyMap<string, Rule>
+}
+
+/** Builds expressions, and collects on the way which figures and stored tags of a profile they need. */
+export class Tree implements TagBuild {
+  readonly nowMs: number
+  private readonly segments: ReadonlyMap<string, Rule>
+  private readonly inPass: ReadonlyMap<string, Evaluable>
+  private readonly resolving = new Set<string>()
+  private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
+  /** The tags that are evaluated, and those that are read as stored. Complete once all expressions are built. */
+  readonly storedTags = new Set<string>()
+
+  constructor(evaluables: readonly Evaluable[], { nowMs, segments }: TreeOptions) {
+    this.nowMs = nowMs
+    this.segments = segments
+    this.inPass = new Map(evaluables.map((e) => [e.id, e]))
+    for (const e of evaluables) this.storedTags.add(e.id)
+  }
+
+  /** The figures of a profile's events. Complete once all expressions are built. */
+  get figures(): { column: string; aggregation: Aggregation }[] {
+    return [...this.columns.values()]
+  }
+
+  /** @throws {RangeError} when tags or segments read each other in a circle */
+  valueOf(e: Evaluable): Text {
+    return this.once(e.id, () => ('rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)))
+  }
+
+  test(rule: Rule): Bool {
+    const parts = partsOf(rule).map((part) => this.test(part.rule))
+    return clauseOf(rule).test(rule, this, parts)
+  }
+
+  /** The figure the outermost clause was decided on. */
+  figure(rule: Rule): Text {
+    return clauseOf(rule).figure(rule, this)
+  }
+
+  column(aggregation: Aggregation): string {
+    const key = JSON.stringify(aggregation)
+    const known = this.columns.get(key) ?? { column: `a${this.columns.size}`, aggregation }
+    this.columns.set(key, known)
+    return known.column
+  }
+
+  tag(id: string): Text {
+    const inPass = this.inPass.get(id)
+    if (inPass !== undefined) return this.valueOf(inPass)
+    this.storedTags.add(id)
+    return { text: 'stored', tagId: id }
+  }
+
+  segment(id: string): Bool {
+    const rule = this.segments.get(id)
+    if (rule === undefined) throw new RangeError(`there is no segment "${id}"`)
+    return this.once(`segment ${id}`, () => this.test(rule))
+  }
+
+  private once<T>(name: string, build: () => T): T {
+    if (this.resolving.has(name))
+      throw new RangeError(`tags or segments read each other in a circle: ${[...this.resolving, name].join(' → ')}`)
+    this.resolving.add(name)
+    const built = build()
+    this.resolving.delete(name)
+    return built
+  }
+}

@@ -1,0 +1,62 @@
+import { DAY_MS } from '../../time.js'
+import type { Build } from './build.js'
+import { ABSENT, compareAll } from './comparisons.js'
+import type { Bool, Condition, Num, Text } from './expression.js'
+import type { Bounds, Windowed } from './fields.js'
+
+/** An event of this name leaves or enters a window, or is this many days ago, `afterMs` after it happened. */
+export type TimeEdge = { event: string; afterMs: readonly number[] }
+
+export function edgesOf({ event, within, between }: Windowed, daysSince: Bounds = {}): TimeEdge {
+  const days = Object.values(daysSince).map((d) => d * DAY_MS)
+  return { event, afterMs: [...(within === undefined ? [] : [within]), ...(between ?? []), ...days] }
+}
+
+/** How many events of the window there are. */
+export function countOf(build: Build, windowed: Windowed): Extract<Num, { num: 'column' }> {
+  return { num: 'column', column: build.column({ of: 'count', on: conditionOf(build, windowed) }) }
+}
+
+/** Milliseconds since the last of them. */
+export function sinceLast(build: Build, windowed: Windowed): Num {
+  return {
+    num: 'minusColumn',
+    from: build.nowMs,
+    column: build.column({ of: 'last', on: conditionOf(build, windowed) }),
+  }
+}
+
+export function sumOf(build: Build, windowed: Windowed, property: string): Num {
+  return { num: 'column', column: build.column({ of: 'sum', property, on: conditionOf(build, windowed) }) }
+}
+
+/** A property at the first or last of them; equal instants are decided by the event id. */
+export function propertyAt(build: Build, windowed: Windowed, at: 'first' | 'last', property: string): Text {
+  const of = at === 'first' ? 'atFirst' : 'atLast'
+  return { text: 'column', column: build.column({ of, property, on: conditionOf(build, windowed) }) }
+}
+
+/** Whole days since the last of them; absent where there is none. */
+export function daysSinceOf(build: Build, windowed: Windowed): Text {
+  return {
+    text: 'choice',
+    cases: [absentIfNone(build, windowed)],
+    otherwise: { text: 'figure', of: sinceLast(build, windowed), per: DAY_MS },
+  }
+}
+
+/** The first case of figures that are absent where there is no such event. */
+export function absentIfNone(build: Build, windowed: Windowed): { when: Bool; value: Text } {
+  return { when: { bool: 'compare', of: countOf(build, windowed), sign: '=', to: 0 }, value: ABSENT }
+}
+
+function conditionOf({ nowMs }: Build, { event, where, within, between }: Windowed): Condition {
+  const bounds: Condition['bounds'] = []
+  if (within !== undefined) bounds.push({ sign: '>', ms: nowMs - within })
+  if (between !== undefined) bounds.push({ sign: '>', ms: nowMs - between[0] }, { sign: '<=', ms: nowMs - between[1] })
+  const tests = Object.entries(where ?? {}).map(([property, test]) => ({
+    property,
+    tests: compareAll({ text: 'column', column: property }, typeof test === 'object' ? test : { is: test }),
+  }))
+  return { event, bounds, where: tests.filter((t) => t.tests.length > 0) }
+}

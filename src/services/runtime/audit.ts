@@ -1,0 +1,87 @@
+import { z } from 'zod'
+import { hashKey } from '../../random.js'
+import type { AuditRow } from '../../stored/audit.js'
+import type { Deps } from './deps.js'
+
+export type AuditEntry = Pick<AuditRow, 'who' | 'operation' | 'target' | 'outcome' | 'code' | 'inputHash'>
+
+/** How many rows there are, told beside the chain: so that rows missing at its end are noticed too. */
+const COUNTER = 'counter:audit'
+
+/**
+ * Adds a row to the end of the chain. The number after the last one is free for one writer only, so the chain never forks;
+ * who comes second takes the next.
+ */
+export async function writeAudit({ docs, clock }: Pick<Deps, 'docs' | 'clock'>, entry: AuditEntry): Promise<void> {
+  for (;;) {
+    const [last] = await docs.audit.find({}, { sort: { _id: -1 }, limit: 1 })
+    const _id = (last?._id ?? 0) + 1
+    const row = { ...entry, _id, at: clock.now(), previousHash: last?.hash ?? '' }
+    const { refused } = await docs.audit.insert([{ ...row, hash: hashOf(row) }])
+    if (refused.length > 0) continue // each refusal means that somebody else got on
+    await docs.meta.updateEach([{ id: COUNTER, update: { $max: { value: _id } }, upsert: true }])
+    return
+  }
+}
+
+export const AuditQuery = z.strictObject({
+  /** Rows before this number only. */
+  before: z.int().min(1).optional(),
+  limit: z.int().min(1).max(100).default(50),
+})
+export type AuditQuery = z.infer<typeof AuditQuery>
+
+/** As JSON. `at` is ISO 8601. */
+export type AuditLine = Omit<AuditRow, '_id' | 'at'> & { n: number; at: string }
+
+/** Newest first; `next` is the `before` of the page after this one. */
+export async function listAudit(
+  { docs }: Pick<Deps, 'docs'>,
+  { before, limit }: AuditQuery,
+): Promise<{ rows: AuditLine[]; next?: number }> {
+  const filter = before === undefined ? {} : { _id: { $lt: before } }
+  const found = await docs.audit.find(filter, { sort: { _id: -1 }, limit })
+  const rows = found.map(({ _id, at, ...row }) => ({ ...row, n: _id, at: at.toISOString() }))
+  const last = rows.at(-1)
+  return { rows, ...(last === undefined || last.n === 1 || rows.length < limit ? {} : { next: last.n }) }
+}
+
+export type AuditVerdict = {
+  /** Rows that were checked: those before the first broken one, when there is one. */
+  rows: number
+  /** Of the last of them. Noted down elsewhere, it shows later whether the chain was written anew. */
+  hash: string
+  /** The first row that is not as it was written. */
+  broken?: { n: number; what: 'missing' | 'changed' | 'not the follower' }
+}
+
+/** Checks every row against its hash and against the row before. */
+export async function verifyAudit(
+  { docs }: Pick<Deps, 'docs'>,
+  onProgress: (rows: number) => void,
+): Promise<AuditVerdict> {
+  // Read first: rows that are added meanwhile are then not missed.
+  const count = (await docs.meta.get(COUNTER))?.value ?? 0
+  let [rows, hash] = [0, '']
+  for await (const batch of docs.audit.scan({})) {
+    for (const row of batch) {
+      const what = faultOf(row, rows + 1, hash)
+      if (what !== undefined) return { rows, hash, broken: { n: rows + 1, what } }
+      rows += 1
+      hash = row.hash
+    }
+    onProgress(rows)
+  }
+  return { rows, hash, ...(rows < count ? { broken: { n: rows + 1, what: 'missing' } } : {}) }
+}
+
+function faultOf(row: AuditRow, n: number, previousHash: string) {
+  if (row._id !== n) return 'missing'
+  if (row.hash !== hashOf(row)) return 'changed'
+  return row.previousHash === previousHash ? undefined : 'not the follower'
+}
+
+function hashOf(row: Omit<AuditRow, 'hash'>): string {
+  const { _id, who, operation, target, at, outcome, code = '', inputHash, previousHash } = row
+  return hashKey(64, _id, who, operation, target, at.toISOString(), outcome, code, inputHash, previousHash)
+}

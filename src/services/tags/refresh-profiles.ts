@@ -1,0 +1,267 @@
+import { z } from 'zod'
+import { hashKey } from '../../random.js'
+import { type Evaluable } from '../../domain/rules/compile.js'
+import { compileCrossings } from '../../domain/rules/crossings.js'
+import { DAY_MS } from '../../time.js'
+import { nextMoment, nextValue } from '../../stored/runtime.js'
+import type { Overtaken, Refresh } from '../../stored/tags.js'
+import { enterJourneys } from '../journeys/enter-journeys.js'
+import type { Deps } from '../runtime/deps.js'
+import { testRules } from '../segments/test-rules.js'
+import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
+import { evaluablesFor, evaluateRange, evaluateTouched, withoutOvertaken } from './evaluate-profiles.js'
+
+const RANGE = 50_000
+const CHUNK = 1_000
+
+export type RefreshRequest = Pick<Refresh, '_id' | 'kind' | 'cause' | 'ids' | 'since'> & { size?: number }
+
+/** Stores that this is to be worked out. One of the same id that is not done yet stands for it. */
+export async function openRefresh({ docs, clock }: Deps, { size = RANGE, ...request }: RefreshRequest): Promise<void> {
+  const { _id: id, ...rest } = request
+  await docs.refreshes.delete({ phase: 'done', now: { $lt: new Date(clock.now().getTime() - DAY_MS) } })
+  await docs.refreshes.updateEach([
+    {
+      id,
+      where: { phase: 'done' },
+      upsert: true,
+      update: {
+        $set: { ...rest, size, phase: 'waiting', order: await nextValue(docs.meta, 'refresh'), from: 1, changes: 0 },
+        $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1 },
+      },
+    },
+  ])
+}
+
+/** Whether one is open. */
+export async function isRefreshing({ docs }: Pick<Deps, 'docs'>): Promise<boolean> {
+  return (await docs.refreshes.findOne({ phase: { $ne: 'done' } })) !== undefined
+}
+
+/** idle: nothing is open. more: go on at once. waiting: for groups of ingest that are under way. */
+export type RefreshState = 'idle' | 'more' | 'waiting'
+
+/**
+ * Works the first open refresh on by one range, or by a piece of what was overtaken; those that end with it are followed by
+ * the next. Between two calls anything may happen, a crash included: the cursor is stored, with the instant and the number
+ * that a repeat needs.
+ *
+ * Ingest works on the same profiles at the same time, here or in another process. That nothing is lost is due to this:
+ *
+ * 1. Every evaluation has a number from one counter. The higher one wins in a document (`seq`), in `tag_state` (`version`)
+ *    and as the last row of `tag_changes`.
+ * 2. Two evaluations of a profile of which one had ended when the other took its number need no care: the other has the
+ *    higher number and has read everything. Two groups of ingest never work on one profile at a time, nor do two ranges.
+ *    So only a group beside a refresh is left.
+ * 3. A group that is under way at any moment while ranges are evaluated is stamped in `overtaken`. It stores its plan, then
+ *    looks for an open refresh; a refresh says that it is open, then looks for stored plans. One of the two sees the other.
+ *    It is stamped before it reads or changes anything, so what a range read before is followed by a stamp.
+ * 4. A stamp goes only when the profile was evaluated again by a number that was taken while no group was at it: stamps are
+ *    read first, stored plans after that, the number last. A group that was done by then has a lower number; a group that
+ *    is under way keeps its profiles out; one that came later has stamped anew, and then the stamp is another one
+ *    (`seq`, `times`) and stays. Should its number be the lower one, it takes a higher one (`claimProfiles`).
+ * 5. That evaluation is of every rule that ingest evaluates and of every rule of the refresh, and compares documents too: a
+ *    document is written before the state, so one whose evaluation died in between may tell what no state tells.
+ * 6. Behind the ranges a group stamps only profiles that bear a stamp: nobody else is evaluated any more. So there are ever
+ *    fewer, and the refresh ends however much comes in.
+ */
+export async function workRefreshes(deps: Deps, signal?: AbortSignal): Promise<RefreshState> {
+  while (signal?.aborted !== true) {
+    const [first] = await deps.docs.refreshes.find({ phase: { $ne: 'done' } }, { sort: { order: 1 }, limit: 1 })
+    if (first === undefined) return 'idle'
+    const left = await workOn(deps, first)
+    if (left !== 'done') return left
+  }
+  return 'more'
+}
+
+/** Opens a refresh and works it off, by `alone` where lanes may run beside. Resolves to how many values changed. */
+export async function refreshNow(
+  deps: Deps,
+  request: RefreshRequest,
+  alone: <T>(work: () => Promise<T>) => Promise<T>,
+  onRange: (profiles: number) => void = () => undefined,
+): Promise<number> {
+  const { docs } = deps
+  await openRefresh(deps, request)
+  for (;;) {
+    const left = await alone(() => workRefreshes(deps))
+    const cursor = await docs.refreshes.get(request._id)
+    const last = (await docs.meta.get('counter:profile'))?.value ?? 0
+    onRange(cursor === undefined || cursor.phase === 'done' ? last : Math.min(cursor.from - 1, last))
+    // What ingest is at this very moment, the lane evaluates again.
+    if (cursor === undefined || cursor.phase === 'done' || left !== 'more') return cursor?.changes ?? 0
+  }
+}
+
+async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'waiting'> {
+  const work = workOf(deps, stored)
+  const isStarted = stored.phase !== 'waiting' && stored.phase !== 'opening' && stored.definitions === work.definitions
+  let cursor = isStarted ? (stored as Started) : await begin(deps, stored, work.definitions)
+  if (cursor.phase === 'ranges') {
+    cursor = await workRange(deps, cursor, work)
+    if (cursor.phase === 'ranges') return 'more'
+  }
+  const left = cursor.kind === 'enter' ? 'none' : await evaluateOvertaken(deps, cursor, work)
+  if (left !== 'none') return left
+  const { _id } = cursor
+  // Whoever asked for it reads what came of it.
+  if (cursor.cause === 'operator') await deps.docs.refreshes.update(_id, { $set: { phase: 'done' } })
+  else await deps.docs.refreshes.delete({ _id })
+  return 'done'
+}
+
+/** Of an evaluation, and when it was given out. */
+type Numbered = { seq: number; knownAt: Date }
+
+async function nextNumber({ docs, clock }: Pick<Deps, 'docs' | 'clock'>): Promise<Numbered> {
+  const { now, seq } = await nextMoment(docs.meta, clock)
+  return { seq, knownAt: now }
+}
+
+type Started = Refresh & { now: Date } & Numbered
+
+/** What there is to do, under the definitions as they are now. */
+type Work = { evaluables: readonly Evaluable[]; definitions: string }
+
+function workOf({ definitions }: Deps, { kind, ids }: Refresh): Work {
+  const { current } = definitions
+  const chosen = ids === undefined ? undefined : new Set(ids)
+  const evaluables = kind === 'enter' ? [] : current.evaluables.filter((e) => chosen?.has(e.id) !== false)
+  const journeys = kind === 'enter' ? (ids ?? []).map((id) => current.journeys.get(id)?.journey) : []
+  return { evaluables, definitions: hashKey(32, JSON.stringify([evaluables, journeys])) }
+}
+
+/** At the first range, at the instant that it is. Groups of ingest that did not see it open are stamped in their place. */
+async function begin(deps: Deps, refresh: Refresh, definitions: string): Promise<Started> {
+  const { docs, clock } = deps
+  const isRepeat = refresh.phase === 'opening' && refresh.definitions === definitions
+  const now = isRepeat ? refresh.now! : clock.now() // an opening one has its instant
+  const opening = { phase: 'opening', now, definitions, from: 1 } as const
+  await docs.refreshes.update(refresh._id, { $set: opening, $unset: { againAt: 1 } })
+  for (const plan of await plansUnderWay(deps)) await stampProfiles(deps, plan, true)
+  const ranges = { phase: 'ranges', ...(await nextNumber(deps)) } as const
+  await docs.refreshes.update(refresh._id, { $set: ranges })
+  const { againAt: _againAt, ...rest } = refresh
+  return { ...rest, ...opening, ...ranges }
+}
+
+async function workRange(deps: Deps, cursor: Started, work: Work): Promise<Started> {
+  const { docs } = deps
+  const { from, size } = cursor
+  const last = (await docs.meta.get('counter:profile'))?.value ?? 0
+  const range = { from, to: from + size }
+  const isLast = range.to > last
+  const changes = from > last ? 0 : await evaluate(deps, cursor, work, range, from === 1 && isLast)
+  const next = {
+    ...(isLast ? { phase: 'overtaken' as const } : await nextNumber(deps)),
+    from: range.to,
+    changes: cursor.changes + changes,
+  }
+  await docs.refreshes.update(cursor._id, { $set: next })
+  return { ...cursor, ...next }
+}
+
+async function evaluate(
+  deps: Deps,
+  cursor: Started,
+  { evaluables }: Work,
+  range: { from: number; to: number },
+  isEverybody: boolean,
+): Promise<number> {
+  if (cursor.kind === 'enter') return enterRecurring(deps, cursor, range)
+  if (evaluables.length === 0) return 0
+  const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor)
+  if (cursor.kind === 'all') return evaluateRange(deps, evaluation, isEverybody ? undefined : range)
+  const { segments } = deps.definitions.current
+  const since = (cursor.since ?? cursor.now).getTime()
+  const sql = compileCrossings(evaluables, segments, since, cursor.now.getTime(), range)
+  if (sql === undefined) return 0
+  const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
+  const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))
+  const ids = [...new Set(profiles.map((p) => p.mergedInto ?? p._id))].sort((a, b) => a - b)
+  let changes = 0
+  for (let i = 0; i < ids.length; i += CHUNK) {
+    const profileIds = await withoutOvertaken(deps, ids.slice(i, i + CHUNK))
+    changes += (await evaluateTouched(deps, { ...evaluation, profileIds })).changes
+  }
+  return changes
+}
+
+function evaluationOf({ _id, kind, cause }: Started, evaluables: readonly Evaluable[], now: Date, number: Numbered) {
+  const { seq, knownAt } = number
+  return { evaluables, now, seq, knownAt, cause, key: `${_id}:${kind}:${now.getTime()}` }
+}
+
+/** @returns 0: what a journey does counts elsewhere */
+async function enterRecurring(deps: Deps, { ids, now }: Started, range: { from: number; to: number }): Promise<number> {
+  for (const journeyId of ids ?? []) {
+    const enter = deps.definitions.current.journeys.get(journeyId)?.journey.enter
+    if (enter === undefined || !('every' in enter)) continue
+    const alive = { _id: { $gte: range.from, $lt: range.to }, mergedInto: { $exists: false } }
+    for await (const batch of deps.docs.profiles.scan(alive, 2_000)) {
+      const profileIds = batch.map((p) => p._id)
+      const holds = await testRules(deps, [enter.when], profileIds, now)
+      const entering = profileIds
+        .filter((id) => holds.get(id)?.[0] === true)
+        .map((profileId) => ({ profileId, journeyId }))
+      await enterJourneys(deps, entering, now, `every:${journeyId}:${now.getTime()}`)
+    }
+  }
+  return 0
+}
+
+/**
+ * Evaluates again a piece of what ingest touched meanwhile and is done with. It takes a number of its own, anew after a
+ * crash too: groups that were done since must have a lower one (4. above). Its instant is kept, so that a repeat enters
+ * journeys at the same one.
+ */
+async function evaluateOvertaken(deps: Deps, cursor: Started, work: Work): Promise<'none' | 'more' | 'waiting'> {
+  const { docs } = deps
+  let left: 'none' | 'waiting' = 'none'
+  for (let after = 0; ;) {
+    const stamps = await docs.overtaken.find({ _id: { $gt: after } }, { limit: CHUNK })
+    if (stamps.length === 0) return left
+    const underWay = new Set((await plansUnderWay(deps)).flatMap(touchedBy))
+    const free = stamps.filter((stamp) => !underWay.has(stamp._id))
+    if (free.length > 0) {
+      await evaluateAgain(deps, cursor, work, free)
+      return 'more'
+    }
+    left = 'waiting'
+    after = stamps.at(-1)!._id
+  }
+}
+
+async function evaluateAgain(deps: Deps, cursor: Started, work: Work, stamps: readonly Overtaken[]): Promise<void> {
+  const { docs, definitions, clock } = deps
+  const againAt = cursor.againAt ?? clock.now()
+  const number = await nextNumber(deps)
+  await docs.refreshes.update(cursor._id, { $set: { ...number, againAt } })
+  const none = new Set<string>()
+  const touched = evaluablesFor(definitions.current, { events: none, traits: none, identifiers: none, all: true })
+  const chosen = new Set([...work.evaluables, ...touched].map((e) => e.id))
+  const profileIds = stamps.map((stamp) => stamp._id)
+  const { changes } = await evaluateTouched(deps, {
+    ...evaluationOf(
+      cursor,
+      definitions.current.evaluables.filter((e) => chosen.has(e.id)),
+      againAt,
+      number,
+    ),
+    profileIds,
+    heal: true,
+  })
+  const merged = await docs.profiles.find({ _id: { $in: profileIds }, mergedInto: { $exists: true } })
+  if (merged.length > 0) await docs.profileTags.delete({ _id: { $in: merged.map((p) => p._id) } })
+  const alike = new Map<string, Overtaken[]>()
+  for (const stamp of stamps) {
+    const key = `${stamp.seq}:${stamp.times}`
+    alike.set(key, [...(alike.get(key) ?? []), stamp])
+  }
+  for (const [{ seq: stampedBy, times }, ids] of [...alike.values()].map(
+    (group) => [group[0]!, group.map((stamp) => stamp._id)] as const,
+  ))
+    await docs.overtaken.delete({ _id: { $in: ids }, seq: stampedBy, times })
+  await docs.refreshes.update(cursor._id, { $set: { changes: cursor.changes + changes }, $unset: { againAt: 1 } })
+}

@@ -1,0 +1,106 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { type App, createApp } from '../../src/app/compose.js'
+import { type Config, loadConfig } from '../../src/config.js'
+import { quietLog } from '../../src/log.js'
+import { acceptRecords } from '../../src/services/ingest/accept-records.js'
+import { publishedVersion } from '../../src/services/definitions/publish-definitions.js'
+import { fixedClock } from '../../src/time.js'
+
+const NOW = '2026-03-02T02:00:00Z'
+let home: string
+const apps: App[] = []
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'siyu-publish-'))
+  for (const name of ['one', 'two']) {
+    await cp('config', join(home, name, 'config'), { recursive: true })
+    await cp('journeys', join(home, name, 'journeys'), { recursive: true })
+  }
+})
+afterEach(async () => {
+  for (const app of apps.splice(0).reverse()) await app.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+/** A process over the stores of this test, with files of its own. */
+async function open(name: 'one' | 'two'): Promise<App> {
+  const base = await loadConfig({ file: 'config/service.yaml', env: {} })
+  const paths = Object.fromEntries(
+    Object.entries(base.paths).map(([what, path]) => [what, join(home, name, path)]),
+  ) as Config['paths']
+  const { wecom: _unused, ...config } = base
+  const app = await createApp({
+    config: { ...config, paths, dataDir: join(home, 'data') },
+    log: quietLog,
+    clock: fixedClock(NOW),
+    fsync: false,
+    hints: false,
+    lock: false,
+  })
+  apps.push(app)
+  return app
+}
+
+async function edit(file: string, from: string, to: string): Promise<void> {
+  const text = await readFile(join(home, file), 'utf8')
+  expect(text).toContain(from)
+  await writeFile(join(home, file), text.replace(from, to))
+}
+
+const journey = (on: string) =>
+  [
+    'id: greet-visitors',
+    'name: { zh: 到店问候, en: Greet visitors }',
+    `enter: { on: ${on} }`,
+    'goal: { event: order_paid, within: 14d }',
+    'steps: [{ wait: 1d }]',
+    '',
+  ].join('\n')
+
+const record = (id: string) => ({
+  ref: id,
+  source: 'shop',
+  observedAt: new Date(NOW),
+  identifiers: [{ type: 'member_id', value: 'M1' }],
+  traits: {},
+  events: [{ id, name: 'registered', occurredAt: new Date(NOW), properties: {} }],
+})
+
+describe('two processes over the same stores', () => {
+  it('work by what one of them published, whatever the files of the other say', async () => {
+    const one = await open('one')
+    const two = await open('two')
+    await one.publish()
+    await edit('one/config/policy.yaml', 'confirmWithin: ', 'confirmWithin: 1d # was ')
+    await writeFile(join(home, 'one/journeys/greet-visitors.yaml'), journey('registered'))
+    // The files of the other process are broken by now: it does not look at them.
+    await writeFile(join(home, 'two/config/policy.yaml'), 'not: a policy')
+    await one.publish()
+    await acceptRecords(two.deps, 'a', [record('r1')])
+    await two.runLane('process-batches')
+    expect(await two.deps.docs.runs.find({ journeyId: 'greet-visitors' })).toHaveLength(1)
+    expect(two.deps.definitions.current.policy.confirmWithin).toBe(86_400_000)
+    expect(two.deps.definitions.current).toEqual(one.deps.definitions.current)
+  }, 120_000)
+
+  it('one alone counts its files when it starts, but for journeys', async () => {
+    const first = await open('one')
+    await first.publish()
+    const version = await publishedVersion(first.deps.docs)
+    await apps.pop()!.close()
+    await edit('one/config/policy.yaml', 'confirmWithin: ', 'confirmWithin: 1d # was ')
+    await writeFile(join(home, 'one/journeys/greet-visitors.yaml'), journey('registered'))
+    const again = await open('one')
+    const { current } = again.deps.definitions
+    expect(current.policy.confirmWithin).toBe(86_400_000)
+    expect(current.version).toBe(version + 1)
+    expect([...current.journeys.keys()]).toEqual(
+      again.loaded.journeyFiles.map((f) => f.journey.id).filter((id) => id !== 'greet-visitors'),
+    )
+    await apps.pop()!.close()
+    // Nothing was edited: nothing is published.
+    expect((await open('one')).deps.definitions.current.version).toBe(version + 1)
+  }, 120_000)
+})

@@ -1,0 +1,69 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describe, expect, it } from '@jest/globals'
+import { ESLint } from 'eslint'
+
+type Rooms = { wrongImport: (file: string, specifier: string) => string | undefined }
+const { wrongImport } = (await import(pathToFileURL(resolve('lint/rooms.js')).href)) as Rooms
+
+describe('who may import whom', () => {
+  it.each([
+    ['src/domain/tags/x.ts', '../../services/tags/list-tags.js'],
+    ['src/domain/tags/x.ts', '../../ports/channel.js'],
+    ['src/ports/x.ts', '../stored/touches.js'],
+    ['src/stored/x.ts', '../services/runtime/deps.js'],
+    ['src/services/tags/x.ts', '../../adapters/wecom/client.js'],
+    ['src/services/tags/x.ts', '../../app/compose.js'],
+    ['src/adapters/wecom/x.ts', '../../services/runtime/deps.js'],
+    ['src/channels/x.ts', '../adapters/queue/bull.js'],
+    ['src/http/routes/x.ts', '../../cli/serve.js'],
+    ['src/jobs/x.ts', '../http/server.js'],
+    ['src/app/x.ts', '../cli/serve.js'],
+    ['src/app/x.ts', '../../demo/run-demo.js'],
+    ['src/cli/serve.ts', '../../demo/run-demo.js'],
+    ['src/time.ts', './domain/schedule.js'],
+    ['connectors/csv/x.ts', '../../src/domain/events/record.js'],
+    ['connectors/csv/x.ts', '../wechaty/index.js'],
+    ['sandbox/x.ts', '../src/domain/wecom/event.js'],
+    ['sandbox/world/x.ts', '../http/core/endpoint.js'],
+  ])('%s may not import %s', (file, specifier) => {
+    expect(wrongImport(file, specifier)).toContain('may not import')
+  })
+
+  it.each([
+    ['src/domain/tags/x.ts', '../rules/rule.js'],
+    ['src/services/tags/x.ts', '../../stored/tags.js'],
+    ['src/app/x.ts', '../../connectors/csv/index.js'],
+    ['src/cli/demo.ts', '../../demo/run-demo.js'],
+    ['src/cli/program.ts', './demo.js'],
+    ['demo/x.ts', '../src/app/compose.js'],
+    ['sandbox/sandbox.ts', './world/world.js'],
+    ['tests/x.test.ts', '../src/app/compose.js'],
+  ])('%s may import %s', (file, specifier) => {
+    expect(wrongImport(file, specifier)).toBeUndefined()
+  })
+
+  it.each([
+    ['src/services/tags/x.ts', 'mongoose'],
+    ['src/http/x.ts', 'chdb/session'],
+    ['src/app/x.ts', '@koa/router'],
+    ['src/main.ts', 'commander'],
+    ['demo/x.ts', 'axios'],
+  ])('%s may not import the package %s', (file, specifier) => {
+    expect(wrongImport(file, specifier)).toContain('is at home in')
+    expect(wrongImport('src/http/x.ts', '@koa/router')).toBeUndefined()
+  })
+
+  it('holds for every way to import', async () => {
+    const eslint = new ESLint({ overrideConfig: { rules: { '@typescript-eslint/no-unused-vars': 'off' } } })
+    const code = `import type { App } from '../app/compose.js'
+export type { Tag } from '../domain/tags/definition.js'
+export type { Role } from '../app/roles.js'
+export type Options = import('../app/compose.js').AppOptions
+export const load = async () => import('../app/compose.js')
+`
+    const [result] = await eslint.lintText(code, { filePath: 'src/jobs/registry.ts' })
+    const found = result!.messages.filter((m) => m.ruleId === 'rooms/imports')
+    expect(found.map((m) => m.line)).toEqual([1, 2, 3, 4, 5])
+  })
+})

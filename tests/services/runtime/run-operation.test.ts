@@ -1,0 +1,126 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import type { OperationName } from '../../../src/services/runtime/operations.js'
+import { beginOperation, runOperation } from '../../../src/services/runtime/run-operation.js'
+import type { AuditRow } from '../../../src/stored/audit.js'
+import {
+  buildWorld,
+  contactRecord,
+  type EventHome,
+  openEventHome,
+  operationsOf,
+  type World,
+} from '../../support/build-deps.js'
+
+const START = '2026-03-02T02:00:00Z'
+const PHONE = '13800138000'
+let home: EventHome
+let world: World
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterAll(() => home.close())
+beforeEach(async () => {
+  world = await buildWorld(home, {
+    at: START,
+    definitions: {
+      tags: [{ id: 'keen', type: 'flag', when: { event: 'contact_added' } }],
+      journeys: [
+        {
+          id: 'hello',
+          enter: { on: 'contact_added' },
+          steps: [{ task: { title: '回电', script: 'words', due: '2d' } }],
+        },
+      ],
+      contents: [{ id: 'words', text: '您好' }],
+    },
+  })
+  const phone = { identifiers: [{ type: 'phone', value: PHONE }, ...identifiersOf('m1')] }
+  await world.accept('a', contactRecord('m1', START, 'guide-1', phone))
+  await world.run()
+})
+afterEach(() => world.close())
+
+function identifiersOf(name: string) {
+  return (contactRecord(name, START) as { identifiers: object[] }).identifiers
+}
+
+async function audited(work: () => Promise<unknown>): Promise<Partial<AuditRow>[]> {
+  const before = await world.docs.audit.count({})
+  await work().catch(() => undefined)
+  return world.docs.audit.find({ _id: { $gt: before } })
+}
+const run = (name: OperationName, input: unknown) =>
+  audited(async () => (await beginOperation(operationsOf(world), 'key:1', name, input))())
+
+describe('an operation', () => {
+  it('leaves one row when it changed something', async () => {
+    expect(await run('sending', { action: 'stop' })).toEqual([
+      expect.objectContaining({
+        who: 'key:1',
+        operation: 'sending',
+        target: 'stop',
+        outcome: 'done',
+        at: new Date(START),
+      }),
+    ])
+    expect((await run('tags/refresh', { tags: ['keen'] }))[0]).toMatchObject({ target: 'keen', outcome: 'done' })
+  })
+
+  it.each<[OperationName, object]>([
+    ['tags', {}],
+    ['inbox', {}],
+    ['sending', { action: 'status' }],
+    ['wecom/stats', {}],
+    ['audit/list', {}],
+    ['audit/verify', {}],
+  ])('leaves none when it only reads: %s %j', async (name, input) => {
+    expect(await run(name, input)).toEqual([])
+  })
+
+  it('leaves one when it reveals what is known of a person, with her number in place of what she was named by', async () => {
+    const person = { identifier: { type: 'phone', value: PHONE } }
+    const rows = [
+      ...(await run('why', { of: person })),
+      ...(await run('tags/explain', { tag: 'keen', person })),
+      ...(await run('journeys/explain', { journey: 'hello', person })),
+    ]
+    expect(rows.map((r) => [r.operation, r.target, r.outcome])).toEqual([
+      ['why', 'profile 1', 'done'],
+      ['tags/explain', 'keen, profile 1', 'done'],
+      ['journeys/explain', 'hello, profile 1', 'done'],
+    ])
+    const [nobody] = await run('why', { of: { identifier: { type: 'phone', value: '13900139000' } } })
+    expect(nobody).toMatchObject({ target: 'somebody by phone', outcome: 'refused', code: 'not_found' })
+    // The hash would give the number away to whoever tries them all: two people asked for alike have the same.
+    expect(nobody!.inputHash).toBe(rows[0]!.inputHash)
+    expect(JSON.stringify(await world.docs.audit.find({}))).not.toContain('1380013')
+  })
+
+  it('keeps customers and words out of a transfer’s row', async () => {
+    const transfer = { from: 'guide-1', to: 'guide-2', kind: 'onjob' as const }
+    const [one] = await run('wecom/transfer', { ...transfer, externalUserIds: ['wm-m1'], message: 'bye' })
+    const [other] = await run('wecom/transfer', { ...transfer, externalUserIds: ['wm-m2'] })
+    expect(one).toMatchObject({ target: 'guide-1 → guide-2: 1', outcome: 'done' })
+    expect(one!.inputHash).toBe(other!.inputHash)
+    const [three] = await run('wecom/transfer', { ...transfer, externalUserIds: ['wm-m3', 'wm-m4'] })
+    expect(three!.inputHash).not.toBe(one!.inputHash)
+  })
+
+  it('says when it was refused, and when it broke off', async () => {
+    expect(await run('tags/refresh', { tags: ['none'] })).toEqual([
+      expect.objectContaining({ target: 'none', outcome: 'refused', code: 'invalid_input' }),
+    ])
+    expect(await run('sending', { action: 'explode' })).toEqual([
+      expect.objectContaining({ target: '', outcome: 'refused', code: 'invalid_input', inputHash: '' }),
+    ])
+    // This world has no files to publish.
+    expect(await run('publish', {})).toEqual([expect.objectContaining({ outcome: 'failed', code: 'internal' })])
+  })
+
+  it('gives no answer that is not on record', async () => {
+    world.faults.failAt = world.faults.writes + 1
+    await expect(runOperation(operationsOf(world), 'key:1', 'why', { of: { profileId: 1 } })).rejects.toThrow(
+      'audit.insert',
+    )
+  })
+})

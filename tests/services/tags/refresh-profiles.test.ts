@@ -1,0 +1,132 @@
+import { tagChangesTable } from '../../../src/domain/events/tables.js'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
+import { processBatches } from '../../../src/services/ingest/process-batches.js'
+import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
+import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
+
+const START = '2026-03-02T02:00:00Z'
+const BUYER = { id: 'buyer', type: 'flag', when: { event: 'order_paid' } }
+const SPENT = { id: 'spent', type: 'number', value: { event: 'order_paid', sum: 'amountMinor' } }
+const NAMES = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6']
+
+let home: EventHome
+let world: World
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterAll(() => home.close())
+/** Six people with an order each, and a tag that nobody has a value of yet. */
+beforeEach(async () => {
+  world = await buildWorld(home, { at: START })
+  await world.accept('a', ...NAMES.map((name) => eventRecord(name, 'order_paid', START, { amountMinor: 10 })))
+  await world.run()
+  await world.publish({ tags: [BUYER] })
+})
+afterEach(() => world.close())
+
+const all = { _id: 'all', kind: 'all', cause: 'schedule', size: 2 } as const
+const Change = z.object({ p: z.number(), id: z.string(), v: z.string(), at: z.number() })
+/** What was recorded, in order of the evaluations. */
+const changes = () =>
+  world.query(
+    `SELECT profile_id AS p, tag_id AS id, new_value AS v, toUnixTimestamp64Milli(changed_at) AS at
+     FROM tag_changes ORDER BY version, p, id`,
+    Change,
+  )
+const shown = async (profileId: number) =>
+  Object.entries((await world.docs.profileTags.get(profileId))?.tags ?? {}).map(([id, { v }]) => `${id}=${v}`)
+
+describe('a refresh in ranges', () => {
+  it('lets ingest in between two of them, and leaves to it whom it overtook', async () => {
+    const recorded: unknown[] = []
+    const insert: World['deps']['events']['insert'] = (table, rows, token) => {
+      const told = table.name === tagChangesTable.name ? (rows as readonly Record<string, unknown>[]) : []
+      recorded.push(...told.map((row) => [row['profile_id'], row['cause']]))
+      return world.deps.events.insert(table, rows, token)
+    }
+    const deps = { ...world.deps, events: { ...world.deps.events, insert } }
+    await openRefresh(world.deps, all)
+    await world.accept('b', eventRecord('m6', 'order_paid', '2026-03-02T01:00:00Z', { amountMinor: 5 }))
+    expect(await workRefreshes(deps)).toBe('more')
+    await processBatches(deps)
+    let left: Awaited<ReturnType<typeof workRefreshes>>
+    do left = await workRefreshes(deps)
+    while (left === 'more')
+    expect(left).toBe('idle')
+    expect(recorded).toEqual([
+      [1, 'schedule'],
+      [2, 'schedule'],
+      [6, 'realtime'],
+      [3, 'schedule'],
+      [4, 'schedule'],
+      [5, 'schedule'],
+    ])
+    expect(await world.docs.overtaken.count({})).toBe(0)
+    expect(await world.docs.refreshes.count({})).toBe(0)
+  })
+
+  it('goes on from its cursor, at the instant at which it began', async () => {
+    await openRefresh(world.deps, all)
+    expect(await workRefreshes(world.deps)).toBe('more')
+    world.clock.set(new Date('2026-03-02T09:00:00Z'))
+    expect(await workRefreshes(world.deps)).toBe('more')
+    expect(await workRefreshes(world.deps)).toBe('idle')
+    const found = await changes()
+    expect(found.map(({ p }) => p)).toEqual([1, 2, 3, 4, 5, 6])
+    expect(new Set(found.map(({ at }) => at))).toEqual(new Set([Date.parse(START)]))
+  })
+
+  it('is one refresh however often it is asked for before it is done', async () => {
+    await openRefresh(world.deps, all)
+    await workRefreshes(world.deps)
+    await openRefresh(world.deps, all)
+    expect(await world.docs.refreshes.find({})).toEqual([expect.objectContaining({ from: 3, phase: 'ranges' })])
+  })
+
+  it('begins anew when what it evaluates has changed', async () => {
+    await openRefresh(world.deps, all)
+    await workRefreshes(world.deps)
+    await world.publish({ tags: [BUYER, SPENT] })
+    for (let state = await workRefreshes(world.deps); state !== 'idle'; state = await workRefreshes(world.deps))
+      expect(state).toBe('more')
+    expect(await Promise.all(NAMES.map((_, i) => shown(i + 1)))).toEqual(NAMES.map(() => ['buyer=1', 'spent=10']))
+  })
+
+  it('asked for by an operator, tells how far it is and what came of it', async () => {
+    const done: number[] = []
+    const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 4 } as const
+    expect(
+      await refreshNow(
+        world.deps,
+        request,
+        (work) => work(),
+        (n) => done.push(n),
+      ),
+    ).toBe(6)
+    expect(done).toEqual([4, 6])
+  })
+
+  it('waits with those whom a group of ingest is at, and evaluates them once more when it is done', async () => {
+    await world.accept('b', eventRecord('m2', 'order_paid', '2026-03-02T01:00:00Z', { amountMinor: 5 }))
+    await world.publish({ tags: [BUYER, SPENT] })
+    // The group dies at its last write: its events are in, its state is not recorded.
+    const dies = { ...world.deps.events, insert: dieAt(tagChangesTable.name) }
+    await expect(processBatches({ ...world.deps, events: dies })).rejects.toThrow('dies')
+    const request = { _id: 'operator:1', kind: 'all', cause: 'operator' } as const
+    await refreshNow(world.deps, request, (work) => work())
+    expect(await workRefreshes(world.deps)).toBe('waiting')
+    expect((await changes()).map(({ p }) => p)).not.toContain(2)
+    world.clock.set(new Date('2026-03-02T09:00:00Z'))
+    await processBatches(world.deps)
+    expect(await workRefreshes(world.deps)).toBe('more')
+    expect(await workRefreshes(world.deps)).toBe('idle')
+    expect(await shown(2)).toEqual(['buyer=1', 'spent=15'])
+    expect(await world.docs.overtaken.count({})).toBe(0)
+  })
+})
+
+function dieAt(table: string): World['deps']['events']['insert'] {
+  return (into, ...rest) =>
+    into.name === table ? Promise.reject(new Error(`dies before ${table}`)) : world.deps.events.insert(into, ...rest)
+}
