@@ -9,6 +9,7 @@ import { sidebarRouter } from '../http/routes/sidebar.js'
 import { registerLanes, runLane } from '../jobs/registry.js'
 import { createRunAlone, type RunAlone } from '../jobs/run-alone.js'
 import type { Log } from '../log.js'
+import { secretHex } from '../random.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
@@ -16,8 +17,9 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
+import { createLeases } from '../services/runtime/with-lease.js'
 import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
-import { type Clock, systemClock } from '../time.js'
+import { type Clock, elapsedMs, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
@@ -28,8 +30,11 @@ export type AppOptions = WecomWiring & {
   log: Log
   /** Default: the system's. */
   clock?: Clock
-  /** Who this process is among those that share the stores. */
-  owner?: string
+  /**
+   * No other process can reach the stores, since whoever opens them holds the data directory. Default: when an embedded
+   * store lives in it.
+   */
+  alone?: boolean
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
   fsync?: boolean
   onLaneError?: (err: unknown) => void
@@ -85,7 +90,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer()
   }
   try {
-    if (options.lock ?? (config.documents.kind === 'sqlite' || config.events.kind === 'chdb')) {
+    const embedded = config.documents.kind === 'sqlite' || config.events.kind === 'chdb'
+    const alone = options.alone ?? embedded
+    if (options.lock ?? embedded) {
       const lock = await lockDataDir(config.dataDir)
       closers.push(() => lock.release())
     }
@@ -113,6 +120,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       sending: config.sending,
       linkBase: config.linkBase,
       seed: config.splitSeed,
+      worker: { elapsedMs, alone, fence: 0 },
       wecom: wired.port,
       wecomActions: wired.actions,
       wecomSettings: {
@@ -132,12 +140,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     }
     await reload()
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
-    const owner = options.owner ?? `${hostname()}:${process.pid}`
-    // Wherever documents can be reached by another process, lanes take turns.
-    const lease = config.documents.kind === 'mongo' ? { meta: docs.meta, owner, clock: systemClock } : undefined
+    const owner = `${hostname()}:${process.pid}:${secretHex(4)}`
+    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone })
     registerLanes(queue, deps, {
       log,
-      ...(lease === undefined ? {} : { lease }),
+      leases,
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
     const callback = wired.callback
@@ -169,9 +176,9 @@ export async function createApp(options: AppOptions): Promise<App> {
         await reload()
         return true
       },
-      runLane: (name, signal) => runLane(name, deps, lease, signal),
+      runLane: (name, signal) => runLane(name, deps, leases, signal),
       shared,
-      alone: createRunAlone(queue, lease),
+      alone: createRunAlone(queue, alone ? undefined : leases),
       drop: async () => {
         await queue.drop()
         await events.drop()

@@ -3,17 +3,19 @@ import type { Log } from '../log.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { lanes } from '../services/runtime/lanes.js'
-import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
+import { type Leases, withLease } from '../services/runtime/with-lease.js'
 
-export type LaneOptions = { lease?: LeaseDeps; log: Log; onError?: (err: unknown) => void }
+export type LaneOptions = { leases: Leases; log: Log; onError?: (err: unknown) => void }
 
-/** Works one lane now; with several processes it is worked by one of them at a time (`lease`). */
-export async function runLane(name: string, deps: ServiceDeps, lease?: LeaseDeps, signal?: AbortSignal): Promise<void> {
+/** Works one lane now, unless it is being worked already, here or in another process. */
+export async function runLane(name: string, deps: ServiceDeps, leases: Leases, signal?: AbortSignal): Promise<void> {
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
-  if (lease === undefined) return lane.run(deps, signal)
-  await withLease(lease, lane.lease ?? name, (lost) =>
-    lane.run(deps, signal === undefined ? lost : AbortSignal.any([signal, lost])),
+  await withLease(leases, lane.lease ?? name, ({ signal: lost, fence }) =>
+    lane.run(
+      { ...deps, worker: { ...deps.worker, fence } },
+      signal === undefined ? lost : AbortSignal.any([signal, lost]),
+    ),
   )
 }
 
@@ -22,7 +24,7 @@ export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneO
   for (const lane of lanes) {
     queue.handle(lane.name, async (_data, signal) => {
       try {
-        await runLane(lane.name, deps, options.lease, signal)
+        await runLane(lane.name, deps, options.leases, signal)
       } catch (err) {
         options.log.error('lane failed', { lane: lane.name, cause: messageOf(err) })
         options.onError?.(err)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseInput } from '../parse.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import { EVALUATION_LEASE } from '../services/runtime/lanes.js'
-import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
+import { type Leases, withLease } from '../services/runtime/with-lease.js'
 
 export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -14,8 +14,8 @@ const JobData = z.strictObject({ id: z.int() })
  * Runs work while no lane evaluates profiles, so that an older figure never overwrites a newer one: among processes under
  * the lane's lease, in one process as a job between two others.
  */
-export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): RunAlone {
-  if (lease !== undefined) return (work) => underLease(lease, work)
+export function createRunAlone(queue: JobQueue, leases: Leases | undefined): RunAlone {
+  if (leases !== undefined) return (work) => underLease(leases, work)
   const waiting = new Map<number, () => Promise<void>>()
   let lastId = 0
   queue.handle('alone', async (data) => {
@@ -34,9 +34,9 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
   }
 }
 
-async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
+async function underLease<T>(leases: Leases, work: () => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(lease, EVALUATION_LEASE, async () => void results.push(await work()))))
+  while (!(await withLease(leases, EVALUATION_LEASE, async () => void results.push(await work()))))
     await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

@@ -2,12 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { createRunAlone } from '../../src/jobs/run-alone.js'
+import { quietLog } from '../../src/log.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/stored/collections.js'
 import { EVALUATION_LEASE } from '../../src/services/runtime/lanes.js'
-import { withLease } from '../../src/services/runtime/with-lease.js'
-import { fixedClock } from '../../src/time.js'
+import { createLeases, withLease } from '../../src/services/runtime/with-lease.js'
+import { elapsedMs } from '../../src/time.js'
 
 let documents: DocumentStore
 let queue: JobQueue
@@ -41,11 +42,11 @@ describe('createRunAlone', () => {
 
   it('among processes waits for the lease of the lane that evaluates', async () => {
     const { meta } = await openCollections(documents)
-    const clock = fixedClock('2026-01-01T00:00:00Z')
+    const leases = (owner: string) => createLeases({ meta, log: quietLog, owner, elapsedMs, alone: false })
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
-    await withLease({ meta, owner: 'worker', clock }, EVALUATION_LEASE, async () => {
-      waiting = createRunAlone(queue, { meta, owner: 'command', clock })(() => Promise.resolve(order.push('alone')))
+    await withLease(leases('worker'), EVALUATION_LEASE, async () => {
+      waiting = createRunAlone(queue, leases('command'))(() => Promise.resolve(order.push('alone')))
       await new Promise((resolve) => setTimeout(resolve, 50))
       order.push('lane ends')
     })

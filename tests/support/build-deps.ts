@@ -26,7 +26,7 @@ import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import { dueLanes, lanes, nextWorkAt } from '../../src/services/runtime/lanes.js'
 import type { LoadedDefinitions } from '../../src/services/definitions/load-definitions.js'
 import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
-import { ManualClock } from '../../src/time.js'
+import { elapsedMs, ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
 
 /** One chDB for a test file: a process holds one directory at a time. */
@@ -203,6 +203,7 @@ export async function buildWorld(
     sending: options.sending ?? { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,
+    worker: { elapsedMs, alone: true, fence: 0 },
     wecom: port,
     wecomActions: missingActions(new Error('this test changes nothing in WeCom')),
     wecomSettings: {

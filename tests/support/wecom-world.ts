@@ -10,6 +10,7 @@ import { closeCard } from '../../src/channels/guide-task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
+import { elapsedMs } from '../../src/time.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
@@ -70,6 +71,7 @@ export async function openWecomWorld(
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,
+    worker: { elapsedMs, alone: true, fence: 0 },
     wecom: createWecomPort(client, { relationsOf, relationOf, readCallbackEvent }, async (card) => {
       await closeCard(client, card)
     }),
