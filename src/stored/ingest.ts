@@ -18,6 +18,10 @@ export type Batch = {
 }
 
 export type BatchPlan = Omit<Resolution, 'profileIds'> & {
+  /** Rises with every evaluation, of a group or of a schedule: what it writes never replaces what a later one wrote. */
+  seq: number
+  /** The plan that was begun last when this one was made, 0 for none: it is only begun after that one. */
+  basis: number
   /** The batches of the group, in order. */
   batchIds: string[]
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
@@ -27,6 +31,8 @@ export type BatchPlan = Omit<Resolution, 'profileIds'> & {
   newProfileIds: number[]
   touchedIds: number[]
   changedTraits: string[]
+  /** Runs that end because a merge brings an older one of the same journey to their profile. */
+  endedRuns?: string[]
 }
 
 /** An event with the profile it was found to belong to. */
@@ -48,6 +54,14 @@ export type IngestCollections = {
 }
 
 export const ingestCollections: DefinitionsOf<IngestCollections> = {
-  batches: { name: 'batches', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
+  batches: {
+    name: 'batches',
+    version: 2,
+    indexes: [{ fields: ['state', 'seq'] }],
+    // Version 1 had one sequence, that of the batches.
+    migrations: {
+      1: (doc) => (doc.plan === undefined ? doc : { ...doc, plan: { ...doc.plan, seq: doc.seq, basis: 0 } }),
+    },
+  },
   chatTexts: { name: 'chat_texts', version: 1, indexes: [{ fields: ['expiresAt'] }, { fields: ['person.value'] }] },
 }

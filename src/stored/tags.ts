@@ -1,7 +1,11 @@
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
-export type ProfileTag = { _id: string; profileId: number; tagId: string; value: string; since: Date }
+/** `seq`: of the evaluation that found it. One that is gone stays with the value '', so that it stays gone for the late. */
+export type ProfileTag = { _id: string; profileId: number; tagId: string; value: string; since: Date; seq?: number }
+
+/** Tags that a profile has, not those that it had. */
+export const HELD = { value: { $ne: '' } }
 
 /** What has to be changed on one relation in WeCom: one per (member, customer), whatever piles up. `_id`: `relationId`. */
 export type Writeback = {

@@ -1,5 +1,6 @@
 import { createWecomClient } from '../../src/adapters/wecom/client.js'
 import { quietLog } from '../../src/log.js'
+import { HELD } from '../../src/stored/tags.js'
 import type { Company } from './company.js'
 
 /** One follow relation as both sides can be compared. Tag ids in order. */
@@ -64,7 +65,7 @@ export async function owedTags({ app }: Company): Promise<Map<string, string[]>>
   const { docs } = app.deps
   const owed = new Map<string, string[]>()
   for (const profile of await docs.profiles.find({ mergedInto: { $exists: false } })) {
-    const values = await docs.profileTags.find({ profileId: profile._id })
+    const values = await docs.profileTags.find({ profileId: profile._id, ...HELD })
     const names = values.flatMap(({ tagId, value }) =>
       tagId === 'was_written_to'
         ? ['自动/已触达']

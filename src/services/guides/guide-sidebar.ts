@@ -5,6 +5,7 @@ import { type LocalText, textOf } from '../../domain/tags/definition.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
+import { HELD } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson } from '../identity/find-person.js'
 import { renderContent } from '../touches/render-content.js'
@@ -45,7 +46,7 @@ export async function customerCard(deps: Deps, guideUserId: string, externalUser
   const { profile, since } = await customerOf(deps, guideUserId, externalUserId)
   const { docs, definitions, brand } = deps
   const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
-  const tags = await docs.profileTags.find({ profileId: profile._id })
+  const tags = await docs.profileTags.find({ profileId: profile._id, ...HELD })
   const tasks = await docs.tasks.find({ guideUserId, state: 'open', profileId: profile._id })
   const touches = await docs.touches.find(
     { profileId: profile._id, deliveredAt: { $exists: true } },

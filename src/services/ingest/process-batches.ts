@@ -13,6 +13,9 @@ import type { Cell } from '../../ports/event-store.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import type { Run } from '../../stored/journeys.js'
+import { nextValue } from '../../stored/runtime.js'
+import { HELD } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
@@ -26,28 +29,63 @@ const GROUP_RECORDS = 1_000
 
 /**
  * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
- * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same.
+ * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same; and
+ * plans are begun one after the other, so a worker that slept neither begins an old one nor overwrites what came after.
  */
 export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { docs } = deps
   while (signal?.aborted !== true) {
-    const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const group = planned?.plan === undefined ? await planGroup(deps) : await loadGroup(deps, planned.plan)
+    // In this order: what was begun later shows in what was begun, what was begun before shows as planned or is done.
+    const basis = await lastBegun(deps)
+    const planned = await docs.batches.findOne({ state: 'planned' }, { sort: { seq: 1 } })
+    const group =
+      planned?.plan === undefined ? await planGroup(deps, basis) : await loadGroup(deps, planned, planned.plan)
     if (group === undefined) return
-    const { plan, batches } = group
+    if (group === 'overtaken' || !(await begin(deps, group))) continue
+    const { plan, first, batches } = group
     const records = batches.flatMap((b) => b.records ?? [])
-    const [first] = batches
-    if (first === undefined) throw new RangeError('a planned group has lost its batches')
-    const events = ownedEvents(records, plan)
-    await applyPlan(deps, first, plan, events)
-    await react(deps, first, plan, events)
+    // Records go when all is applied.
+    if (batches.every((b) => b.state !== 'done')) {
+      const events = ownedEvents(records, plan)
+      await applyPlan(deps, first, plan, events)
+      await react(deps, first, plan, events)
+    }
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
-      [...plan.batchIds]
-        .reverse()
-        .map((id) => ({ id, update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } } })),
+      [...plan.batchIds].reverse().map((id) => ({
+        id,
+        where: { state: { $ne: 'done' } },
+        update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } },
+      })),
     )
   }
+}
+
+const BEGUN = 'plan-begun'
+
+async function lastBegun({ docs }: Deps): Promise<number> {
+  const begun = await docs.meta.get(BEGUN)
+  if (begun?.value !== undefined) return begun.value
+  // The first plan of these stores by this sequence: it goes on above what version 1 numbered by batches.
+  const batches = (await docs.meta.get('counter:batch'))?.value ?? 0
+  await docs.meta.updateEach([{ id: 'counter:evaluation', update: { $max: { value: batches } }, upsert: true }])
+  await docs.meta.insert([{ _id: BEGUN, value: 0 }])
+  return 0
+}
+
+/**
+ * Makes a stored plan the one that counts, unless another was begun since it was made: then it is not, and its batches wait
+ * to be planned anew.
+ */
+async function begin({ docs }: Deps, { plan, first }: Group): Promise<boolean> {
+  const inTurn = { value: { $in: [plan.basis, plan.seq] } }
+  if (await docs.meta.update(BEGUN, { $set: { value: plan.seq } }, inTurn)) return true
+  await docs.batches.update(
+    first._id,
+    { $set: { state: 'accepted' }, $unset: { plan: 1 } },
+    { state: 'planned', 'plan.seq': plan.seq },
+  )
+  return false
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
@@ -68,6 +106,7 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
     now: plan.now,
     cause: 'realtime',
     key: first._id,
+    seq: plan.seq,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
@@ -76,28 +115,38 @@ async function react(deps: Deps, first: Batch, plan: BatchPlan, events: readonly
   await queueArrivals(deps, events)
 }
 
-/** Batches in order, and what is to become of them. */
-type Group = { plan: BatchPlan; batches: readonly Batch[] }
+/** Batches in order, and what is to become of them. The first holds the plan. */
+type Group = { plan: BatchPlan; first: Batch; batches: readonly Batch[] }
 
-/** One that was planned before a crash. */
-async function loadGroup({ docs }: Deps, plan: BatchPlan): Promise<Group> {
-  return { plan, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
+/** One that was planned before a crash, or by a worker that is slow. */
+async function loadGroup({ docs }: Deps, first: Batch, plan: BatchPlan): Promise<Group> {
+  return { plan, first, batches: (await docs.batches.getMany(plan.batchIds)).sort((a, b) => a.seq - b.seq) }
 }
 
-async function planGroup(deps: Deps): Promise<Group | undefined> {
+/** `overtaken`: somebody else has planned these batches meanwhile. */
+async function planGroup(deps: Deps, basis: number): Promise<Group | 'overtaken' | undefined> {
   const waiting = await deps.docs.batches.find(waitingAt(deps.clock.now()), { sort: { seq: 1 }, limit: 20 })
-  const group: Batch[] = []
+  const batches: Batch[] = []
   let size = 0
   for (const batch of waiting) {
     size += batch.records?.length ?? 0
-    if (group.length > 0 && size > GROUP_RECORDS) break
-    group.push(batch)
+    if (batches.length > 0 && size > GROUP_RECORDS) break
+    batches.push(batch)
   }
-  return group[0] === undefined ? undefined : { plan: await planRecords(deps, group), batches: group }
+  const [first] = batches
+  if (first === undefined) return undefined
+  const plan = await planRecords(deps, batches, basis)
+  const isStored = await deps.docs.batches.update(
+    first._id,
+    { $set: { state: 'planned', plan } },
+    { state: 'accepted' },
+  )
+  return isStored ? { plan, first, batches } : 'overtaken'
 }
 
-async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
+async function planRecords(deps: Deps, group: readonly Batch[], basis: number): Promise<BatchPlan> {
   const { docs, definitions } = deps
+  const seq = await nextValue(docs.meta, 'evaluation')
   const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
   const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
@@ -128,17 +177,18 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
-  const plan: BatchPlan = {
+  return {
     ...rest,
+    seq,
+    basis,
     batchIds: group.map((b) => b._id),
     now: deps.clock.now(),
     eventOwners,
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
+    endedRuns: await runsEndedBy(deps, resolution.merges),
   }
-  await docs.batches.update(group[0]!._id, { $set: { state: 'planned', plan } })
-  return plan
 }
 
 function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
@@ -172,7 +222,9 @@ async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<st
 
 async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
   const { docs } = deps
-  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
+  const { seq } = plan
+  await endRuns(deps, plan.endedRuns ?? (await runsEndedBy(deps, plan.merges)), plan.now)
+  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
     (m) => plan.profiles.find((p) => p._id === m.from)?.mergedIds.map((id) => ({ id, to: m.to })) ?? [],
@@ -180,16 +232,24 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
   const merges = plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false }))
   // The plan is stored, so their order is of no account.
   await allDone([
-    docs.profiles.put(plan.profiles),
-    docs.identifiers.put(plan.links),
+    docs.profiles.put(
+      plan.profiles.map((p) => ({ ...p, seq })),
+      { unlessNewer: 'seq' },
+    ),
+    docs.identifiers.put(
+      plan.links.map((l) => ({ ...l, seq })),
+      { unlessNewer: 'seq' },
+    ),
     docs.evidence.insert(plan.evidence),
     docs.conflicts.insert(plan.conflicts),
     docs.merges.insert(merges),
-    docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } }))),
+    docs.profiles.updateEach(
+      followers.map(({ id, to }) => ({ id, where: notAfter(seq), update: { $set: { mergedInto: to, seq } } })),
+    ),
     docs.meta.updateEach([
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
-    insertProfileRows(deps, plan, batch.seq),
+    insertProfileRows(deps, plan),
     deps.events.insert(
       'events',
       ['profile_id', 'name', 'occurred_at', 'event_id', 'source', 'amount_minor', 'properties', 'batch'],
@@ -208,6 +268,11 @@ async function applyPlan(deps: Deps, batch: Batch, plan: BatchPlan, events: read
   ])
 }
 
+/** Documents that no later plan has written. */
+function notAfter(seq: number): Filter {
+  return { seq: { $not: { $gt: seq } } }
+}
+
 /** Waits for all, also when one fails: nobody goes on while the others still write. @throws the first failure */
 async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(works)).find((r) => r.status === 'rejected')
@@ -215,7 +280,7 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 }
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
-async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
+async function insertProfileRows(deps: Deps, plan: BatchPlan): Promise<void> {
   const rows: Cell[][] = plan.profiles.map((p) => [
     p._id,
     p.anchor,
@@ -223,46 +288,63 @@ async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): 
     identifierTypes(p),
     p.createdAt.getTime(),
     p.mergedInto ?? 0,
-    version,
+    plan.seq,
   ])
   const written = new Set(plan.profiles.map((p) => p._id))
   for (const survivor of plan.profiles.filter((p) => p.mergedInto === undefined)) {
     for (const id of survivor.mergedIds) {
       if (written.has(id) || plan.merges.length === 0) continue
-      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, version])
+      rows.push([id, '', {}, [], survivor.createdAt.getTime(), survivor._id, plan.seq])
     }
   }
   await deps.events.insert(
     'profiles',
     ['profile_id', 'anchor', 'traits', 'identifier_types', 'created_at', 'merged_into', 'version'],
     rows,
-    `profiles:${version}`,
+    `profiles:${plan.seq}`,
   )
 }
 
-/** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */
-async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): Promise<void> {
-  const { docs } = deps
-  const mine = await docs.runs.find({ profileId: to, state: 'waiting' })
-  const theirs = await docs.runs.find({ profileId: from, state: 'waiting' })
-  for (const run of theirs) {
-    const twin = mine.find((r) => r.journeyId === run.journeyId)
-    if (twin === undefined) continue
-    const [, later] = [twin, run].sort(
-      (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
-    )
-    // The run last: while it waits, a repeat after a crash finds it.
-    await docs.touches.updateMany(
-      { runId: later!._id, state: 'planned', dispatchId: { $exists: false } },
-      { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
-    )
-    await docs.runs.update(later!._id, {
-      $set: { state: 'ended', outcome: 'merged', endedAt: now },
-      $unset: { dueAt: 1 },
-    })
+/** Where people who are merged are both in one journey, the oldest run stays. Decided once, with the plan. */
+async function runsEndedBy({ docs }: Deps, merges: BatchPlan['merges']): Promise<string[]> {
+  if (merges.length === 0) return []
+  const survivorOf = new Map<number, number>()
+  for (const { from, to } of merges) {
+    for (const [id, survivor] of survivorOf) if (survivor === from) survivorOf.set(id, to)
+    survivorOf.set(from, to)
   }
+  const ids = [...new Set([...survivorOf].flat())]
+  const waiting = (await docs.runs.find({ profileId: { $in: ids }, state: 'waiting' })).sort(
+    (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
+  )
+  const staying = new Map<string, Run>()
+  return waiting.flatMap((run) => {
+    const key = `${survivorOf.get(run.profileId) ?? run.profileId} ${run.journeyId}`
+    const older = staying.get(key)
+    if (older === undefined) staying.set(key, run)
+    return older === undefined || older.profileId === run.profileId ? [] : [run._id]
+  })
+}
+
+async function endRuns({ docs }: Deps, runIds: readonly string[], now: Date): Promise<void> {
+  if (runIds.length === 0) return
+  const ended = { state: 'ended', outcome: 'merged', endedAt: now }
+  await docs.runs.updateEach(
+    runIds.map((id) => ({ id, where: { state: 'waiting' }, update: { $set: ended, $unset: { dueAt: 1 } } })),
+  )
+  await docs.touches.updateMany(
+    { runId: { $in: runIds }, state: 'planned', dispatchId: { $exists: false } },
+    { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
+  )
+}
+
+/** Runs, touches and tasks of a merged profile go on under the survivor. */
+async function moveToSurvivor({ docs }: Deps, from: number, to: number, { now, seq }: BatchPlan): Promise<void> {
   for (const collection of [docs.runs, docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
-  await docs.profileTags.delete({ profileId: from })
+  await docs.profileTags.updateMany(
+    { profileId: from, ...HELD, ...notAfter(seq) },
+    { $set: { value: '', since: now, seq } },
+  )
 }

@@ -21,6 +21,8 @@ export type Evaluation = {
   cause: 'realtime' | 'schedule' | 'operator'
   /** Names the evaluation; effects are keyed under it. */
   key: string
+  /** Its place among evaluations; default: the next. What a later one has found stays. */
+  seq?: number
 }
 
 /** Those that read something that changed, and those that read them in turn. */
@@ -61,6 +63,7 @@ export function evaluablesFor(
  */
 export async function evaluateProfiles(deps: Deps, evaluation: Evaluation): Promise<number> {
   if (evaluation.evaluables.length === 0) return 0
+  const numbered = await withSeq(deps, evaluation)
   const last = (await deps.docs.meta.get('counter:profile'))?.value ?? 0
   let changes = 0
   for (let from = 1; from <= last; from += RANGE) {
@@ -71,7 +74,7 @@ export async function evaluateProfiles(deps: Deps, evaluation: Evaluation): Prom
     })
     const deltas = await deps.events.query(sql, DeltaRow, 'scan')
     changes += deltas.length
-    await applyDeltas(deps, evaluation, deltas)
+    await applyDeltas(deps, numbered, deltas)
   }
   return changes
 }
@@ -88,12 +91,13 @@ export async function evaluateTouched(
   const { evaluables, profileIds, tests, now } = evaluation
   const holds = new Map<number, boolean[]>()
   if (evaluables.length + tests.length === 0) return holds
+  const numbered = await withSeq(deps, evaluation)
   for (let i = 0; i < profileIds.length; i += CHUNK) {
     const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK))
     const query = compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(profiles) }, tests)
     const touched = await readFigures(deps, query, profiles)
     for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
-    await applyDeltas(deps, evaluation, query.deltas(touched))
+    await applyDeltas(deps, numbered, query.deltas(touched))
   }
   return holds
 }
@@ -102,19 +106,26 @@ function compileOptions(deps: Deps, now: Date) {
   return { nowMs: now.getTime(), segments: deps.definitions.current.segments }
 }
 
-async function applyDeltas(deps: Deps, evaluation: Evaluation, deltas: readonly Delta[]): Promise<void> {
+type Numbered = Evaluation & { seq: number }
+
+/** Numbered before anything is read: what is found then is at least as new as the number says. */
+async function withSeq({ docs }: Deps, evaluation: Evaluation): Promise<Numbered> {
+  return { ...evaluation, seq: evaluation.seq ?? (await nextValue(docs.meta, 'evaluation')) }
+}
+
+async function applyDeltas(deps: Deps, evaluation: Numbered, deltas: readonly Delta[]): Promise<void> {
   for (let i = 0; i < deltas.length; i += CHUNK) await applyChunk(deps, evaluation, deltas.slice(i, i + CHUNK))
 }
 
-async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: readonly Delta[]): Promise<void> {
+async function applyChunk(deps: Deps, { now, cause, key, seq }: Numbered, deltas: readonly Delta[]): Promise<void> {
   const { profileTags } = deps.docs
   const tags = deltas.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
-  const set: ProfileTag[] = tags
-    .filter((d) => d.new !== '')
-    .map((d) => ({ _id: `${d.p}:${d.id}`, profileId: d.p, tagId: d.id, value: d.new, since: now }))
-  if (set.length > 0) await profileTags.put(set)
-  const gone = tags.filter((d) => d.new === '').map((d) => `${d.p}:${d.id}`)
-  if (gone.length > 0) await profileTags.delete({ _id: { $in: gone } })
+  await profileTags.put(
+    tags.map((d): ProfileTag => {
+      return { _id: `${d.p}:${d.id}`, profileId: d.p, tagId: d.id, value: d.new, since: now, seq }
+    }),
+    { unlessNewer: 'seq' },
+  )
   const pushed = writebackTagIds(deps)
   if (pushed.size > 0)
     await queueTagChanges(
@@ -125,11 +136,10 @@ async function applyChunk(deps: Deps, { now, cause, key }: Evaluation, deltas: r
     .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
-  const version = await nextValue(deps.docs.meta, 'evaluation')
   await deps.events.insert(
     'tag_changes',
     ['tag_id', 'profile_id', 'changed_at', 'old_value', 'new_value', 'cause', 'version'],
-    deltas.map((d) => [d.id, d.p, now.getTime(), d.old, d.new, cause, version]),
+    deltas.map((d) => [d.id, d.p, now.getTime(), d.old, d.new, cause, seq]),
     hashKey(32, key, now.getTime(), JSON.stringify(deltas)),
   )
 }

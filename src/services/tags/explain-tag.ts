@@ -10,6 +10,7 @@ import type { Aggregate, Rule } from '../../domain/rules/rule.js'
 import type { LocalText, Tag } from '../../domain/tags/definition.js'
 import { NotFoundError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
+import { HELD } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson, type PersonQuery } from '../identity/find-person.js'
 import { readFigures, scopeOf } from '../segments/test-rules.js'
@@ -47,7 +48,7 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
   const touched = await readFigures(deps, query, [profile])
   const stored = touched[0]?.figures.stored[tag.id] ?? ''
   const value = query.deltas(touched)[0]?.new ?? stored
-  const since = (await deps.docs.profileTags.get(`${profile._id}:${tag.id}`))?.since
+  const since = (await deps.docs.profileTags.findOne({ _id: `${profile._id}:${tag.id}`, ...HELD }))?.since
   const trees = await explainRules(deps, profile, options, rulesOf(tag))
   const values = tag.type === 'choice' ? tag.cases.map((c) => c.value) : []
   const taken = trees.findIndex((t) => t.holds)

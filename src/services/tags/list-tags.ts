@@ -1,4 +1,5 @@
 import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import { HELD } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 
 export type TagRow = {
@@ -17,7 +18,7 @@ export type TagRow = {
 export async function listTags({ docs, definitions }: Deps): Promise<{ profiles: number; tags: TagRow[] }> {
   const tags: TagRow[] = []
   for (const { id, name, type, category, refresh, owner, purpose } of definitions.current.tags) {
-    const profiles = await docs.profileTags.count({ tagId: id })
+    const profiles = await docs.profileTags.count({ tagId: id, ...HELD })
     tags.push({ id, name, type, category, refresh, owner, purpose, profiles })
   }
   return { profiles: await docs.profiles.count({ mergedInto: { $exists: false } }), tags }

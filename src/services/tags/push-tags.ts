@@ -12,7 +12,7 @@ import type { ActOutcome } from '../../ports/wecom-actions.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
-import type { Writeback } from '../../stored/tags.js'
+import { HELD, type Writeback } from '../../stored/tags.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { queueTagChanges } from './queue-writebacks.js'
@@ -80,7 +80,7 @@ async function queueNewTargets(deps: ServiceDeps): Promise<void> {
   if (text === before) return
   const old = JSON.parse(before) as Record<string, string>
   for (const tagId of Object.keys(targets).filter((id) => targets[id] !== old[id])) {
-    for await (const rows of deps.docs.profileTags.scan({ tagId }, 1_000)) await queueTagChanges(deps, rows)
+    for await (const rows of deps.docs.profileTags.scan({ tagId, ...HELD }, 1_000)) await queueTagChanges(deps, rows)
   }
   await deps.docs.meta.updateEach([{ id: CURSOR, update: { $set: { text } }, upsert: true }])
 }
@@ -129,6 +129,7 @@ async function planBatch(deps: ServiceDeps, due: readonly Writeback[]): Promise<
   const values = await docs.profileTags.find({
     profileId: { $in: [...profiles.keys()] },
     tagId: { $in: [...new Set(due.flatMap((d) => d.tagIds))] },
+    ...HELD,
   })
   const known = await docs.wecomTags.getMany([...new Set([...relations.values()].flatMap((r) => r.follow.tagIds))])
   const active = known.filter((t) => t.state === 'active')

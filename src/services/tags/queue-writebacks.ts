@@ -2,6 +2,7 @@ import { writebackTargets } from '../../domain/tags/writeback.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
 import type { OwnedEvent } from '../../stored/ingest.js'
+import { HELD } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 
 type QueueDeps = Pick<Deps, 'docs' | 'clock' | 'definitions'>
@@ -57,6 +58,7 @@ export async function queueArrivals(deps: QueueDeps, events: readonly OwnedEvent
       : await deps.docs.profileTags.find({
           profileId: { $in: [...new Set(arrivals.map((a) => a.profileId))] },
           tagId: { $in: pushed },
+          ...HELD,
         })
   const entries = arrivals.flatMap(({ profileId, userId, externalUserId, channel }): Entry[] => {
     const wayKey = channel === undefined ? undefined : wayOf.get(channel)

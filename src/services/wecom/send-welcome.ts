@@ -6,6 +6,7 @@ import type { Content } from '../../domain/touches/content.js'
 import type { WelcomeAttachment as Sent } from '../../ports/wecom.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
+import { HELD } from '../../stored/tags.js'
 import type { Welcome } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { renderContent } from '../touches/render-content.js'
@@ -129,7 +130,7 @@ async function findProfile({ docs }: ServiceDeps, externalUserId: string): Promi
 }
 
 async function tagsOf({ docs }: ServiceDeps, profileId: number): Promise<Map<string, string>> {
-  return new Map((await docs.profileTags.find({ profileId })).map((t) => [t.tagId, t.value]))
+  return new Map((await docs.profileTags.find({ profileId, ...HELD })).map((t) => [t.tagId, t.value]))
 }
 
 async function sentAttachments(deps: ServiceDeps, rule: WelcomeRule, content: Content): Promise<Sent[]> {

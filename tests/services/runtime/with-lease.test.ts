@@ -149,10 +149,10 @@ describe('withLease', () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'Date', 'performance'] })
     let isDown = false
     const a = process('a')
-    const { update } = a.meta
+    const { meta } = a
     a.meta = {
-      ...a.meta,
-      update: (...args) => (isDown ? Promise.reject(new Error('no answer')) : update(...args)),
+      ...meta,
+      update: (...args) => (isDown ? Promise.reject(new Error('no answer')) : meta.update(...args)),
     }
     const work = withLease(a, 'lane', async ({ signal }) => {
       isDown = true
