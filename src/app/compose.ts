@@ -67,8 +67,8 @@ export interface App {
    * left alone. Resolves to whether there was something.
    */
   follow(): Promise<boolean>
-  /** Works one lane now, outside the queue. */
-  runLane(name: string, signal?: AbortSignal): Promise<void>
+  /** Works one lane now, outside the queue. Resolves to whether nobody else did. */
+  runLane(name: string, signal?: AbortSignal): Promise<boolean>
   /** Several processes may work on these stores at the same time. */
   readonly shared: boolean
   /** Runs work while nothing else evaluates profiles. In one process it waits for `queue.start()`. */

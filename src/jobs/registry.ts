@@ -7,11 +7,11 @@ import { type Leases, withLease } from '../services/runtime/with-lease.js'
 
 export type LaneOptions = { leases: Leases; log: Log; onError?: (err: unknown) => void }
 
-/** Works one lane now, unless it is being worked already, here or in another process. */
-export async function runLane(name: string, deps: ServiceDeps, leases: Leases, signal?: AbortSignal): Promise<void> {
+/** Works one lane now, unless it is being worked already, here or in another process. Resolves to whether it did. */
+export async function runLane(name: string, deps: ServiceDeps, leases: Leases, signal?: AbortSignal): Promise<boolean> {
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
-  await withLease(leases, lane.lease ?? name, ({ signal: lost, fence }) =>
+  return withLease(leases, lane.lease ?? name, ({ signal: lost, fence }) =>
     lane.run(
       { ...deps, worker: { ...deps.worker, fence } },
       signal === undefined ? lost : AbortSignal.any([signal, lost]),

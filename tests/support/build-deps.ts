@@ -18,6 +18,7 @@ import { readCallbackEvent } from '../../connectors/wecom/callbacks.js'
 import { parseMessage } from '../../src/adapters/wecom/callback.js'
 import { quietLog } from '../../src/log.js'
 import { parseInput } from '../../src/parse.js'
+import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { EventStore } from '../../src/ports/event-store.js'
 import type { WecomPort } from '../../src/ports/wecom.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
@@ -112,7 +113,8 @@ export class Faults {
   }
 }
 
-const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
+/** Of a collection. */
+export const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
 
 export type World = {
   deps: ServiceDeps
@@ -145,6 +147,8 @@ export async function buildWorld(
     sending?: ServiceDeps['sending']
     timeZone?: string
     seed?: number
+    /** Default: SQLite in memory. Whoever gives one closes it. */
+    documents?: DocumentStore
     /** What WeCom answers, where a test cares. */
     wecom?: Partial<WecomPort>
     wecomSettings?: Partial<ServiceDeps['wecomSettings']>
@@ -154,7 +158,7 @@ export async function buildWorld(
   for (const table of ['events', 'event_ids', 'profiles', 'tag_changes', 'tag_state'])
     await home.store.command(`TRUNCATE TABLE ${table}`)
   const faults = new Faults()
-  const store = openSqliteDocuments({ file: ':memory:', fsync: false })
+  const store = options.documents ?? openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)
   const clock = new ManualClock(new Date(options.at))
   const jobs = openInProcessQueue()
@@ -260,7 +264,7 @@ export async function buildWorld(
     query: (sql, row) => home.store.query(sql, row),
     close: async () => {
       await jobs.close()
-      await store.close()
+      if (options.documents === undefined) await store.close()
     },
   }
 }

@@ -70,7 +70,8 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
   await deps.docs.runs.updateEach(
     moving.map((m) => ({
       id: m.run._id,
-      where: { state: 'waiting' },
+      // Where it was when it was read: whoever is late moves nobody back.
+      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt, dueAt: m.run.dueAt },
       update:
         m.ended === true
           ? {

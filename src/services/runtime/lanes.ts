@@ -10,6 +10,7 @@ import { releaseTouches } from '../touches/release-touches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
+import { nextSettlingAt } from '../touches/send-dispatches.js'
 import { isStopped } from '../touches/switch-sending.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
@@ -71,7 +72,6 @@ export const lanes: readonly Lane[] = [
     run: releaseTouches,
     dueAt: async (deps) => {
       if (await isStopped(deps)) return undefined
-      if ((await deps.docs.dispatches.findOne({ state: 'sending' })) !== undefined) return LONG_AGO
       const planned = (
         await deps.docs.touches.find(
           { state: 'planned', releaseAt: { $exists: true } },
@@ -79,7 +79,7 @@ export const lanes: readonly Lane[] = [
         )
       )[0]?.releaseAt
       const ready = (await deps.docs.dispatches.find({ state: 'ready' }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
-      return earliest([planned, ready])
+      return earliest([await nextSettlingAt(deps), planned, ready])
     },
   },
   {

@@ -34,7 +34,11 @@ async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<vo
   } catch (err) {
     if (!(err instanceof UpstreamError) && !(err instanceof UnknownOutcomeError)) throw err
     deps.log.warn('results not read', { dispatchId: doc._id, cause: messageOf(err) })
-    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(new Date(now.getTime() + 1)) } })
+    await deps.docs.dispatches.update(
+      doc._id,
+      { $set: { nextAt: lookAt(new Date(now.getTime() + 1)) } },
+      { state: 'created' },
+    )
   }
 }
 
@@ -50,11 +54,11 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     if (result !== undefined) result = { ...result, final: true }
   }
   const reminders = await remind(deps, doc, result, now)
+  // The look that was read: whoever looked later knows better.
+  const asRead = { state: 'created', polls: doc.polls }
   if (result === undefined) {
-    await docs.dispatches.update(doc._id, {
-      $set: { nextAt: pause(deps, doc, now, reminders) },
-      $inc: { polls: 1 },
-    })
+    const next = { $set: { nextAt: pause(deps, doc, now, reminders) }, $inc: { polls: 1 } }
+    await docs.dispatches.update(doc._id, next, asRead)
     return
   }
   const { confirmedAt, final } = result
@@ -66,19 +70,22 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     const seen = stateOf.get(touch.externalUserId ?? '')
     const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
-    return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
+    return set === undefined
+      ? []
+      : [{ id: touch._id, where: { state: { $in: ['created', 'confirmed'] } }, update: { $set: set } }]
   })
   await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records, {
     own: true,
   })
   await docs.touches.updateEach(updates)
-  await docs.dispatches.update(doc._id, {
+  const update = {
     $set: final
       ? { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) }
       : { nextAt: pause(deps, doc, now, reminders) },
     $inc: { polls: 1 },
     ...(final ? { $unset: { nextAt: 1 } } : {}),
-  })
+  }
+  await docs.dispatches.update(doc._id, update, asRead)
 }
 
 /** The reason for it has gone: she left the journey, or her guide. */
@@ -113,7 +120,11 @@ async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | und
   const at = reminderAt(deps, doc, reminders)
   if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
     return reminders
-  await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } })
+  const notYet = {
+    state: 'created',
+    ...(doc.reminders === undefined ? { reminders: { $exists: false } } : { reminders }),
+  }
+  if (!(await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } }, notYet))) return reminders
   try {
     await deps.channels[doc.channel].remind({ ...toDispatch(doc), remoteId: doc.remoteId ?? '' })
     deps.log.info('guide reminded', { dispatchId: doc._id, userId: doc.senderUserId })
@@ -148,7 +159,7 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
 async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const task = await deps.docs.tasks.get(doc._id)
   if (task?.state === 'open' && now < task.dueAt) {
-    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(task.dueAt) } })
+    await deps.docs.dispatches.update(doc._id, { $set: { nextAt: lookAt(task.dueAt) } }, { state: 'created' })
     return
   }
   if (task?.state === 'open') {
@@ -159,5 +170,5 @@ async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void
   }
   if (isTakenBack(doc) && doc.remoteId !== undefined)
     await deps.channels.task.cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
-  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
+  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } }, { state: 'created' })
 }

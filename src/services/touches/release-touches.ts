@@ -1,6 +1,8 @@
 import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
 import type { Content } from '../../domain/touches/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
+import { ConflictError } from '../../errors.js'
+import type { Filter } from '../../ports/document-store.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { hashKey } from '../../random.js'
@@ -74,6 +76,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
     releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
   })
   const ended = await endedRelations(deps, [...profiles.values()])
+  const left = await leftRuns(deps, due)
   const rank = new Map(policy.priority.map((id, i) => [id, i]))
   const inOrder = [...due].sort(
     (a, b) =>
@@ -88,6 +91,10 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
     const profile = profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
     const content = contents.get(touch.contentId)
+    if (left.has(touch.runId)) {
+      suppressed.push({ touch, reason: 'exited' })
+      continue
+    }
     if (content === undefined) {
       deps.log.error('content of a planned touch is gone', { touchId: touch._id, contentId: touch.contentId })
       suppressed.push({ touch, reason: 'no_content' })
@@ -124,11 +131,26 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   await docs.touches.updateEach(
     suppressed.map(({ touch, reason }) => ({
       id: touch._id,
+      where: waitsSince(now),
       update: { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
     })),
   )
   for (const { touch, reason } of suppressed) deps.log.info('touch suppressed', { touchId: touch._id, reason })
   return approved
+}
+
+/**
+ * A touch that nobody has decided on since this instant: whoever decides puts it off, suppresses it or gives it to a dispatch,
+ * so what one who was slow has decided on it comes to nothing.
+ */
+function waitsSince(now: Date): Filter {
+  return { state: 'planned', dispatchId: { $exists: false }, releaseAt: { $lte: now } }
+}
+
+/** Runs that were left between the moment they were read for their next step and the moment it was written down. */
+async function leftRuns({ docs }: Deps, touches: readonly Touch[]): Promise<Set<string>> {
+  const runs = await docs.runs.getMany([...new Set(touches.map((t) => t.runId))])
+  return new Set(runs.filter((r) => r.outcome === 'exited' || r.outcome === 'merged').map((r) => r._id))
 }
 
 /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
@@ -150,14 +172,21 @@ function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
 
 /** One code per touch: the one it has already, or the lowest free one of the pool. */
 async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): Promise<string | undefined> {
-  const mine = await deps.docs.coupons.findOne({ touchId })
+  const { coupons } = deps.docs
+  const mine = await coupons.findOne({ touchId })
   if (mine !== undefined) return mine.code
-  const taken = await deps.docs.coupons.findOneAndUpdate(
-    { pool, state: 'free' },
-    { $set: { state: 'issued', touchId, issuedAt: now } },
-    { sort: { _id: 1 } },
-  )
-  return taken?.code
+  try {
+    const taken = await coupons.findOneAndUpdate(
+      { pool, state: 'free' },
+      { $set: { state: 'issued', touchId, issuedAt: now } },
+      { sort: { _id: 1 } },
+    )
+    return taken?.code
+  } catch (err) {
+    // Somebody else has taken one for this touch just now.
+    if (!(err instanceof ConflictError)) throw err
+    return (await coupons.findOne({ touchId }))?.code
+  }
 }
 
 /** Mass messages: everyone with the same words from the same guide goes in one call. */
@@ -212,27 +241,14 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
     const dueAt = a.touch.dueAt ?? new Date(now.getTime() + deps.definitions.current.policy.confirmWithin)
     const title = a.touch.title ?? a.content.text.slice(0, 20)
     if (open !== undefined) {
-      await docs.tasks.update(open._id, {
-        $addToSet: { touchIds: a.touch._id, titles: title },
-        $max: { dueAt },
-      })
-      await docs.touches.update(a.touch._id, {
-        $set: {
-          state: 'created',
-          releasedAt: now,
-          dispatchId: open._id,
-          senderUserId: a.contact.userId,
-          externalUserId: a.contact.externalUserId,
-          ...(a.couponCode === undefined ? {} : { couponCode: a.couponCode }),
-        },
-        $unset: { releaseAt: 1 },
-      })
+      await join(deps, a, open._id, { title, dueAt, now })
       continue
     }
     const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
     sentTo.set(a.contact.userId, count + 1)
     if (count >= perMinute) {
-      await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } })
+      const later = { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } }
+      await docs.touches.update(a.touch._id, later, waitsSince(now))
       continue
     }
     const task: GuideTask = {
@@ -285,6 +301,28 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
   }
 }
 
+/** A further reason joins an open task. Where the task has closed meanwhile, or the touch went elsewhere, nothing stays of it. */
+async function join(
+  { docs }: Deps,
+  { touch, contact, couponCode }: Approved,
+  taskId: string,
+  { title, dueAt, now }: { title: string; dueAt: Date; now: Date },
+): Promise<void> {
+  const joining = { $addToSet: { touchIds: touch._id, titles: title }, $max: { dueAt } }
+  if (!(await docs.tasks.update(taskId, joining, { state: 'open' }))) return
+  const set = {
+    state: 'created',
+    releasedAt: now,
+    dispatchId: taskId,
+    senderUserId: contact.userId,
+    externalUserId: contact.externalUserId,
+    ...(couponCode === undefined ? {} : { couponCode }),
+  }
+  if (await docs.touches.update(touch._id, { $set: set, $unset: { releaseAt: 1 } }, waitsSince(now))) return
+  if ((await docs.touches.get(touch._id))?.dispatchId === taskId) return
+  await docs.tasks.update(taskId, { $pull: { touchIds: touch._id } })
+}
+
 /** Cards this guide was handed within the last minute. */
 function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<number> {
   return docs.dispatches.count({
@@ -306,11 +344,12 @@ async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: str
   await markTouches(deps, dispatch, couponCode)
 }
 
+/** Those of its touches that wait are given to the dispatch: others have gone another way, and the send leaves them out. */
 async function markTouches(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
   await deps.docs.touches.updateEach(
     dispatch.recipients.map((r) => ({
       id: r.touchId,
-      where: { state: 'planned' },
+      where: waitsSince(dispatch.releasedAt),
       update: {
         $set: {
           dispatchId: dispatch._id,

@@ -2,7 +2,8 @@ import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import type { DispatchOutcome } from '../../ports/channel.js'
-import { HOUR_MS, MINUTE_MS } from '../../time.js'
+import type { Filter } from '../../ports/document-store.js'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
@@ -11,8 +12,27 @@ import { isStopped } from './switch-sending.js'
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
 
+/** Its touches were released by another dispatch. */
+const SUPERSEDED = 'superseded'
+
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
+
+/** A claim is good for this long: who has not asked by then does not ask. */
+const CLAIM_MS = 15 * SECOND_MS
+/** Others settle what was claimed this long after the claim was over: its clock and theirs may differ by so much. */
+const SETTLE_AFTER_MS = MINUTE_MS
+
+/** When a dispatch that was asked for without a stored answer may be settled; `undefined` when there is none. */
+export async function nextSettlingAt({ docs, worker }: Pick<Deps, 'docs' | 'worker'>): Promise<Date | undefined> {
+  const open = await docs.dispatches.find({ state: 'sending' })
+  if (open.length === 0) return undefined
+  return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
+}
+
+function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
+  return alone || claim === undefined ? new Date(0) : new Date(claim.until.getTime() + SETTLE_AFTER_MS)
+}
 
 /**
  * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
@@ -20,11 +40,7 @@ const MAX_ATTEMPTS = 8
  */
 export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { dispatches } = deps.docs
-  for (const doc of await dispatches.find({ state: 'sending' })) {
-    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
-    if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
-    else await save(deps, doc, settled)
-  }
+  await settleOpen(deps)
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
@@ -46,23 +62,102 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal): Promise<
   }
 }
 
-async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
-  if (!(await withoutLost(deps, listed))) return
-  // Read anew: a customer may have been taken out of it since.
-  const doc = await deps.docs.dispatches.findOneAndUpdate(
-    { _id: listed._id, state: 'ready' },
-    { $set: { state: 'sending' } },
+async function settleOpen(deps: Deps): Promise<void> {
+  for (const doc of await deps.docs.dispatches.find({ state: 'sending' })) {
+    if (settleAt(deps.worker, doc) > deps.clock.now()) continue
+    const claimed = await claim(deps, doc._id, claimedAs(doc))
+    if (claimed === undefined) continue
+    const settled = await deps.channels[doc.channel].settle(toDispatch(claimed.doc))
+    if (settled.kind === 'absent') await giveBack(deps, claimed.doc)
+    else await save(deps, claimed, settled)
+  }
+}
+
+/** A dispatch that is this worker's to ask for, until `deadlineMs` of its monotonic clock. */
+type Claimed = { doc: DispatchDoc; deadlineMs: number }
+
+async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | undefined> {
+  const { docs, clock, worker } = deps
+  const deadlineMs = worker.elapsedMs() + CLAIM_MS
+  const until = new Date(clock.now().getTime() + CLAIM_MS)
+  const doc = await docs.dispatches.findOneAndUpdate(
+    { _id: id, ...where },
+    { $set: { state: 'sending', claim: { fence: worker.fence, until } } },
   )
-  if (doc === undefined) return
-  let outcome: DispatchOutcome = await deps.channels[doc.channel].dispatch(toDispatch(doc))
+  return doc === undefined ? undefined : { doc, deadlineMs }
+}
+
+/** While nobody else has claimed it. */
+function claimedAs({ claim }: DispatchDoc): Filter {
+  const held =
+    claim === undefined ? { claim: { $exists: false } } : { 'claim.fence': claim.fence, 'claim.until': claim.until }
+  return { state: 'sending', ...held }
+}
+
+async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
+  await docs.dispatches.update(doc._id, { $set: { state: 'ready' } }, claimedAs(doc))
+}
+
+async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
+  if (!(await withoutLost(deps, listed)) || !(await withoutStrays(deps, listed))) return
+  // Read anew: a customer may have been taken out of it since.
+  const claimed = await claim(deps, listed._id, { state: 'ready' })
+  if (claimed === undefined) return
+  const { doc, deadlineMs } = claimed
+  const channel = deps.channels[doc.channel]
+  const dispatch = toDispatch(doc)
+  // The last statement before it leaves: by now others may think this worker dead, and settle what it has claimed.
+  if (deps.worker.elapsedMs() >= deadlineMs) return giveBack(deps, doc)
+  let outcome: DispatchOutcome = await channel.dispatch(dispatch)
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
-    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    const settled = await channel.settle(dispatch)
     // Absent for certain: it may be asked for again, later, as if it had been refused for now.
     outcome =
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
   }
-  await save(deps, doc, outcome)
+  await save(deps, claimed, outcome)
+}
+
+/**
+ * A touch names the dispatch it was given to: one that names another was released a second time while somebody slept, one
+ * that was suppressed is not wanted any more. What is left without a touch is not sent.
+ *
+ * @returns whether anybody is left
+ */
+async function withoutStrays({ docs, log }: Deps, { _id, channel, recipients }: DispatchDoc): Promise<boolean> {
+  const touches = await docs.touches.getMany(recipients.map((r) => r.touchId))
+  const naming = new Set(
+    touches.filter((t) => t.dispatchId === _id && ['planned', 'created'].includes(t.state)).map((t) => t._id),
+  )
+  const strays = recipients.map((r) => r.touchId).filter((id) => !naming.has(id))
+  if (strays.length === 0) return true
+  log.warn('touches went another way', { dispatchId: _id, touches: strays.length })
+  const isReady = { state: 'ready' }
+  if (naming.size > 0) {
+    return docs.dispatches.update(_id, { $pull: { recipients: { touchId: { $in: strays } } } }, isReady)
+  }
+  const dropped = { $set: { state: 'refused', reason: SUPERSEDED }, $unset: { nextAt: 1 } }
+  if ((await docs.dispatches.update(_id, dropped, isReady)) && channel === 'task') await dropTask(docs, _id)
+  return false
+}
+
+/** The card never goes out: reasons that had joined it wait for their release again. */
+async function dropTask({ touches, tasks }: Collections, taskId: string): Promise<void> {
+  const task = await tasks.get(taskId)
+  if (task === undefined) return
+  await tasks.update(
+    taskId,
+    { $set: { state: 'expired', outcome: SUPERSEDED, closedAt: task.createdAt } },
+    { state: 'open' },
+  )
+  await touches.updateMany(
+    { _id: { $in: task.touchIds }, state: 'created', dispatchId: taskId },
+    {
+      $set: { state: 'planned', releaseAt: task.createdAt },
+      $unset: { dispatchId: 1, senderUserId: 1, releasedAt: 1 },
+    },
+  )
 }
 
 /**
@@ -112,52 +207,60 @@ export async function suppressLost(docs: Collections, touchIds: readonly string[
   )
 }
 
-async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Promise<void> {
-  const { docs } = deps
+async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchOutcome): Promise<void> {
+  const { docs, worker } = deps
   const now = deps.clock.now()
+  const stillMine = claimedAs(doc)
+  // So late that others may have settled it: what they found out stands.
+  const isLate = worker.elapsedMs() >= deadlineMs
+  if (isLate && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
   if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
-    await docs.dispatches.update(doc._id, {
+    const again = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
       $inc: { attempts: 1 },
-    })
+    }
+    await docs.dispatches.update(doc._id, again, stillMine)
     return
   }
   const touchIds = doc.recipients.map((r) => r.touchId)
+  const given = { dispatchId: doc._id }
   if (outcome.kind === 'created') {
     const refused = new Set(outcome.refused.map((r) => r.externalUserId))
     await docs.touches.updateEach(
       doc.recipients.map((r) => ({
         id: r.touchId,
-        where: { state: 'planned' },
+        where: { ...given, state: 'planned' },
         update: {
           $set: refused.has(r.externalUserId) ? { state: 'suppressed', reason: 'not_a_contact' } : { state: 'created' },
         },
       })),
     )
-    await docs.dispatches.update(doc._id, {
+    const created = {
       $set: {
         state: 'created',
         remoteId: outcome.remoteId,
         nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
-    })
+    }
+    await docs.dispatches.update(doc._id, created, stillMine)
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
     return
   }
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
   // Touches that joined a task count as created while its card was on its way.
   const joined = doc.channel === 'task' ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
+  const open = doc.channel === 'task' ? ['planned', 'created'] : ['planned']
   await docs.touches.updateEach(
     [...new Set([...touchIds, ...joined])].map((id) => ({
       id,
-      where: { state: { $in: ['planned', 'created'] } },
+      where: { ...given, state: { $in: open } },
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
   if (doc.channel === 'task')
-    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
-  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } })
+    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
+  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } }, stillMine)
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 

@@ -110,11 +110,8 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     await docs.tasks.update(open._id, { $addToSet: joining, $max: { dueAt: task.dueAt } })
   } else if (old !== undefined) {
     await docs.tasks.insert([{ ...task, _id: id, guideUserId: to }])
-    const nextAt = await nextCardAt(deps, to, now)
-    const { responseCode: _code, remoteId: _remote, reason: _reason, ...content } = old
-    const fresh = { state: 'ready' as const, senderUserId: to, releasedAt: now, nextAt, attempts: 0, polls: 0 }
-    await docs.dispatches.insert([{ ...content, ...fresh, _id: id }])
   }
+  // Before the new card is written down: one that its touches do not name is not sent.
   await docs.touches.updateEach(
     task.touchIds.map((touchId) => ({
       id: touchId,
@@ -122,6 +119,12 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
       update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
     })),
   )
+  if (open === undefined && old !== undefined) {
+    const nextAt = await nextCardAt(deps, to, now)
+    const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, ...content } = old
+    const fresh = { state: 'ready' as const, senderUserId: to, releasedAt: now, nextAt, attempts: 0, polls: 0 }
+    await docs.dispatches.insert([{ ...content, ...fresh, _id: id }])
+  }
   // A card that was not asked for yet must not go out any more.
   await docs.dispatches.update(task._id, {
     $set: { state: old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
