@@ -48,6 +48,8 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     if (batches.every((b) => b.state !== 'done')) {
       const events = ownedEvents(records, plan)
       await applyPlan(deps, first, plan, events)
+      // What is evaluated at the plan's instant must not be what has happened since.
+      if ((await docs.batches.count({ _id: first._id, state: 'planned' })) === 0) continue
       await react(deps, first, plan, events)
     }
     // The first goes last: it holds the plan.

@@ -10,7 +10,7 @@ import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import type { ActOutcome } from '../../ports/wecom-actions.js'
 import { hashKey } from '../../random.js'
-import { MINUTE_MS } from '../../time.js'
+import { MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import { HELD, type Writeback } from '../../stored/tags.js'
 import { inParallel } from '../runtime/in-parallel.js'
@@ -23,6 +23,8 @@ import { TagDirectory } from './tag-directory.js'
 const BATCH = 200
 /** WeCom takes five calls of `mark_tag` at once. */
 const LANES = 5
+/** What was worked out is sent within this long: by then nobody has taken the lane over and sent what is newer. */
+const PLAN_LIFE_MS = 15 * SECOND_MS
 const CURSOR = 'writeback'
 const MODE = 'writeback:mode'
 
@@ -59,6 +61,7 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
       { sort: { nextAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
+    const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
     const planned = await planBatch(deps, due)
     await directory.provide(planned.flatMap((p) => p.change.add))
     let pushed = 0
@@ -66,7 +69,11 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     const byCustomer = new Map<string, Planned[]>()
     for (const p of planned) byCustomer.set(p.doc.externalUserId, [...(byCustomer.get(p.doc.externalUserId) ?? []), p])
     await inParallel([...byCustomer.values()], LANES, async (hers) => {
-      for (const p of hers) if (signal?.aborted !== true && (await push(deps, directory, p))) pushed++
+      for (const p of hers) {
+        // Too old to be sure of: it is due as before, and planned anew.
+        if (signal?.aborted === true || deps.worker.elapsedMs() >= deadlineMs) return
+        if (await push(deps, directory, p)) pushed++
+      }
     })
     if (pushed > 0) deps.log.info('tags pushed to WeCom', { relations: pushed })
   }

@@ -127,7 +127,7 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     const last = lastRunAt.get(schedule.id)!
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
     await schedule.run(now, last)
-    await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $set: { at: now } }, upsert: true }])
+    await deps.docs.meta.updateEach([{ id: `schedule:${schedule.id}`, update: { $max: { at: now } }, upsert: true }])
   }
 }
 

@@ -115,7 +115,11 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
   await docs.touches.updateEach(
     task.touchIds.map((touchId) => ({
       id: touchId,
-      where: { state: { $in: ['planned', 'created'] } },
+      // Unless it has moved on since.
+      where: {
+        state: { $in: ['planned', 'created'] },
+        $or: [{ dispatchId: task._id }, { dispatchId: { $exists: false } }],
+      },
       update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
     })),
   )
@@ -126,10 +130,13 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     await docs.dispatches.insert([{ ...content, ...fresh, _id: id }])
   }
   // A card that was not asked for yet must not go out any more.
-  await docs.dispatches.update(task._id, {
-    $set: { state: old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
-    $unset: { nextAt: 1 },
-  })
+  for (const [state, then] of [
+    ['ready', 'refused'],
+    ['created', 'done'],
+  ]) {
+    const moved = { $set: { state: then, reason: TRANSFERRED }, $unset: { nextAt: 1 } }
+    await docs.dispatches.update(task._id, moved, { state })
+  }
   await docs.tasks.update(
     task._id,
     { $set: { state: 'expired', outcome: TRANSFERRED, closedAt: now } },

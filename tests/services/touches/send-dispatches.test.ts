@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
+import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
+import type { DispatchOutcome } from '../../../src/ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {
   buildWorld,
@@ -10,6 +12,7 @@ import {
   openEventHome,
   type World,
 } from '../../support/build-deps.js'
+import type { FakeChannel } from '../../support/fake-channel.js'
 
 let home: EventHome
 let world: World
@@ -277,4 +280,123 @@ describe('a card', () => {
     await world.run()
     expect(await world.docs.batches.find({})).toEqual([])
   })
+})
+
+describe('a claim', () => {
+  const claimed = (fence: number) => ({
+    $set: { state: 'sending', claim: { fence, until: new Date(world.clock.now().getTime() + 15_000) } },
+  })
+  /** One dispatch that the platform puts off for ten minutes. */
+  const putOff = async (names: string[]) => {
+    world.wecom.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'registered', names)
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    return (await world.docs.dispatches.find({}))[0]!
+  }
+  const inMinutes = (minutes: number) => new Date(hoursIn(0).getTime() + minutes * MINUTE_MS)
+
+  it('that ran out before the request is given back, and nothing is asked', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    const stop = new AbortController()
+    let looks = 0
+    world.deps.worker.elapsedMs = () => {
+      if (++looks < 2) return 0
+      stop.abort()
+      return 15_000
+    }
+    await sendDispatches(world.deps, stop.signal)
+    expect(looks).toBe(2)
+    expect(world.wecom.sent).toEqual([])
+    expect((await world.docs.dispatches.get(_id))?.state).toBe('ready')
+    await world.run()
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('of somebody else is settled a minute after it was over', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    world.deps.worker.alone = false
+    await world.docs.dispatches.update(_id, claimed(9))
+    await world.until(new Date(inMinutes(10).getTime() + 74_999))
+    expect(await dispatchStates()).toEqual(['sending'])
+    await world.until(new Date(inMinutes(10).getTime() + 75_000))
+    expect(await dispatchStates()).toEqual(['created'])
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('of a dead process is settled at once on stores that nobody else can reach', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    await world.docs.dispatches.update(_id, claimed(9))
+    await world.run()
+    expect(await dispatchStates()).toEqual(['created'])
+  })
+
+  it('is lost by who answers late, once somebody else has settled it', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    let nowMs = 0
+    world.deps.worker.elapsedMs = () => nowMs
+    const dispatch = async (): Promise<DispatchOutcome> => {
+      nowMs = 75_000
+      const found = { state: 'created', remoteId: 'found', claim: { fence: 9, until: hoursIn(1) } }
+      await world.docs.dispatches.update(_id, { $set: found })
+      return { kind: 'refused', reason: 'gone', message: 'too late' }
+    }
+    world.deps.channels.wecom = Object.assign(Object.create(world.wecom) as FakeChannel, { dispatch })
+    await world.run()
+    expect(await world.docs.dispatches.get(_id)).toMatchObject({ state: 'created', remoteId: 'found' })
+    expect(await states()).toEqual(['planned'])
+  })
+})
+
+describe('a dispatch', () => {
+  const ready = async (names: string[]) => {
+    world.wecom.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'registered', names)
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+  }
+  const soon = () => new Date(hoursIn(0).getTime() + 10 * MINUTE_MS)
+  const touchOf = async (externalUserId: string) => (await world.docs.touches.findOne({ externalUserId }))!._id
+
+  it('reaches those only whose touch still names it', async () => {
+    await ready(['m1', 'm2'])
+    await world.docs.touches.update(await touchOf('wm-m1'), { $set: { dispatchId: 'another' } })
+    await world.until(soon())
+    expect(world.wecom.sent.map((s) => s.recipients.map((r) => r.externalUserId))).toEqual([['wm-m2']])
+  })
+
+  it('that no touch names or wants any more is not sent', async () => {
+    await ready(['m1', 'm2'])
+    await world.docs.touches.update(await touchOf('wm-m1'), { $set: { dispatchId: 'another' } })
+    await world.docs.touches.update(await touchOf('wm-m2'), { $set: { state: 'suppressed', reason: 'opted_out' } })
+    await world.until(soon())
+    expect(world.wecom.sent).toEqual([])
+    expect(await world.docs.dispatches.find({})).toMatchObject([{ state: 'refused', reason: 'superseded' }])
+  })
+
+  it('of a task that is not sent gives back what had joined the task', async () => {
+    world.task.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'asked', ['m1'])
+    world.task.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    const own = (await world.docs.dispatches.find({}))[0]!.recipients[0]!.touchId
+    await world.docs.touches.update(own, { $set: { state: 'suppressed', reason: 'opted_out' } })
+    await world.until(soon())
+    expect(world.task.sent.map((s) => s.recipients.length)).toEqual([1])
+    expect(world.task.sent[0]!.recipients[0]!.touchId).not.toBe(own)
+    expect((await states()).sort()).toEqual(['created', 'opted_out'])
+  })
+})
+
+it('a touch that was planned while its run was left is not released', async () => {
+  await happens('a', 'registered', ['m1'])
+  await world.accept('b', eventRecord('m1', 'order_paid', hoursIn(0), {}))
+  await world.run()
+  const [touch] = await world.docs.touches.find({})
+  const { dispatchId: _dispatchId, releasedAt: _releasedAt, ...fresh } = touch!
+  await world.docs.runs.update(touch!.runId, { $set: { state: 'ended', outcome: 'exited' } })
+  await world.docs.touches.put([{ ...fresh, state: 'planned', releaseAt: hoursIn(0) }])
+  await world.run()
+  expect(await states()).toEqual(['exited'])
 })
