@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { compileDeltas, type Evaluable } from '../src/domain/rules/compile.js'
+import { instantsOf } from '../src/domain/tags/instants.js'
 import type { Deps } from '../src/services/runtime/deps.js'
 import { refreshNow } from '../src/services/tags/refresh-profiles.js'
 import { DAY_MS, ManualClock } from '../src/time.js'
@@ -108,13 +109,14 @@ const RANGE = 50_000
 /** What the first refresh would have stored, written inside the engine; documents of unchanged tags are left out. */
 async function takeStateAsStored(deps: Deps, evaluables: readonly Evaluable[], profiles: number): Promise<void> {
   const nowMs = deps.clock.now().getTime()
-  const { segments } = deps.definitions.current
+  const { segments, tags } = deps.definitions.current
+  const instants = instantsOf(tags)
   for (let from = 1; from <= profiles; from += RANGE) {
     const scope = { kind: 'all', fromProfileId: from, toProfileId: from + RANGE } as const
     await deps.events
       .command(`INSERT INTO tag_changes (tag_id, profile_id, changed_at, old_value, new_value, cause, version)
       SELECT id, p, fromUnixTimestamp64Milli(${nowMs}, 'UTC'), old, new, 'operator', 1
-      FROM (${compileDeltas(evaluables, { nowMs, scope, segments })})
+      FROM (${compileDeltas(evaluables, { nowMs, scope, segments, instants })})
       SETTINGS enable_analyzer = 0`)
   }
 }

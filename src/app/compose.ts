@@ -16,6 +16,7 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
+import { storeInstants } from '../services/tags/store-instants.js'
 import { liveDefinitions, type Publication, publishDefinitions } from '../services/definitions/publish-definitions.js'
 import { type Clock, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
@@ -131,6 +132,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       await refreshWhenChanged(deps)
     }
     await reload()
+    await storeInstants(deps)
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = options.owner ?? `${hostname()}:${process.pid}`
     // Wherever documents can be reached by another process, lanes take turns.

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../src/config.js'
 import { compileDeltas, readsOf } from '../../src/domain/rules/compile.js'
+import { instantsOf } from '../../src/domain/tags/instants.js'
 import { journeyReferences } from '../../src/domain/rules/references.js'
 import { STAGE_TAG } from '../../src/domain/rules/rule.js'
 import { placeSteps } from '../../src/domain/journeys/definition.js'
@@ -37,7 +38,12 @@ describe('the definitions that are shipped', () => {
   it('compile together into one query', () => {
     const journeys = loaded.journeyFiles.map((f) => f.journey)
     const evaluables = evaluablesOf(loaded.tags, journeys)
-    const options = { nowMs: 0, scope: { kind: 'all' } as const, segments: loaded.segments }
+    const options = {
+      nowMs: 0,
+      scope: { kind: 'all' } as const,
+      segments: loaded.segments,
+      instants: instantsOf(loaded.tags),
+    }
     expect(compileDeltas(evaluables, options)).toContain('arrayJoin')
   })
 

@@ -3,6 +3,7 @@ import { type Profile, traitTexts } from '../../src/domain/identity/profile.js'
 import type { Evaluable } from '../../src/domain/rules/compile.js'
 import { type Aggregate, type Bounds, type Comparators, Rule, STAGE_TAG } from '../../src/domain/rules/rule.js'
 import { Tag } from '../../src/domain/tags/definition.js'
+import type { Instants } from '../../src/domain/tags/instants.js'
 import { parseInput } from '../../src/parse.js'
 import { unitOf } from '../../src/random.js'
 import { DAY_MS, HOUR_MS } from '../../src/time.js'
@@ -69,7 +70,9 @@ const BETWEENS = [
   ['8d', '7d'],
 ]
 /** Tags that are stored and in no evaluation. */
-export const STORED_TAGS = ['imported', 'old_score', STAGE_TAG]
+export const STORED_TAGS = ['imported', 'old_score', STAGE_TAG, 'last_order']
+/** Those among them that are stored as an instant. */
+export const STORED_INSTANTS: Instants = new Map([['last_order', { event: 'order_paid', daysSince: true }]])
 export const SEGMENTS: ReadonlyMap<string, Rule> = new Map(
   Object.entries({
     buyers: { event: 'order_paid' },
@@ -119,10 +122,10 @@ function ruleInput(d: Dice, depth: number, tags: readonly string[]): Record<stri
     return { trait: d.pick(TRAITS), ...listed, ...(d.chance(0.3) ? { exists: d.chance(0.5) } : comparators(d)) }
   }
   if (kind === 4) return { identifier: d.pick(IDENTIFIERS) }
-  if (kind === 5) return { tag: d.pick([...tags, 'imported']), ...comparators(d) }
+  if (kind === 5) return { tag: d.pick([...tags, 'imported', 'last_order']), ...comparators(d) }
   if (kind === 6)
     return {
-      score: d.pick([...tags, 'old_score']),
+      score: d.pick([...tags, 'old_score', 'last_order']),
       ...(d.chance(0.7) ? { gte: d.pick(NUMBERS) } : { lt: d.pick(NUMBERS) }),
     }
   if (kind === 7) return { stage: d.chance(0.5) ? 'new' : ['new', 'dormant'] }
@@ -207,6 +210,7 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
       source: 'shop',
       since: now,
     }))
+    const events = Array.from({ length: d.below(12) }, (_, n) => randomEvent(d, `e${i}-${n}`, now))
     return {
       profile: {
         _id: i + 1,
@@ -217,13 +221,8 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
         contacts: [],
         mergedIds: [],
       },
-      events: Array.from({ length: d.below(12) }, (_, n) => randomEvent(d, `e${i}-${n}`, now)),
-      stored: Object.fromEntries(
-        STORED_TAGS.filter(() => d.chance(0.5)).map((t) => [
-          t,
-          t === STAGE_TAG ? d.pick(['new', 'dormant', 'active']) : d.pick(['a', '3', '3.0', '80', '']),
-        ]),
-      ),
+      events,
+      stored: Object.fromEntries(STORED_TAGS.filter(() => d.chance(0.5)).map((t) => [t, storedValue(d, t, events)])),
     }
   })
   for (let i = count - 1; i > 2; i -= 5) {
@@ -233,6 +232,13 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
     to.profile.mergedIds.push(from.profile._id)
   }
   return people
+}
+
+function storedValue(d: Dice, tagId: string, events: readonly RecordEvent[]): string {
+  if (tagId === STAGE_TAG) return d.pick(['new', 'dormant', 'active'])
+  if (!STORED_INSTANTS.has(tagId)) return d.pick(['a', '3', '3.0', '80', ''])
+  const orders = events.filter((e) => e.name === 'order_paid').map((e) => e.occurredAt.getTime())
+  return orders.length === 0 ? '' : String(Math.max(...orders))
 }
 
 function randomEvent(d: Dice, id: string, now: Date): RecordEvent {
@@ -283,7 +289,7 @@ export function meaningOf(rule: Rule, person: Person, now: Date, tagOf: (id: str
   return true
 }
 
-/** The value of a tag, from its definition. */
+/** The value of a tag as it is stored, from its definition. @param tagOf - values as they are shown */
 export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: string) => string): string {
   const test = (rule: Rule) => meaningOf(rule, person, now, tagOf)
   if ('rule' in e) return test(e.rule) ? '1' : ''
@@ -295,8 +301,7 @@ export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: 
     const events = eventsIn(tag.value, person, now)
     if (events.length === 0) return ''
     if (tag.value.sum !== undefined) return String(sumOf(events, tag.value.sum))
-    if (tag.value.daysSince === true)
-      return String(Math.floor((now.getTime() - events.at(-1)!.occurredAt.getTime()) / DAY_MS))
+    if (tag.value.daysSince === true) return String(events.at(-1)!.occurredAt.getTime())
     return String(events.length)
   }
   const { points, max, unless } = tag.score!

@@ -17,6 +17,8 @@ export class Turns {
   taken = 0
   private waiting: Waiting[] = []
   private underWay = 0
+  private favoured: string | undefined
+  private left = 0
   private readonly dead = new Set<string>()
 
   constructor(private readonly dice: Dice) {}
@@ -87,7 +89,7 @@ export class Turns {
       if (working.size === 0 && restarts.length === 0) return
       if (this.waiting.length === 0) continue
       before()
-      const next = this.waiting.splice(this.dice.below(this.waiting.length), 1)[0]!
+      const next = this.draw()
       const death = deaths.get(++this.taken)
       if (death === undefined) {
         next.go()
@@ -98,6 +100,18 @@ export class Turns {
       for (const actor of death === 'all' ? working.keys() : [next.actor]) this.dead.add(actor)
       for (const { what, die } of [next, ...dying]) die(new Death(what))
     }
+  }
+
+  /** For a while one actor goes on, then another: so each gets far within one step of the other. */
+  private draw(): Waiting {
+    if (this.left-- <= 0 || !this.waiting.some((w) => w.actor === this.favoured)) {
+      this.favoured = this.dice.pick([...new Set(this.waiting.map((w) => w.actor))])
+      this.left = this.dice.below(this.dice.pick([1, 4, 25]))
+    }
+    const own = this.waiting.filter((w) => w.actor === this.favoured)
+    const next = this.dice.pick(own)
+    this.waiting.splice(this.waiting.indexOf(next), 1)
+    return next
   }
 
   /** Resolves when nothing moves but what waits for a turn. */

@@ -1,5 +1,6 @@
 import type { Tag } from '../tags/definition.js'
 import { tagReads } from '../tags/definition.js'
+import type { Instants } from '../tags/instants.js'
 import {
   type Aggregate,
   type Bounds,
@@ -41,6 +42,8 @@ export type CompileOptions = {
   scope: Scope
   /** Rules behind `{segment: id}`. */
   segments: ReadonlyMap<string, Rule>
+  /** Tags whose value is an instant: rules compare the days since. */
+  instants: Instants
 }
 
 const DAY_MS = 86_400_000
@@ -231,7 +234,7 @@ class Compiler {
       a.sum !== undefined
         ? { text: 'figure', of: this.sum(a, a.sum), per: 1 }
         : a.daysSince === true
-          ? { text: 'figure', of: this.sinceLast(a), per: DAY_MS }
+          ? { text: 'figure', of: this.last(a), per: 1 }
           : { text: 'figure', of: count, per: 1 }
     return {
       text: 'choice',
@@ -284,7 +287,7 @@ class Compiler {
     if ('event' in rule) {
       if (rule.sum !== undefined) return { text: 'figure', of: this.sum(rule, Object.keys(rule.sum)[0]!), per: 1 }
       if (rule.daysSince !== undefined)
-        return this.aggregateText({ event: rule.event, ...windowOf(rule), daysSince: true })
+        return this.days(this.aggregateText({ event: rule.event, ...windowOf(rule), daysSince: true }))
       if (rule.first !== undefined) return this.edge(rule, 'argMinIf', rule.first.property)
       if (rule.last !== undefined) return this.edge(rule, 'argMaxIf', rule.last.property)
       return { text: 'figure', of: this.count(rule), per: 1 }
@@ -299,9 +302,13 @@ class Compiler {
 
   private tagValue(id: string): Text {
     const inPass = this.inPass.get(id)
-    if (inPass !== undefined) return this.valueOf(inPass)
-    this.storedTags.add(id)
-    return { text: 'stored', tagId: id }
+    if (inPass === undefined) this.storedTags.add(id)
+    const value: Text = inPass === undefined ? { text: 'stored', tagId: id } : this.valueOf(inPass)
+    return this.options.instants.has(id) ? this.days(value) : value
+  }
+
+  private days(instant: Text): Text {
+    return { text: 'days', of: instant, nowMs: this.options.nowMs }
   }
 
   private testTag(id: string, comparators: Comparators): Bool {
@@ -332,7 +339,11 @@ class Compiler {
   }
 
   private sinceLast(w: Windowed): Num {
-    return { num: 'minusColumn', from: this.options.nowMs, column: this.column(`maxIf(ms, ${this.condition(w)})`) }
+    return { num: 'minusColumn', from: this.options.nowMs, column: this.last(w).column }
+  }
+
+  private last(w: Windowed): Extract<Num, { num: 'column' }> {
+    return { num: 'column', column: this.column(`maxIf(ms, ${this.condition(w)})`) }
   }
 
   private sum(w: Windowed, property: string): Num {

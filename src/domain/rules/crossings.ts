@@ -1,5 +1,5 @@
-import type { Evaluable } from './compile.js'
-import { type EventClause, type Rule } from './rule.js'
+import type { CompileOptions, Evaluable } from './compile.js'
+import { type Comparators, type EventClause, type Rule } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
 
 const DAY_MS = 86_400_000
@@ -14,13 +14,14 @@ const DAY_MS = 86_400_000
  */
 export function compileCrossings(
   evaluables: readonly Evaluable[],
-  segments: ReadonlyMap<string, Rule>,
+  { segments, instants }: Pick<CompileOptions, 'segments' | 'instants'>,
   sinceMs: number,
   nowMs: number,
   profiles?: { from: number; to: number },
 ): string | undefined {
   const edges = new Map<string, Set<number>>()
-  for (const e of evaluables) collectOf(e, segments, edges)
+  const read = { segments, instants, edges }
+  for (const e of evaluables) collectOf(e, read)
   const tests = [...edges].flatMap(([event, offsets]) => {
     const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
     return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
@@ -32,31 +33,41 @@ export function compileCrossings(
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
 }
 
-/** A number of days since something grows by itself for everybody: no edge tells when. */
-export function countsDays(e: Evaluable): boolean {
-  return 'tag' in e && e.tag.type === 'number' && e.tag.value?.daysSince === true
-}
+/** What is being read, and the edges found so far: by event, how long ago. */
+type Reading = Pick<CompileOptions, 'segments' | 'instants'> & { edges: Map<string, Set<number>> }
 
-function collectOf(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
-  if ('rule' in e) return collectEdges(e.rule, segments, edges)
+function collectOf(e: Evaluable, read: Reading): void {
+  if ('rule' in e) return collectEdges(e.rule, read)
   const { tag } = e
-  if (tag.type === 'flag') collectEdges(tag.when, segments, edges)
-  else if (tag.type === 'choice') tag.cases.forEach((c) => collectEdges(c.when, segments, edges))
+  if (tag.type === 'flag') collectEdges(tag.when, read)
+  else if (tag.type === 'choice') tag.cases.forEach((c) => collectEdges(c.when, read))
   else if (tag.type === 'number') {
-    if (tag.value !== undefined) addEdges(tag.value, edges)
-    tag.score?.points.forEach((p) => addEdges(p, edges))
-    if (tag.score?.unless !== undefined) collectEdges(tag.score.unless, segments, edges)
+    if (tag.value !== undefined) addEdges(tag.value, read.edges)
+    tag.score?.points.forEach((p) => addEdges(p, read.edges))
+    if (tag.score?.unless !== undefined) collectEdges(tag.score.unless, read)
   }
 }
 
-function collectEdges(rule: Rule, segments: ReadonlyMap<string, Rule>, edges: Map<string, Set<number>>): void {
-  if ('all' in rule) rule.all.forEach((r) => collectEdges(r, segments, edges))
-  else if ('any' in rule) rule.any.forEach((r) => collectEdges(r, segments, edges))
-  else if ('not' in rule) collectEdges(rule.not, segments, edges)
+function collectEdges(rule: Rule, read: Reading): void {
+  if ('all' in rule) rule.all.forEach((r) => collectEdges(r, read))
+  else if ('any' in rule) rule.any.forEach((r) => collectEdges(r, read))
+  else if ('not' in rule) collectEdges(rule.not, read)
   else if ('segment' in rule) {
-    const behind = segments.get(rule.segment)
-    if (behind !== undefined) collectEdges(behind, segments, edges)
-  } else if ('event' in rule) addEdges(rule, edges)
+    const behind = read.segments.get(rule.segment)
+    if (behind !== undefined) collectEdges(behind, read)
+  } else if ('event' in rule) addEdges(rule, read.edges)
+  else if ('tag' in rule) addDays(rule.tag, rule, read)
+  else if ('score' in rule) addDays(rule.score, rule, read)
+}
+
+/** A tag of whole days passes a bound when the bound, or the day after it, is reached. */
+function addDays(tagId: string, c: Comparators, { instants, edges }: Reading): void {
+  const aggregate = instants.get(tagId)
+  if (aggregate === undefined) return
+  const bounds = [c.is, ...(c.in ?? []), c.gte, c.gt, c.lte, c.lt].map(Number).filter(Number.isFinite)
+  const offsets = edges.get(aggregate.event) ?? new Set<number>()
+  for (const days of bounds) for (const edge of [Math.ceil(days), Math.floor(days) + 1]) offsets.add(edge * DAY_MS)
+  edges.set(aggregate.event, offsets)
 }
 
 function addEdges(

@@ -1,3 +1,4 @@
+import { toDays } from '../tags/instants.js'
 import { literal } from './sql.js'
 
 /**
@@ -16,6 +17,8 @@ export type Text =
   | { text: 'identifiers' }
   | { text: 'constant'; value: string }
   | { text: 'choice'; cases: { when: Bool; value: Text }[]; otherwise: Text }
+  /** Whole days from an instant (milliseconds as text) to `nowMs`; '' of ''. */
+  | { text: 'days'; of: Text; nowMs: number }
   /** Integer division by `per`, then bounded. */
   | { text: 'figure'; of: Num; per: number; min?: number; max?: number }
 
@@ -67,7 +70,7 @@ export function boolSql(e: Bool): string {
 /** Whether it may hold any words, not only figures of ours. */
 function isFreeText(e: Text): boolean {
   if (e.text === 'choice') return isFreeText(e.otherwise) || e.cases.some((c) => isFreeText(c.value))
-  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure'
+  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure' && e.text !== 'days'
 }
 
 export function textSql(e: Text): string {
@@ -84,6 +87,10 @@ export function textSql(e: Text): string {
       return literal(e.value)
     case 'choice':
       return `multiIf(${e.cases.map((c) => `${boolSql(c.when)}, ${textSql(c.value)}`).join(', ')}, ${textSql(e.otherwise)})`
+    case 'days': {
+      const instant = textSql(e.of)
+      return `if(${instant} = '', '', toString(intDiv(${e.nowMs} - toInt64OrZero(${instant}), 86400000)))`
+    }
     case 'figure': {
       const divided = e.per === 1 ? numSql(e.of) : `intDiv(${numSql(e.of)}, ${e.per})`
       const atLeast = e.min === undefined ? divided : `greatest(${e.min}, ${divided})`
@@ -140,6 +147,8 @@ export function evaluateText(e: Text, p: ProfileFigures): string {
       return e.value
     case 'choice':
       return evaluateText(e.cases.find((c) => evaluateBool(c.when, p))?.value ?? e.otherwise, p)
+    case 'days':
+      return toDays(evaluateText(e.of, p), e.nowMs)
     case 'figure': {
       let n = Math.trunc(evaluateNum(e.of, p) / e.per)
       if (e.min !== undefined) n = Math.max(e.min, n)

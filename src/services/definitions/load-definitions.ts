@@ -7,6 +7,7 @@ import { journeyReferences, type Reference, ruleReferences, tagReferences } from
 import { type Rule, STAGE_TAG } from '../../domain/rules/rule.js'
 import { SegmentFile } from '../../domain/segments/definition.js'
 import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
+import { instantsOf } from '../../domain/tags/instants.js'
 import { writebackProblems } from '../../domain/tags/writeback.js'
 import { type Content, ContentFile, CouponFile, type CouponPool } from '../../domain/touches/content.js'
 import { Policy } from '../../domain/touches/policy.js'
@@ -209,7 +210,7 @@ export async function checkDefinitions(
         ...allTags.map((tag): Evaluable => ({ id: tag.id, tag })),
         ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
       ],
-      { nowMs: 0, scope: { kind: 'all' }, segments },
+      { nowMs: 0, scope: { kind: 'all' }, segments, instants: instantsOf(allTags) },
     )
   } catch (err) {
     const circle = { file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }

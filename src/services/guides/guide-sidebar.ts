@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
 import { STAGE_TAG } from '../../domain/rules/rule.js'
 import { type LocalText, textOf } from '../../domain/tags/definition.js'
+import { instantsOf, shownValue } from '../../domain/tags/instants.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
@@ -44,6 +45,8 @@ const TOUCHES_SHOWN = 10
 export async function customerCard(deps: Deps, guideUserId: string, externalUserId: string): Promise<CustomerCard> {
   const { profile, since } = await customerOf(deps, guideUserId, externalUserId)
   const { docs, definitions, brand } = deps
+  const now = deps.clock.now()
+  const instants = instantsOf(definitions.current.tags)
   const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
   const tags = (await docs.profileTags.get(profile._id))?.tags ?? {}
   const tasks = await docs.tasks.find({ guideUserId, state: 'open', profileId: profile._id })
@@ -63,7 +66,8 @@ export async function customerCard(deps: Deps, guideUserId: string, externalUser
         const tag = named.get(tagId)
         if (tag === undefined || tagId === STAGE_TAG) return []
         const name = textOf(tag.name, brand.locale)
-        return [{ id: tagId, name, value: nameOfValue(tag, value, brand.locale), since: at.toISOString() }]
+        const shown = nameOfValue(tag, shownValue(instants, tagId, value, now), brand.locale)
+        return [{ id: tagId, name, value: shown, since: at.toISOString() }]
       })
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     tasks: await describe(deps, tasks),

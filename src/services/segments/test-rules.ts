@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
 import { compileTouched, type Scope, type Touched, type TouchedQuery } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
+import { instantsOf } from '../../domain/tags/instants.js'
 import type { Deps } from '../runtime/deps.js'
 
 /** Which of `rules` hold for which of the profiles, now. Profiles that are gone have no entry. */
@@ -12,8 +13,9 @@ export async function testRules(
   now: Date,
 ): Promise<Map<number, boolean[]>> {
   const profiles = await loadTouched(deps, profileIds)
-  const { segments } = deps.definitions.current
-  const query = compileTouched([], { nowMs: now.getTime(), scope: scopeOf(profiles), segments }, rules)
+  const { segments, tags } = deps.definitions.current
+  const options = { nowMs: now.getTime(), scope: scopeOf(profiles), segments, instants: instantsOf(tags) }
+  const query = compileTouched([], options, rules)
   const touched = await readFigures(deps, query, profiles)
   return new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
 }

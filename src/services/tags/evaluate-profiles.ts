@@ -9,6 +9,7 @@ import {
 } from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
+import { instantsOf } from '../../domain/tags/instants.js'
 import { hashKey } from '../../random.js'
 import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
@@ -143,7 +144,8 @@ async function differences(
 }
 
 function compileOptions(deps: Deps, now: Date) {
-  return { nowMs: now.getTime(), segments: deps.definitions.current.segments }
+  const { segments, tags } = deps.definitions.current
+  return { nowMs: now.getTime(), segments, instants: instantsOf(tags) }
 }
 
 /** Pieces of about `CHUNK` differences; those of one profile stay together. @param deltas - in order of the profiles */

@@ -8,6 +8,7 @@ import {
 } from '../../domain/rules/compile.js'
 import type { Aggregate, Rule } from '../../domain/rules/rule.js'
 import type { LocalText, Tag } from '../../domain/tags/definition.js'
+import { instantsOf, shownValue } from '../../domain/tags/instants.js'
 import { NotFoundError } from '../../errors.js'
 import { nearest } from '../../yaml-file.js'
 import type { Deps } from '../runtime/deps.js'
@@ -49,6 +50,7 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
   const value = query.deltas(touched)[0]?.new ?? stored
   const since = (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
   const trees = await explainRules(deps, profile, options, rulesOf(tag))
+  const now = new Date(options.nowMs)
   const values = tag.type === 'choice' ? tag.cases.map((c) => c.value) : []
   const taken = trees.findIndex((t) => t.holds)
   return {
@@ -56,9 +58,9 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery)
     name: tag.name,
     type: tag.type,
     profileId: profile._id,
-    at: new Date(options.nowMs).toISOString(),
-    value,
-    stored,
+    at: now.toISOString(),
+    value: shownValue(options.instants, tag.id, value, now),
+    stored: shownValue(options.instants, tag.id, stored, now),
     ...(since === undefined ? {} : { since: since.toISOString() }),
     cases: trees.map((tree, i) =>
       values[i] === undefined ? { tree } : { value: values[i], taken: i === taken, tree },
@@ -96,8 +98,8 @@ function missing(what: string, id: string, known: readonly string[], where: stri
 }
 
 function optionsFor(deps: Deps, profile: Profile): CompileOptions {
-  const { segments } = deps.definitions.current
-  return { nowMs: deps.clock.now().getTime(), segments, scope: scopeOf([profile]) }
+  const { segments, tags } = deps.definitions.current
+  return { nowMs: deps.clock.now().getTime(), segments, instants: instantsOf(tags), scope: scopeOf([profile]) }
 }
 
 /** A rule to explain, and the words for it where the rule file has others. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { type Evaluable } from '../../domain/rules/compile.js'
 import { compileCrossings } from '../../domain/rules/crossings.js'
+import { instantsOf } from '../../domain/tags/instants.js'
 import { DAY_MS } from '../../time.js'
 import { EVALUATIONS, nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
@@ -165,9 +166,9 @@ async function evaluate(
   if (evaluables.length === 0) return 0
   const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor.seq)
   if (cursor.kind === 'all') return evaluateRange(deps, evaluation, isEverybody ? undefined : range)
-  const { segments } = deps.definitions.current
+  const { segments, tags } = deps.definitions.current
   const since = (cursor.since ?? cursor.now).getTime()
-  const sql = compileCrossings(evaluables, segments, since, cursor.now.getTime(), range)
+  const sql = compileCrossings(evaluables, { segments, instants: instantsOf(tags) }, since, cursor.now.getTime(), range)
   if (sql === undefined) return 0
   const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
   const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))

@@ -2,7 +2,7 @@ import { hashKey } from '../../random.js'
 import { nextAt } from '../../domain/schedule.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
-import { countsDays } from '../../domain/rules/crossings.js'
+import { instantsOf } from '../../domain/tags/instants.js'
 import type { Refresh } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { isRefreshing, openRefresh, workRefreshes } from './refresh-profiles.js'
@@ -12,6 +12,8 @@ const NIGHTLY = '0 2 * * *'
 /** When everything is computed for everybody, whatever has been found by then. */
 const WEEKLY = '0 3 * * 0'
 const HOURLY = '0 * * * *'
+/** How values are stored: another name, and everybody is computed anew. */
+const VALUES = 'days as instants'
 /** The schedule that computes everything for everybody. */
 const FULL = 'weekly'
 
@@ -39,8 +41,12 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const { segments } = deps.definitions.current
   const isEntry = (e: Evaluable) => e.id.startsWith(ENTRY_PREFIX)
   const refreshOf = new Map(tags.map((t) => [t.id, t.refresh]))
-  // An entry rule over tags alone changes when a tag does; only windows over events move by themselves.
-  const entries = evaluables.filter((e) => isEntry(e) && readsOf(e, segments).events.size > 0)
+  const instants = instantsOf(tags)
+  // An entry rule over tags alone changes when a tag does; only windows over events, and days since, move by themselves.
+  const entries = evaluables.filter((e) => {
+    const reads = readsOf(e, segments)
+    return isEntry(e) && (reads.events.size > 0 || [...reads.tags].some((id) => instants.has(id)))
+  })
   const realtime = evaluables.filter((e) => isEntry(e) || refreshOf.get(e.id) === 'realtime')
   const schedules: Schedule[] = [
     { id: 'nightly', cron: NIGHTLY, run: refresh('nightly', 'crossed', idsOf(realtime)) },
@@ -52,8 +58,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const byCron = new Map<string, Evaluable[]>()
   for (const e of evaluables) {
     const refresh = refreshOf.get(e.id)
-    const cron = refresh !== undefined && refresh !== 'realtime' ? refresh : countsDays(e) ? NIGHTLY : undefined
-    if (cron !== undefined) byCron.set(cron, [...(byCron.get(cron) ?? []), e])
+    if (refresh !== undefined && refresh !== 'realtime') byCron.set(refresh, [...(byCron.get(refresh) ?? []), e])
   }
   for (const [cron, chosen] of [...byCron].sort(([a], [b]) => (a < b ? -1 : 1))) {
     schedules.push({ id: `refresh ${cron}`, cron, run: refresh(`refresh ${cron}`, 'all', idsOf(chosen)) })
@@ -71,7 +76,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
 
 /** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
 export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
-  const hash = hashKey(32, JSON.stringify(definitions.current.evaluables))
+  const hash = hashKey(32, VALUES, JSON.stringify(definitions.current.evaluables))
   if ((await docs.meta.get('evaluated'))?.text === hash) return
   await docs.meta.updateEach([
     { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) } }, upsert: true },

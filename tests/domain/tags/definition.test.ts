@@ -89,7 +89,8 @@ describe('the lifecycle', () => {
   ])('gives everybody exactly one stage: %i days after the order %s', (days, stage) => {
     const tag = lifecycleTag(parseInput(Lifecycle, { stages }))
     const nowMs = Date.UTC(2026, 5, 1)
-    const query = compileTouched([{ id: tag.id, tag }], { nowMs, scope: { kind: 'all' }, segments: new Map() })
+    const options = { nowMs, scope: { kind: 'all' }, segments: new Map(), instants: new Map() } as const
+    const query = compileTouched([{ id: tag.id, tag }], options)
     const columns = Object.fromEntries(
       query.columns.map((c) => [
         c,
