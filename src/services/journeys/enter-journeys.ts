@@ -1,3 +1,4 @@
+import { channelsWith } from '../../domain/touches/channels.js'
 import { armOf } from '../../domain/journeys/arm.js'
 import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
@@ -131,6 +132,9 @@ export async function exitByEvents(deps: Deps, events: readonly OwnedEvent[], no
   }
 }
 
+/** Channels from which a message can be taken back until the guide presses send. */
+const CONFIRMED = channelsWith((kind) => kind.needsConfirmation)
+
 /** Suppresses the run's touches that wait, and asks for the end of mass messages that were for this person alone. */
 async function takeBack(deps: Deps, runId: string, now: Date): Promise<void> {
   const { docs } = deps
@@ -138,7 +142,7 @@ async function takeBack(deps: Deps, runId: string, now: Date): Promise<void> {
     { runId, state: 'planned', dispatchId: { $exists: false } },
     { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
   )
-  const open = await docs.touches.find({ runId, state: 'created', channel: 'wecom' })
+  const open = await docs.touches.find({ runId, state: 'created', channel: { $in: CONFIRMED } })
   for (const touch of open) {
     const dispatch = touch.dispatchId === undefined ? undefined : await docs.dispatches.get(touch.dispatchId)
     if (dispatch?.state === 'created' && dispatch.recipients.length === 1) {

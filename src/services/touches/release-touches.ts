@@ -1,3 +1,4 @@
+import { carrierOf, channelKinds, type ChannelName, channelsWith } from '../../domain/touches/channels.js'
 import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
 import type { Content } from '../../domain/touches/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
@@ -47,18 +48,21 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
   await sendDispatches(deps, signal)
 }
 
+const isForGuide = (channel: ChannelName) => channelKinds[channel].address.kind === 'staff'
+const CARDS = channelsWith(({ address }) => address.kind === 'staff')
+
 type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
 
 async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promise<void> {
   const approved = await applyPolicy(deps, due, now)
   await dispatchMessages(
     deps,
-    approved.filter((a) => a.touch.channel === 'wecom'),
+    approved.filter((a) => !isForGuide(a.touch.channel)),
     now,
   )
   await dispatchTasks(
     deps,
-    approved.filter((a) => a.touch.channel !== 'wecom'),
+    approved.filter((a) => isForGuide(a.touch.channel)),
     now,
   )
 }
@@ -81,7 +85,11 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       a.plannedAt.getTime() - b.plannedAt.getTime() ||
       (a._id < b._id ? -1 : 1),
   )
-  const taken = earlier.map((t) => ({ profileId: t.profileId, at: t.releasedAt!, mass: t.channel === 'wecom' }))
+  const taken = earlier.map((t) => ({
+    profileId: t.profileId,
+    at: t.releasedAt!,
+    mass: channelKinds[t.channel].usesQuota,
+  }))
   const approved: Approved[] = []
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   for (const touch of inOrder) {
@@ -112,7 +120,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       suppressed.push({ touch, reason: 'coupon_stock' })
       continue
     }
-    taken.push({ profileId: touch.profileId, at: now, mass: touch.channel === 'wecom' })
+    taken.push({ profileId: touch.profileId, at: now, mass: channelKinds[touch.channel].usesQuota })
     approved.push({
       touch,
       profile: profile!,
@@ -164,18 +172,18 @@ async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): P
 async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
   const groups = new Map<string, Approved[]>()
   for (const a of approved) {
-    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId])
+    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId, carrierOf(a.touch.channel)])
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
   for (const group of groups.values()) {
-    const { contact, content } = group[0]!
+    const { contact, content, touch } = group[0]!
     const recipients = group
       .map((a) => ({ touchId: a.touch._id, externalUserId: a.contact.externalUserId }))
       .sort((a, b) => (a.touchId < b.touchId ? -1 : 1))
     const id = hashKey(20, 'dispatch', now.getTime(), contact.userId, content.id, ...recipients.map((r) => r.touchId))
     await writeDispatch(deps, {
       _id: id,
-      channel: 'wecom',
+      channel: carrierOf(touch.channel),
       state: 'ready',
       senderUserId: contact.userId,
       recipients,
@@ -255,7 +263,7 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       deps,
       {
         _id: id,
-        channel: 'task',
+        channel: carrierOf(a.touch.channel),
         state: 'ready',
         senderUserId: a.contact.userId,
         recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
@@ -290,7 +298,7 @@ function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<n
   return docs.dispatches.count({
     senderUserId,
     releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
-    channel: 'task',
+    channel: { $in: CARDS },
   })
 }
 
@@ -328,10 +336,9 @@ async function markTouches(deps: Deps, dispatch: DispatchDoc, couponCode?: strin
 /** After a crash: touches of dispatches that were written down but not yet marked. */
 async function adoptReady(deps: Deps): Promise<void> {
   for (const dispatch of await deps.docs.dispatches.find({ state: 'ready' })) {
-    const coupon =
-      dispatch.channel === 'task'
-        ? await deps.docs.coupons.findOne({ touchId: dispatch.recipients[0]!.touchId })
-        : undefined
+    const coupon = isForGuide(dispatch.channel)
+      ? await deps.docs.coupons.findOne({ touchId: dispatch.recipients[0]!.touchId })
+      : undefined
     await markTouches(deps, dispatch, coupon?.code)
   }
 }
