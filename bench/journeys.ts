@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openSqliteDocuments } from '../src/adapters/documents/sqlite.js'
 import type { Profile } from '../src/domain/identity/profile.js'
+import { type CarrierName, channelsBy, traitsOf } from '../src/domain/touches/channels.js'
 import type { Touch } from '../src/domain/touches/touch.js'
 import type { Channel } from '../src/ports/channel.js'
 import { bucketOf } from '../src/stored/buckets.js'
@@ -41,7 +42,7 @@ async function runJourneys({ scale, dir, note }: BenchContext): Promise<CaseResu
   await mkdir(join(dir, 'bare'))
   const bare = openSqliteDocuments({ file: join(dir, 'bare/documents.sqlite') })
   try {
-    const deps: Deps = { ...app.deps, channels: { wecom: silent('wecom'), task: silent('guide-task') } }
+    const deps: Deps = { ...app.deps, channels: channelsBy(silent) }
     const bareDocs = await openCollections(bare)
     let profileIds: number[] = []
     return [
@@ -117,9 +118,10 @@ async function makeContacts({ docs }: Deps, profileIds: readonly number[]): Prom
 }
 
 /** A way out that takes everything and does nothing. */
-function silent(name: string): Channel {
+function silent(name: CarrierName): Channel {
   return {
-    name,
+    ...traitsOf(name),
+    limits: { recipients: Infinity },
     dispatch: ({ id }) => Promise.resolve({ kind: 'created', remoteId: id, refused: [] }),
     settle: () => Promise.resolve({ kind: 'absent' }),
     results: () => Promise.resolve(undefined),

@@ -6,16 +6,15 @@ import { createWecomPort } from '../adapters/wecom/port/port.js'
 import { createInProcessQuota } from '../adapters/wecom/transport/quota-in-process.js'
 import { openRedisQuota } from '../adapters/wecom/transport/quota-redis.js'
 import { createSignIn } from '../adapters/wecom/calls/sign-in.js'
-import { closeCard, createGuideTaskChannel } from '../channels/guide-task.js'
-import { createWecomMessageChannel } from '../channels/wecom-message.js'
+import { missingChannels, openChannels } from '../channels/registry.js'
+import { closeCard } from '../channels/task.js'
 import type { Config } from '../config.js'
 import { ConfigError } from '../errors.js'
 import type { Log } from '../log.js'
-import type { Channel } from '../ports/channel.js'
+import type { Channels } from '../ports/channel.js'
 import type { WecomActions } from '../ports/wecom-actions.js'
 import type { WecomPort } from '../ports/wecom.js'
 import type { WecomSignIn } from '../ports/wecom-sign-in.js'
-import type { ServiceDeps } from '../services/runtime/deps.js'
 import type { Clock } from '../time.js'
 
 /** How the client reaches WeCom; what is left out is the network and real time. */
@@ -30,7 +29,7 @@ export type WecomWiring = {
 export type Wired = {
   port: WecomPort
   actions: WecomActions
-  channels: ServiceDeps['channels']
+  channels: Channels
   callback?: CallbackReader
   signIn?: WecomSignIn
   stats: () => WecomStats
@@ -54,10 +53,7 @@ export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log,
     port: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),
-    channels: {
-      wecom: createWecomMessageChannel({ client, clock, ...waiting }),
-      task: createGuideTaskChannel({ client }),
-    },
+    channels: openChannels({ client, clock, ...waiting }),
     ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
     signIn: createSignIn(client, corpId),
     stats: () => client.stats(),
@@ -73,16 +69,8 @@ function withoutWecom(): Pick<Wired, 'port' | 'actions' | 'channels'> {
   const missing = new ConfigError('WeCom is not configured', [
     { path: 'wecom', message: 'is missing in service.yaml', hint: 'set corpId, agentId and secret' },
   ])
-  const channel = (name: string): Channel => ({
-    name,
-    dispatch: () => Promise.resolve({ kind: 'refused', reason: 'not_configured', message: missing.message }),
-    settle: () => Promise.resolve({ kind: 'absent' }),
-    results: () => Promise.resolve(undefined),
-    remind: () => Promise.resolve(),
-    cancel: () => Promise.resolve(),
-  })
   return {
-    channels: { wecom: channel('wecom'), task: channel('guide-task') },
+    channels: missingChannels(missing.message),
     port: missingPort(missing),
     actions: missingActions(missing),
   }

@@ -1,13 +1,17 @@
+import type { ChannelKind } from '../domain/touches/kinds/kind.js'
+import type { CarrierName } from '../domain/touches/channels.js'
+
 /** What a channel is asked to send: one content, one sender, many recipients; its `id` is the key of the effect. */
 export type Dispatch = {
   id: string
-  /** The member (导购) in whose name it goes; for a guide task, the guide who receives it. */
-  senderUserId: string
+  /** The member (导购) in whose name it goes, where one must be. */
+  sender?: string
   recipients: readonly DispatchRecipient[]
   content: DispatchContent
   createdAt: Date
 }
-export type DispatchRecipient = { touchId: string; externalUserId: string }
+/** `to`: what the channel's `address` says. */
+export type DispatchRecipient = { touchId: string; to: string }
 
 export type DispatchContent = {
   text: string
@@ -27,7 +31,7 @@ export type DispatchOutcome =
       kind: 'created'
       remoteId: string
       responseCode?: string
-      refused: readonly { externalUserId: string; reason: string }[]
+      refused: readonly { to: string; reason: string }[]
     }
   /** Certainly not applied, and a repetition would be refused again. */
   | { kind: 'refused'; reason: string; message: string }
@@ -40,7 +44,7 @@ export type DispatchResult = {
   /** When the sender pressed send; absent while she has not. */
   confirmedAt?: Date
   recipients: readonly {
-    externalUserId: string
+    to: string
     state: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota'
     at?: Date
   }[]
@@ -48,9 +52,13 @@ export type DispatchResult = {
   final: boolean
 }
 
+/** What the platform takes in one dispatch; more is refused. */
+export type ChannelLimits = { recipients: number; textBytes?: number; buttons?: number }
+
 /** A way out. Outcomes are values; only faults that no caller can handle are thrown. */
-export interface Channel {
+export interface Channel extends Pick<ChannelKind, 'address' | 'needsConfirmation' | 'class'> {
   readonly name: string
+  readonly limits: ChannelLimits
   dispatch(dispatch: Dispatch): Promise<DispatchOutcome>
   /**
    * After a crash or an unknown outcome: what became of this dispatch? `absent` means it certainly never arrived and
@@ -64,3 +72,6 @@ export interface Channel {
   /** Takes back what the sender has not confirmed yet. No-op when it is too late. */
   cancel(dispatch: Dispatch & { remoteId: string }): Promise<void>
 }
+
+/** Every way out, by name. */
+export type Channels = { [K in CarrierName]: Channel }

@@ -1,3 +1,4 @@
+import type { CarrierName } from '../domain/touches/channels.js'
 import type { Touch } from '../domain/touches/touch.js'
 import type { DispatchContent } from '../ports/channel.js'
 import type { Collection } from '../ports/document-store.js'
@@ -6,7 +7,7 @@ import type { DefinitionsOf } from './definitions-of.js'
 
 export type DispatchDoc = {
   _id: string
-  channel: 'wecom' | 'task'
+  channel: CarrierName
   /** new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for, no answer stored: must be settled. */
   state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
   senderUserId: string

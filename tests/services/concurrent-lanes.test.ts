@@ -82,12 +82,12 @@ async function pays(name: string): Promise<void> {
 const touches = async () =>
   (await world.docs.touches.find({})).map((t) => [t.state, ...(t.reason === undefined ? [] : [t.reason])])
 const dispatches = async () => (await world.docs.dispatches.find({})).map((d) => d.state)
-const receivers = () => world.wecom.sent.map((d) => d.recipients.map((r) => r.externalUserId))
+const receivers = () => world.wecom.sent.map((d) => d.recipients.map((r) => r.to))
 
 function waitForGuides(): void {
   world.wecom.result = (d) => ({
     final: false,
-    recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+    recipients: d.recipients.map((r) => ({ to: r.to, state: 'waiting' })),
   })
 }
 

@@ -108,7 +108,7 @@ const STORIES: Record<string, Action[]> = {
         confirmedAt: hoursIn(1),
         final: now >= hoursIn(4),
         recipients: d.recipients.map((r) => ({
-          externalUserId: r.externalUserId,
+          to: r.to,
           state: now >= hoursIn(4) ? 'delivered' : 'waiting',
           at: hoursIn(1),
         })),

@@ -1,3 +1,4 @@
+import { type CarrierName, traitsOf } from '../../src/domain/touches/channels.js'
 import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../src/ports/channel.js'
 import type { Clock } from '../../src/time.js'
 
@@ -16,12 +17,28 @@ export class FakeChannel implements Channel {
   readBack: ((dispatch: Dispatch) => DispatchOutcome | { kind: 'absent' }) | undefined
   result: (dispatch: Dispatch & { remoteId: string }, now: Date) => DispatchResult | undefined = () => undefined
 
+  readonly name: string
+  readonly address: Channel['address']
+  readonly needsConfirmation: boolean
+  readonly class: Channel['class']
+  readonly limits: Channel['limits']
+
   constructor(
-    readonly name: string,
+    name: CarrierName,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    const traits = traitsOf(name)
+    this.name = traits.name
+    this.address = traits.address
+    this.needsConfirmation = traits.needsConfirmation
+    this.class = traits.class
+    this.limits = { recipients: traits.address.kind === 'staff' ? 1 : 10_000 }
+  }
 
   async dispatch(dispatch: Dispatch): Promise<DispatchOutcome> {
+    const { length } = dispatch.recipients
+    if (length === 0 || length > this.limits.recipients)
+      return { kind: 'refused', reason: 'recipients', message: `takes 1 to ${this.limits.recipients} recipients` }
     this.asked.set(dispatch.id, (this.asked.get(dispatch.id) ?? 0) + 1)
     const outcome = this.answer(dispatch)
     if (outcome.kind === 'created' || (outcome.kind === 'unknown' && this.unknownArrives))

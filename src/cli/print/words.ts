@@ -1,3 +1,5 @@
+import { channelKinds } from '../../domain/touches/channels.js'
+
 /** One text for people, in both languages. */
 export type Bilingual = { zh: string; en: string }
 
@@ -55,9 +57,7 @@ const NAMES: Record<string, Bilingual> = {
   refused: both('平台拒绝', 'refused by the platform'),
   no_content: both('内容已删除', 'content is gone'),
   sending_off: both('已停发', 'sending is off'),
-  wecom: both('企业微信', 'WeCom'),
-  coupon: both('优惠券', 'coupon'),
-  task: both('导购任务', 'guide task'),
+  ...Object.fromEntries(Object.entries(channelKinds).map(([name, { words }]) => [name, words])),
   '(none)': both('（尚无）', '(none)'),
 }
 

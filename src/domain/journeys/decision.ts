@@ -1,3 +1,4 @@
+import type { StepChannel } from '../touches/channels.js'
 import type { LocalText } from '../local-text.js'
 import type { Rule } from '../rules/rule.js'
 
@@ -15,7 +16,7 @@ export type Facts = {
 export type Decision =
   | { kind: 'sleep'; until: Date }
   | { kind: 'ask'; rules: readonly Rule[] }
-  | { kind: 'send'; stepId: string; channel: 'wecom' | 'coupon'; contentId: string; then: StepPath | undefined }
+  | { kind: 'send'; stepId: string; channel: StepChannel; contentId: string; then: StepPath | undefined }
   | {
       kind: 'task'
       stepId: string

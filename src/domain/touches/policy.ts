@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DurationMs, TimeOfDay } from '../../parse.js'
 import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
+import { channelKinds, type ChannelName } from './channels.js'
 import type { SuppressReason } from './touch.js'
 
 /** @see 提醒成员群发, developer.work.weixin.qq.com/document/path/97610 (read 2026-08) */
@@ -100,11 +101,7 @@ export type ReleaseFacts = {
 export type ReleaseDecision = { kind: 'release' } | { kind: 'suppress'; reason: SuppressReason }
 
 /** May this touch go out now? Quiet hours are decided before (they only put it off). */
-export function decideRelease(
-  policy: Policy,
-  channel: 'wecom' | 'coupon' | 'task',
-  facts: ReleaseFacts,
-): ReleaseDecision {
+export function decideRelease(policy: Policy, channel: ChannelName, facts: ReleaseFacts): ReleaseDecision {
   if (facts.optedOut) return { kind: 'suppress', reason: 'opted_out' }
   if (!facts.reachable) return { kind: 'suppress', reason: 'not_a_contact' }
   const nowMs = facts.now.getTime()
@@ -112,7 +109,7 @@ export function decideRelease(
     (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max,
   )
   if (full) return { kind: 'suppress', reason: 'cap' }
-  if (channel === 'wecom' && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
+  if (channelKinds[channel].usesQuota && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
   if (facts.sending === 'off') return { kind: 'suppress', reason: 'sending_off' }
   if (facts.sending === 'dry') return { kind: 'suppress', reason: 'dry_mode' }
   if (facts.sending === 'allow_list' && !facts.onAllowList) return { kind: 'suppress', reason: 'not_on_allow_list' }

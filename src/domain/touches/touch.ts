@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { channelNames } from './channels.js'
 
 /**
  * planned: wanted, waiting for its release. created: handed to the platform, a guide must confirm. confirmed: the guide
@@ -31,7 +32,7 @@ export const Touch = z.strictObject({
   journeyId: z.string(),
   runId: z.string(),
   stepId: z.string(),
-  channel: z.enum(['wecom', 'coupon', 'task']),
+  channel: z.enum(channelNames),
   contentId: z.string(),
   /** Guide tasks: what the guide reads as title, and by when it should be done. */
   title: z.string().optional(),

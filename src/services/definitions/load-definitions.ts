@@ -1,5 +1,6 @@
 import { basename, dirname, normalize } from 'node:path'
 import type { z } from 'zod'
+import { channelKinds, type StepChannel, stepChannels } from '../../domain/touches/channels.js'
 import { EventCatalogue, SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
 import { IdentityConfig } from '../../domain/identity/config.js'
 import { ENTRY_PREFIX, Journey, placeSteps } from '../../domain/journeys/definition.js'
@@ -174,13 +175,14 @@ export async function checkDefinitions(
     for (const { path, name } of journeyReferences(value).filter((r) => r.path.at(-2) === 'send')) {
       const content = contentOf.get(name)
       const step = path.slice(0, -1).reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], value)
-      const handsOver = (step as { channel: string }).channel === 'coupon'
+      const { handsOverCode: handsOver } = channelKinds[(step as { channel: StepChannel }).channel]
       if (content === undefined || handsOver === (content.coupon !== undefined)) continue
+      const other = stepChannels.filter((c) => channelKinds[c].handsOverCode !== handsOver)
       reader.add(
         yaml,
         path,
         handsOver ? `content "${name}" has no coupon to hand over` : `content "${name}" carries a code of one customer`,
-        handsOver ? 'name a pool in the content, or write channel: wecom' : 'write channel: coupon',
+        `${handsOver ? 'name a pool in the content, or write' : 'write'} channel: ${other.join(' or ')}`,
       )
     }
   }

@@ -1,3 +1,4 @@
+import { TASK_CHANNEL } from '../../domain/touches/kinds/task.js'
 import { decide } from '../../domain/journeys/decide.js'
 import type { Decision, StepPath } from '../../domain/journeys/decision.js'
 import { type JourneyOfRuns, pinKey } from '../../domain/journeys/definition.js'
@@ -190,7 +191,7 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
       return [
         {
           ...common,
-          channel: 'task',
+          channel: TASK_CHANNEL,
           contentId: task.script,
           title: textOf(task.title, deps.brand.locale),
           dueAt: new Date(now.getTime() + task.due),

@@ -7,7 +7,7 @@ import type { Content } from '../../domain/content/content.js'
 import type { Policy } from '../../domain/touches/policy.js'
 import type { WelcomeRule } from '../../domain/wecom/welcome.js'
 import type { Log } from '../../log.js'
-import type { Channel } from '../../ports/channel.js'
+import type { Channels } from '../../ports/channel.js'
 import type { EventStore } from '../../ports/event-store.js'
 import type { JobQueue } from '../../ports/job-queue.js'
 import type { WecomActions } from '../../ports/wecom-actions.js'
@@ -47,7 +47,7 @@ export type Deps = {
   jobs: Pick<JobQueue, 'add'>
   /** Replaced as a whole when something is published. `unreadable`: the latest publication that this program cannot read. */
   definitions: { current: Definitions; unreadable?: number }
-  channels: { wecom: Channel; task: Channel }
+  channels: Channels
   brand: { name: string; timeZone: string; locale: 'zh' | 'en' }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }
   /** Where links in messages point, e.g. https://m.example.com/t */

@@ -1,3 +1,4 @@
+import { channelKinds } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
@@ -26,7 +27,10 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
-    for (const doc of due) await (doc.channel === 'task' ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
+    for (const doc of due)
+      await (channelKinds[doc.channel].address.kind === 'staff'
+        ? expireTask(deps, doc, now)
+        : tryToCollect(deps, doc, now))
   }
 }
 
@@ -58,7 +62,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     return
   }
   const { confirmedAt, final } = result
-  const stateOf = new Map(result.recipients.map((r) => [r.externalUserId, r]))
+  const stateOf = new Map(result.recipients.map((r) => [r.to, r]))
   const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
   const records: InboxRecord[] = []
   const updates = touches.flatMap((touch) => {
@@ -163,6 +167,6 @@ async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void
     await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
   }
   if (isTakenBack(doc) && doc.remoteId !== undefined)
-    await deps.channels.task.cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
+    await deps.channels[doc.channel].cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
   await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
 }

@@ -1,3 +1,4 @@
+import { carrierOf, channelKinds, type ChannelName, channelsWith } from '../../domain/touches/channels.js'
 import { ownerOf, type Contact, type Profile } from '../../domain/identity/profile.js'
 import type { Content } from '../../domain/content/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
@@ -49,18 +50,21 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
   await deps.jobs.add('send-dispatches', undefined, { key: 'send-dispatches' })
 }
 
+const isForGuide = (channel: ChannelName) => channelKinds[channel].address.kind === 'staff'
+const CARDS = channelsWith(({ address }) => address.kind === 'staff')
+
 type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
 
 async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promise<void> {
   const approved = await applyPolicy(deps, due, now)
   await dispatchMessages(
     deps,
-    approved.filter((a) => a.touch.channel === 'wecom'),
+    approved.filter((a) => !isForGuide(a.touch.channel)),
     now,
   )
   await dispatchTasks(
     deps,
-    approved.filter((a) => a.touch.channel !== 'wecom'),
+    approved.filter((a) => isForGuide(a.touch.channel)),
     now,
   )
 }
@@ -83,7 +87,11 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       a.plannedAt.getTime() - b.plannedAt.getTime() ||
       (a._id < b._id ? -1 : 1),
   )
-  const taken = earlier.map((t) => ({ profileId: t.profileId, at: t.releasedAt!, mass: t.channel === 'wecom' }))
+  const taken = earlier.map((t) => ({
+    profileId: t.profileId,
+    at: t.releasedAt!,
+    mass: channelKinds[t.channel].usesQuota,
+  }))
   const approved: Approved[] = []
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   for (const touch of inOrder) {
@@ -114,7 +122,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       suppressed.push({ touch, reason: 'coupon_stock' })
       continue
     }
-    taken.push({ profileId: touch.profileId, at: now, mass: touch.channel === 'wecom' })
+    taken.push({ profileId: touch.profileId, at: now, mass: channelKinds[touch.channel].usesQuota })
     approved.push({
       touch,
       profile: profile!,
@@ -167,18 +175,18 @@ async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): P
 async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
   const groups = new Map<string, Approved[]>()
   for (const a of approved) {
-    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId])
+    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId, carrierOf(a.touch.channel)])
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
   for (const group of groups.values()) {
-    const { contact, content } = group[0]!
+    const { contact, content, touch } = group[0]!
     const recipients = group
       .map((a) => ({ touchId: a.touch._id, externalUserId: a.contact.externalUserId }))
       .sort((a, b) => (a.touchId < b.touchId ? -1 : 1))
     const id = hashKey(20, 'dispatch', now.getTime(), contact.userId, content.id, ...recipients.map((r) => r.touchId))
     await writeDispatch(deps, {
       _id: id,
-      channel: 'wecom',
+      channel: carrierOf(touch.channel),
       state: 'new',
       senderUserId: contact.userId,
       bucket: bucketOf(contact.userId),
@@ -257,7 +265,7 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       deps,
       {
         _id: id,
-        channel: 'task',
+        channel: carrierOf(a.touch.channel),
         state: 'new',
         senderUserId: a.contact.userId,
         bucket: bucketOf(a.contact.userId),
@@ -293,7 +301,7 @@ function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<n
   return docs.dispatches.count({
     senderUserId,
     releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
-    channel: 'task',
+    channel: { $in: CARDS },
   })
 }
 
@@ -341,7 +349,7 @@ async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCod
   }
   const reason = marked.find((t) => t.reason !== undefined)?.reason ?? 'exited'
   await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
-  if (dispatch.channel !== 'task') return
+  if (!isForGuide(dispatch.channel)) return
   const ended = { state: 'expired', outcome: reason, closedAt: clock.now() }
   await docs.tasks.update(_id, { $set: ended }, { state: 'open' })
 }
@@ -350,7 +358,7 @@ async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCod
 async function adoptNew(deps: Deps): Promise<void> {
   for (const dispatch of await deps.docs.dispatches.find({ state: 'new' })) {
     const [first] = dispatch.recipients
-    const hasCode = dispatch.channel === 'task' && first !== undefined
+    const hasCode = isForGuide(dispatch.channel) && first !== undefined
     const coupon = hasCode ? await deps.docs.coupons.findOne({ touchId: first.touchId }) : undefined
     await makeReady(deps, dispatch, coupon?.code)
   }

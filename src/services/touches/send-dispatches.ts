@@ -1,7 +1,8 @@
+import { channelKinds } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
-import type { DispatchOutcome } from '../../ports/channel.js'
+import type { Dispatch, DispatchOutcome } from '../../ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../../time.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
@@ -123,7 +124,7 @@ async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Pro
   }
   const touchIds = doc.recipients.map((r) => r.touchId)
   if (outcome.kind === 'created') {
-    const refused = new Set(outcome.refused.map((r) => r.externalUserId))
+    const refused = new Set(outcome.refused.map((r) => r.to))
     await docs.touches.updateEach(
       doc.recipients.map((r) => ({
         id: r.touchId,
@@ -144,9 +145,10 @@ async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Pro
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
     return
   }
+  const isForGuide = channelKinds[doc.channel].address.kind === 'staff'
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
   // Touches that joined a task count as created while its card was on its way.
-  const joined = doc.channel === 'task' ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
+  const joined = isForGuide ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
     [...new Set([...touchIds, ...joined])].map((id) => ({
       id,
@@ -154,18 +156,19 @@ async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Pro
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
-  if (doc.channel === 'task')
-    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
+  if (isForGuide) await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
   await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } })
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 
-export function toDispatch(doc: DispatchDoc) {
-  return {
-    id: doc._id,
-    senderUserId: doc.senderUserId,
-    recipients: doc.recipients,
-    content: doc.content,
-    createdAt: doc.releasedAt,
-  }
+/** As its channel addresses it: the customers, in the name of their guide, or the guide herself. */
+export function toDispatch({ _id: id, channel, senderUserId, recipients, content, releasedAt }: DispatchDoc): Dispatch {
+  const common = { id, content, createdAt: releasedAt }
+  return channelKinds[channel].address.kind === 'staff'
+    ? { ...common, recipients: recipients.map(({ touchId }) => ({ touchId, to: senderUserId })) }
+    : {
+        ...common,
+        sender: senderUserId,
+        recipients: recipients.map(({ touchId, externalUserId }) => ({ touchId, to: externalUserId })),
+      }
 }

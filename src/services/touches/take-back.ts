@@ -1,8 +1,12 @@
+import { channelsWith } from '../../domain/touches/channels.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import type { Collections } from '../../stored/collections.js'
 
 /** States of a dispatch in which nothing was asked of the platform yet. */
 export const UNASKED = ['new', 'ready'] as const
+
+/** Channels from which a message can be taken back until the guide presses send. */
+const CONFIRMED = channelsWith((kind) => kind.needsConfirmation)
 
 /**
  * The reason for a run's messages has gone: what has not left stays here, what is on its way as a mass message for this
@@ -18,7 +22,7 @@ export async function takeBackTouches(
     { runId, state: 'planned', dispatchId: { $exists: false } },
     { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
   )
-  const open = await docs.touches.find({ runId, state: { $in: ['planned', 'created'] }, channel: 'wecom' })
+  const open = await docs.touches.find({ runId, state: { $in: ['planned', 'created'] }, channel: { $in: CONFIRMED } })
   for (const touch of open) {
     if (touch.dispatchId === undefined || (await dropTouch(docs, touch, reason))) continue
     const dispatch = await docs.dispatches.get(touch.dispatchId)

@@ -1,3 +1,4 @@
+import { channelsWith } from '../../domain/touches/channels.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { messageOf } from '../../errors.js'
@@ -58,12 +59,16 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
   deps.log.info('customer handed over', { externalUserId, from, to })
 }
 
+/** Channels that reach the customer in the name of a member, and those that reach the member. */
+const TO_HER = channelsWith(({ address }) => address.kind === 'identifier')
+const CARDS = channelsWith(({ address }) => address.kind === 'staff')
+
 /** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
 async function moveTouches(deps: ServiceDeps, profileId: number, { from, externalUserId }: Handover): Promise<void> {
   const { dispatches, touches } = deps.docs
   const theirs = await dispatches.find({
     senderUserId: from,
-    channel: 'wecom',
+    channel: { $in: TO_HER },
     state: 'ready',
     'recipients.externalUserId': externalUserId,
   })
@@ -76,7 +81,7 @@ async function moveTouches(deps: ServiceDeps, profileId: number, { from, externa
   const waiting = await touches.find({
     profileId,
     state: 'planned',
-    channel: 'wecom',
+    channel: { $in: TO_HER },
     senderUserId: from,
     dispatchId: { $exists: true },
   })
@@ -148,7 +153,7 @@ async function nextCardAt({ docs, definitions }: ServiceDeps, userId: string, no
   const perMinute = Math.min(CARDS_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
   const ahead = await docs.dispatches.count({
     senderUserId: userId,
-    channel: 'task',
+    channel: { $in: CARDS },
     releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
   })
   return new Date(now.getTime() + Math.floor(ahead / perMinute) * MINUTE_MS)

@@ -6,8 +6,8 @@ import { startSandbox, type Sandbox } from '../../../sandbox/sandbox.js'
 import { parseScenario } from '../../../sandbox/scenario.js'
 import { openCallback } from '../../../src/adapters/wecom/transport/callback.js'
 import { createWecomClient, type WecomClient } from '../../../src/adapters/wecom/client.js'
-import { closeCard, createGuideTaskChannel } from '../../../src/channels/guide-task.js'
-import { createWecomMessageChannel } from '../../../src/channels/wecom-message.js'
+import { closeCard, createTaskChannel } from '../../../src/channels/task.js'
+import { createWecomChannel } from '../../../src/channels/wecom.js'
 import type { WecomEvent } from '../../../src/domain/wecom/event.js'
 import { quietLog } from '../../../src/log.js'
 import type { Dispatch } from '../../../src/ports/channel.js'
@@ -78,8 +78,8 @@ afterEach(async () => {
 const idOf = (i: number) => `wm${String(i).padStart(30, '0')}`
 const dispatch: Dispatch = {
   id: 'd-1',
-  senderUserId: 'guide001',
-  recipients: [2, 3, 900].map((i) => ({ touchId: `t${i}`, externalUserId: idOf(i) })),
+  sender: 'guide001',
+  recipients: [2, 3, 900].map((i) => ({ touchId: `t${i}`, to: idOf(i) })),
   content: { text: '本周新品', link: { title: '新品手册', url: 'https://m.example.com/look?d=d-1' } },
   createdAt: START,
 }
@@ -110,13 +110,13 @@ it('hears of an added contact and answers the URL check', async () => {
 })
 
 it('sends a mass message once though the answer was lost, and reads how it ended', async () => {
-  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/externalcontact/add_msg_template' })
   await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
   const settled = await channel.settle(dispatch)
   expect(settled).toMatchObject({
     kind: 'created',
-    refused: [{ externalUserId: idOf(900), reason: 'not_reachable' }],
+    refused: [{ to: idOf(900), reason: 'not_reachable' }],
   })
   if (settled.kind !== 'created') throw new Error('unreachable: asserted above')
 
@@ -126,7 +126,7 @@ it('sends a mass message once though the answer was lost, and reads how it ended
   const results = await channel.results(sent)
   expect(results?.final).toBe(true)
   expect(results?.confirmedAt?.getTime()).toBeGreaterThan(START.getTime())
-  expect(results?.recipients.map(({ externalUserId, state }) => [externalUserId, state])).toEqual([
+  expect(results?.recipients.map(({ to, state }) => [to, state])).toEqual([
     [idOf(2), 'delivered'],
     [idOf(3), 'delivered'],
   ])
@@ -139,14 +139,14 @@ it('sends a mass message once though the answer was lost, and reads how it ended
 })
 
 it('knows that a message whose request was never taken is absent', async () => {
-  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'html', path: '/cgi-bin/externalcontact/add_msg_template' })
   await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
   await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
 })
 
 it('cancels what the sender has not confirmed', async () => {
-  const channel = createWecomMessageChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
+  const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   const created = await channel.dispatch(dispatch)
   if (created.kind !== 'created') throw new Error(`the message was not created: ${created.kind}`)
   const sent = { ...dispatch, remoteId: created.remoteId }
@@ -160,10 +160,11 @@ it('cancels what the sender has not confirmed', async () => {
 })
 
 it('gives a guide one card though the answer was lost, hears the button and closes the card', async () => {
-  const channel = createGuideTaskChannel({ client })
+  const channel = createTaskChannel({ client })
   const task: Dispatch = {
     ...dispatch,
     id: 'task:1',
+    recipients: [{ touchId: 't2', to: 'guide001' }],
     content: {
       text: '她领了券还没用',
       card: {

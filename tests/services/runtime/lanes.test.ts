@@ -86,7 +86,7 @@ describe('lanes', () => {
     world.wecom.result = (d, now) => ({
       final: true,
       confirmedAt: now,
-      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'delivered', at: now })),
+      recipients: d.recipients.map((r) => ({ to: r.to, state: 'delivered', at: now })),
     })
     const at = world.clock.now()
     await world.accept(
@@ -109,7 +109,7 @@ describe('lanes', () => {
       )
     }
     const sent = (channel: typeof world.wecom) =>
-      channel.sent.flatMap((d) => d.recipients.map((r) => `${d.senderUserId} ${r.externalUserId} ${d.content.text}`))
+      channel.sent.flatMap((d) => d.recipients.map((r) => `${d.sender ?? r.to} ${r.touchId} ${r.to} ${d.content.text}`))
     return {
       messages: sent(world.wecom).sort(),
       calls: world.wecom.sent.length,

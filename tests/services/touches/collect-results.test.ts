@@ -33,7 +33,7 @@ beforeEach(async () => {
   })
   world.wecom.result = (d) => ({
     final: false,
-    recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+    recipients: d.recipients.map((r) => ({ to: r.to, state: 'waiting' })),
   })
   await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', world.clock.now()))
   await world.run()
@@ -54,7 +54,7 @@ describe('a guide who does not press send', () => {
     world.wecom.result = (d) => ({
       confirmedAt: hoursIn(5),
       final: false,
-      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+      recipients: d.recipients.map((r) => ({ to: r.to, state: 'waiting' })),
     })
     await world.until(hoursIn(60))
     expect(remindedAt()).toEqual([hoursIn(4)])
@@ -78,7 +78,7 @@ describe('a platform that does not say', () => {
     await world.run()
     const asked: string[] = []
     world.wecom.result = (d, now) => {
-      asked.push(`${d.senderUserId} ${now.toISOString().slice(11, 16)}`)
+      asked.push(`${d.sender} ${now.toISOString().slice(11, 16)}`)
       throw new UpstreamError('wecom', '42001', false, 'no')
     }
     await world.until(hoursIn(2))

@@ -61,11 +61,7 @@ describe('releasing mass messages', () => {
       eventRecord('m1', 'viewed', now),
     )
     await world.run()
-    const calls = world.wecom.sent.map((s) => [
-      s.senderUserId,
-      s.content.text,
-      s.recipients.map((r) => r.externalUserId).join(),
-    ])
+    const calls = world.wecom.sent.map((s) => [s.sender, s.content.text, s.recipients.map((r) => r.to).join()])
     expect(calls.sort()).toEqual([
       ['guide-1', 'Hello from Brand', 'wm-m1,wm-m2'],
       ['guide-1', 'Other', 'wm-m1'],
@@ -187,7 +183,7 @@ describe('releasing mass messages', () => {
     const sending = { mode: 'allow_list', allowList: ['m1', 'wm-m3'] } as const
     await start({ journeys: [message('first', 'registered')] }, { sending })
     await happens('a', 'registered', ['m1', 'm2', 'm3'])
-    expect(world.wecom.sent.flatMap((s) => s.recipients.map((r) => r.externalUserId))).toEqual(['wm-m1', 'wm-m3'])
+    expect(world.wecom.sent.flatMap((s) => s.recipients.map((r) => r.to))).toEqual(['wm-m1', 'wm-m3'])
     expect(await touches()).toContainEqual(['first:2:0/0', 'suppressed', 'not_on_allow_list'])
   })
 })
@@ -219,9 +215,9 @@ describe('guide tasks and coupons', () => {
     await happens('b', 'registered', ['m2'])
     await happens('c', 'registered', ['m3', 'm4', 'm5'])
     await happens('d', 'registered', ['n1'], 'guide-2')
-    expect(world.task.sent.map((s) => s.senderUserId)).toEqual(['guide-1', 'guide-1', 'guide-2'])
+    expect(world.task.sent.flatMap((s) => s.recipients.map((r) => r.to))).toEqual(['guide-1', 'guide-1', 'guide-2'])
     await world.until(hoursIn(0.1))
-    const minutes = world.task.sent.filter((s) => s.senderUserId === 'guide-1').map((s) => s.at.getUTCMinutes())
+    const minutes = world.task.sent.filter((s) => s.recipients[0]?.to === 'guide-1').map((s) => s.at.getUTCMinutes())
     expect(minutes).toEqual([0, 0, 1, 1, 2])
   })
 

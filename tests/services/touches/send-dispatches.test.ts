@@ -126,7 +126,7 @@ describe('answers', () => {
     world.wecom.answer = (d) => ({
       kind: 'created',
       remoteId: d.id,
-      refused: [{ externalUserId: 'wm-m2', reason: 'not a contact' }],
+      refused: [{ to: 'wm-m2', reason: 'not a contact' }],
     })
     await happens('a', 'registered', ['m1', 'm2'])
     expect(await states()).toEqual(['created', 'not_a_contact'])
@@ -165,8 +165,8 @@ describe('results', () => {
         confirmedAt: hoursIn(1),
         final: late,
         recipients: d.recipients.map((r) => ({
-          externalUserId: r.externalUserId,
-          state: late ? told.get(r.externalUserId)! : 'waiting',
+          to: r.to,
+          state: late ? told.get(r.to)! : 'waiting',
           at: hoursIn(2),
         })),
       }
@@ -183,7 +183,7 @@ describe('results', () => {
   it('that never come expire after the time to confirm, and the message is taken back', async () => {
     world.wecom.result = (d) => ({
       final: false,
-      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+      recipients: d.recipients.map((r) => ({ to: r.to, state: 'waiting' })),
     })
     await happens('a', 'registered', ['m1'])
     await world.until(new Date(hoursIn(72).getTime() - 1))
@@ -210,7 +210,7 @@ describe('results', () => {
   it('of somebody who left meanwhile: a message for her alone is taken back at once', async () => {
     world.wecom.result = (d) => ({
       final: false,
-      recipients: d.recipients.map((r) => ({ externalUserId: r.externalUserId, state: 'waiting' })),
+      recipients: d.recipients.map((r) => ({ to: r.to, state: 'waiting' })),
     })
     await happens('a', 'registered', ['m1'])
     await world.until(hoursIn(1))

@@ -1,12 +1,13 @@
 import { z } from 'zod'
+import { channelKinds, stepChannels } from '../../touches/channels.js'
 import { common, type StepKind } from './step.js'
 
 const Send = z.strictObject({
   ...common,
   send: z.strictObject({
     channel: z
-      .enum(['wecom', 'coupon'])
-      .describe('wecom: a mass message the guide confirms; coupon: a code, handed over by the guide'),
+      .enum(stepChannels)
+      .describe(stepChannels.map((name) => `${name}: ${channelKinds[name].inSteps}`).join('; ')),
     content: z.string().describe('id in config/content'),
   }),
 })

@@ -3,12 +3,13 @@ import type { WecomClient } from '../adapters/wecom/client.js'
 import { WecomError } from '../adapters/wecom/transport/error-codes.js'
 import { MASS_MESSAGE_MAX_RECIPIENTS } from '../adapters/wecom/transport/limits.js'
 import type { Attachment, GroupMessageSend } from '../adapters/wecom/calls/mass.js'
+import { traitsOf } from '../domain/touches/channels.js'
 import { UpstreamError } from '../errors.js'
 import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../ports/channel.js'
 import { DAY_MS, SECOND_MS, type Clock } from '../time.js'
 import { clipBytes, toOutcome } from './wecom-outcome.js'
 
-export type WecomMessageOptions = {
+export type WecomChannelOptions = {
   client: WecomClient
   clock: Clock
   /** A message that cannot be found is looked for once more after this, as the request may still be under way. Default 3,000. */
@@ -32,7 +33,7 @@ const isKnown = (status: number): status is keyof typeof STATES => status in STA
  * Mass messages (企业群发): a task that the sender must confirm before anything reaches a customer.
  * @see developer.work.weixin.qq.com/document/path/92135 and 93338 (read 2026-08)
  */
-export function createWecomMessageChannel(options: WecomMessageOptions): Channel {
+export function createWecomChannel(options: WecomChannelOptions): Channel {
   const { client, clock, graceMs = 3 * SECOND_MS, pause = (ms: number) => sleep(ms) } = options
 
   /** The platform gives no idempotency key: the dispatch's own link is the only mark it leaves on the list. */
@@ -58,12 +59,14 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
   }
 
   return {
-    name: 'wecom',
+    ...traitsOf('wecom'),
+    limits: { recipients: MASS_MESSAGE_MAX_RECIPIENTS, textBytes: TEXT_MAX_BYTES },
 
     async dispatch(dispatch) {
       const problem = findProblem(dispatch)
       if (problem !== undefined) return { kind: 'refused', ...problem }
-      const link = dispatch.content.link! // findProblem refuses a dispatch without one
+      // findProblem refuses a dispatch without them.
+      const { sender, link } = { sender: dispatch.sender!, link: dispatch.content.link! }
       const attachment: Attachment = {
         msgtype: 'link',
         link: {
@@ -74,8 +77,8 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
       }
       try {
         const { msgId, failed } = await client.mass.create({
-          sender: dispatch.senderUserId,
-          externalUserIds: dispatch.recipients.map(({ externalUserId }) => externalUserId),
+          sender,
+          externalUserIds: dispatch.recipients.map(({ to }) => to),
           text: dispatch.content.text,
           attachments: [attachment],
         })
@@ -96,13 +99,13 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
         msgId = await findMessageId(dispatch)
       }
       if (msgId === undefined) return { kind: 'absent' }
-      const reached = await unlessNotYet(fetchSends(msgId, dispatch.senderUserId))
+      const reached = await unlessNotYet(fetchSends(msgId, dispatch.sender!))
       if (reached === undefined || reached.length === 0) return created(msgId, [])
       const listed = new Set(reached.map((send) => send.external_userid))
-      const asked = dispatch.recipients.map(({ externalUserId }) => externalUserId)
+      const asked = dispatch.recipients.map(({ to }) => to)
       return created(
         msgId,
-        asked.filter((externalUserId) => !listed.has(externalUserId)),
+        asked.filter((to) => !listed.has(to)),
       )
     },
 
@@ -111,7 +114,7 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
       let isCancelled = false
       try {
         for await (const tasks of client.mass.tasks(dispatch.remoteId)) {
-          const task = tasks.find(({ userid, status }) => status !== 0 && isSameUser(userid, dispatch.senderUserId))
+          const task = tasks.find(({ userid, status }) => status !== 0 && isSameUser(userid, dispatch.sender!))
           if (task !== undefined) confirmedAt = toDate(task.send_time) ?? clock.now()
         }
       } catch (err) {
@@ -122,18 +125,18 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
       }
       const sends =
         confirmedAt !== undefined || isCancelled
-          ? await unlessNotYet(fetchSends(dispatch.remoteId, dispatch.senderUserId))
+          ? await unlessNotYet(fetchSends(dispatch.remoteId, dispatch.sender!))
           : []
       if (sends === undefined) return undefined
 
       const bySend = new Map(sends.map((send) => [send.external_userid, send]))
-      const recipients = dispatch.recipients.flatMap(({ externalUserId }) => {
-        const send = bySend.get(externalUserId)
+      const recipients = dispatch.recipients.flatMap(({ to }) => {
+        const send = bySend.get(to)
         // Once there are sends, whoever is not among them was refused when the message was created.
-        if (send === undefined) return bySend.size > 0 ? [] : [{ externalUserId, state: 'waiting' as const }]
+        if (send === undefined) return bySend.size > 0 ? [] : [{ to, state: 'waiting' as const }]
         const at = toDate(send.send_time)
         const state = isKnown(send.status) ? STATES[send.status] : ('waiting' as const)
-        return [{ externalUserId, state, ...(at !== undefined && { at }) }]
+        return [{ to, state, ...(at !== undefined && { at }) }]
       })
       if (isCancelled) confirmedAt = recipients.find(({ state }) => state === 'delivered')?.at
       return {
@@ -158,12 +161,13 @@ export function createWecomMessageChannel(options: WecomMessageOptions): Channel
 }
 
 function created(msgId: string, failed: readonly string[]): DispatchOutcome {
-  const refused = failed.map((externalUserId) => ({ externalUserId, reason: 'not_reachable' }))
+  const refused = failed.map((to) => ({ to, reason: 'not_reachable' }))
   return { kind: 'created', remoteId: msgId, refused }
 }
 
-function findProblem({ recipients, content }: Dispatch): { reason: string; message: string } | undefined {
+function findProblem({ sender, recipients, content }: Dispatch): { reason: string; message: string } | undefined {
   if (recipients.length === 0) return { reason: 'no_recipient', message: 'a mass message needs a recipient' }
+  if (sender === undefined) return { reason: 'no_sender', message: 'a mass message needs a member to send it' }
   if (recipients.length > MASS_MESSAGE_MAX_RECIPIENTS) {
     const message = `${recipients.length} recipients: split into messages of at most ${MASS_MESSAGE_MAX_RECIPIENTS}`
     return { reason: 'too_many_recipients', message }

@@ -1,6 +1,7 @@
 import type { TemplateCard } from '../adapters/wecom/calls/cards.js'
 import type { WecomClient } from '../adapters/wecom/client.js'
 import { WecomError } from '../adapters/wecom/transport/error-codes.js'
+import { traitsOf } from '../domain/touches/channels.js'
 import type { Channel, Dispatch, DispatchOutcome } from '../ports/channel.js'
 import { hashKey } from '../random.js'
 import { clipText, toOutcome } from './wecom-outcome.js'
@@ -27,9 +28,12 @@ export function taskIdOf(dispatchId: string): string {
  * keeps to `APP_MESSAGES_PER_MEMBER`: what goes beyond is dropped without a word.
  * @see developer.work.weixin.qq.com/document/path/90236 (read 2026-08)
  */
-export function createGuideTaskChannel({ client }: { client: WecomClient }): Channel {
+export function createTaskChannel({ client }: { client: WecomClient }): Channel {
   async function send(dispatch: Dispatch): Promise<DispatchOutcome> {
     const { card } = dispatch.content
+    const [guide, ...others] = dispatch.recipients
+    if (guide === undefined || others.length > 0)
+      return { kind: 'refused', reason: 'recipients', message: 'a guide task is for one guide' }
     if (card === undefined || card.buttons.length === 0 || card.buttons.length > CARD.buttons) {
       return {
         kind: 'refused',
@@ -39,7 +43,7 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
     }
     try {
       const { msgId, responseCode, invalid } = await client.messages.send({
-        toUsers: [dispatch.senderUserId],
+        toUsers: [guide.to],
         content: { msgtype: 'template_card', template_card: toTemplateCard(dispatch, card) },
         duplicateCheckSeconds: DUPLICATE_CHECK_SECONDS,
       })
@@ -66,7 +70,8 @@ export function createGuideTaskChannel({ client }: { client: WecomClient }): Cha
   }
 
   return {
-    name: 'guide-task',
+    ...traitsOf('task'),
+    limits: { recipients: 1, buttons: CARD.buttons },
     dispatch: send,
     /** Task ids are unique inside the app: sending again either delivers what never arrived or is refused as a repetition. */
     settle: send,

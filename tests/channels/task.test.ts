@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { closeCard, createGuideTaskChannel, taskIdOf } from '../../src/channels/guide-task.js'
+import { closeCard, createTaskChannel, taskIdOf } from '../../src/channels/task.js'
 import { quietLog } from '../../src/log.js'
 import type { Channel, Dispatch } from '../../src/ports/channel.js'
 import { fixedClock } from '../../src/time.js'
@@ -24,8 +24,7 @@ const card = {
 }
 const dispatch: Dispatch = {
   id: 'task-1',
-  senderUserId: 'guide01',
-  recipients: [{ touchId: 't1', externalUserId: 'wm1' }],
+  recipients: [{ touchId: 't1', to: 'guide01' }],
   content: { text: '她领了券还没用', card, link: { title: '详情', url: 'https://crm.example.com/t/1' } },
   createdAt: new Date('2026-08-03T02:00:00Z'),
 }
@@ -46,7 +45,7 @@ beforeEach(async () => {
     log: quietLog,
     pause: () => Promise.resolve(),
   })
-  channel = createGuideTaskChannel({ client })
+  channel = createTaskChannel({ client })
 })
 
 afterEach(async () => {

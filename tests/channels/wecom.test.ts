@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { createWecomMessageChannel } from '../../src/channels/wecom-message.js'
+import { createWecomChannel } from '../../src/channels/wecom.js'
 import { quietLog } from '../../src/log.js'
 import type { Channel, Dispatch } from '../../src/ports/channel.js'
 import { ManualClock } from '../../src/time.js'
@@ -11,11 +11,11 @@ const URL = 'https://m.example.com/look?d=dispatch-1'
 
 const dispatch: Dispatch = {
   id: 'dispatch-1',
-  senderUserId: 'guide01',
+  sender: 'guide01',
   recipients: [
-    { touchId: 't1', externalUserId: 'wm1' },
-    { touchId: 't2', externalUserId: 'wm2' },
-    { touchId: 't3', externalUserId: 'wm3' },
+    { touchId: 't1', to: 'wm1' },
+    { touchId: 't2', to: 'wm2' },
+    { touchId: 't3', to: 'wm3' },
   ],
   content: { text: '本周新品', link: { title: '新品手册', url: URL, description: '秋季' } },
   createdAt: CREATED_AT,
@@ -42,7 +42,7 @@ beforeEach(async () => {
     log: quietLog,
     pause,
   })
-  channel = createWecomMessageChannel({
+  channel = createWecomChannel({
     client,
     clock,
     pause: async () => {
@@ -62,7 +62,7 @@ describe('dispatch', () => {
     await expect(channel.dispatch(dispatch)).resolves.toEqual({
       kind: 'created',
       remoteId: 'msg1',
-      refused: [{ externalUserId: 'wm3', reason: 'not_reachable' }],
+      refused: [{ to: 'wm3', reason: 'not_reachable' }],
     })
     expect(stub.calls.map(({ body }) => body)).toEqual([
       {
@@ -154,7 +154,7 @@ describe('settle', () => {
     await expect(channel.settle(dispatch)).resolves.toEqual({
       kind: 'created',
       remoteId: 'msg1',
-      refused: [{ externalUserId: 'wm3', reason: 'not_reachable' }],
+      refused: [{ to: 'wm3', reason: 'not_reachable' }],
     })
     expect(stub.calls[0]?.body).toEqual({
       chat_type: 'single',
@@ -207,7 +207,7 @@ describe('results', () => {
     stub.on('externalcontact/get_groupmsg_task', { task_list: [{ userid: 'guide01', status: 0 }], next_cursor: '' })
     await expect(channel.results(sent)).resolves.toEqual({
       final: false,
-      recipients: ['wm1', 'wm2', 'wm3'].map((externalUserId) => ({ externalUserId, state: 'waiting' })),
+      recipients: ['wm1', 'wm2', 'wm3'].map((to) => ({ to, state: 'waiting' })),
     })
     expect(stub.calls).toHaveLength(1)
   })
@@ -225,9 +225,9 @@ describe('results', () => {
       confirmedAt: SENT_AT,
       final: true,
       recipients: [
-        { externalUserId: 'wm1', state: 'delivered', at: SENT_AT },
-        { externalUserId: 'wm2', state: 'over_quota' },
-        { externalUserId: 'wm3', state: 'not_a_contact' },
+        { to: 'wm1', state: 'delivered', at: SENT_AT },
+        { to: 'wm2', state: 'over_quota' },
+        { to: 'wm3', state: 'not_a_contact' },
       ],
     })
   })
@@ -241,7 +241,7 @@ describe('results', () => {
     })
     await expect(channel.results(sent)).resolves.toMatchObject({
       final: false,
-      recipients: [{ externalUserId: 'wm1' }, { externalUserId: 'wm2', state: 'waiting' }],
+      recipients: [{ to: 'wm1' }, { to: 'wm2', state: 'waiting' }],
     })
   })
 

@@ -1,0 +1,13 @@
+import type { ChannelKind } from './kind.js'
+
+/** A code that the guide hands over: a card to her. */
+export const coupon = {
+  words: { zh: '优惠券', en: 'coupon' },
+  address: { kind: 'staff', corpTags: false },
+  needsConfirmation: false,
+  class: 'any',
+  usesQuota: false,
+  handsOverCode: true,
+  carriedBy: 'task',
+  inSteps: 'a code, handed over by the guide',
+} as const satisfies ChannelKind
