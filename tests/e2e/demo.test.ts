@@ -257,8 +257,9 @@ onServers('siyu demo on MongoDB and Redis', () => {
     async () => {
       await mongo.useDb(BESIDE).collection<{ _id: string }>('touches').insertOne({ _id: 'foreign' })
       await mongo.useDb(own).collection<{ _id: string }>('stale').insertOne({ _id: 'own' })
-      await redis.set(`${BESIDE}:jobs:id`, 'foreign')
-      await redis.set(`${own}:jobs:stale`, 'own')
+      await redis.set(`${BESIDE}:jobs-send:id`, 'foreign')
+      await redis.set(`${own}:jobs-send:stale`, 'own')
+      await redis.set(`${own}:jobs:of-0.1`, 'own')
 
       const [inHistory, inLive] = [
         { mark: 6, afterMs: 300 },
@@ -274,9 +275,9 @@ onServers('siyu demo on MongoDB and Redis', () => {
       expect(await readFile(json, 'utf8')).toBe(undisturbed.bytes)
 
       expect(await mongo.useDb(BESIDE).collection('touches').countDocuments()).toBe(1)
-      expect(await redis.get(`${BESIDE}:jobs:id`)).toBe('foreign')
+      expect(await redis.get(`${BESIDE}:jobs-send:id`)).toBe('foreign')
       expect(await collections()).not.toContain('stale')
-      expect(await redis.exists(`${own}:jobs:stale`)).toBe(0)
+      expect(await redis.exists(`${own}:jobs-send:stale`, `${own}:jobs:of-0.1`)).toBe(0)
     },
     KILLS_MS,
   )

@@ -302,7 +302,8 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     ping: () => reach('ping', () => client.ping()).then(() => undefined),
     drop: () =>
       reach('drop jobs', async () => {
-        const match = `${escapeGlob(`${prefix}:${QUEUES}`)}*`
+        // 0.1 had one queue, by the name `jobs`.
+        const match = `${escapeGlob(`${prefix}:jobs`)}[-:]*`
         for await (const keys of client.scanStream({ match, count: 1_000 })) {
           if ((keys as string[]).length > 0) await client.unlink(keys as string[])
         }
