@@ -17,6 +17,7 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { Facts } from '../services/segments/facts.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { followPublished } from '../services/definitions/follow-published.js'
@@ -123,6 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       docs,
       events,
+      facts: new Facts(events, docs),
       jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,

@@ -10,6 +10,7 @@ import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
 import type { EventStore } from '../../src/ports/event-store.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
+import { Facts } from '../../src/services/segments/facts.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { MINUTE_MS } from '../../src/time.js'
 import { define, type Definitions as DefinitionInput } from './build-deps.js'
@@ -63,6 +64,7 @@ export async function openWecomWorld(
     log,
     docs,
     events: events ?? absent('the event store'),
+    facts: events === undefined ? absent('facts') : new Facts(events, docs),
     jobs: { add: () => Promise.resolve() },
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),

@@ -1,6 +1,7 @@
 import { tagReads } from '../tags/definition.js'
 import { evaluateBool, evaluateText, type ProfileFigures } from './expression.js'
 import { textSql } from './expression-sql.js'
+import type { Figure } from './figures.js'
 import { figuresSql, type Scope, sourceSql, stateSql } from './figures-sql.js'
 import { collectReads, describeRule, partsOf, type Reads, type Rule, rulesBehind } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
@@ -52,7 +53,10 @@ export type TouchedQuery = {
   figuresSql: string | undefined
   /** SELECT of `p`, `id`, `value`: the stored state of the evaluated and the read tags; absent when none is needed. */
   stateSql: string | undefined
-  columns: readonly string[]
+  /** The same figures and tags, for who has events and state at hand. */
+  figures: readonly Figure[]
+  storedTags: ReadonlySet<string>
+  nowMs: number
 }
 
 export type Delta = { p: number; id: string; old: string; new: string }
@@ -113,10 +117,12 @@ export function compileExplain(
 
 /** The two small queries for touched profiles, once all expressions are built. */
 function touchedQuery(tree: Tree, scope: Scope): TouchedQuery {
-  const { figures, storedTags } = tree
+  const { figures, storedTags, nowMs } = tree
   return {
     figuresSql: figures.length === 0 ? undefined : `${figuresSql(tree, scope)} ${SMALL_QUERY}`,
     stateSql: storedTags.size === 0 ? undefined : `${stateSql(tree, scope)} ${SMALL_QUERY}`,
-    columns: figures.map((f) => f.column),
+    figures,
+    storedTags,
+    nowMs,
   }
 }

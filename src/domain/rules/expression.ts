@@ -44,6 +44,9 @@ export type Condition = {
 export type Aggregation =
   { of: 'count' | 'last'; on: Condition } | { of: 'sum' | 'atFirst' | 'atLast'; property: string; on: Condition }
 
+/** The amount of an event is no property of its own, but is named like one. */
+export const AMOUNT = 'amountMinor'
+
 /** The figures of one profile. */
 export type ProfileFigures = {
   traits: Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
 import { eventsTable, profilesTable, tagStateTable } from '../events/tables.js'
-import type { Aggregation, Condition } from './expression.js'
+import { type Aggregation, AMOUNT, type Condition } from './expression.js'
 import { boolSql } from './expression-sql.js'
 import { literal, literals } from './sql.js'
 import type { Tree } from './tree.js'
@@ -83,9 +83,6 @@ function conditionSql({ event, bounds, where }: Condition): string {
     ...where.flatMap(({ tests }) => tests.map((test) => boolSql(test, propertySql))),
   ].join(' AND ')
 }
-
-/** The amount of an event is no property of its own, but is named like one. */
-const AMOUNT = 'amountMinor'
 
 /** A property as text, '' when it is missing: strings without quotes, everything else as in JSON. */
 function propertySql(property: string): string {

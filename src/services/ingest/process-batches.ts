@@ -32,8 +32,8 @@ import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
-import { nextMoment } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
@@ -50,6 +50,16 @@ const GROUP_RECORDS = 1_000
  * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same.
  */
 export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+  try {
+    await workOffBatches(deps, signal)
+  } catch (err) {
+    // How far it came, only the stores know.
+    deps.facts.clear()
+    throw err
+  }
+}
+
+async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { docs } = deps
   while (signal?.aborted !== true) {
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
@@ -66,6 +76,7 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
     const plan = await claimProfiles(deps, first._id, group.plan)
     const events = ownedEvents(records, plan)
     await applyPlan(held, first, plan, records, events)
+    keepAtHand(held, plan, events, planned === undefined)
     await react(held, first, plan, events)
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
@@ -113,10 +124,11 @@ async function react(
 type Group = { plan: BatchPlan; batches: readonly Batch[] }
 
 /** One that was planned before a crash. */
-async function loadGroup({ docs, clock }: Deps, stored: BatchPlan): Promise<Group> {
+async function loadGroup(deps: Deps, stored: BatchPlan): Promise<Group> {
+  const { docs } = deps
   const batches = (await docs.batches.getMany(stored.batchIds)).sort((a, b) => a.seq - b.seq)
   if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, batches }
-  const takenOver = await nextMoment(docs.meta, clock)
+  const takenOver = await takeMoment(deps)
   const plan = { ...stored, seq: takenOver.seq, takenOver }
   await docs.batches.update(plan.batchIds[0]!, { $set: { plan } })
   return { plan, batches }
@@ -170,7 +182,7 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
-  const { now, seq } = await nextMoment(docs.meta, deps.clock)
+  const { now, seq } = await takeMoment(deps)
   const plan: BatchPlan = {
     ...rest,
     batchIds: group.map((b) => b._id),
@@ -268,6 +280,14 @@ async function applyPlan(
       `batch:${batch._id}`,
     ),
   ])
+}
+
+/** @param isNew - the plan was made a moment ago: of its new profiles nothing can be stored that is not in it */
+function keepAtHand({ facts }: Deps, plan: BatchPlan & { seq: number }, events: readonly OwnedEvent[], isNew: boolean) {
+  if (isNew) facts.begin(plan.newProfileIds, plan.seq)
+  facts.add(events)
+  const survivors = new Set(plan.merges.map((m) => m.to))
+  facts.forget([...survivors, ...plan.merges.map((m) => m.from)])
 }
 
 /** When the group came to know what it brings. */

@@ -13,8 +13,10 @@ export async function testRules(
 ): Promise<Map<number, boolean[]>> {
   const profiles = await loadTouched(deps, profileIds)
   const { segments } = deps.definitions.current
-  const query = compileTouched([], { nowMs: now.getTime(), scope: scopeOf(profiles), segments }, rules)
-  const touched = await readFigures(deps, query, profiles)
+  const compile = (some: readonly Profile[]) =>
+    compileTouched([], { nowMs: now.getTime(), scope: scopeOf(some), segments }, rules)
+  const query = compile(profiles)
+  const touched = await figuresAtHand(deps, query, profiles, compile)
   return new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
 }
 
@@ -29,11 +31,37 @@ export function scopeOf(profiles: readonly Profile[]): Scope {
   return { kind: 'profiles', profiles: profiles.map((p) => ({ profileId: p._id, aliases: p.mergedIds })) }
 }
 
+/**
+ * Figures of what is at hand, and of the others from the event store.
+ *
+ * @param compile - the query for some of the profiles
+ * @param options - `load`: what is not at hand is loaded, to be at hand the next time
+ */
+export async function figuresAtHand(
+  deps: Pick<Deps, 'events' | 'facts' | 'definitions'>,
+  query: TouchedQuery,
+  profiles: readonly Profile[],
+  compile: (some: readonly Profile[]) => TouchedQuery,
+  { load = false } = {},
+): Promise<Touched[]> {
+  const atHand = await deps.facts.read(deps.definitions.current, query, profiles, { load })
+  if (atHand.length === profiles.length) return atHand
+  const found = new Map(atHand.map((t) => [t.profileId, t]))
+  const others = profiles.filter((p) => !found.has(p._id))
+  const read = await readFigures(deps, others.length === profiles.length ? query : compile(others), others)
+  for (const touched of read) found.set(touched.profileId, touched)
+  return profiles.flatMap((p) => found.get(p._id) ?? [])
+}
+
 const FigureRow = z.record(z.string(), z.union([z.number(), z.string()]))
 const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string() })
 
 /** Runs a touched query; every profile gets figures, with or without events. */
-export async function readFigures(deps: Deps, query: TouchedQuery, profiles: readonly Profile[]): Promise<Touched[]> {
+export async function readFigures(
+  deps: Pick<Deps, 'events'>,
+  query: TouchedQuery,
+  profiles: readonly Profile[],
+): Promise<Touched[]> {
   if (profiles.length === 0) return []
   const [rows, states] = await Promise.all([
     query.figuresSql === undefined ? [] : deps.events.query(query.figuresSql, FigureRow),

@@ -1,6 +1,7 @@
 import type { BatchPlan } from '../../stored/ingest.js'
-import { EVALUATIONS, nextMoment } from '../../stored/runtime.js'
+import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { takeMoment } from '../runtime/take-moment.js'
 
 type Docs = Pick<Deps, 'docs'>
 
@@ -13,10 +14,11 @@ type Docs = Pick<Deps, 'docs'>
  * was stored, and must not win. The one that is returned is higher than any that a refresh took before we said so.
  */
 export async function claimProfiles(
-  { docs, clock }: Pick<Deps, 'docs' | 'clock'>,
+  deps: Pick<Deps, 'docs' | 'clock' | 'facts'>,
   batchId: string,
   plan: BatchPlan,
 ): Promise<BatchPlan & { seq: number }> {
+  const { docs } = deps
   const open = await docs.refreshes.find({
     phase: { $in: ['opening', 'ranges', 'overtaken'] },
     kind: { $ne: 'enter' },
@@ -28,7 +30,7 @@ export async function claimProfiles(
   }
   const last = (await docs.meta.get(`counter:${EVALUATIONS}`))?.value
   if (plan.seq !== undefined && plan.seq === last) return { ...plan, seq: plan.seq }
-  const { seq } = await nextMoment(docs.meta, clock)
+  const { seq } = await takeMoment(deps)
   await docs.batches.update(batchId, { $set: { 'plan.seq': seq } }, { state: 'planned' })
   return { ...plan, seq }
 }

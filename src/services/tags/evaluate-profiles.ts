@@ -9,13 +9,14 @@ import {
   type Touched,
 } from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
+import type { Profile } from '../../domain/identity/profile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
 import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
-import { loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
+import { figuresAtHand, loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
 
 const CHUNK = 1_000
 
@@ -113,8 +114,13 @@ export async function evaluateTouched(
   if (evaluables.length + tests.length === 0) return { holds, changes }
   for (let i = 0; i < profileIds.length; i += CHUNK) {
     const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK))
-    const query = compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(profiles) }, tests)
-    const touched = await readFigures(deps, query, profiles)
+    const compile = (some: readonly Profile[]) =>
+      compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(some) }, tests)
+    const query = compile(profiles)
+    const touched =
+      evaluation.cause === 'realtime'
+        ? await figuresAtHand(deps, query, profiles, compile, { load: true })
+        : await readFigures(deps, query, profiles)
     for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
     const deltas = evaluation.heal === true ? await differences(deps, query.values, touched) : query.deltas(touched)
     for (const chunk of chunksOf(deltas)) await applyChunk(deps, evaluation, chunk)
@@ -185,21 +191,29 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
   const recorded = changes.filter((d) => d.only !== 'document')
-  await deps.events.insert(
-    tagChangesTable,
-    recorded.map((d) => ({
-      tag_id: d.id,
-      profile_id: d.p,
-      changed_at: now,
-      old_value: d.old,
-      new_value: d.new,
-      cause,
-      version: seq,
-      known_at: knownAt,
-      seq,
-    })),
-    hashKey(32, key, now.getTime(), JSON.stringify(recorded)),
-  )
+  const token = hashKey(32, key, now.getTime(), JSON.stringify(recorded))
+  try {
+    await deps.events.insert(
+      tagChangesTable,
+      recorded.map((d) => ({
+        tag_id: d.id,
+        profile_id: d.p,
+        changed_at: now,
+        old_value: d.old,
+        new_value: d.new,
+        cause,
+        version: seq,
+        known_at: knownAt,
+        seq,
+      })),
+      token,
+    )
+  } catch (err) {
+    // Stored or not: the store knows.
+    deps.facts.forget(recorded.map((d) => d.p))
+    throw err
+  }
+  deps.facts.record(recorded, seq)
 }
 
 /** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */

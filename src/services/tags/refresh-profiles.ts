@@ -3,10 +3,11 @@ import { hashKey } from '../../random.js'
 import { type Evaluable } from '../../domain/rules/compile.js'
 import { compileCrossings } from '../../domain/rules/crossings.js'
 import { DAY_MS } from '../../time.js'
-import { nextMoment, nextValue } from '../../stored/runtime.js'
+import { nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
+import { takeMoment } from '../runtime/take-moment.js'
 import { testRules } from '../segments/test-rules.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
 import { evaluablesFor, evaluateRange, evaluateTouched, withoutOvertaken } from './evaluate-profiles.js'
@@ -104,6 +105,8 @@ async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'w
   }
   const left = cursor.kind === 'enter' ? 'none' : await evaluateOvertaken(deps, cursor, work)
   if (left !== 'none') return left
+  // All is written: what another process has at hand from before counts no more.
+  await nextNumber(deps)
   const { _id } = cursor
   // Whoever asked for it reads what came of it.
   if (cursor.cause === 'operator') await deps.docs.refreshes.update(_id, { $set: { phase: 'done' } })
@@ -114,8 +117,8 @@ async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'w
 /** Of an evaluation, and when it was given out. */
 type Numbered = { seq: number; knownAt: Date }
 
-async function nextNumber({ docs, clock }: Pick<Deps, 'docs' | 'clock'>): Promise<Numbered> {
-  const { now, seq } = await nextMoment(docs.meta, clock)
+async function nextNumber(deps: Pick<Deps, 'docs' | 'clock' | 'facts'>): Promise<Numbered> {
+  const { now, seq } = await takeMoment(deps)
   return { seq, knownAt: now }
 }
 

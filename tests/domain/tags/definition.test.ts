@@ -99,7 +99,7 @@ describe('the lifecycle', () => {
     const nowMs = Date.UTC(2026, 5, 1)
     const query = compileTouched([{ id: tag.id, tag }], { nowMs, scope: { kind: 'all' }, segments: new Map() })
     const columns = Object.fromEntries(
-      query.columns.map((c) => [
+      query.figures.map(({ column: c }) => [
         c,
         query.figuresSql!.includes(`maxIf(ms, name = 'order_paid') AS ${c}`)
           ? nowMs - days * 86_400_000

@@ -1,0 +1,7 @@
+import { nextMoment } from '../../stored/runtime.js'
+import type { Deps } from './deps.js'
+
+/** The next place among all groups of work, as `nextMoment` gives it out, known to what this process keeps at hand. */
+export function takeMoment({ docs, clock, facts }: Pick<Deps, 'docs' | 'clock' | 'facts'>) {
+  return facts.number(() => nextMoment(docs.meta, clock))
+}

@@ -1,0 +1,221 @@
+import { z } from 'zod'
+import { eventsTable, tagStateTable } from '../../domain/events/tables.js'
+import type { RecordEvent } from '../../domain/events/record.js'
+import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
+import type { Touched, TouchedQuery } from '../../domain/rules/compile.js'
+import { figuresOf, propertiesOf, type RuleEvent } from '../../domain/rules/figures.js'
+import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
+import type { EventStore } from '../../ports/event-store.js'
+import type { Collections } from '../../stored/collections.js'
+import { EVALUATIONS } from '../../stored/runtime.js'
+import type { Definitions } from '../runtime/deps.js'
+
+/** What is kept, in about bytes. */
+const BUDGET = 192 * 2 ** 20
+const PERSON_BYTES = 400
+const EVENT_BYTES = 250
+/** Of somebody with more events than this nothing is kept. */
+const MAX_EVENTS = 2_000
+/** People whose facts are loaded by one query. */
+const CHUNK = 2_000
+
+type Person = { events: RuleEvent[]; stored: Map<string, string>; seq: number; bytes: number }
+
+/** A load that is under way; what changes of its people meanwhile makes what it finds of them worthless. */
+type Load = { changed: Set<number>; isStale: boolean }
+
+export type StateChange = { p: number; id: string; new: string }
+
+/**
+ * Events and tags of people in motion, as the event store has them, in memory: whoever was just here is likely to come
+ * again, and what is at hand costs no query. Bounded; lost with the process and read anew.
+ *
+ * It is told of everything this process writes. What others write shows in the counter that numbers all groups of work:
+ * once it has moved without us, nothing kept counts any more. (A refresh elsewhere takes its last number when it has written
+ * everything.)
+ */
+export class Facts {
+  /** In order of use. A merged profile's facts are its survivor's. */
+  private readonly people = new Map<number, Person>()
+  private bytes = 0
+  private readonly loads = new Set<Load>()
+  private definitions: Definitions | undefined
+  private tagIds: ReadonlySet<string> = new Set()
+  private lastSeq: number | undefined
+  /** Numbers that were asked for and have not arrived. */
+  private asked = 0
+
+  constructor(
+    private readonly events: EventStore,
+    private readonly docs: Pick<Collections, 'meta'>,
+    private readonly budget = BUDGET,
+  ) {}
+
+  /** Takes a number that counts as ours. */
+  async number<M extends { seq: number }>(take: () => Promise<M>): Promise<M> {
+    this.asked++
+    try {
+      const moment = await take()
+      if (this.lastSeq !== undefined && moment.seq > this.lastSeq + 1) this.clear()
+      this.lastSeq = Math.max(this.lastSeq ?? 0, moment.seq)
+      return moment
+    } finally {
+      this.asked--
+    }
+  }
+
+  /** People of whom nothing is stored yet. */
+  begin(profileIds: readonly number[], seq: number): void {
+    for (const id of profileIds) this.keep(id, { events: [], stored: new Map(), seq, bytes: PERSON_BYTES })
+  }
+
+  /** Events that were stored a moment ago, once each. */
+  add(events: readonly (RecordEvent & { profileId: number })[]): void {
+    this.touch(events.map((e) => e.profileId))
+    for (const { profileId, name, occurredAt, id, amountMinor = 0, properties } of events) {
+      const person = this.people.get(profileId)
+      if (person === undefined) continue
+      const event = { name, ms: occurredAt.getTime(), id, amountMinor, properties: propertiesOf(properties) }
+      this.put(profileId, person, event)
+    }
+  }
+
+  /** Values that were stored a moment ago, under a number. */
+  record(changes: readonly StateChange[], seq: number): void {
+    this.touch(changes.map((c) => c.p))
+    for (const change of changes) {
+      const person = this.people.get(change.p)
+      if (person === undefined) continue
+      // A later evaluation has written, of this tag or of another: the store knows.
+      if (seq < person.seq) this.forget([change.p])
+      else {
+        person.seq = seq
+        if (change.new === '') person.stored.delete(change.id)
+        else person.stored.set(change.id, change.new)
+      }
+    }
+  }
+
+  forget(profileIds: readonly number[]): void {
+    this.touch(profileIds)
+    for (const id of profileIds) {
+      this.bytes -= this.people.get(id)?.bytes ?? 0
+      this.people.delete(id)
+    }
+  }
+
+  clear(): void {
+    for (const load of this.loads) load.isStale = true
+    this.people.clear()
+    this.bytes = 0
+  }
+
+  /**
+   * Figures of profiles that stand for themselves. What is not at hand is left out, or with `load` read and kept.
+   *
+   * @returns in order of the profiles
+   */
+  async read(
+    definitions: Definitions,
+    query: TouchedQuery,
+    profiles: readonly Profile[],
+    { load }: { load: boolean },
+  ): Promise<Touched[]> {
+    const counter = (await this.docs.meta.get(`counter:${EVALUATIONS}`))?.value ?? 0
+    const last = this.lastSeq ?? -1
+    if (counter < last || counter > last + this.asked || definitions !== this.definitions) {
+      this.clear()
+      this.lastSeq = counter
+      this.definitions = definitions
+      this.tagIds = new Set(
+        [...definitions.evaluables, ...definitions.tags.map((tag) => ({ id: tag.id }))].map((e) => e.id),
+      )
+    }
+    if ([...query.storedTags].some((id) => !this.tagIds.has(id))) return []
+    if (load) {
+      const missing = profiles.filter((p) => !this.people.has(p._id))
+      for (let i = 0; i < missing.length; i += CHUNK) await this.load(missing.slice(i, i + CHUNK), counter)
+    }
+    const compute = figuresOf(query.figures, query.nowMs)
+    const touched = profiles.flatMap((profile): Touched[] => {
+      const person = this.people.get(profile._id)
+      const columns = person && compute(person.events)
+      if (person === undefined || columns === undefined) return []
+      this.people.delete(profile._id)
+      this.people.set(profile._id, person)
+      const known = { traits: traitTexts(profile), identifierTypes: identifierTypes(profile) }
+      return [{ profileId: profile._id, figures: { ...known, stored: Object.fromEntries(person.stored), columns } }]
+    })
+    this.evict()
+    return touched
+  }
+
+  private async load(profiles: readonly Profile[], seq: number): Promise<void> {
+    const load: Load = { changed: new Set(), isStale: false }
+    this.loads.add(load)
+    try {
+      const ids = profiles.map((p) => p._id)
+      const owners = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
+      const [events, states] = await Promise.all([
+        this.events.query(
+          `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amount, properties
+          FROM ${eventsTable.name} WHERE profile_id IN (${literals([...owners.keys()])}) LIMIT ${MAX_EVENTS + 1} BY profile_id ${SMALL_QUERY}`,
+          EventRow,
+        ),
+        this.events.query(
+          `SELECT profile_id AS p, tag_id AS id, value FROM ${tagStateTable.name} FINAL
+          WHERE tag_id IN (${literals(['', ...this.tagIds])}) AND profile_id IN (${literals(ids)}) AND value != '' ${SMALL_QUERY}`,
+          StateRow,
+        ),
+      ])
+      if (load.isStale) return
+      for (const id of ids)
+        if (!load.changed.has(id)) this.keep(id, { events: [], stored: new Map(), seq, bytes: PERSON_BYTES })
+      for (const { p, name, ms, id, amount, properties } of events) {
+        const owner = owners.get(p)! // the query asks for these ids only
+        const person = this.people.get(owner)
+        if (person === undefined || load.changed.has(owner)) continue
+        const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
+        this.put(owner, person, { name, ms, id, amountMinor: amount, properties: read })
+      }
+      for (const { p, id, value } of states) if (!load.changed.has(p)) this.people.get(p)?.stored.set(id, value)
+    } finally {
+      this.loads.delete(load)
+    }
+  }
+
+  private put(profileId: number, person: Person, event: RuleEvent): void {
+    if (person.events.length >= MAX_EVENTS) return this.forget([profileId])
+    person.events.push(event)
+    const bytes = EVENT_BYTES + 30 * Object.keys(event.properties ?? {}).length
+    person.bytes += bytes
+    this.bytes += bytes
+  }
+
+  private keep(profileId: number, person: Person): void {
+    this.bytes += person.bytes - (this.people.get(profileId)?.bytes ?? 0)
+    this.people.set(profileId, person)
+  }
+
+  private touch(profileIds: readonly number[]): void {
+    for (const { changed } of this.loads) for (const id of profileIds) changed.add(id)
+  }
+
+  private evict(): void {
+    for (const [id, { bytes }] of this.people) {
+      if (this.bytes <= this.budget) return
+      this.people.delete(id)
+      this.bytes -= bytes
+    }
+  }
+}
+
+const EventRow = z.object({
+  p: z.number(),
+  name: z.string(),
+  ms: z.number(),
+  id: z.string(),
+  amount: z.number(),
+  properties: z.string(),
+})
+const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string() })
