@@ -478,7 +478,14 @@ async function openCollection<T extends Doc>(
       return byId(id)
     },
     async getMany(ids) {
-      return collect({ _id: { $in: ids } })
+      for (const id of ids) checkId(id, definition.name)
+      const docs: T[] = []
+      for (const chunk of chunksOf([...new Set(ids)].sort(compareValues))) {
+        if (docs.length > 0) await nextTurn()
+        const sql = `SELECT doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) ORDER BY k`
+        docs.push(...db.all(sql, [JSON.stringify(chunk)]).map(read))
+      }
+      return docs
     },
     async find(filter, options) {
       return collect(filter, options)
@@ -542,9 +549,15 @@ async function openCollection<T extends Doc>(
         checkId(id, definition.name)
         checkUpdate(update, definition)
       }
+      // Most items share one condition.
+      let last: { where: Filter; compiled: Compiled } | undefined
+      const compileOnce = (where: Filter) => {
+        if (last?.where !== where) last = { where, compiled: compile(where) }
+        return last.compiled
+      }
       for (const chunk of chunksOf(items)) {
         await db.write(chunk.length > 1, () => {
-          for (const { id, update, where, upsert } of chunk) updateOne(id, update, where && compile(where), upsert)
+          for (const { id, update, where, upsert } of chunk) updateOne(id, update, where && compileOnce(where), upsert)
         })
       }
     },

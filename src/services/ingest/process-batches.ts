@@ -42,8 +42,11 @@ export function waitingAt(now: Date): Filter {
   return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $lt: now } }] }
 }
 
-/** Batches that wait together are worked on together, up to about this many records. */
-const GROUP_RECORDS = 1_000
+/** Batches that wait together are worked on together, up to about this many records and this much of what they say. */
+const GROUP_RECORDS = 5_000
+const GROUP_CHARS = 4 * 2 ** 20
+/** Read at a time while a group is gathered. */
+const PAGE = 100
 
 /**
  * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
@@ -75,9 +78,9 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
     if (first === undefined) throw new RangeError('a planned group has lost its batches')
     const plan = await claimProfiles(deps, first._id, group.plan)
     const events = ownedEvents(records, plan)
-    await applyPlan(held, first, plan, records, events)
+    await applyPlan(held, first, plan, records, events, group.profiles)
     keepAtHand(held, plan, events, planned === undefined)
-    await react(held, first, plan, events)
+    await react(held, first, plan, events, group.profiles)
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
       [...plan.batchIds]
@@ -93,6 +96,7 @@ async function react(
   first: Batch,
   plan: BatchPlan & { seq: number },
   events: readonly OwnedEvent[],
+  profiles: Group['profiles'],
 ): Promise<void> {
   if (plan.touchedIds.length === 0) return
   const { current } = deps.definitions
@@ -100,6 +104,7 @@ async function react(
   const entries = entriesByEvents(deps, events, plan.now)
   const { holds } = await evaluateTouched(deps, {
     profileIds: plan.touchedIds,
+    ...(profiles !== undefined && { profiles }),
     evaluables: evaluablesFor(current, {
       events: new Set(events.map((e) => e.name)),
       traits: new Set(plan.changedTraits),
@@ -121,7 +126,12 @@ async function react(
 }
 
 /** Batches in order, and what is to become of them. */
-type Group = { plan: BatchPlan; batches: readonly Batch[] }
+type Group = {
+  plan: BatchPlan
+  batches: readonly Batch[]
+  /** Of a plan that was made a moment ago: everybody it speaks of, as the plan makes them. */
+  profiles?: ReadonlyMap<number, Profile>
+}
 
 /** One that was planned before a crash. */
 async function loadGroup(deps: Deps, stored: BatchPlan): Promise<Group> {
@@ -135,22 +145,33 @@ async function loadGroup(deps: Deps, stored: BatchPlan): Promise<Group> {
 }
 
 async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
-  const waiting = await docs.batches.find(waitingAt(clock.now()), { sort: { seq: 1 }, limit: 20 })
   const group: Batch[] = []
-  let size = 0
-  for (const batch of waiting) {
-    size += batch.records?.length ?? 0
-    if (group.length > 0 && size > GROUP_RECORDS) break
-    group.push(batch)
+  let [records, chars] = [0, 0]
+  for (;;) {
+    const after = group.at(-1)?.seq
+    const waiting = { ...waitingAt(clock.now()), ...(after !== undefined && { seq: { $gt: after } }) }
+    const page = await docs.batches.find(waiting, { sort: { seq: 1 }, limit: PAGE })
+    for (const batch of page) {
+      records += batch.records?.length ?? 0
+      chars += (batch.records ?? []).reduce((sum, record) => sum + charsOf(record), 0)
+      if (group.length > 0 && (records > GROUP_RECORDS || chars > GROUP_CHARS)) return group
+      group.push(batch)
+    }
+    if (page.length < PAGE) return group
   }
-  return group
+}
+
+/** About what a record adds to a plan, which is one document. */
+function charsOf({ identifiers, traits, events }: InboxRecord): number {
+  const said = Object.values(traits).reduce<number>((sum, value) => sum + 100 + String(value).length, 0)
+  return 200 * identifiers.length + said + 30 * events.length
 }
 
 async function planGroup(deps: Deps, batches: readonly Batch[]): Promise<Group> {
-  return { plan: await planRecords(deps, batches), batches }
+  return { ...(await planRecords(deps, batches)), batches }
 }
 
-async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPlan> {
+async function planRecords(deps: Deps, group: readonly Batch[]): Promise<Omit<Group, 'batches'>> {
   const { docs, definitions } = deps
   const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
@@ -196,7 +217,8 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<BatchPl
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
   }
   await docs.batches.update(group[0]!._id, { $set: { state: 'planned', plan } })
-  return plan
+  for (const profile of plan.profiles) profiles.set(profile._id, profile)
+  return { plan, profiles }
 }
 
 function ownedEvents(records: readonly InboxRecord[], plan: BatchPlan): OwnedEvent[] {
@@ -237,10 +259,11 @@ async function applyPlan(
   plan: BatchPlan,
   records: readonly InboxRecord[],
   events: readonly OwnedEvent[],
+  profiles: Group['profiles'],
 ): Promise<void> {
   const { docs } = deps
   const { now: known_at, seq } = momentOf(plan)
-  const log = await changesOf(deps, plan, records)
+  const log = await changesOf(deps, plan, records, profiles)
   for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
@@ -296,10 +319,15 @@ function momentOf({ now, seq, takenOver }: BatchPlan): Moment {
 }
 
 /** What is to be remembered of the group for good. What it does not change is read: it stays so until the group is done. */
-async function changesOf({ docs }: Deps, plan: BatchPlan, records: readonly InboxRecord[]): Promise<ChangeLog> {
+async function changesOf(
+  { docs }: Deps,
+  plan: BatchPlan,
+  records: readonly InboxRecord[],
+  known: Group['profiles'] = new Map(),
+): Promise<ChangeLog> {
   const moment = momentOf(plan)
   const { owners, units } = plan
-  const profiles = new Map(plan.profiles.map((p) => [p._id, p]))
+  const profiles = new Map([...known, ...plan.profiles.map((p) => [p._id, p] as const)])
   if (owners === undefined || units === undefined) {
     const standing = logStanding(plan.profiles, plan.batchIds[0]!, moment)
     return { ...standing, identities: logIdentities(plan, profiles, moment) }

@@ -14,12 +14,19 @@ import type { Definitions } from '../runtime/deps.js'
 const BUDGET = 192 * 2 ** 20
 const PERSON_BYTES = 400
 const EVENT_BYTES = 250
+const TAG_BYTES = 40
 /** Of somebody with more events than this nothing is kept. */
 const MAX_EVENTS = 2_000
 /** People whose facts are loaded by one query. */
 const CHUNK = 2_000
 
-type Person = { events: RuleEvent[]; stored: Map<string, string>; seq: number; bytes: number }
+type Person = {
+  events: RuleEvent[]
+  /** Tag, value, tag, value …: there are many people, and most have few. */
+  stored: string[]
+  seq: number
+  bytes: number
+}
 
 /** A load that is under way; what changes of its people meanwhile makes what it finds of them worthless. */
 type Load = { changed: Set<number>; isStale: boolean }
@@ -40,7 +47,7 @@ export class Facts {
   private bytes = 0
   private readonly loads = new Set<Load>()
   private definitions: Definitions | undefined
-  private tagIds: ReadonlySet<string> = new Set()
+  private tagIds: ReadonlyMap<string, string> = new Map()
   private lastSeq: number | undefined
   /** Numbers that were asked for and have not arrived. */
   private asked = 0
@@ -66,7 +73,7 @@ export class Facts {
 
   /** People of whom nothing is stored yet. */
   begin(profileIds: readonly number[], seq: number): void {
-    for (const id of profileIds) this.keep(id, { events: [], stored: new Map(), seq, bytes: PERSON_BYTES })
+    for (const id of profileIds) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
   }
 
   /** Events that were stored a moment ago, once each. */
@@ -90,8 +97,7 @@ export class Facts {
       if (seq < person.seq) this.forget([change.p])
       else {
         person.seq = seq
-        if (change.new === '') person.stored.delete(change.id)
-        else person.stored.set(change.id, change.new)
+        this.store(person, change.id, change.new)
       }
     }
   }
@@ -127,9 +133,8 @@ export class Facts {
       this.clear()
       this.lastSeq = counter
       this.definitions = definitions
-      this.tagIds = new Set(
-        [...definitions.evaluables, ...definitions.tags.map((tag) => ({ id: tag.id }))].map((e) => e.id),
-      )
+      const ids = [...definitions.evaluables, ...definitions.tags].map((e) => e.id)
+      this.tagIds = new Map(ids.map((id) => [id, id]))
     }
     if ([...query.storedTags].some((id) => !this.tagIds.has(id))) return []
     if (load) {
@@ -144,7 +149,7 @@ export class Facts {
       this.people.delete(profile._id)
       this.people.set(profile._id, person)
       const known = { traits: traitTexts(profile), identifierTypes: identifierTypes(profile) }
-      return [{ profileId: profile._id, figures: { ...known, stored: Object.fromEntries(person.stored), columns } }]
+      return [{ profileId: profile._id, figures: { ...known, stored: valuesOf(person), columns } }]
     })
     this.evict()
     return touched
@@ -164,13 +169,13 @@ export class Facts {
         ),
         this.events.query(
           `SELECT profile_id AS p, tag_id AS id, value FROM ${tagStateTable.name} FINAL
-          WHERE tag_id IN (${literals(['', ...this.tagIds])}) AND profile_id IN (${literals(ids)}) AND value != '' ${SMALL_QUERY}`,
+          WHERE tag_id IN (${literals(['', ...this.tagIds.keys()])}) AND profile_id IN (${literals(ids)}) AND value != '' ${SMALL_QUERY}`,
           StateRow,
         ),
       ])
       if (load.isStale) return
       for (const id of ids)
-        if (!load.changed.has(id)) this.keep(id, { events: [], stored: new Map(), seq, bytes: PERSON_BYTES })
+        if (!load.changed.has(id)) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
       for (const { p, name, ms, id, amount, properties } of events) {
         const owner = owners.get(p)! // the query asks for these ids only
         const person = this.people.get(owner)
@@ -178,7 +183,10 @@ export class Facts {
         const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
         this.put(owner, person, { name, ms, id, amountMinor: amount, properties: read })
       }
-      for (const { p, id, value } of states) if (!load.changed.has(p)) this.people.get(p)?.stored.set(id, value)
+      for (const { p, id, value } of states) {
+        const person = this.people.get(p)
+        if (person !== undefined && !load.changed.has(p)) this.store(person, id, value)
+      }
     } finally {
       this.loads.delete(load)
     }
@@ -190,6 +198,18 @@ export class Facts {
     const bytes = EVENT_BYTES + 30 * Object.keys(event.properties ?? {}).length
     person.bytes += bytes
     this.bytes += bytes
+  }
+
+  private store(person: Person, id: string, value: string): void {
+    const { stored } = person
+    let at = 0
+    while (at < stored.length && stored[at] !== id) at += 2
+    // Of the many copies of an id one is enough.
+    if (at === stored.length) {
+      stored.push(this.tagIds.get(id) ?? id, value)
+      person.bytes += TAG_BYTES
+      this.bytes += TAG_BYTES
+    } else stored[at + 1] = value
   }
 
   private keep(profileId: number, person: Person): void {
@@ -208,6 +228,12 @@ export class Facts {
       this.bytes -= bytes
     }
   }
+}
+
+function valuesOf({ stored }: Person): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (let i = 0; i < stored.length; i += 2) values[stored[i]!] = stored[i + 1]! // pairs
+  return values
 }
 
 const EventRow = z.object({

@@ -20,9 +20,20 @@ export async function testRules(
   return new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
 }
 
-/** Those of the profiles that stand for themselves, in order. */
-export async function loadTouched(deps: Deps, profileIds: readonly number[]): Promise<Profile[]> {
-  const profiles = await deps.docs.profiles.getMany([...new Set(profileIds)])
+/**
+ * Those of the profiles that stand for themselves, in order.
+ *
+ * @param known - those that need not be read
+ */
+export async function loadTouched(
+  deps: Deps,
+  profileIds: readonly number[],
+  known: ReadonlyMap<number, Profile> = new Map(),
+): Promise<Profile[]> {
+  const ids = [...new Set(profileIds)]
+  const unknown = ids.filter((id) => !known.has(id))
+  const read = unknown.length === 0 ? [] : await deps.docs.profiles.getMany(unknown)
+  const profiles = [...ids.flatMap((id) => known.get(id) ?? []), ...read].sort((a, b) => a._id - b._id)
   return profiles.filter((p) => p.mergedInto === undefined)
 }
 

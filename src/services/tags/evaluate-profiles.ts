@@ -18,7 +18,7 @@ import { enterJourneys } from '../journeys/enter-journeys.js'
 import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
 import { figuresAtHand, loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
 
-const CHUNK = 1_000
+const CHUNK = 5_000
 
 const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 
@@ -106,14 +106,20 @@ export async function withoutOvertaken({ docs }: Deps, profileIds: readonly numb
  */
 export async function evaluateTouched(
   deps: Deps,
-  evaluation: Evaluation & { profileIds: readonly number[]; tests?: readonly Rule[]; heal?: boolean },
+  evaluation: Evaluation & {
+    profileIds: readonly number[]
+    /** Everybody named, where they are known already. */
+    profiles?: ReadonlyMap<number, Profile>
+    tests?: readonly Rule[]
+    heal?: boolean
+  },
 ): Promise<{ holds: Map<number, boolean[]>; changes: number }> {
   const { evaluables, profileIds, tests = [], now } = evaluation
   const holds = new Map<number, boolean[]>()
   let changes = 0
   if (evaluables.length + tests.length === 0) return { holds, changes }
   for (let i = 0; i < profileIds.length; i += CHUNK) {
-    const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK))
+    const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK), evaluation.profiles)
     const compile = (some: readonly Profile[]) =>
       compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(some) }, tests)
     const query = compile(profiles)
@@ -230,6 +236,7 @@ async function writeTags({ docs }: Deps, deltas: readonly Change[], seq: number,
   for (const id of refused) written.delete(id)
   const later = [...byProfile].filter(([id]) => !written.has(id))
   if (later.length === 0) return
+  const where = { seq: { $lte: seq } }
   await docs.profileTags.updateEach(
     later.map(([id, own]) => {
       const held = own.filter((d) => d.new !== '').map((d) => [tagPath(d.id), { v: d.new, since: at }] as const)
@@ -238,7 +245,7 @@ async function writeTags({ docs }: Deps, deltas: readonly Change[], seq: number,
         $set: { seq, at, ...Object.fromEntries(held) },
         ...(gone.length > 0 && { $unset: Object.fromEntries(gone) }),
       }
-      return { id, update, where: { seq: { $lte: seq } } }
+      return { id, update, where }
     }),
   )
 }
