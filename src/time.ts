@@ -76,6 +76,36 @@ export function isTimeZone(name: string): boolean {
 
 /** Wall-clock reading of an instant in a time zone. */
 export function toWallTime(at: Date, timeZone: string): WallTime {
+  const atMs = at.getTime()
+  // Since 1973 every zone changes at full quarters of an hour, so within one the offset is the same.
+  if (atMs < STEADY_SINCE_MS) return readWallTime(at, timeZone)
+  const quarter = Math.floor(atMs / QUARTER_MS)
+  const key = `${timeZone} ${quarter}`
+  let offset = offsets.get(key)
+  if (offset === undefined) {
+    if (offsets.size >= MAX_OFFSETS) offsets.clear()
+    const startMs = quarter * QUARTER_MS
+    offset = wallMs(readWallTime(new Date(startMs), timeZone)) - startMs
+    offsets.set(key, offset)
+  }
+  const shifted = new Date(atMs + offset)
+  return {
+    year: shifted.getUTCFullYear(),
+    month: shifted.getUTCMonth() + 1,
+    day: shifted.getUTCDate(),
+    hour: shifted.getUTCHours(),
+    minute: shifted.getUTCMinutes(),
+    second: shifted.getUTCSeconds(),
+  }
+}
+
+const QUARTER_MS = 15 * MINUTE_MS
+const STEADY_SINCE_MS = Date.UTC(1973, 0, 1)
+const MAX_OFFSETS = 20_000
+/** By zone and quarter of an hour; asking `Intl` costs fifty times as much. */
+const offsets = new Map<string, number>()
+
+function readWallTime(at: Date, timeZone: string): WallTime {
   const wall: WallTime = { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0 }
   for (const part of formatterOf(timeZone).formatToParts(at)) {
     if (part.type in wall) wall[part.type as keyof WallTime] = Number(part.value)
@@ -94,16 +124,19 @@ export function toDay(at: Date, timeZone: string): string {
  * instant as far after the change as the reading was; one shown twice gives the earlier.
  */
 export function fromWallTime(wall: WallTime, timeZone: string): Date {
-  const asUtcMs = Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second)
+  const asUtcMs = wallMs(wall)
   const offsetsMs = [asUtcMs - DAY_MS, asUtcMs + DAY_MS].map((ms) => offsetMs(ms, timeZone))
   const candidates = offsetsMs.map((offset) => asUtcMs - offset).filter((ms) => ms + offsetMs(ms, timeZone) === asUtcMs)
   return new Date(candidates.length > 0 ? Math.min(...candidates) : asUtcMs - offsetsMs[0]!)
 }
 
 function offsetMs(atMs: number, timeZone: string): number {
-  const wall = toWallTime(new Date(atMs), timeZone)
-  const asUtcMs = Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second)
-  return asUtcMs - Math.floor(atMs / SECOND_MS) * SECOND_MS
+  return wallMs(toWallTime(new Date(atMs), timeZone)) - Math.floor(atMs / SECOND_MS) * SECOND_MS
+}
+
+/** A reading as if it were of UTC. */
+function wallMs({ year, month, day, hour, minute, second }: WallTime): number {
+  return Date.UTC(year, month - 1, day, hour, minute, second)
 }
 
 /** `HH:MM` as minutes since midnight; `undefined` when it is no time of day. */

@@ -1,6 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import Database from 'libsql'
-import { Query } from 'mingo'
 import { AppError, ConfigError, ConflictError, messageOf, UpstreamError } from '../../errors.js'
 import type {
   Collection,
@@ -14,6 +13,7 @@ import type {
 } from '../../ports/document-store.js'
 import { elapsedMs } from '../../time.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
+import { toTest } from './filter-test.js'
 import {
   checkDefinition,
   checkDoc,
@@ -340,6 +340,7 @@ async function openCollection<T extends Doc>(
   const table = quote(`c:${definition.name}`)
   const fields = toFields(definition)
   const columns: Columns = new Map([['_id', 'k'], ...fields.map((f) => [f.path, f.column] as const)])
+  const unindexed: Columns = new Map([...columns].map(([path, column]) => [path, `+${column}`]))
   const names = ['k', 'v', ...fields.map((f) => f.column), 'doc']
   const insertSql = `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`
   const putSql = `${insertSql} ON CONFLICT (k) DO UPDATE SET ${names
@@ -347,20 +348,20 @@ async function openCollection<T extends Doc>(
     .map((name) => `${name} = excluded.${name}`)
     .join(', ')}`
 
-  type Compiled = SqlFilter & { test: (doc: Doc) => boolean }
+  /** `byKey`: the same condition for rows that are named by key; it keeps SQLite from looking them up by anything else. */
+  type Compiled = SqlFilter & { byKey: Sql; test: (doc: Doc) => boolean }
   const compile = (filter: Filter): Compiled => {
     checkFilter(filter)
     const compiled = compileFilter(filter, columns)
-    if (compiled.rest === undefined) return { ...compiled, test: () => true }
-    const query = new Query<Doc>(compiled.rest)
-    return { ...compiled, test: (doc) => query.test(doc) }
+    const { where: byKey } = compileFilter(filter, unindexed)
+    return { ...compiled, byKey, test: compiled.rest === undefined ? () => true : toTest(compiled.rest) }
   }
   const orderOf = (sort: Sort = {}) => compileSort(sort, columns)
   const read = (row: Row) => fromJson<T>(row[0] as string)
   const toRow = (doc: Doc): Bind[] => [doc._id, version, ...fieldValues(fields, doc), toJson(doc)]
-  const byId = (id: unknown, { where }: { where: Sql } = { where: { text: '1', params: [] } }): T | undefined => {
+  const byId = (id: unknown, { byKey }: { byKey: Sql } = { byKey: { text: '1', params: [] } }): T | undefined => {
     if (typeof id !== 'string' && typeof id !== 'number') throw refused('_id', 'must be a string or a number')
-    const row = db.all(`SELECT doc FROM ${table} WHERE k = ? AND ${where.text}`, [id, ...where.params])[0]
+    const row = db.all(`SELECT doc FROM ${table} WHERE k = ? AND ${byKey.text}`, [id, ...byKey.params])[0]
     return row && read(row)
   }
 
@@ -373,10 +374,10 @@ async function openCollection<T extends Doc>(
 
   /** Those of `keys` that (still) match, in the order of `keys`. */
   const fetch = (keys: readonly Row[], compiled: Compiled): T[] => {
-    const { where, test } = compiled
-    const sql = `SELECT k, doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${where.text}`
+    const { byKey, test } = compiled
+    const sql = `SELECT k, doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${byKey.text}`
     const found = new Map(
-      db.all(sql, [JSON.stringify(keys.map(([k]) => k)), ...where.params]).map(([k, doc]) => [k, doc]),
+      db.all(sql, [JSON.stringify(keys.map(([k]) => k)), ...byKey.params]).map(([k, doc]) => [k, doc]),
     )
     const docs: T[] = []
     for (const [k] of keys) {
@@ -480,7 +481,7 @@ async function openCollection<T extends Doc>(
     async getMany(ids) {
       for (const id of ids) checkId(id, definition.name)
       const docs: T[] = []
-      for (const chunk of chunksOf([...new Set(ids)].sort(compareValues))) {
+      for (const chunk of chunksOf([...new Set(ids)].sort(compareIds))) {
         if (docs.length > 0) await nextTurn()
         const sql = `SELECT doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) ORDER BY k`
         docs.push(...db.all(sql, [JSON.stringify(chunk)]).map(read))
@@ -590,13 +591,17 @@ async function openCollection<T extends Doc>(
       for (const keys of chunksOf(select('k', compiled, 'k'))) {
         deleted += await db.write(false, () => {
           const left = compiled.rest === undefined ? keys.map(([k]) => k) : fetch(keys, compiled).map((doc) => doc._id)
-          const sql = `DELETE FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${compiled.where.text}`
-          return db.run(sql, [JSON.stringify(left), ...compiled.where.params])
+          const sql = `DELETE FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${compiled.byKey.text}`
+          return db.run(sql, [JSON.stringify(left), ...compiled.byKey.params])
         })
       }
       return deleted
     },
   }
+}
+
+function compareIds(a: string | number, b: string | number): number {
+  return typeof a === 'number' && typeof b === 'number' ? a - b : compareValues(a, b)
 }
 
 function isSame(a: Bind | undefined, b: Bind | undefined): boolean {

@@ -47,16 +47,25 @@ export type JourneyOfRuns = z.infer<typeof JourneyOfRuns>
 
 export type PlacedStep = { path: StepPath; stepId: string; step: Step }
 
+const placed = new WeakMap<readonly Step[], ReadonlyMap<StepPath, PlacedStep>>()
+
+/** The steps of a definition, which never changes, by path and in file order. */
+export function placesOf({ steps }: Pick<JourneyOfRuns, 'steps'>): ReadonlyMap<StepPath, PlacedStep> {
+  const known = placed.get(steps) ?? new Map(placeSteps(steps).map((p) => [p.path, p]))
+  placed.set(steps, known)
+  return known
+}
+
 /** Every step with its path, in file order. */
 export function placeSteps(steps: readonly Step[], prefix = ''): PlacedStep[] {
   return steps.flatMap((step, i) => {
     const path = `${prefix}${i}`
-    const placed = { path, stepId: step.id ?? path, step }
-    if (isUnknown(step)) return [placed]
+    const own = { path, stepId: step.id ?? path, step }
+    if (isUnknown(step)) return [own]
     const arms = stepKindOf(step)
       .parts(step)
       .filter((part) => 'steps' in part)
-    return [placed, ...arms.flatMap((arm, j) => placeSteps(arm.steps, `${path}.${j}.`))]
+    return [own, ...arms.flatMap((arm, j) => placeSteps(arm.steps, `${path}.${j}.`))]
   })
 }
 

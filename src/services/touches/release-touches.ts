@@ -87,11 +87,10 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       a.plannedAt.getTime() - b.plannedAt.getTime() ||
       (a._id < b._id ? -1 : 1),
   )
-  const taken = earlier.map((t) => ({
-    profileId: t.profileId,
-    at: t.releasedAt!,
-    mass: channelKinds[t.channel].usesQuota,
-  }))
+  const taken = new Map(ids.map((id) => [id, [] as { at: Date; mass: boolean }[]]))
+  const take = (touch: Touch, at: Date) =>
+    taken.get(touch.profileId)?.push({ at, mass: channelKinds[touch.channel].usesQuota })
+  for (const touch of earlier) take(touch, touch.releasedAt!) // they were found by it
   const approved: Approved[] = []
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   for (const touch of inOrder) {
@@ -103,7 +102,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       suppressed.push({ touch, reason: 'no_content' })
       continue
     }
-    const mine = taken.filter((t) => t.profileId === touch.profileId)
+    const mine = taken.get(touch.profileId) ?? []
     const decision = decideRelease(policy, touch.channel, {
       now,
       optedOut: profile?.optedOutAt !== undefined,
@@ -122,7 +121,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
       suppressed.push({ touch, reason: 'coupon_stock' })
       continue
     }
-    taken.push({ profileId: touch.profileId, at: now, mass: channelKinds[touch.channel].usesQuota })
+    take(touch, now)
     approved.push({
       touch,
       profile: profile!,
