@@ -17,6 +17,7 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
@@ -119,12 +120,14 @@ export async function createApp(options: AppOptions): Promise<App> {
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: config.documents.kind === 'mongo' ? await agreedSplit(docs.meta) : shards }
+    const knownEvents = new KnownEvents(events)
     const deps: ServiceDeps = {
       clock,
       log,
       docs,
       events,
-      facts: new Facts(events, docs),
+      facts: new Facts(events, docs, () => knownEvents.forget()),
+      knownEvents,
       jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,

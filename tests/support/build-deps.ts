@@ -16,6 +16,7 @@ import { quietLog } from '../../src/log.js'
 import { parseInput } from '../../src/parse.js'
 import type { EventStore } from '../../src/ports/event-store.js'
 import type { WecomPort } from '../../src/ports/wecom.js'
+import { KnownEvents } from '../../src/services/ingest/known-events.js'
 import { Facts } from '../../src/services/segments/facts.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
@@ -192,6 +193,7 @@ export async function buildWorld(
   }
   const given = options.definitions ?? {}
   let loaded = 'couponPools' in given ? given : define(given)
+  const knownEvents = new KnownEvents(events)
   const deps: ServiceDeps = {
     clock,
     log: quietLog,
@@ -199,7 +201,8 @@ export async function buildWorld(
       Object.entries(docs).map(([name, c]) => [name, faults.guard(name, c, WRITES)]),
     ) as unknown as Collections,
     events: faults.guard('events', events, ['insert']),
-    facts: new Facts(events, docs),
+    facts: new Facts(events, docs, () => knownEvents.forget()),
+    knownEvents,
     jobs: faults.guard('jobs', jobs, ['add']),
     definitions: { current: { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] } },
     channels: {

@@ -10,6 +10,7 @@ import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
 import type { EventStore } from '../../src/ports/event-store.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
+import { KnownEvents } from '../../src/services/ingest/known-events.js'
 import { Facts } from '../../src/services/segments/facts.js'
 import type { Definitions, ServiceDeps } from '../../src/services/runtime/deps.js'
 import { MINUTE_MS } from '../../src/time.js'
@@ -65,6 +66,7 @@ export async function openWecomWorld(
     docs,
     events: events ?? absent('the event store'),
     facts: events === undefined ? absent('facts') : new Facts(events, docs),
+    knownEvents: events === undefined ? absent('known events') : new KnownEvents(events),
     jobs: { add: () => Promise.resolve() },
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),

@@ -1,7 +1,5 @@
-import { z } from 'zod'
 import {
   consentChangesTable,
-  eventIdsTable,
   eventsTable,
   identityChangesTable,
   profilesTable,
@@ -25,7 +23,6 @@ import {
   sharedKey,
   usableIdentifiers,
 } from '../../domain/identity/resolve.js'
-import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { Filter } from '../../ports/document-store.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
@@ -185,10 +182,7 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<Omit<Gr
   const counter = await docs.meta.get('counter:profile')
   const resolution = resolveIdentities(config, records, { links, profiles }, (counter?.value ?? 0) + 1)
 
-  const known = await knownEventIds(
-    deps,
-    records.flatMap((r) => r.events.map((e) => e.id)),
-  )
+  const known = await deps.knownEvents.find(records.flatMap((r) => r.events.map((e) => e.id)))
   const seen = new Set(known)
   const eventOwners = records.flatMap((record, i) =>
     record.events.map((event) => {
@@ -240,17 +234,6 @@ async function loadProfiles(deps: Deps, ids: readonly number[]): Promise<Map<num
     wanted = [...new Set(docs.flatMap((d) => d.mergedInto ?? []))].filter((id) => !found.has(id))
   }
   return found
-}
-
-const EventId = z.object({ event_id: z.string() })
-
-async function knownEventIds(deps: Deps, ids: readonly string[]): Promise<Set<string>> {
-  if (ids.length === 0) return new Set()
-  const rows = await deps.events.query(
-    `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals([...new Set(ids)])}) ${SMALL_QUERY}`,
-    EventId,
-  )
-  return new Set(rows.map((r) => r.event_id))
 }
 
 async function applyPlan(

@@ -14,6 +14,7 @@ import type { WecomActions } from '../../ports/wecom-actions.js'
 import type { WecomPort } from '../../ports/wecom.js'
 import type { Clock } from '../../time.js'
 import type { Collections } from '../../stored/collections.js'
+import type { KnownEvents } from '../ingest/known-events.js'
 import type { Facts } from '../segments/facts.js'
 
 export type PinnedJourney = { version: number; journey: Journey }
@@ -46,6 +47,7 @@ export type Deps = {
   events: EventStore
   /** What rules read of people in motion, at hand. */
   facts: Facts
+  knownEvents: KnownEvents
   /** For hints: a lost one is found again in the documents. */
   jobs: Pick<JobQueue, 'add'>
   /** Replaced as a whole when something is published. `unreadable`: the latest publication that this program cannot read. */

@@ -55,6 +55,8 @@ export class Facts {
   constructor(
     private readonly events: EventStore,
     private readonly docs: Pick<Collections, 'meta'>,
+    /** Called when another process has worked on these stores. */
+    private readonly onOthers: () => void = () => undefined,
     private readonly budget = BUDGET,
   ) {}
 
@@ -63,7 +65,10 @@ export class Facts {
     this.asked++
     try {
       const moment = await take()
-      if (this.lastSeq !== undefined && moment.seq > this.lastSeq + 1) this.clear()
+      if (this.lastSeq !== undefined && moment.seq > this.lastSeq + 1) {
+        this.clear()
+        this.onOthers()
+      }
       this.lastSeq = Math.max(this.lastSeq ?? 0, moment.seq)
       return moment
     } finally {
@@ -129,7 +134,9 @@ export class Facts {
   ): Promise<Touched[]> {
     const counter = (await this.docs.meta.get(`counter:${EVALUATIONS}`))?.value ?? 0
     const last = this.lastSeq ?? -1
-    if (counter < last || counter > last + this.asked || definitions !== this.definitions) {
+    const areOthers = counter < last || counter > last + this.asked
+    if (areOthers) this.onOthers()
+    if (areOthers || definitions !== this.definitions) {
       this.clear()
       this.lastSeq = counter
       this.definitions = definitions

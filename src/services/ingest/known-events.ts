@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { eventIdsTable } from '../../domain/events/tables.js'
+import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
+import type { EventStore } from '../../ports/event-store.js'
+
+/** Ids that are read at a time. */
+const SLICE = 500_000
+const BITS_PER_ID = 16
+/** 128 MiB; above 80 million ids it errs more often than one time in 1,000, and the event store is asked more. */
+const MAX_BITS = 2 ** 30
+const MIN_BITS = 2 ** 20
+const PROBES = 4
+
+/**
+ * Which event ids are stored already. A Bloom filter in memory says of nearly every new id that it is new; only of the others
+ * the event store is asked. It is made from the store when it is first needed, and anew when it has become too small.
+ *
+ * @see Bloom, Space/Time Trade-offs in Hash Coding, 1970; two hashes for all probes: Kirsch and Mitzenmacher, 2006
+ */
+export class KnownEvents {
+  private bits: Uint32Array | undefined
+  private ids = 0
+
+  constructor(
+    private readonly events: EventStore,
+    private readonly maxBits = MAX_BITS,
+  ) {}
+
+  /** Which of `ids` are stored. The others count as stored from now on: whoever asks is about to store them. */
+  async find(ids: readonly string[]): Promise<Set<string>> {
+    const unique = [...new Set(ids)]
+    if (unique.length === 0) return new Set()
+    const bits = this.bits ?? (this.bits = await this.load(unique.length))
+    const hashes = unique.map((id) => createHash('sha256').update(id).digest())
+    const possible = unique.filter((_, i) => isIn(bits, hashes[i]!, 0))
+    for (const hash of hashes) put(bits, hash, 0)
+    this.ids += unique.length
+    if (this.ids > (bits.length * 32) / (BITS_PER_ID / 2) && bits.length * 32 < this.maxBits) this.forget()
+    if (possible.length === 0) return new Set()
+    const rows = await this.events.query(
+      `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(possible)}) ${SMALL_QUERY}`,
+      z.object({ event_id: z.string() }),
+    )
+    return new Set(rows.map((row) => row.event_id))
+  }
+
+  /** Somebody else may have stored events. */
+  forget(): void {
+    this.bits = undefined
+  }
+
+  private async load(more: number): Promise<Uint32Array> {
+    const slices = await this.events.query(
+      `SELECT min(batch) AS first, max(batch) AS last, sum(n) AS ids FROM (
+        SELECT batch, n, intDiv(sum(n) OVER (ORDER BY batch), ${SLICE}) AS slice
+        FROM (SELECT batch, count() AS n FROM ${eventIdsTable.name} GROUP BY batch))
+      GROUP BY slice ORDER BY slice`,
+      z.object({ first: z.number(), last: z.number(), ids: z.number() }),
+      'scan',
+    )
+    this.ids = slices.reduce((sum, slice) => sum + slice.ids, 0)
+    const wanted = 2 ** Math.ceil(Math.log2((this.ids + more) * BITS_PER_ID))
+    const bits = new Uint32Array(Math.min(this.maxBits, Math.max(MIN_BITS, wanted)) / 32)
+    for (const { first, last } of slices) {
+      const [row] = await this.events.query(
+        `SELECT base64Encode(arrayStringConcat(groupArray(substring(SHA256(event_id), 1, 8)))) AS hashes
+        FROM ${eventIdsTable.name} WHERE batch BETWEEN ${first} AND ${last}`,
+        z.object({ hashes: z.string() }),
+        'scan',
+      )
+      const hashes = Buffer.from(row!.hashes, 'base64') // an aggregate is one row
+      for (let at = 0; at < hashes.length; at += 8) put(bits, hashes, at)
+    }
+    return bits
+  }
+}
+
+function put(bits: Uint32Array, hash: Buffer, at: number): void {
+  const [first, step] = [hash.readUInt32LE(at), hash.readUInt32LE(at + 4) | 1]
+  for (let i = 0; i < PROBES; i++) {
+    const bit = positionOf(bits, first, step, i)
+    bits[bit >>> 5]! |= 1 << (bit & 31) // within the array by its mask
+  }
+}
+
+function isIn(bits: Uint32Array, hash: Buffer, at: number): boolean {
+  const [first, step] = [hash.readUInt32LE(at), hash.readUInt32LE(at + 4) | 1]
+  for (let i = 0; i < PROBES; i++) {
+    const bit = positionOf(bits, first, step, i)
+    if ((bits[bit >>> 5]! & (1 << (bit & 31))) === 0) return false // within the array by its mask
+  }
+  return true
+}
+
+/** The number of bits is a power of two. */
+function positionOf(bits: Uint32Array, first: number, step: number, i: number): number {
+  return (first + Math.imul(step, i)) & (bits.length * 32 - 1)
+}
