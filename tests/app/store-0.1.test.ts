@@ -122,7 +122,7 @@ describe('a data directory of version 0.1', () => {
   })
 
   it('keeps the past from now on: what is known now, and nothing of before', async () => {
-    expect(await pastHorizon(app.deps)).toEqual(opened)
+    expect(await pastHorizon(app.deps)).toEqual({ from: opened, by: 'upgrade' })
     const known = await readKnownAt(app.deps.events, opened)
     expect(known).toEqual(await knownNow(app.deps.docs))
     expect(Object.keys(known.traits).length).toBeGreaterThan(100)
@@ -153,7 +153,7 @@ describe('a data directory of version 0.1', () => {
     await app.close()
     app = await open()
     expect(await rowsOf(tables)).toEqual(before)
-    expect(await pastHorizon(app.deps)).toEqual(opened)
+    expect(await pastHorizon(app.deps)).toEqual({ from: opened, by: 'upgrade' })
   })
 
   it('is dated with one instant, wherever the work died', async () => {
@@ -180,7 +180,7 @@ describe('a data directory of version 0.1', () => {
       )
     }
     expect(attempts).toBeGreaterThan(5)
-    expect(await pastHorizon({ docs })).toEqual(opened)
+    expect(await pastHorizon({ docs })).toEqual({ from: opened, by: 'upgrade' })
     expect(await readKnownAt(events, opened)).toEqual(await knownNow(docs))
     const { n } = (
       await events.query(
