@@ -9,6 +9,7 @@ import type { CommandContext, RegisterCommand } from './options.js'
 import { registerPublish } from './publish.js'
 import { registerSandbox } from './sandbox.js'
 import { registerSchemas } from './schemas.js'
+import { registerSegments } from './segments.js'
 import { registerSend } from './send.js'
 import { registerServe } from './serve.js'
 import { registerTags } from './tags.js'
@@ -24,6 +25,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerPublish,
   registerImport,
   registerTags,
+  registerSegments,
   registerJourneys,
   registerWecom,
   registerSend,

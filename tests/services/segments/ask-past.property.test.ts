@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
+import type { RecordEvent, SourceRecord } from '../../../src/domain/events/record.js'
+import { identityUnit } from '../../../src/domain/identity/identity-unit.js'
+import { typeName } from '../../../src/domain/identity/profile.js'
 import { compileHolds, compileTouched } from '../../../src/domain/rules/compile.js'
 import { Rule } from '../../../src/domain/rules/rule.js'
 import { parseInput } from '../../../src/parse.js'
@@ -9,12 +12,15 @@ import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import { buildWorld, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
 import {
   Dice,
+  meaningOf,
+  type Person,
   randomEvent,
   randomTagInput,
   ruleInput,
   scalar,
   STORED_TAGS,
   TRAITS,
+  valueMeant,
 } from '../../support/random-rules.js'
 import { sized } from '../../support/sized.js'
 
@@ -82,6 +88,8 @@ type Lived = { at: Date; held: Map<number, boolean[]> }
 let home: EventHome
 let world: World
 const lived: Lived[] = []
+/** Every record there was, without its identifiers. */
+const said: (Pick<SourceRecord, 'ref' | 'source' | 'observedAt' | 'traits'> & { events: RecordEvent[] })[] = []
 
 beforeAll(async () => {
   home = await openEventHome()
@@ -138,16 +146,30 @@ describe('as of an instant', () => {
       for (const piece of pieces([...rules, ...lateRules])) {
         const query = compileTouched([], { ...past.options, scope }, piece.rules)
         const touched = await readPastFigures(world.deps, query)
-        const said = new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
+        const answers = new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
         const expected = new Map(some.map((id) => [id, held.get(id)!.slice(piece.from, piece.to)]))
-        expect(differences(at, said, expected, piece.from)).toEqual([])
+        expect(differences(at, answers, expected, piece.from)).toEqual([])
       }
     }
   }, 600_000)
 
+  it('and as it happened what is meant, read word by word from everything that was ever said', async () => {
+    let apart = 0
+    for (const { at, held } of lived.filter((_, i) => i % 7 === 2)) {
+      const past = await asked(at, true)
+      const people = await everybodyBy(at)
+      const meant = new Map(
+        people.map((p) => [p.profile._id, [...rules, ...lateRules].map((rule) => isMeant(rule, p, at))]),
+      )
+      expect(differences(at, await holds([...rules, ...lateRules], past), meant)).toEqual([])
+      for (const [id, answers] of held) apart += answers.filter((yes, i) => yes !== meant.get(id)?.[i]).length
+    }
+    expect(apart).toBeGreaterThan(100)
+  }, 600_000)
+
   it('which is not what today says of that instant', async () => {
     let apart = 0
-    for (const { at, held } of lived.filter((_, i) => i % 4 === 1)) {
+    for (const { at, held } of lived.filter((_, i) => i % 9 === 1)) {
       const { options } = await asked(at)
       const today = await holds(rules, { options: { ...options, knowledge: 'now', computed: [] }, tags: {} })
       for (const [id, answers] of held)
@@ -180,11 +202,51 @@ async function holds(all: readonly Rule[], { options }: Past): Promise<Map<numbe
   return held
 }
 
-async function asked(at: Date): Promise<Past> {
+async function asked(at: Date, asItHappened = false): Promise<Past> {
   const all: Rule = { any: [...rules, ...lateRules] }
-  const past = await askPast(world.deps, { asOf: at.toISOString() }, { id: 'all', rule: all })
+  const past = await askPast(world.deps, { asOf: at.toISOString(), asItHappened }, { id: 'all', rule: all })
   if ('reason' in past) throw new Error(`unknown: ${past.reason}`)
   return past
+}
+
+/** Who there is today, with what of her had been said and had happened by an instant; those with nothing left out. */
+async function everybodyBy(at: Date): Promise<Person[]> {
+  const owners = new Map(
+    (await world.docs.identifiers.find({})).map((link) => [identityUnit(link._id), link.profileId]),
+  )
+  const Unit = z.object({ id: z.string(), unit: z.string() })
+  const unitsOf = async (sql: string) =>
+    new Map((await world.query(sql, Unit)).map(({ id, unit }) => [id, owners.get(unit)]))
+  const saying = await unitsOf(`SELECT DISTINCT ref AS id, unit FROM trait_changes WHERE source != ''`)
+  const doing = await unitsOf('SELECT event_id AS id, unit FROM events')
+  const statements = said
+    .filter((record) => record.observedAt <= at)
+    .sort((a, b) => a.observedAt.getTime() - b.observedAt.getTime() || (a.ref < b.ref ? -1 : 1))
+  const alive = await world.docs.profiles.find({ mergedInto: { $exists: false } })
+  return alive.flatMap((profile): Person[] => {
+    const own = statements.filter((record) => saying.get(record.ref) === profile._id)
+    const events = said.flatMap((r) => r.events).filter((e) => e.occurredAt <= at && doing.get(e.id) === profile._id)
+    const traits: Person['profile']['traits'] = {}
+    for (const { source, observedAt, traits: values } of own)
+      for (const [trait, value] of Object.entries(values)) {
+        // What is said to be empty is withdrawn.
+        if (value === null || value === '') delete traits[trait]?.[source]
+        else (traits[trait] ??= {})[source] = { value, at: observedAt }
+      }
+    // Rules know the kind of an identifier, whatever app it is of.
+    const identifiers = profile.identifiers.map((i) => ({ ...i, type: typeName(i.type) }))
+    const isKnown = profile.createdAt <= at || own.length > 0 || events.length > 0
+    return isKnown ? [{ profile: { ...profile, identifiers, traits }, events, stored: {} }] : []
+  })
+}
+
+function isMeant(rule: Rule, person: Person, at: Date): boolean {
+  const { tags } = world.deps.definitions.current
+  const tagOf = (id: string): string => {
+    const tag = tags.find((t) => t.id === id)
+    return tag === undefined ? '' : valueMeant({ id, tag }, person, at, tagOf)
+  }
+  return meaningOf(rule, person, at, tagOf)
 }
 
 /** Where two runs do not agree: instant, person, rule, what each said. */
@@ -217,7 +279,7 @@ function eventRule(): object {
 }
 
 /** A record about one of a few people who may turn out to be fewer, from one of three sources, now or late. */
-function drawn(id: string, now: Date): object {
+function drawn(ref: string, now: Date): object {
   const who = dice.below(PEOPLE)
   const identifiers = [
     dice.pick([
@@ -228,20 +290,22 @@ function drawn(id: string, now: Date): object {
   ]
   if (dice.chance(0.25)) identifiers.push({ type: 'unionid', value: `u${dice.below(PEOPLE)}` })
   if (dice.chance(0.15)) identifiers.push({ type: 'member_id', value: `m${dice.below(PEOPLE)}` })
-  const said = TRAITS.filter(() => dice.chance(0.4)).map(
+  const values = TRAITS.filter(() => dice.chance(0.4)).map(
     (trait) => [trait, dice.chance(0.25) ? null : scalar(dice)] as const,
   )
-  const events = Array.from({ length: dice.below(4) }, (_, n) => randomEvent(dice, `${id}:${n}`, now))
+  const events = Array.from({ length: dice.below(4) }, (_, n) => randomEvent(dice, `${ref}:${n}`, now))
   if (dice.chance(0.1))
     events.push({
-      ...randomEvent(dice, `${id}:ahead`, now),
+      ...randomEvent(dice, `${ref}:ahead`, now),
       occurredAt: new Date(now.getTime() + dice.below(48) * HOUR_MS),
     })
-  return {
+  const record = {
+    ref,
     source: dice.pick(['shop', 'crm', 'app']),
     observedAt: new Date(now.getTime() - (dice.chance(0.3) ? dice.below(200) * HOUR_MS : 0)),
-    identifiers,
-    traits: Object.fromEntries(said),
+    traits: Object.fromEntries(values),
     events,
   }
+  said.push(record)
+  return { ...record, identifiers }
 }
