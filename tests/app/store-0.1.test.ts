@@ -10,8 +10,10 @@ import { type App, createApp } from '../../src/app/compose.js'
 import { loadConfig } from '../../src/config.js'
 import { traitTexts } from '../../src/domain/identity/profile.js'
 import { quietLog } from '../../src/log.js'
+import { parseInput } from '../../src/parse.js'
 import { findPerson } from '../../src/services/identity/find-person.js'
 import { datePast, pastHorizon } from '../../src/services/runtime/date-past.js'
+import { findMatching, MatchingQuery } from '../../src/services/segments/find-matching.js'
 import { explainTouches } from '../../src/services/touches/explain-touches.js'
 import { openCollections } from '../../src/stored/collections.js'
 import { DAY_MS, ManualClock } from '../../src/time.js'
@@ -145,6 +147,21 @@ describe('a data directory of version 0.1', () => {
     expect(await readKnownAt(app.deps.events, new Date(opened.getTime() + DAY_MS))).toEqual(
       await knownNow(app.deps.docs),
     )
+  })
+
+  it('says of its own past who was in a segment from the upgrade on, and that it does not know of before', async () => {
+    const who = (segment: string, past?: { asOf: string }) =>
+      findMatching(app.deps, parseInput(MatchingQuery, { of: { segment }, limit: 10_000, ...(past && { past }) }))
+    let people = 0
+    for (const segment of app.deps.definitions.current.segments.keys()) {
+      const [now, then] = [await who(segment), await who(segment, { asOf: opened.toISOString() })]
+      if (now.result === 'unknown' || then.result === 'unknown') throw new Error(`nothing is known of ${segment}`)
+      expect([segment, then.profileIds]).toEqual([segment, now.profileIds])
+      people += now.people
+      const before = { asOf: new Date(opened.getTime() - 1).toISOString() }
+      expect(await who(segment, before)).toMatchObject({ reason: 'before_horizon', from: opened.toISOString() })
+    }
+    expect(people).toBeGreaterThan(50)
   })
 
   it('opens again as it is', async () => {
