@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
+import type { DoctorDeps } from '../services/runtime/run-doctor.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
 import { renderTable } from './print/table.js'
@@ -62,6 +63,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/wecom/serving', {})) as { userIds: string[] }).userIds
+  const past =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/past', {})) as NonNullable<DoctorDeps['past']>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -70,6 +75,8 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   })
   const findings = await runDoctor({
     ...parts,
+    ...(past !== undefined && { past }),
+    timeZone: config.brand.timeZone,
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })

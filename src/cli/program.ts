@@ -9,6 +9,7 @@ import type { CommandContext, RegisterCommand } from './options.js'
 import { registerPublish } from './publish.js'
 import { registerSandbox } from './sandbox.js'
 import { registerSchemas } from './schemas.js'
+import { registerSegments } from './segments.js'
 import { registerSend } from './send.js'
 import { registerServe } from './serve.js'
 import { registerTags } from './tags.js'
@@ -24,6 +25,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerPublish,
   registerImport,
   registerTags,
+  registerSegments,
   registerJourneys,
   registerWecom,
   registerSend,
@@ -50,6 +52,7 @@ export function createProgram(context: CommandContext): Command {
 数据 Data:
   $ siyu import config/sources/members.yaml     导入一份 CSV imports a CSV file
   $ siyu tags explain rfm_class --member 13085  为什么是这个标签值 why a tag has its value
+  $ siyu segments who reachable                 人群里有谁，现在或过去某一刻 who is in a segment, now or as of an instant
   $ siyu why 42                                 为什么收到或没收到 why somebody got something, or did not
 
 停发 Stop all sends at once:

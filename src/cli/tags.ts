@@ -9,6 +9,7 @@ import { renderTable } from './print/table.js'
 import { renderReason } from './print/tag-reason.js'
 import { withService } from './with-service.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
+import { parsePast, type PastOptions, pastOptions } from './past.js'
 import { parsePerson, personOptions, type PersonOptions } from './person.js'
 
 export function registerTags(program: Command, context: CommandContext): void {
@@ -27,20 +28,25 @@ export function registerTags(program: Command, context: CommandContext): void {
     .action(async (options: WithConfig & { tag: string[] }) =>
       refreshTagsCommand(options.tag, serviceOptions(options, context)),
     )
-  personOptions(
-    tags
-      .command('explain')
-      .description(
-        '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
-      )
-      .argument('<tag>', '标签 id · tag id'),
+  pastOptions(
+    personOptions(
+      tags
+        .command('explain')
+        .description(
+          '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
+        )
+        .argument('<tag>', '标签 id · tag id'),
+    ),
   )
     .addHelpText(
       'after',
-      examples('siyu tags explain rfm_class --member 13085', 'siyu tags explain lifecycle_stage --profile 42'),
+      examples(
+        'siyu tags explain rfm_class --member 13085',
+        'siyu tags explain lifecycle_stage --profile 42 --as-of 2026-11-01T10:00',
+      ),
     )
-    .action(async (tag: string, options: WithConfig & PersonOptions) =>
-      explainTagCommand(tag, parsePerson(options), serviceOptions(options, context)),
+    .action(async (tag: string, options: WithConfig & PersonOptions & PastOptions) =>
+      explainTagCommand(tag, parsePerson(options), options, serviceOptions(options, context)),
     )
 }
 
@@ -92,8 +98,16 @@ export async function refreshTagsCommand(tags: readonly string[], options: Servi
 }
 
 /** `siyu tags explain` */
-export async function explainTagCommand(tag: string, person: PersonQuery, options: ServiceOptions): Promise<void> {
+export async function explainTagCommand(
+  tag: string,
+  person: PersonQuery,
+  when: PastOptions,
+  options: ServiceOptions,
+): Promise<void> {
   await withService(options, async (service) => {
-    process.stdout.write(renderReason(await service.call('tags/explain', { tag, person }), service.config.brand))
+    const { brand } = service.config
+    const past = parsePast(when, brand.timeZone)
+    const input = { tag, person, ...(past !== undefined && { past }) }
+    process.stdout.write(renderReason(await service.call('tags/explain', input), brand))
   })
 }

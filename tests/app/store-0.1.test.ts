@@ -10,8 +10,10 @@ import { type App, createApp } from '../../src/app/compose.js'
 import { loadConfig } from '../../src/config.js'
 import { traitTexts } from '../../src/domain/identity/profile.js'
 import { quietLog } from '../../src/log.js'
+import { parseInput } from '../../src/parse.js'
 import { findPerson } from '../../src/services/identity/find-person.js'
 import { datePast, pastHorizon } from '../../src/services/runtime/date-past.js'
+import { findMatching, MatchingQuery } from '../../src/services/segments/find-matching.js'
 import { explainTouches } from '../../src/services/touches/explain-touches.js'
 import { openCollections } from '../../src/stored/collections.js'
 import { DAY_MS, ManualClock } from '../../src/time.js'
@@ -122,7 +124,7 @@ describe('a data directory of version 0.1', () => {
   })
 
   it('keeps the past from now on: what is known now, and nothing of before', async () => {
-    expect(await pastHorizon(app.deps)).toEqual(opened)
+    expect(await pastHorizon(app.deps)).toEqual({ from: opened, by: 'upgrade' })
     const known = await readKnownAt(app.deps.events, opened)
     expect(known).toEqual(await knownNow(app.deps.docs))
     expect(Object.keys(known.traits).length).toBeGreaterThan(100)
@@ -147,13 +149,28 @@ describe('a data directory of version 0.1', () => {
     )
   })
 
+  it('says of its own past who was in a segment from the upgrade on, and that it does not know of before', async () => {
+    const who = (segment: string, past?: { asOf: string }) =>
+      findMatching(app.deps, parseInput(MatchingQuery, { of: { segment }, limit: 10_000, ...(past && { past }) }))
+    let people = 0
+    for (const segment of app.deps.definitions.current.segments.keys()) {
+      const [now, then] = [await who(segment), await who(segment, { asOf: opened.toISOString() })]
+      if (now.result === 'unknown' || then.result === 'unknown') throw new Error(`nothing is known of ${segment}`)
+      expect([segment, then.profileIds]).toEqual([segment, now.profileIds])
+      people += now.people
+      const before = { asOf: new Date(opened.getTime() - 1).toISOString() }
+      expect(await who(segment, before)).toMatchObject({ reason: 'before_horizon', from: opened.toISOString() })
+    }
+    expect(people).toBeGreaterThan(50)
+  })
+
   it('opens again as it is', async () => {
     const tables = ['events', 'tag_state', 'trait_changes', 'consent_changes', 'identity_changes', 'schema_migrations']
     const before = await rowsOf(tables)
     await app.close()
     app = await open()
     expect(await rowsOf(tables)).toEqual(before)
-    expect(await pastHorizon(app.deps)).toEqual(opened)
+    expect(await pastHorizon(app.deps)).toEqual({ from: opened, by: 'upgrade' })
   })
 
   it('is dated with one instant, wherever the work died', async () => {
@@ -180,7 +197,7 @@ describe('a data directory of version 0.1', () => {
       )
     }
     expect(attempts).toBeGreaterThan(5)
-    expect(await pastHorizon({ docs })).toEqual(opened)
+    expect(await pastHorizon({ docs })).toEqual({ from: opened, by: 'upgrade' })
     expect(await readKnownAt(events, opened)).toEqual(await knownNow(docs))
     const { n } = (
       await events.query(

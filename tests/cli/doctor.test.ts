@@ -77,6 +77,7 @@ describe('siyu doctor', () => {
     expect(of.get('wecom.contact')?.found).toContain('1 名成员')
     expect(of.get('callback.keys')?.state).toBe('warned')
     expect(of.get('stores.documents')?.state).toBe('skipped')
+    expect(of.get('past')?.state).toBe('skipped')
   })
 
   it.each<[string, Settings, string, RegExp]>([
@@ -162,11 +163,12 @@ describe('siyu doctor', () => {
     })
   })
 
-  it('asks a running service to echo, how it sends, and which members it knows to have customers', async () => {
+  it('asks a running service to echo, how it sends, how far back it knows, and which members have customers', async () => {
     await open()
     const answers: Record<string, object> = {
       '/v1/sending': { stopped: true, planned: 0, ready: 0 },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
+      '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
     receiver = createServer((req, res) => {
       const url = new URL(req.url ?? '', 'http://x')
@@ -184,6 +186,10 @@ describe('siyu doctor', () => {
       expect(of.get('callback.service')?.state).toBe('ok')
       expect(of.get('sending')).toMatchObject({ state: 'warned', fix: 'siyu send resume' })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
+      expect(of.get('past')).toMatchObject({
+        state: 'ok',
+        found: expect.stringMatching(/2026-03-01 08:00 Asia\/Shanghai .*升级/),
+      })
       expect(healthy).toBe(true)
     } finally {
       await lock.release()

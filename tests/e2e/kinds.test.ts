@@ -24,8 +24,8 @@ export const lives: Clause<z.infer<typeof Lives>> = {
   parts: () => [],
   refersTo: () => [{ kind: 'trait', name: 'city', path: ['lives'] }],
   edges: () => [],
-  test: (clause) => ({ bool: 'equals', of: { text: 'trait', trait: 'city' }, to: clause.lives }),
-  figure: () => ({ text: 'trait', trait: 'city' }),
+  test: (clause, build) => ({ bool: 'equals', of: build.trait('city'), to: clause.lives }),
+  figure: (_clause, build) => build.trait('city'),
 }
 
 // @ts-expect-error -- a clause that does not say when time changes its answer
@@ -35,8 +35,8 @@ export const incomplete: Clause<z.infer<typeof Lives>> = {
   say: sayFields,
   parts: () => [],
   refersTo: () => [],
-  test: (clause) => ({ bool: 'equals', of: { text: 'trait', trait: 'city' }, to: clause.lives }),
-  figure: () => ({ text: 'trait', trait: 'city' }),
+  test: (clause, build) => ({ bool: 'equals', of: build.trait('city'), to: clause.lives }),
+  figure: (_clause, build) => build.trait('city'),
 }
 `,
   'src/domain/tags/kinds/fixed.ts': `

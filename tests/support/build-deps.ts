@@ -52,6 +52,7 @@ export type Definitions = {
   policy?: object
   identity?: object
   welcome?: readonly unknown[]
+  lifecycle?: object
 }
 
 const IDENTITY = {
@@ -83,7 +84,15 @@ export function define(d: Definitions): LoadedDefinitions {
 }
 
 /** What those files would hold, as written. */
-function filesOf({ tags = [], segments = {}, contents = [], welcome, policy, identity }: Definitions): RawFiles {
+function filesOf({
+  tags = [],
+  segments = {},
+  contents = [],
+  welcome,
+  policy,
+  identity,
+  lifecycle,
+}: Definitions): RawFiles {
   const tag = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
   const rules = Object.entries(segments).map(([id, when]) => ({ id, name: 'a segment', purpose: 'test', when }))
   return {
@@ -93,6 +102,7 @@ function filesOf({ tags = [], segments = {}, contents = [], welcome, policy, ide
     contents: contents.length === 0 ? [] : [{ contents }],
     ...(rules.length === 0 ? {} : { segments: { segments: rules } }),
     ...(welcome === undefined ? {} : { welcome: { rules: welcome } }),
+    ...(lifecycle === undefined ? {} : { lifecycle }),
   }
 }
 

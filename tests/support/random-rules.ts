@@ -60,7 +60,7 @@ export const TEXTS = [
 ]
 const NUMBERS = [0, 1, 2, 5, 42, 0.5, -7, 1000, 1e9]
 const EVENTS = ['order_paid', 'product_viewed', 'registered']
-const TRAITS = ['city', 'level', 'note']
+export const TRAITS = ['city', 'level', 'note']
 const PROPERTIES = ['category', 'quantity', 'amountMinor', "it's"]
 const IDENTIFIERS = ['unionid', 'phone', 'openid']
 const WINDOWS = ['1h', '24h', '7d', '30d']
@@ -80,7 +80,7 @@ export const SEGMENTS: ReadonlyMap<string, Rule> = new Map(
   }).map(([id, rule]) => [id, parseInput(Rule, rule)]),
 )
 
-function scalar(d: Dice): string | number | boolean {
+export function scalar(d: Dice): string | number | boolean {
   return d.chance(0.6) ? d.pick(TEXTS) : d.chance(0.8) ? d.pick(NUMBERS) : d.chance(0.5)
 }
 
@@ -111,7 +111,8 @@ function windowed(d: Dice): Record<string, unknown> {
   return w
 }
 
-function ruleInput(d: Dice, depth: number, tags: readonly string[]): Record<string, unknown> {
+/** A rule as operators write it. */
+export function ruleInput(d: Dice, depth: number, tags: readonly string[]): Record<string, unknown> {
   const kind = depth > 0 ? d.below(13) : 3 + d.below(10)
   const inner = () => ruleInput(d, depth - 1, tags)
   if (kind === 0 || kind === 1) return { [kind === 0 ? 'all' : 'any']: Array.from({ length: 1 + d.below(3) }, inner) }
@@ -149,50 +150,39 @@ export function randomEvaluables(d: Dice, count: number): Evaluable[] {
   const out: Evaluable[] = []
   for (let i = 0; i < count; i++) {
     const id = `t${String(d.below(90) + 10)}_${i}`
-    const common = { id, name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
-    const rule = () => ruleInput(d, 2, ids)
-    const kind = d.below(6)
-    const input =
-      kind === 0
-        ? { ...common, type: 'flag', when: rule() }
-        : kind === 1
-          ? { ...common, type: 'choice', cases: ['a', "b'", '3'].map((value) => ({ value, when: rule() })) }
-          : kind === 2
-            ? { ...common, type: 'text', trait: d.pick(TRAITS) }
-            : kind === 3
-              ? {
-                  ...common,
-                  type: 'number',
-                  value: {
-                    ...windowed(d),
-                    ...d.pick<object>([
-                      { count: true },
-                      { sum: 'amountMinor' },
-                      { sum: 'quantity' },
-                      { daysSince: true },
-                    ]),
-                  },
-                }
-              : kind === 4
-                ? {
-                    ...common,
-                    type: 'number',
-                    score: {
-                      points: Array.from({ length: 1 + d.below(3) }, () => ({
-                        ...windowed(d),
-                        weight: d.pick([1, 5, 0.3, -2, 15]),
-                      })),
-                      max: d.pick([10, 100]),
-                      ...(d.chance(0.3) ? { unless: rule() } : {}),
-                    },
-                  }
-                : undefined
+    const input = randomTagInput(d, id, ids)
     out.push(
       input === undefined ? { id: `enter/j${i}`, rule: randomRule(d, 2, ids) } : { id, tag: parseInput(Tag, input) },
     )
     if (input !== undefined) ids.push(id)
   }
   return out
+}
+
+/** A tag of some kind as operators write it, one time in six none. @param ids - tags that it may read */
+export function randomTagInput(d: Dice, id: string, ids: readonly string[]): object | undefined {
+  const common = { id, name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
+  const rule = () => ruleInput(d, 2, ids)
+  switch (d.below(6)) {
+    case 0:
+      return { ...common, type: 'flag', when: rule() }
+    case 1:
+      return { ...common, type: 'choice', cases: ['a', "b'", '3'].map((value) => ({ value, when: rule() })) }
+    case 2:
+      return { ...common, type: 'text', trait: d.pick(TRAITS) }
+    case 3: {
+      const what = [{ count: true }, { sum: 'amountMinor' }, { sum: 'quantity' }, { daysSince: true }]
+      return { ...common, type: 'number', value: { ...windowed(d), ...d.pick<object>(what) } }
+    }
+    case 4: {
+      const weight = () => d.pick([1, 5, 0.3, -2, 15])
+      const points = Array.from({ length: 1 + d.below(3) }, () => ({ ...windowed(d), weight: weight() }))
+      const unless = () => (d.chance(0.3) ? { unless: rule() } : {})
+      return { ...common, type: 'number', score: { points, max: d.pick([10, 100]), ...unless() } }
+    }
+    default:
+      return undefined
+  }
 }
 
 export type Person = { profile: Profile; events: RecordEvent[]; stored: Record<string, string> }
@@ -237,7 +227,8 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
   return people
 }
 
-function randomEvent(d: Dice, id: string, now: Date): RecordEvent {
+/** One of the events that rules ask for, on or around a window's edge before `now`. */
+export function randomEvent(d: Dice, id: string, now: Date): RecordEvent {
   const edgeMs = d.pick([0, HOUR_MS, DAY_MS, 7 * DAY_MS, 8 * DAY_MS, 30 * DAY_MS, DAY_MS / 2])
   const agoMs = d.chance(0.7) ? edgeMs + d.pick([-1, 0, 0, 1]) : d.below(40 * DAY_MS)
   const properties: Record<string, unknown> = {}

@@ -69,7 +69,7 @@ export function logStanding(profiles: readonly Profile[], ref: string, moment: M
       for (const [source, { value, at }] of Object.entries(bySource)) {
         const by = { source, observedAt: at, ref }
         const won = traitEntry(profile, trait)?.source === source
-        log.traits.push(traitRow(profile, unit, trait, String(value), by, won, moment))
+        log.traits.push(traitRow(profile, unit, trait, textOf(value), by, won, moment))
       }
     }
     for (const [said, at] of [
@@ -119,7 +119,10 @@ type Said = { source: string; observedAt: Date; ref: string }
 
 /** Whether it is what counts now, or the withdrawal of what the source had said. */
 function wins(profile: Profile, trait: string, { source, observedAt, traits }: InboxRecord): boolean {
-  if (traits[trait] === null) return profile.traits[trait]?.[source] === undefined
+  if (traits[trait] === null) {
+    const standing = profile.traits[trait]?.[source]
+    return standing?.value === null && standing.at.getTime() === observedAt.getTime()
+  }
   const entry = traitEntry(profile, trait)
   return entry?.source === source && entry.at.getTime() === observedAt.getTime() && entry.value === traits[trait]
 }

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { Identifier, type RecordEvent, TraitValue } from '../events/record.js'
 
-/** A trait keeps what each source last said; which one counts is decided by `traitValue`. */
-const TraitBySource = z.record(z.string(), z.strictObject({ value: TraitValue, at: z.date() }))
+/**
+ * A trait keeps what each source last said, `null` where it took it back: so an older statement that arrives late stays
+ * withdrawn. Which one counts is decided by `traitValue`.
+ */
+const TraitBySource = z.record(z.string(), z.strictObject({ value: TraitValue.nullable(), at: z.date() }))
 
 /** A member (导购) who has this person as a WeCom contact. */
 const Contact = z.strictObject({
@@ -40,18 +43,19 @@ export function traitValue(profile: Profile, trait: string): TraitValue | undefi
   return traitEntry(profile, trait)?.value
 }
 
-/** The statement that counts: the latest; at one instant that of the source first in the alphabet. */
+/** The statement that counts: the latest that stands; at one instant that of the source first in the alphabet. */
 export function traitEntry(
   profile: Profile,
   trait: string,
 ): { source: string; value: TraitValue; at: Date } | undefined {
   const bySource = profile.traits[trait]
   if (bySource === undefined) return undefined
-  let best: string | undefined
+  let best: ReturnType<typeof traitEntry>
   for (const source of Object.keys(bySource).sort()) {
-    if (best === undefined || bySource[source]!.at > bySource[best]!.at) best = source
+    const { value, at } = bySource[source]!
+    if (value !== null && (best === undefined || at > best.at)) best = { source, value, at }
   }
-  return best === undefined ? undefined : { source: best, ...bySource[best]! }
+  return best
 }
 
 /** Every trait as text, as rules read them. */

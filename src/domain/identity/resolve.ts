@@ -327,9 +327,7 @@ class Draft {
       const said = bySource[record.source]
       if (said !== undefined && said.at > record.observedAt) continue
       this.changed.add(profile._id)
-      if (value === null) delete bySource[record.source]
-      else bySource[record.source] = { value, at: record.observedAt }
-      if (Object.keys(bySource).length === 0) delete profile.traits[trait]
+      bySource[record.source] = { value, at: record.observedAt }
     }
     for (const event of record.events) if (applyEvent(profile, event)) this.changed.add(profile._id)
   }

@@ -5,6 +5,8 @@ export interface Build {
   readonly nowMs: number
   /** The column that holds this figure of a profile's events; equal ones share it. */
   column(aggregation: Aggregation): string
+  /** The value of a trait. */
+  trait(name: string): Text
   /** The value of a tag: as computed in this pass, else as stored. */
   tag(id: string): Text
   /** @throws {RangeError} when there is no such segment, or segments name each other in a circle */

@@ -1,15 +1,17 @@
 import { tagReads } from '../tags/definition.js'
 import { evaluateBool, evaluateText, type ProfileFigures } from './expression.js'
-import { textSql } from './expression-sql.js'
+import { boolSql, textSql } from './expression-sql.js'
 import type { Figure } from './figures.js'
-import { figuresSql, type Scope, sourceSql, stateSql } from './figures-sql.js'
+import { figuresSql, peopleSql, type SourceOptions, sourceSql, stateSql } from './figures-sql.js'
 import { collectReads, describeRule, partsOf, type Reads, type Rule, rulesBehind } from './rule.js'
+import type { Scope } from './scope.js'
+import type { Knowledge } from './source.js'
 import { literal, SMALL_QUERY } from './sql.js'
 import { type Evaluable, Tree, type TreeOptions } from './tree.js'
 
-export type { Evaluable, Scope }
+export type { Evaluable, Knowledge, Scope }
 
-export type CompileOptions = TreeOptions & { scope: Scope }
+export type CompileOptions = TreeOptions & SourceOptions
 
 /** Every event, trait, identifier and tag an evaluable looks at, segments followed. */
 export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule>): Reads {
@@ -31,7 +33,7 @@ export function compileDeltas(evaluables: readonly Evaluable[], options: Compile
   return `SELECT p, tupleElement(o, 1) AS id, st[tupleElement(o, 1)] AS old, tupleElement(o, 2) AS new
 FROM (
   SELECT p, st, arrayJoin(arrayFilter(x -> x.2 != st[x.1], [${pairs.join(',\n    ')}])) AS o
-  FROM ${sourceSql(tree, options.scope)}
+  FROM ${sourceSql(tree, options)}
 )
 ORDER BY p, id
 ${analyzerFor(evaluables.length)}`
@@ -39,6 +41,26 @@ ${analyzerFor(evaluables.length)}`
 
 /** Planning dominates small queries: the new analyzer plans few expressions quicker, the old one many. */
 const analyzerFor = (expressions: number) => `SETTINGS enable_analyzer = ${expressions <= 5 ? 1 : 0}`
+
+/** SELECT of `p` and `holds`, 0 or 1 for each of the rules in order: everybody of the scope, ordered by p. */
+export function compileHolds(rules: readonly Rule[], options: CompileOptions): string {
+  const tree = new Tree([], options)
+  const tests = rules.map((rule) => boolSql(tree.test(rule)))
+  return `SELECT p, [${tests.join(',\n    ')}] AS holds
+FROM ${sourceSql(tree, options)}
+ORDER BY p
+${analyzerFor(rules.length)}`
+}
+
+/** SELECT of one row: `n`, of how many people of the scope the rule holds, and `first`, at most `limit` of their ids, ascending. */
+export function compileMatching(rule: Rule, options: CompileOptions, limit: number): string {
+  const tree = new Tree([], options)
+  const test = boolSql(tree.test(rule))
+  return `SELECT count() AS n, arraySlice(arraySort(groupArray(p)), 1, ${limit}) AS first
+FROM ${sourceSql(tree, options)}
+WHERE ${test}
+${analyzerFor(1)}`
+}
 
 /** What is known of a touched profile outside its events. */
 export type KnownProfile = {
@@ -49,6 +71,8 @@ export type KnownProfile = {
 
 /** For the profiles just touched: SQL gives the figures, the same compiled rules are computed here. */
 export type TouchedQuery = {
+  /** SELECT of `p`, `traits`, `identifier_types`; absent for what is known now, which documents tell. */
+  peopleSql: string | undefined
   /** SELECT of `p` and the aggregate columns; absent when no rule reads events. */
   figuresSql: string | undefined
   /** SELECT of `p`, `id`, `value`: the stored state of the evaluated and the read tags; absent when none is needed. */
@@ -61,7 +85,7 @@ export type TouchedQuery = {
 
 export type Delta = { p: number; id: string; old: string; new: string }
 
-/** As `compileDeltas`, in two small queries and code; `tests` are rules that are wanted beside, on the fresh values. */
+/** As `compileDeltas`, in small queries and code; `tests` are rules that are wanted beside, on the fresh values. */
 export function compileTouched(
   evaluables: readonly Evaluable[],
   options: CompileOptions,
@@ -76,7 +100,7 @@ export function compileTouched(
   const compiledTests = tests.map((rule) => tree.test(rule))
   const values = evaluables.map((e) => ({ id: e.id, value: tree.valueOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
-    ...touchedQuery(tree, options.scope),
+    ...touchedQuery(tree, options),
     holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
     values: (figures) => values.map(({ id, value }) => ({ id, value: evaluateText(value, figures) })),
     deltas: (profiles) =>
@@ -112,15 +136,17 @@ export function compileExplain(
     })
   }
   const explain = build(rule)
-  return { ...touchedQuery(tree, options.scope), explain }
+  return { ...touchedQuery(tree, options), explain }
 }
 
-/** The two small queries for touched profiles, once all expressions are built. */
-function touchedQuery(tree: Tree, scope: Scope): TouchedQuery {
+/** The small queries for touched profiles, once all expressions are built. */
+function touchedQuery(tree: Tree, options: SourceOptions): TouchedQuery {
   const { figures, storedTags, nowMs } = tree
+  const { knowledge = 'now' } = options
   return {
-    figuresSql: figures.length === 0 ? undefined : `${figuresSql(tree, scope)} ${SMALL_QUERY}`,
-    stateSql: storedTags.size === 0 ? undefined : `${stateSql(tree, scope)} ${SMALL_QUERY}`,
+    peopleSql: knowledge === 'now' ? undefined : `${peopleSql(tree, options)} ${SMALL_QUERY}`,
+    figuresSql: figures.length === 0 ? undefined : `${figuresSql(tree, options)} ${SMALL_QUERY}`,
+    stateSql: storedTags.size === 0 ? undefined : `${stateSql(tree, options)} ${SMALL_QUERY}`,
     figures,
     storedTags,
     nowMs,

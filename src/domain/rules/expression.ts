@@ -7,6 +7,7 @@ export type Num =
   | { num: 'minusColumn'; from: number; column: string }
   | { num: 'sum'; terms: { weight: number; column: string }[] }
 
+/** Traits, stored tags and columns are had from `Build`, which notes what is read. */
 export type Text =
   | { text: 'trait'; trait: string }
   | { text: 'stored'; tagId: string }

@@ -11,6 +11,11 @@ export function literal(value: string | number | boolean): string {
   return String(value)
 }
 
+/** Rows of these tags. */
+export function tagFilter(tags: ReadonlySet<string>): string {
+  return `tag_id IN (${literals(tags.size === 0 ? [''] : [...tags])})`
+}
+
 export function literals(values: readonly (string | number | boolean)[]): string {
   return values.map(literal).join(', ')
 }

@@ -14,6 +14,8 @@ export type TreeOptions = {
   nowMs: number
   /** Rules behind `{segment: id}`. */
   segments: ReadonlyMap<string, Rule>
+  /** Tags that are computed where a rule reads them, and not compared. */
+  computed?: readonly Evaluable[]
 }
 
 /** Builds expressions, and collects on the way which figures and stored tags of a profile they need. */
@@ -25,11 +27,13 @@ export class Tree implements TagBuild {
   private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
   /** The tags that are evaluated, and those that are read as stored. Complete once all expressions are built. */
   readonly storedTags = new Set<string>()
+  /** The traits that are read. Complete once all expressions are built. */
+  readonly traits = new Set<string>()
 
-  constructor(evaluables: readonly Evaluable[], { nowMs, segments }: TreeOptions) {
+  constructor(evaluables: readonly Evaluable[], { nowMs, segments, computed = [] }: TreeOptions) {
     this.nowMs = nowMs
     this.segments = segments
-    this.inPass = new Map(evaluables.map((e) => [e.id, e]))
+    this.inPass = new Map([...computed, ...evaluables].map((e) => [e.id, e]))
     for (const e of evaluables) this.storedTags.add(e.id)
   }
 
@@ -58,6 +62,11 @@ export class Tree implements TagBuild {
     const known = this.columns.get(key) ?? { column: `a${this.columns.size}`, aggregation }
     this.columns.set(key, known)
     return known.column
+  }
+
+  trait(name: string): Text {
+    this.traits.add(name)
+    return { text: 'trait', trait: name }
   }
 
   tag(id: string): Text {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { entryRule, JourneyOfRuns, pinKey, PublishedJourney } from '../../domain/journeys/definition.js'
+import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { missingSegment } from '../../domain/rules/rule.js'
 import { ConflictError, formatProblem, InvalidInputError } from '../../errors.js'
 import { parseInput, toProblems } from '../../parse.js'
@@ -89,6 +90,26 @@ export async function readPublished(deps: Pick<Deps, 'docs' | 'log'>): Promise<D
 /** Journeys as they are published, and beside them what is given. */
 export async function liveDefinitions(deps: Pick<Deps, 'docs' | 'log'>, files: FileDefinitions): Promise<Definitions> {
   return definitionsOf(deps, await liveVersions(deps.docs), files)
+}
+
+/** Of every publication of the files the ids of its tags; a part of what any version wrote. */
+const PublishedTags = z.object({
+  tags: z.array(z.object({ tags: z.array(z.object({ id: z.string() })) })),
+  lifecycle: z.unknown().optional(),
+})
+
+/** The tags that were published at an instant; before the first publication those of the first. */
+export async function publishedTagIds({ docs }: Pick<Deps, 'docs'>, at: Date): Promise<Set<string>> {
+  const files = { kind: 'files', id: FILES }
+  const then = await docs.published.findOne({ ...files, publishedAt: { $lte: at } }, { sort: { version: -1 } })
+  const stored = then ?? (await docs.published.findOne(files, { sort: { version: 1 } }))
+  if (stored === undefined) return new Set()
+  const { tags, lifecycle } = parseInput(
+    PublishedTags,
+    JSON.parse(stored.value as string),
+    'What was published cannot be read',
+  )
+  return new Set([...tags.flatMap((f) => f.tags.map((t) => t.id)), ...(lifecycle === undefined ? [] : [STAGE_TAG])])
 }
 
 /** The number of the last publication, 0 before the first. */

@@ -24,6 +24,11 @@ export async function findPerson(deps: Deps, query: PersonQuery): Promise<Profil
 }
 
 async function profileIdOf(deps: Deps, { identifier }: { identifier: Identifier }): Promise<number> {
+  return (await deps.docs.identifiers.get(linkKey(usableIdentifier(deps, identifier))))?.profileId ?? 0
+}
+
+/** As people are found by it. @throws {InvalidInputError} when nobody can be */
+export function usableIdentifier(deps: Pick<Deps, 'definitions' | 'clock'>, identifier: Identifier): Identifier {
   const config = deps.definitions.current.identity
   // Normalised as ingest does it, so that a phone number may be written in any way.
   const [usable] = usableIdentifiers(config, {
@@ -44,5 +49,5 @@ async function profileIdOf(deps: Deps, { identifier }: { identifier: Identifier 
       },
     ])
   }
-  return (await deps.docs.identifiers.get(linkKey(usable)))?.profileId ?? 0
+  return usable
 }

@@ -35,9 +35,13 @@ export async function datePast(deps: PastDeps): Promise<void> {
   await docs.meta.updateEach([{ id: PAST, update: { $set: { flag: true } }, upsert: true }])
 }
 
-/** Since when everything that was known is kept; undefined when that is always. */
-export async function pastHorizon({ docs }: Pick<Deps, 'docs'>): Promise<Date | undefined> {
-  return (await docs.meta.get(PAST))?.at
+/** From when on the past can be asked, and what made it so: the upgrade of a store that kept none. */
+export type Horizon = { from: Date; by: 'upgrade' }
+
+/** Absent when everything that was ever known is kept. */
+export async function pastHorizon({ docs }: Pick<Deps, 'docs'>): Promise<Horizon | undefined> {
+  const from = (await docs.meta.get(PAST))?.at
+  return from && { from, by: 'upgrade' }
 }
 
 async function beginDating({ docs, clock }: PastDeps): Promise<Moment> {

@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { refreshNow } from '../tags/refresh-profiles.js'
-import { explainEntry, explainTag } from '../tags/explain-tag.js'
+import { PastQuery } from '../segments/ask-past.js'
+import { findMatching, MatchingQuery } from '../segments/find-matching.js'
+import { explainEntry, explainSegment, explainTag } from '../tags/explain-tag.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
+import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
 import { closeTask } from '../guides/guide-sidebar.js'
@@ -53,7 +56,7 @@ type Recorded<I, R> = {
 /** Who may, how far, and what is recorded of it: of everything that changes something or reveals personal data, a row. */
 type Rules<I, R> = { roles: readonly [Role, ...Role[]]; scope: Scope } & (
   | { effect: 'read'; reveals?: never; audit?: never }
-  // It answers with what is known of a person whom the caller names.
+  // It answers with what is known of a person whom the caller names, or names those of whom something is known.
   | { effect: 'read'; reveals: true; audit: Recorded<I, R> }
   | { effect: 'live' | 'file'; reveals?: never; audit: Recorded<I, R> }
 )
@@ -91,8 +94,8 @@ export const operations = {
     audit: { target: ({ tags }) => (tags.length === 0 ? 'all' : tags.join(', ')) },
   }),
   'tags/explain': quick(
-    z.strictObject({ tag: z.string(), person: PersonQuery }),
-    async ({ deps }, { tag, person }) => explainTag(deps, tag, person),
+    z.strictObject({ tag: z.string(), person: PersonQuery, past: PastQuery.optional() }),
+    async ({ deps }, { tag, person, past }) => explainTag(deps, tag, person, past),
     {
       effect: 'read',
       reveals: true,
@@ -100,13 +103,13 @@ export const operations = {
       scope: 'departments',
       audit: {
         target: ({ tag, person }, result) => `${tag}, ${nameOf(person, result?.profileId)}`,
-        input: ({ tag, person }) => ({ tag, person: unnamed(person) }),
+        input: ({ tag, person, past }) => ({ tag, person: unnamed(person), ...(past !== undefined && { past }) }),
       },
     },
   ),
   'journeys/explain': quick(
-    z.strictObject({ journey: z.string(), person: PersonQuery }),
-    async ({ deps }, { journey, person }) => explainEntry(deps, journey, person),
+    z.strictObject({ journey: z.string(), person: PersonQuery, past: PastQuery.optional() }),
+    async ({ deps }, { journey, person, past }) => explainEntry(deps, journey, person, past),
     {
       effect: 'read',
       reveals: true,
@@ -114,9 +117,48 @@ export const operations = {
       scope: 'departments',
       audit: {
         target: ({ journey, person }, result) => `${journey}, ${nameOf(person, result?.profileId)}`,
-        input: ({ journey, person }) => ({ journey, person: unnamed(person) }),
+        input: ({ journey, person, past }) => ({
+          ...{ journey, person: unnamed(person) },
+          ...(past !== undefined && { past }),
+        }),
       },
     },
+  ),
+  'segments/who': long(MatchingQuery, async ({ deps }, query) => findMatching(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: ['admin', 'operator', 'analyst', 'manager'],
+    scope: 'departments',
+    audit: {
+      target: ({ of }, result) =>
+        `${'segment' in of ? of.segment : 'a rule'}${result?.result === 'known' ? `: ${result.people} people` : ''}`,
+    },
+  }),
+  'segments/explain': quick(
+    z.strictObject({ segment: z.string(), person: PersonQuery, past: PastQuery.optional() }),
+    async ({ deps }, { segment, person, past }) => explainSegment(deps, segment, person, past),
+    {
+      effect: 'read',
+      reveals: true,
+      roles: ['admin', 'operator', 'analyst', 'manager'],
+      scope: 'departments',
+      audit: {
+        target: ({ segment, person }, result) => `${segment}, ${nameOf(person, result?.profileId)}`,
+        input: ({ segment, person, past }) => ({
+          ...{ segment, person: unnamed(person) },
+          ...(past !== undefined && { past }),
+        }),
+      },
+    },
+  ),
+  past: quick(
+    z.strictObject({}),
+    async ({ deps }) => {
+      const horizon = await pastHorizon(deps)
+      /** Since when it is kept, and why not longer; neither where nothing was ever left out. */
+      return horizon === undefined ? {} : { from: horizon.from.toISOString(), by: horizon.by }
+    },
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
     effect: 'read',

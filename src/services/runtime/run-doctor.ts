@@ -1,7 +1,9 @@
 import type { CallbackEcho } from '../../ports/callback-echo.js'
 import type { WecomProbe } from '../../ports/wecom-probe.js'
 import { messageOf, type Problem } from '../../errors.js'
+import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
+import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
@@ -14,6 +16,9 @@ export type DoctorDeps = {
   /** Absent without callback settings. */
   callback?: { echo: CallbackEcho; serviceUrl?: string; publicUrl?: string }
   stores: readonly StoreCheck[]
+  /** From when on the past can be asked (ISO 8601), and why not from earlier; absent while no service runs to say so. */
+  past?: { from?: string; by?: Horizon['by'] }
+  timeZone: string
   /** What is wrong with definitions and mappings. */
   problems: readonly Problem[]
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
@@ -24,6 +29,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
   return [
     definitionsFinding(deps.problems),
     ...(await Promise.all(deps.stores.map(storeFinding))),
+    pastFinding(deps),
     ...(deps.wecom === undefined
       ? [about('wecom', '企业微信 WeCom').skipped('没有配置 not configured', '在配置文件里填 fill in wecom:')]
       : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
@@ -50,6 +56,22 @@ async function storeFinding({ name, kind, ping }: StoreCheck): Promise<Finding> 
   } catch (err) {
     return check.failed(`${kind}: ${messageOf(err)}`, '看地址、网络和权限 · check address, network and rights')
   }
+}
+
+const HORIZONS: { [K in Horizon['by']]: string } = { upgrade: '升级前没有记录 nothing was kept before the upgrade' }
+
+function pastFinding({ past, timeZone }: DoctorDeps): Finding {
+  const check = about('past', '可回溯的过去 the past that can be asked')
+  if (past === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (past.from === undefined || past.by === undefined)
+    return check.ok('从第一次启动起 from the first start on (--as-of)')
+  return check.ok(`从 ${wallText(past.from, timeZone)} ${timeZone} 起 from then on：${HORIZONS[past.by]}`)
+}
+
+function wallText(iso: string, timeZone: string): string {
+  const { hour, minute } = toWallTime(new Date(iso), timeZone)
+  return `${toDay(new Date(iso), timeZone)} ${[hour, minute].map((n) => String(n).padStart(2, '0')).join(':')}`
 }
 
 const CALLBACK_PAGE = '管理后台 → 应用管理 → 该应用 → 接收消息 → 设置API接收'

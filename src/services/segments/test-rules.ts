@@ -1,6 +1,12 @@
 import { z } from 'zod'
 import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
-import { compileTouched, type Scope, type Touched, type TouchedQuery } from '../../domain/rules/compile.js'
+import {
+  compileTouched,
+  type KnownProfile,
+  type Scope,
+  type Touched,
+  type TouchedQuery,
+} from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Deps } from '../runtime/deps.js'
 
@@ -68,12 +74,39 @@ const FigureRow = z.record(z.string(), z.union([z.number(), z.string()]))
 const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string() })
 
 /** Runs a touched query; every profile gets figures, with or without events. */
-export async function readFigures(
+export function readFigures(
   deps: Pick<Deps, 'events'>,
   query: TouchedQuery,
   profiles: readonly Profile[],
 ): Promise<Touched[]> {
-  if (profiles.length === 0) return []
+  const known = profiles.map((p) => ({
+    profileId: p._id,
+    traits: traitTexts(p),
+    identifierTypes: identifierTypes(p),
+  }))
+  return withFigures(deps, query, known)
+}
+
+const PersonRow = z.object({
+  p: z.number(),
+  traits: z.record(z.string(), z.string()),
+  identifier_types: z.array(z.string()),
+})
+
+/** Runs a touched query of the past. Who was nobody then has no entry. */
+export async function readPastFigures(deps: Deps, query: TouchedQuery): Promise<Touched[]> {
+  if (query.peopleSql === undefined) throw new RangeError('what is known now is told by documents')
+  const rows = await deps.events.query(query.peopleSql, PersonRow)
+  const known = rows.map((r) => ({ profileId: r.p, traits: r.traits, identifierTypes: r.identifier_types }))
+  return withFigures(deps, query, known)
+}
+
+async function withFigures(
+  deps: Pick<Deps, 'events'>,
+  query: TouchedQuery,
+  people: readonly KnownProfile[],
+): Promise<Touched[]> {
+  if (people.length === 0) return []
   const [rows, states] = await Promise.all([
     query.figuresSql === undefined ? [] : deps.events.query(query.figuresSql, FigureRow),
     query.stateSql === undefined ? [] : deps.events.query(query.stateSql, StateRow),
@@ -85,13 +118,13 @@ export async function readFigures(
     own[id] = value
     stored.set(p, own)
   }
-  return profiles.map((p) => ({
-    profileId: p._id,
+  return people.map(({ profileId, traits, identifierTypes }) => ({
+    profileId,
     figures: {
-      traits: traitTexts(p),
-      identifierTypes: identifierTypes(p),
-      stored: stored.get(p._id) ?? {},
-      columns: columns.get(p._id) ?? {},
+      traits,
+      identifierTypes,
+      stored: stored.get(profileId) ?? {},
+      columns: columns.get(profileId) ?? {},
     },
   }))
 }

@@ -305,10 +305,9 @@ function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<n
 }
 
 function customerName(profile: Profile): string {
-  const names = profile.traits['name']
-  return names === undefined
-    ? `#${profile._id}`
-    : String(Object.entries(names).sort(([a], [b]) => (a < b ? -1 : 1))[0]![1].value)
+  const names = Object.entries(profile.traits['name'] ?? {}).filter(([, { value }]) => value !== null)
+  const [first] = names.sort(([a], [b]) => (a < b ? -1 : 1))
+  return first === undefined ? `#${profile._id}` : String(first[1].value)
 }
 
 async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {

@@ -11,7 +11,7 @@ import {
   findIdentifierProblem,
   usableIdentifiers,
 } from '../../../src/domain/identity/resolve.js'
-import type { Profile } from '../../../src/domain/identity/profile.js'
+import { type Profile, traitTexts } from '../../../src/domain/identity/profile.js'
 import { parseInput } from '../../../src/parse.js'
 import { Dice } from '../../support/random-rules.js'
 
@@ -248,7 +248,27 @@ describe('resolveIdentities', () => {
 
   it('forgets a trait that its source takes back', () => {
     const back = { ...record(2, 'unionid:u1'), traits: { city: null } }
-    expect(resolveAll([record(1, 'unionid:u1 city=上海')], [back]).known.profiles.get(1)?.traits).toEqual({})
+    const profile = resolveAll([record(1, 'unionid:u1 city=上海')], [back]).known.profiles.get(1)
+    expect(traitTexts(profile!)).toEqual({})
+  })
+
+  it('leaves a trait taken back, whenever what was said of it before arrives, and through a merge', () => {
+    const back = { ...record(3, 'unionid:u1', 'crm'), traits: { city: null } }
+    const said = record(2, 'unionid:u1 city=上海', 'crm')
+    const elsewhere = record(1, 'member_id:m1 city=杭州', 'crm')
+    const other = record(1, 'unionid:u1 city=北京', 'pos')
+    const one = record(4, 'unionid:u1 member_id:m1')
+    for (const order of [
+      [said, back, elsewhere, other, one],
+      [elsewhere, back, said, one, other],
+      [other, one, back, elsewhere, said],
+    ]) {
+      const { profiles } = resolveAll(...order.map((r) => [r])).known
+      const alive = [...profiles.values()].filter((p) => p.mergedInto === undefined)
+      expect(alive.map(traitTexts)).toEqual([{ city: '北京' }])
+    }
+    const again = resolveAll([back], [said], [record(5, 'unionid:u1 city=苏州', 'crm')]).known.profiles.get(1)
+    expect(traitTexts(again!)).toEqual({ city: '苏州' })
   })
 
   it('carries consent and contacts over to the survivor', () => {

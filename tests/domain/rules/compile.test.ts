@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals'
 import {
   compileDeltas,
   compileExplain,
+  compileHolds,
   compileTouched,
   type Evaluable,
+  type Knowledge,
   readsOf,
 } from '../../../src/domain/rules/compile.js'
 import type { ProfileFigures } from '../../../src/domain/rules/expression.js'
@@ -95,6 +97,44 @@ describe('compileDeltas', () => {
 
   it('asks no events when no rule reads any', () => {
     expect(compileTouched([flag('aa', { trait: 'city' })], options).figuresSql).toBeUndefined()
+  })
+})
+
+describe('what is asked of the past', () => {
+  const then = { ...options, knowledge: 'then' } as const
+
+  it('is read from the logs alone, and of what is known now from the tables that hold it', () => {
+    const rules = [rule({ all: [{ event: 'order_paid' }, { trait: 'city' }, { tag: 'bb' }] })]
+    const sqlOf = (knowledge: Knowledge) => compileHolds(rules, { ...options, knowledge })
+    for (const log of ['identity_changes', 'trait_changes', 'tag_changes']) {
+      expect(sqlOf('then')).toContain(`FROM ${log}`)
+      expect(sqlOf('now')).not.toContain(log)
+    }
+    for (const table of ['profiles', 'tag_state']) {
+      expect(sqlOf('then')).not.toContain(`FROM ${table} `)
+      expect(sqlOf('now')).toContain(`FROM ${table} `)
+    }
+    expect(sqlOf('now')).toBe(compileHolds(rules, options))
+  })
+
+  it('asks the logs of traits for those that a rule reads, tags that are worked out among them', () => {
+    const computed = [flag('bb', { trait: 'city', is: '上海' })]
+    expect(compileHolds([rule({ tag: 'bb' })], { ...then, computed })).toContain("trait IN ('city')")
+    expect(compileHolds([rule({ event: 'order_paid' })], then)).not.toContain('trait_changes')
+  })
+
+  it('takes who there was from the logs too, where documents tell it of now', () => {
+    expect(compileTouched([], then, [rule({ trait: 'city' })]).peopleSql).toContain('identity_changes')
+    expect(compileTouched([], options, [rule({ trait: 'city' })]).peopleSql).toBeUndefined()
+  })
+
+  it('works a tag out where it is told to, and then reads no stored value', () => {
+    const query = compileTouched([], { ...then, computed: [flag('bb', { trait: 'city', is: '上海' })] }, [
+      rule({ tag: 'bb' }),
+    ])
+    expect(query.stateSql).toBeUndefined()
+    expect(query.holds(figures({ traits: { city: '上海' } }))).toEqual([true])
+    expect(query.holds(figures({ traits: { city: '杭州' }, stored: { bb: '1' } }))).toEqual([false])
   })
 })
 

@@ -58,14 +58,18 @@ describe('what was known at an instant', () => {
     await hear(3, says('crm', '北京', -9)) // older than what it said before
     await hear(4, says('crm', null, 3))
     await hear(5, says('shop', null, 4))
-    const seen = await Promise.all([0.5, 1, 2, 3, 4, 5].map(async (h) => (await knownAt(hoursIn(h))).traits['1 city']))
-    expect(seen).toEqual([undefined, '上海', '杭州', '杭州', '上海', undefined])
+    await hear(6, says('shop', '苏州', 3.5)) // older than its withdrawal
+    const seen = await Promise.all(
+      [0.5, 1, 2, 3, 4, 5, 6].map(async (h) => (await knownAt(hoursIn(h))).traits['1 city']),
+    )
+    expect(seen).toEqual([undefined, '上海', '杭州', '杭州', '上海', undefined, undefined])
     expect(await statements('city')).toEqual([
       { said: '上海', value: '上海', source: 'shop', ref: 'hour 1:0', won: true },
       { said: '杭州', value: '杭州', source: 'crm', ref: 'hour 2:0', won: true },
       { said: '北京', value: '杭州', source: 'crm', ref: 'hour 3:0', won: false },
       { said: '', value: '上海', source: 'crm', ref: 'hour 4:0', won: true },
       { said: '', value: '', source: 'shop', ref: 'hour 5:0', won: true },
+      { said: '苏州', value: '', source: 'shop', ref: 'hour 6:0', won: false },
     ])
   })
 

@@ -7,7 +7,9 @@ let home: EventHome
 let questions: string[]
 beforeAll(async () => (home = await openEventHome()))
 afterAll(() => home.close())
-beforeEach(() => (questions = []))
+beforeEach(() => {
+  questions = []
+})
 
 /** The store, noting what it is asked. */
 function asked() {

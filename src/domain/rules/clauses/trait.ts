@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { compareAll, isPresent } from '../comparisons.js'
-import type { Text } from '../expression.js'
 import { comparators, sayFields } from '../fields.js'
 import type { Clause } from './clause.js'
 
@@ -23,13 +22,13 @@ export const trait: Clause<z.infer<typeof TraitClause>> = {
   parts: () => [],
   refersTo: (clause) => [{ kind: 'trait', name: clause.trait, path: ['trait'] }],
   edges: () => [],
-  test(clause) {
-    const text: Text = { text: 'trait', trait: clause.trait }
+  test(clause, build) {
+    const text = build.trait(clause.trait)
     const tests = compareAll(text, clause)
     if (clause.has !== undefined) tests.push({ bool: 'listed', of: text, entry: clause.has })
     if (clause.exists === false) tests.push({ bool: 'equals', of: text, to: '' })
     else if (clause.exists === true || tests.length === 0) tests.push(isPresent(text))
     return { bool: 'all', of: tests }
   },
-  figure: (clause) => ({ text: 'trait', trait: clause.trait }),
+  figure: (clause, build) => build.trait(clause.trait),
 }

@@ -1,0 +1,84 @@
+import type { Command } from 'commander'
+import type { ServiceOptions } from '../app/open-service.js'
+import type { PersonQuery } from '../services/identity/find-person.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
+import { parsePast, type PastOptions, pastOptions } from './past.js'
+import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { formatCount } from './print/numbers.js'
+import { sayPast, sayReadings, sayUnknown } from './print/past.js'
+import { renderReason } from './print/tag-reason.js'
+import { withService } from './with-service.js'
+
+export function registerSegments(program: Command, context: CommandContext): void {
+  const segments = program.command('segments').description('人群：有谁、为什么 · segments: who is in it, and why')
+  pastOptions(
+    segments
+      .command('who')
+      .description('现在或过去某一刻，人群里有多少人、是谁 · how many people are in it and who, now or at an instant')
+      .argument('<segment>', '人群 id · segment id')
+      .option('--limit <n>', '列出多少个档案号 · how many profile numbers to list', wholeNumber, 20)
+      .addOption(configOption()),
+  )
+    .addHelpText('after', examples('siyu segments who reachable', 'siyu segments who vip --as-of 2026-11-01T10:00'))
+    .action(async (segment: string, options: WithConfig & PastOptions & { limit: number }) =>
+      whoCommand(segment, options.limit, options, serviceOptions(options, context)),
+    )
+  pastOptions(
+    personOptions(
+      segments
+        .command('explain')
+        .description('一个人在不在人群里，为什么 · whether a person is in it, and why')
+        .argument('<segment>', '人群 id · segment id'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        'siyu segments explain reachable --profile 42',
+        'siyu segments explain vip --member 13085 --as-of 2026-11-01T10:00',
+      ),
+    )
+    .action(async (segment: string, options: WithConfig & PersonOptions & PastOptions) =>
+      explainSegmentCommand(segment, parsePerson(options), options, serviceOptions(options, context)),
+    )
+}
+
+/** `siyu segments who` */
+export async function whoCommand(
+  segment: string,
+  limit: number,
+  when: PastOptions,
+  options: ServiceOptions,
+): Promise<void> {
+  await withService(options, async (service) => {
+    const { timeZone } = service.config.brand
+    const past = parsePast(when, timeZone)
+    const found = await service.call('segments/who', { of: { segment }, limit, ...(past !== undefined && { past }) })
+    const lines = [`人群 segment ${segment}，${sayPast(found.at, past, timeZone)}`]
+    if (found.result === 'unknown')
+      lines.push(sayUnknown(found.reason, 'from' in found ? found.from : undefined, timeZone))
+    else {
+      const { people, profileIds, tags } = found
+      const readings = sayReadings(tags, past?.asItHappened === true)
+      const rest = people > profileIds.length ? ' …' : ''
+      lines.push(`${formatCount(people)} 人 people${profileIds.length === 0 ? '' : `: ${profileIds.join(' ')}${rest}`}`)
+      if (readings !== undefined) lines.push(readings)
+    }
+    process.stdout.write(`${lines.join('\n')}\n`)
+  })
+}
+
+/** `siyu segments explain` */
+export async function explainSegmentCommand(
+  segment: string,
+  person: PersonQuery,
+  when: PastOptions,
+  options: ServiceOptions,
+): Promise<void> {
+  await withService(options, async (service) => {
+    const { brand } = service.config
+    const past = parsePast(when, brand.timeZone)
+    const input = { segment, person, ...(past !== undefined && { past }) }
+    process.stdout.write(renderReason(await service.call('segments/explain', input), brand))
+  })
+}

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { compileMatching } from '../../domain/rules/compile.js'
+import { Rule, ruleRefersTo } from '../../domain/rules/rule.js'
+import { InvalidInputError } from '../../errors.js'
+import type { Deps } from '../runtime/deps.js'
+import { askPast, type Past, PastQuery, type TagReading, type WhyUnknown } from './ask-past.js'
+import { segmentRule } from './segment-rule.js'
+
+export const MatchingQuery = z.strictObject({
+  of: z.union([z.strictObject({ segment: z.string() }), z.strictObject({ rule: Rule })]),
+  past: PastQuery.optional().describe('absent: now'),
+  fromProfileId: z.int().positive().optional().describe('only profiles from this number on'),
+  limit: z.int().min(0).max(10_000).default(20).describe('how many numbers to give'),
+})
+export type MatchingQuery = z.infer<typeof MatchingQuery>
+
+/** Instants are ISO 8601. `tags`: how those were read that the rule asks for, of the past only. */
+export type Matching =
+  | { result: 'known'; at: string; people: number; profileIds: number[]; tags: Record<string, TagReading> }
+  | ({ result: 'unknown'; at: string } & WhyUnknown)
+
+const MatchingRow = z.object({ n: z.number(), first: z.array(z.number()) })
+
+/**
+ * Of whom a segment or a rule holds, now or as of an instant that has passed: how many, and the first of them.
+ *
+ * @throws {NotFoundError} when there is no such segment
+ * @throws {InvalidInputError} for a rule that names what is not defined, or an instant that is still to come
+ */
+export async function findMatching(deps: Deps, query: MatchingQuery): Promise<Matching> {
+  const { of, past, fromProfileId, limit } = query
+  const rule = 'segment' in of ? segmentRule(deps, of.segment) : checked(deps, of.rule)
+  const asked = past === undefined ? now(deps) : await askPast(deps, past, { id: 'asked', rule })
+  const at = past === undefined ? deps.clock.now().toISOString() : new Date(past.asOf).toISOString()
+  if ('reason' in asked) return { result: 'unknown', at, ...asked }
+  const scope = { kind: 'all' as const, ...(fromProfileId !== undefined && { fromProfileId }) }
+  const [row] = await deps.events.query(compileMatching(rule, { ...asked.options, scope }, limit), MatchingRow, 'scan')
+  return { result: 'known', at, people: row!.n, profileIds: row!.first, tags: asked.tags }
+}
+
+function now({ clock, definitions }: Deps): Past {
+  return { options: { nowMs: clock.now().getTime(), segments: definitions.current.segments }, tags: {} }
+}
+
+function checked({ definitions }: Deps, rule: Rule): Rule {
+  const { segments, tags } = definitions.current
+  const known = { segment: new Set(segments.keys()), tag: new Set(tags.map((t) => t.id)) }
+  const problems = ruleRefersTo(rule, ['of', 'rule']).flatMap(({ kind, name, path }) =>
+    (kind !== 'segment' && kind !== 'tag') || known[kind].has(name)
+      ? []
+      : [
+          {
+            path: path.join('.'),
+            message: `there is no ${kind} "${name}"`,
+            hint: 'siyu tags list, config/segments.yaml',
+          },
+        ],
+  )
+  if (problems.length > 0) throw new InvalidInputError('The rule names what is not there', problems)
+  return rule
+}
