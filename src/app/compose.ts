@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
+import { writeBehind } from '../adapters/events/write-behind.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
+import { tables } from '../domain/events/tables.js'
 import { lockDataDir } from './data-dir.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
@@ -109,7 +111,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     await mkdir(config.dataDir, { recursive: true })
     const documents = await openDocuments(config, options.fsync ?? true)
     closers.push(() => documents.close())
-    const events = await openEvents(config, options.fsync ?? true)
+    const engine = await openEvents(config, options.fsync ?? true)
+    let events = engine
     closers.push(() => events.close())
     const queue = await openJobs(config, log)
     closers.push(() => queue.close())
@@ -117,6 +120,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
+    // Who alone has the documents may keep rows there for a while.
+    if (documents.kind === 'sqlite') events = await writeBehind(engine, docs.waitingRows, { log, tables })
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: config.documents.kind === 'mongo' ? await agreedSplit(docs.meta) : shards }

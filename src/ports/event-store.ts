@@ -16,7 +16,15 @@ export interface EventStore {
    * Runs a SELECT and parses every row. 64-bit integers arrive as numbers (all of ours stay below 2^53). The lane says
    * who waits for whom: `serving` (small, quick) never queues behind `scan` (large).
    */
-  query<S extends z.ZodType>(sql: string, row: S, lane?: 'serving' | 'scan'): Promise<z.infer<S>[]>
+  query<S extends z.ZodType>(
+    sql: string,
+    row: S,
+    lane?: 'serving' | 'scan',
+    /** `behind`: acknowledged rows may be missing, for who reads them from `unread`, before. */
+    options?: { behind?: true },
+  ): Promise<z.infer<S>[]>
+  /** Acknowledged rows that a query `behind` may not see. It may see some of them, too. */
+  unread<C extends Columns>(table: Table<C>): readonly Row<C>[]
   /** Runs a statement that returns nothing (DDL, ALTER … DELETE). */
   command(sql: string): Promise<void>
   ping(): Promise<void>
@@ -24,4 +32,19 @@ export interface EventStore {
   drop(): Promise<void>
   /** May be called twice; waits for what runs. */
   close(): Promise<void>
+}
+
+/**
+ * Rows on their way to an event store, kept as a document, `_id` by table and token. Without `rows` they have arrived, and
+ * only the token is remembered. With `refused` the store does not take them, and why.
+ */
+export type WaitingRows = {
+  _id: string
+  /** Their place among all. */
+  seq: number
+  /** Of the last flush: the token of what it inserts. */
+  token?: string
+  table?: string
+  rows?: readonly Readonly<Record<string, unknown>>[]
+  refused?: string
 }

@@ -1,4 +1,5 @@
 import type { Collection } from '../ports/document-store.js'
+import type { WaitingRows } from '../ports/event-store.js'
 import type { Clock } from '../time.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
@@ -7,10 +8,13 @@ export type Meta = { _id: string; value?: number; at?: Date; flag?: boolean; tex
 
 export type RuntimeCollections = {
   meta: Collection<Meta>
+  /** What `writeBehind` keeps. */
+  waitingRows: Collection<WaitingRows>
 }
 
 export const runtimeCollections: DefinitionsOf<RuntimeCollections> = {
   meta: { name: 'meta', version: 1 },
+  waitingRows: { name: 'waiting_rows', version: 1, indexes: [{ fields: ['seq'] }] },
 }
 
 /** The counter that numbers every evaluation, of ingest and of refreshes: the higher number wins. */

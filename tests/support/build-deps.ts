@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { openChdbEvents } from '../../src/adapters/events/chdb.js'
+import { writeBehind } from '../../src/adapters/events/write-behind.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { missingActions } from '../../src/adapters/wecom/port/actions.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
@@ -29,15 +30,32 @@ import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
 
 /** One chDB for a test file: a process holds one directory at a time. */
-export type EventHome = { store: EventStore; close(): Promise<void> }
+export type EventHome = {
+  /** Reads what worlds have written behind, too. */
+  store: EventStore
+  /** The store itself, and those that write behind it. */
+  engine: EventStore
+  behind: Set<EventStore>
+  close(): Promise<void>
+}
 
 export async function openEventHome(): Promise<EventHome> {
   const home = mkdtempSync(join(tmpdir(), 'siyu-services-'))
-  const store = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 1024, maxThreads: 1 })
+  const engine = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 1024, maxThreads: 1 })
+  const behind = new Set<EventStore>()
+  const store: EventStore = {
+    ...engine,
+    async query(sql, row, lane, options) {
+      for (const events of behind) await events.query('SELECT 1 AS one', z.object({ one: z.number() }))
+      return engine.query(sql, row, lane, options)
+    },
+  }
   return {
     store,
+    engine,
+    behind,
     close: async () => {
-      await store.close()
+      await engine.close()
       rmSync(home, { recursive: true, force: true })
     },
   }
@@ -196,20 +214,24 @@ export async function buildWorld(
     closeCard: ({ responseCode }) => Promise.resolve(void closedCards.push(responseCode)),
     ...options.wecom,
   }
-  const events: EventStore = {
-    ...home.store,
+  const engine: EventStore = {
+    ...home.engine,
     // Emptied tables still remember the tokens of earlier tests.
-    insert: (table, rows, token) => home.store.insert(table, rows, `${world}/${token}`),
+    insert: (table, rows, token) => home.engine.insert(table, rows, `${world}/${token}`),
   }
+  const guarded = Object.fromEntries(
+    Object.entries(docs).map(([name, c]) => [name, faults.guard(name, c, WRITES)]),
+  ) as unknown as Collections
+  const events = await writeBehind(engine, guarded.waitingRows, { log: quietLog, tables })
+  home.behind.clear()
+  home.behind.add(events)
   const given = options.definitions ?? {}
   let loaded = 'couponPools' in given ? given : define(given)
   const knownEvents = new KnownEvents(events)
   const deps: ServiceDeps = {
     clock,
     log: quietLog,
-    docs: Object.fromEntries(
-      Object.entries(docs).map(([name, c]) => [name, faults.guard(name, c, WRITES)]),
-    ) as unknown as Collections,
+    docs: guarded,
     events: faults.guard('events', events, ['insert']),
     facts: new Facts(events, docs, () => knownEvents.forget()),
     knownEvents,
@@ -273,6 +295,7 @@ export async function buildWorld(
     },
     query: (sql, row) => home.store.query(sql, row),
     close: async () => {
+      home.behind.delete(events)
       await jobs.close()
       await store.close()
     },

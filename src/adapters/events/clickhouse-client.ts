@@ -116,6 +116,7 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
       await call(what, attempts, () => lanes.insert((client) => client.command({ query: sql })), true)
     },
     query: (sql, row, lane = 'serving') => readRows(sql, row, lane),
+    unread: () => [],
     async command(sql) {
       await call('command', 1, () => lanes.scan((client) => client.command({ query: sql })))
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { eventsTable, tagStateTable } from '../../domain/events/tables.js'
+import { eventsTable, tagChangesTable, tagStateTable } from '../../domain/events/tables.js'
 import type { RecordEvent } from '../../domain/events/record.js'
 import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
 import type { Touched, TouchedQuery } from '../../domain/rules/compile.js'
@@ -167,32 +167,60 @@ export class Facts {
     this.loads.add(load)
     try {
       const ids = profiles.map((p) => p._id)
+      // First what waits: what arrives meanwhile is in both.
+      const [waitingEvents, waitingChanges] = [this.events.unread(eventsTable), this.events.unread(tagChangesTable)]
       const owners = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
       const [events, states] = await Promise.all([
         this.events.query(
-          `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amount, properties
+          `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amountMinor, properties
           FROM ${eventsTable.name} WHERE profile_id IN (${literals([...owners.keys()])}) LIMIT ${MAX_EVENTS + 1} BY profile_id ${SMALL_QUERY}`,
           EventRow,
+          'serving',
+          { behind: true },
         ),
         this.events.query(
-          `SELECT profile_id AS p, tag_id AS id, value FROM ${tagStateTable.name} FINAL
-          WHERE tag_id IN (${literals(['', ...this.tagIds.keys()])}) AND profile_id IN (${literals(ids)}) AND value != '' ${SMALL_QUERY}`,
+          `SELECT profile_id AS p, tag_id AS id, value, version FROM ${tagStateTable.name} FINAL
+          WHERE tag_id IN (${literals(['', ...this.tagIds.keys()])}) AND profile_id IN (${literals(ids)}) ${SMALL_QUERY}`,
           StateRow,
+          'serving',
+          { behind: true },
         ),
       ])
       if (load.isStale) return
       for (const id of ids)
         if (!load.changed.has(id)) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
-      for (const { p, name, ms, id, amount, properties } of events) {
-        const owner = owners.get(p)! // the query asks for these ids only
-        const person = this.people.get(owner)
-        if (person === undefined || load.changed.has(owner)) continue
+      const seen = new Set<string>()
+      const arrive = (
+        profileId: number,
+        { properties, ...event }: Omit<RuleEvent, 'properties'> & { properties: string },
+      ) => {
+        const owner = owners.get(profileId)
+        const person = owner === undefined ? undefined : this.people.get(owner)
+        if (person === undefined || load.changed.has(owner!) || seen.has(event.id)) return
+        seen.add(event.id)
         const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
-        this.put(owner, person, { name, ms, id, amountMinor: amount, properties: read })
+        this.put(owner!, person, { ...event, properties: read }) // there is a person, so there is an owner
       }
-      for (const { p, id, value } of states) {
-        const person = this.people.get(p)
-        if (person !== undefined && !load.changed.has(p)) this.store(person, id, value)
+      for (const { p, ...event } of events) arrive(p, event)
+      for (const row of waitingEvents) {
+        const { profile_id, name, occurred_at, event_id: id, amount_minor: amountMinor, properties } = row
+        arrive(profile_id, { name, ms: occurred_at.getTime(), id, amountMinor, properties })
+      }
+      const keep = (id: number, tag: string, value: string) => {
+        const person = this.people.get(id)
+        if (person !== undefined && owners.get(id) === id && !load.changed.has(id)) this.store(person, tag, value)
+      }
+      const versions = new Map<string, number>()
+      const changes = waitingChanges.map((c) => ({
+        p: c.profile_id,
+        id: c.tag_id,
+        value: c.new_value,
+        version: c.version,
+      }))
+      for (const { p, id, value, version } of [...states, ...changes]) {
+        if (version < (versions.get(`${p} ${id}`) ?? 0)) continue
+        versions.set(`${p} ${id}`, version)
+        keep(p, id, value)
       }
     } finally {
       this.loads.delete(load)
@@ -248,7 +276,7 @@ const EventRow = z.object({
   name: z.string(),
   ms: z.number(),
   id: z.string(),
-  amount: z.number(),
+  amountMinor: z.number(),
   properties: z.string(),
 })
-const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string() })
+const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string(), version: z.number() })
