@@ -1,0 +1,18 @@
+import { IdentityConfig } from '../../../domain/identity/config.js'
+import type { DefinitionKind } from './kind.js'
+
+/** Who is who: one file. */
+export const identity = {
+  words: { zh: '身份', en: 'identity' },
+  schema: IdentityConfig,
+  schemaName: 'identity',
+  folder: { setting: 'identity', holds: 'file' },
+  provides: undefined,
+  references: () => [],
+  lint: () => [],
+  versioned: 'kind',
+  shows: (files) => {
+    const types = files.flatMap((f) => f.identifiers.map((i) => i.type))
+    return { count: types.length, what: types.join(', ') }
+  },
+} as const satisfies DefinitionKind<typeof IdentityConfig>
