@@ -20,14 +20,8 @@ import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../se
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { followPublished } from '../services/definitions/follow-published.js'
-import {
-  arePublished,
-  liveDefinitions,
-  type Publication,
-  publishDefinitions,
-  publishFiles,
-  readPublished,
-} from '../services/definitions/publish-definitions.js'
+import { type Publication, publishDefinitions, publishFiles } from '../services/definitions/publish-definitions.js'
+import { arePublished, liveDefinitions, readPublished } from '../services/definitions/read-published.js'
 import { type Clock, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
@@ -218,5 +212,5 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {
-  return { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return { ...loaded, version: 0, pins: {}, journeys: new Map(), pinned: new Map(), evaluables: [] }
 }

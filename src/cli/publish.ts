@@ -26,8 +26,11 @@ export async function publishCommand(options: ServiceOptions): Promise<void> {
   const { loadDefinitions } = await import('../services/definitions/load-definitions.js')
   // Before any store is opened, so that a mistake in a file changes nothing.
   await loadDefinitions((await loadConfig({ file: options.config, env: options.env })).paths)
+  const { definitionKinds } = await import('../services/definitions/kinds.js')
   await withService(options, async (service) => {
     const done = await service.call('publish', {})
+    const journeys = done.filter((d) => d.kind === 'journeys')
+    const others = done.filter((d) => d.kind !== 'journeys' && d.change !== 'unchanged')
     const columns = [
       { title: '旅程 journey' },
       { title: '版本 version', align: 'right' as const },
@@ -36,11 +39,15 @@ export async function publishCommand(options: ServiceOptions): Promise<void> {
     process.stdout.write(
       renderTable(
         columns,
-        done.map((d) => [d.id, String(d.version), CHANGES[d.change]]),
+        journeys.map((d) => [d.id, String(d.version), CHANGES[d.change]]),
       ),
     )
+    for (const { kind, version, change } of others) {
+      const { zh, en } = definitionKinds[kind].words
+      process.stdout.write(`${zh} ${en}：第 ${version} 版 version ${version}，${CHANGES[change]}\n`)
+    }
     process.stdout.write(`✓ 已发布 · published；${whereOf(service)}\n`)
-    if (done.some((d) => d.change === 'withdrawn')) {
+    if (journeys.some((d) => d.change === 'withdrawn')) {
       process.stdout.write(
         '撤下的旅程不再进新人，已在途中的照常走完 · a withdrawn journey takes nobody new; runs on their way go on\n',
       )

@@ -6,7 +6,7 @@ import { type App, createApp } from '../../src/app/compose.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { quietLog } from '../../src/log.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
-import { publishedVersion } from '../../src/services/definitions/publish-definitions.js'
+import { publishedVersion } from '../../src/services/definitions/read-published.js'
 import { fixedClock } from '../../src/time.js'
 
 const NOW = '2026-03-02T02:00:00Z'

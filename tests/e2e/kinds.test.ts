@@ -106,7 +106,7 @@ export function createLetterChannel(): Channel {
 `,
   'src/services/definitions/kinds/offers.ts': `
 import { z } from 'zod'
-import { type DefinitionKind, listed, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
 
 const OfferFile = z.strictObject({ offers: z.array(z.strictObject({ id: z.string(), content: z.string() })).min(1) })
 
@@ -120,6 +120,7 @@ export const offers = {
     file.offers.map((offer, i) => ({ kind: 'content', name: offer.content, path: ['offers', i, 'content'] })),
   lint: () => [],
   versioned: 'kind',
+  kept: asWritten,
   shows: (files) => listed(files.flatMap((f) => f.offers)),
 } as const satisfies DefinitionKind<typeof OfferFile>
 

@@ -22,7 +22,8 @@ import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import type { OperationDeps } from '../../src/services/runtime/operations.js'
 import { lanes, nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
 import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
-import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
+import { publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
+import { liveDefinitions } from '../../src/services/definitions/read-published.js'
 import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
 
@@ -85,12 +86,12 @@ function filesOf({ tags = [], segments = {}, contents = [], welcome, policy, ide
   const tag = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
   const rules = Object.entries(segments).map(([id, when]) => ({ id, name: 'a segment', purpose: 'test', when }))
   return {
-    identity: { ...IDENTITY, ...identity },
-    policy: { ...POLICY, ...policy },
+    identity: [{ ...IDENTITY, ...identity }],
+    policy: [{ ...POLICY, ...policy }],
     tags: tags.length === 0 ? [] : [{ tags: tags.map((t) => ({ ...tag, ...(t as object) })) }],
     contents: contents.length === 0 ? [] : [{ contents }],
-    ...(rules.length === 0 ? {} : { segments: { segments: rules } }),
-    ...(welcome === undefined ? {} : { welcome: { rules: welcome } }),
+    segments: rules.length === 0 ? [] : [{ segments: rules }],
+    welcome: welcome === undefined ? [] : [{ rules: welcome }],
   }
 }
 
@@ -199,7 +200,9 @@ export async function buildWorld(
     ) as unknown as Collections,
     events: faults.guard('events', events, ['insert']),
     jobs: faults.guard('jobs', jobs, ['add']),
-    definitions: { current: { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] } },
+    definitions: {
+      current: { ...loaded, version: 0, pins: {}, journeys: new Map(), pinned: new Map(), evaluables: [] },
+    },
     channels: {
       wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),
       task: faults.guard('task', task, ['dispatch', 'cancel']),

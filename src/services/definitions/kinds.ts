@@ -27,6 +27,8 @@ export type DefinitionPaths = { readonly [K in KindName as Kinds[K]['folder']['s
 export const definitionKinds: { readonly [K in KindName]: DefinitionKind<Kinds[K]['schema']> } = kinds
 export const kindNames = Object.keys(kinds) as KindName[]
 
+export const wholeKinds = kindNames.filter((name): name is WholeKind => definitionKinds[name].versioned === 'kind')
+
 /** A kind as all of them can be asked; whoever hands it files has read them by its schema. */
 export function kindOf(name: KindName): DefinitionKind {
   return definitionKinds[name]

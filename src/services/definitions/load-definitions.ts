@@ -1,26 +1,30 @@
 import { basename, dirname, extname, normalize } from 'node:path'
-import type { z } from 'zod'
 import { SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
-import { IdentityConfig } from '../../domain/identity/config.js'
 import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
 import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
-import { SegmentFile } from '../../domain/segments/definition.js'
-import { Lifecycle, lifecycleTag, type Tag, TagFile } from '../../domain/tags/definition.js'
-import { ContentFile, type CouponPool } from '../../domain/content/content.js'
-import { Policy } from '../../domain/touches/policy.js'
-import { WelcomeFile } from '../../domain/wecom/welcome.js'
+import type { Rule } from '../../domain/rules/rule.js'
+import { lifecycleTag, type Tag } from '../../domain/tags/definition.js'
+import type { Content, CouponPool } from '../../domain/content/content.js'
 import { InvalidInputError, messageOf, type Problem } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { nearest, type YamlFile } from '../../yaml-file.js'
 import { DefinitionReader, type Loaded } from './definition-reader.js'
 import type { Definitions } from '../runtime/deps.js'
-import { type DefinitionPaths, type FileOf, type KindName, kindNames, kindOf } from './kinds.js'
+import {
+  type DefinitionPaths,
+  type FileOf,
+  type KindName,
+  kindNames,
+  kindOf,
+  type WholeKind,
+  wholeKinds,
+} from './kinds.js'
 import type { Whole } from './kinds/kind.js'
 
 /** What comes from files other than those of journeys. */
-export type FileDefinitions = Omit<Definitions, 'version' | 'journeys' | 'pinned' | 'evaluables'>
+export type FileDefinitions = Pick<Definitions, 'identity' | 'policy' | 'tags' | 'segments' | 'contents' | 'welcome'>
 
 /** What the files say, before anything is published. Raw values too: what is published is what was written. */
 export type LoadedDefinitions = FileDefinitions & {
@@ -32,17 +36,8 @@ export type LoadedDefinitions = FileDefinitions & {
 /** How much there is of a kind, and what, for people. */
 export type ShownKind = { name: string; count: number; what: string }
 
-/** The values of the files other than journeys, as they were written; one that may be absent is left out. */
-export type RawFiles = {
-  identity: unknown
-  policy: unknown
-  lifecycle?: unknown
-  segments?: unknown
-  welcome?: unknown
-  /** One value per file, in order of the file names. */
-  tags: readonly unknown[]
-  contents: readonly unknown[]
-}
+/** What is kept of the files other than journeys: one value per file, in order of the file names. */
+export type RawFiles = { readonly [K in WholeKind]?: readonly unknown[] }
 
 /** What was read of each kind, in order of the file names. */
 type Files = { readonly [K in KindName]: readonly Loaded<FileOf<K>>[] }
@@ -61,7 +56,7 @@ export async function checkDefinitions(
   const files = await readFiles(reader, paths)
   const whole: Whole = {
     tags: [...files.tags.flatMap((f) => f.value.tags), ...files.lifecycle.map((f) => lifecycleTag(f.value))],
-    contents: new Map(files.contents.flatMap((f) => f.value.contents.map((c) => [c.id, c]))),
+    contents: contentsOf(files.contents.map((f) => f.value)),
   }
   checkNames(reader, files, paths)
   checkEach(reader, files, whole)
@@ -80,9 +75,9 @@ export async function checkDefinitions(
   const definitions = assemble({
     identity: identity.value,
     policy: policy.value,
-    lifecycle: valuesOf('lifecycle')[0],
-    segments: valuesOf('segments')[0],
-    welcome: valuesOf('welcome')[0],
+    lifecycle: valuesOf('lifecycle'),
+    segments: valuesOf('segments'),
+    welcome: valuesOf('welcome'),
     tags: valuesOf('tags'),
     contents: valuesOf('contents'),
   })
@@ -90,7 +85,6 @@ export async function checkDefinitions(
   if (circle !== undefined)
     return { problems: [...problems, { file: paths.tags, path: '', message: circle, hint: 'break the circle' }] }
   const broken = new Set(problems.map((p) => p.file))
-  const raw = (kind: KindName) => files[kind].map((f) => f.yaml.value)
   const sound = files.journeys.filter((f) => !broken.has(f.yaml.file))
   return {
     problems,
@@ -98,15 +92,9 @@ export async function checkDefinitions(
       ...definitions,
       couponPools: valuesOf('coupons').flatMap((f) => f.pools),
       journeyFiles: sound.map((f) => ({ journey: f.value, raw: f.yaml.value })),
-      files: {
-        identity: identity.yaml.value,
-        policy: policy.yaml.value,
-        lifecycle: raw('lifecycle')[0],
-        segments: raw('segments')[0],
-        ...(files.welcome.length === 0 ? {} : { welcome: raw('welcome')[0] }),
-        tags: raw('tags'),
-        contents: raw('contents'),
-      },
+      files: Object.fromEntries(
+        wholeKinds.map((kind) => [kind, files[kind].map((f) => kindOf(kind).kept(f.value, f.yaml.value))]),
+      ),
     },
     shown: kindNames.flatMap((name) => {
       const kind = kindOf(name)
@@ -198,39 +186,46 @@ export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDef
 
 /** Files that were checked before they were published. @throws {InvalidInputError} when this program cannot read them */
 export function parseFiles(raw: RawFiles): FileDefinitions {
-  const parse = <S extends z.ZodType>(schema: S, value: unknown) =>
-    parseInput(schema, value, 'Published definition files cannot be read')
-  const optional = <S extends z.ZodType>(schema: S, value: unknown) =>
-    value === undefined ? undefined : parse(schema, value)
   return assemble({
-    identity: parse(IdentityConfig, raw.identity),
-    policy: parse(Policy, raw.policy),
-    lifecycle: optional(Lifecycle, raw.lifecycle),
-    segments: optional(SegmentFile, raw.segments),
-    welcome: optional(WelcomeFile, raw.welcome),
-    tags: raw.tags.map((file) => parse(TagFile, file)),
-    contents: raw.contents.map((file) => parse(ContentFile, file)),
+    identity: parseWhole('identity', raw.identity?.slice(0, 1) ?? [undefined])[0]!,
+    policy: parseWhole('policy', raw.policy?.slice(0, 1) ?? [undefined])[0]!,
+    lifecycle: parseWhole('lifecycle', raw.lifecycle),
+    segments: parseWhole('segments', raw.segments),
+    welcome: parseWhole('welcome', raw.welcome),
+    tags: parseWhole('tags', raw.tags),
+    contents: parseWhole('contents', raw.contents),
   })
 }
 
-type ParsedFiles = {
-  identity: IdentityConfig
-  policy: Policy
-  lifecycle: Lifecycle | undefined
-  segments: z.infer<typeof SegmentFile> | undefined
-  welcome: z.infer<typeof WelcomeFile> | undefined
-  tags: readonly z.infer<typeof TagFile>[]
-  contents: readonly z.infer<typeof ContentFile>[]
+/** What was published of one kind. @throws {InvalidInputError} when this program cannot read it */
+export function parseWhole<K extends WholeKind>(kind: K, values: readonly unknown[] = []): FileOf<K>[] {
+  const { schema } = kindOf(kind)
+  return values.map((value) => parseInput(schema, value, `Published ${kind} cannot be read`) as FileOf<K>)
 }
+
+/** Rules by the ids of their segments. */
+export function segmentsOf(files: readonly FileOf<'segments'>[]): Map<string, Rule> {
+  return new Map(files.flatMap((f) => f.segments).map((s) => [s.id, s.when]))
+}
+
+/** Contents by their ids. */
+export function contentsOf(files: readonly FileOf<'contents'>[]): Map<string, Content> {
+  return new Map(files.flatMap((f) => f.contents).map((c) => [c.id, c]))
+}
+
+type ParsedFiles = {
+  identity: FileOf<'identity'>
+  policy: FileOf<'policy'>
+} & { readonly [K in 'lifecycle' | 'segments' | 'welcome' | 'tags' | 'contents']: readonly FileOf<K>[] }
 
 function assemble({ identity, policy, lifecycle, segments, welcome, tags, contents }: ParsedFiles): FileDefinitions {
   return {
     identity,
     policy,
-    tags: [...tags.flatMap((f) => f.tags), ...(lifecycle === undefined ? [] : [lifecycleTag(lifecycle)])],
-    segments: new Map(segments?.segments.map((s) => [s.id, s.when])),
-    welcome: welcome?.rules ?? [],
-    contents: new Map(contents.flatMap((f) => f.contents).map((c) => [c.id, c])),
+    tags: [...tags.flatMap((f) => f.tags), ...lifecycle.map(lifecycleTag)],
+    segments: segmentsOf(segments),
+    welcome: welcome.flatMap((f) => f.rules),
+    contents: contentsOf(contents),
   }
 }
 

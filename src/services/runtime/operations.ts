@@ -77,7 +77,7 @@ export const operations = {
     effect: 'live',
     roles: ['admin', 'approver'],
     scope: 'none',
-    audit: { target: (_input, done) => changedJourneys(done ?? []) },
+    audit: { target: (_input, done) => changedDefinitions(done ?? []) },
   }),
   tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps), {
     effect: 'read',
@@ -301,9 +301,10 @@ function unnamed(person: PersonQuery): object {
   return 'profileId' in person ? person : { identifier: { type: person.identifier.type } }
 }
 
-function changedJourneys(done: readonly Publication[]): string {
+function changedDefinitions(done: readonly Publication[]): string {
   const changed = done.filter((d) => d.change !== 'unchanged')
-  return changed.map((d) => `${d.id} ${d.change === 'withdrawn' ? 'withdrawn' : `v${d.version}`}`).join(', ')
+  const nameOf = ({ kind, id }: Publication) => (kind === 'journeys' ? id : kind)
+  return changed.map((d) => `${nameOf(d)} ${d.change === 'withdrawn' ? 'withdrawn' : `v${d.version}`}`).join(', ')
 }
 
 function changedWays(rows: readonly WayRow[]): string {

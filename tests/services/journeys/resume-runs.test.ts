@@ -1,7 +1,7 @@
 import { bucketOf } from '../../../src/stored/buckets.js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
-import { liveDefinitions } from '../../../src/services/definitions/publish-definitions.js'
+import { liveDefinitions } from '../../../src/services/definitions/read-published.js'
 import { explainTouches } from '../../../src/services/touches/explain-touches.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {

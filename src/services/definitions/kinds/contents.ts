@@ -1,7 +1,7 @@
 import { type Content, ContentFile } from '../../../domain/content/content.js'
 import { messageOf } from '../../../errors.js'
 import { renderContent } from '../../touches/render-content.js'
-import { type DefinitionKind, listed, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
 
 /** Words and links: a folder of files with several each. */
 export const contents = {
@@ -21,6 +21,7 @@ export const contents = {
       return message === undefined ? [] : [{ path: ['contents', i, 'text'], message, hint }]
     }),
   versioned: 'kind',
+  kept: asWritten,
   shows: (files) => listed(files.flatMap((f) => f.contents)),
 } as const satisfies DefinitionKind<typeof ContentFile>
 

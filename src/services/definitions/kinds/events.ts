@@ -1,5 +1,5 @@
 import { EventCatalogue } from '../../../domain/events/catalogue.js'
-import type { DefinitionKind } from './kind.js'
+import { asWritten, type DefinitionKind } from './kind.js'
 
 /** The catalogue of events that rules may name: one file. */
 export const events = {
@@ -14,5 +14,6 @@ export const events = {
   references: () => [],
   lint: () => [],
   versioned: 'kind',
+  kept: asWritten,
   shows: () => undefined,
 } as const satisfies DefinitionKind<typeof EventCatalogue>

@@ -1,5 +1,5 @@
 import { IdentityConfig } from '../../../domain/identity/config.js'
-import type { DefinitionKind } from './kind.js'
+import { asWritten, type DefinitionKind } from './kind.js'
 
 /** Who is who: one file. */
 export const identity = {
@@ -11,6 +11,7 @@ export const identity = {
   references: () => [],
   lint: () => [],
   versioned: 'kind',
+  kept: asWritten,
   shows: (files) => {
     const types = files.flatMap((f) => f.identifiers.map((i) => i.type))
     return { count: types.length, what: types.join(', ') }

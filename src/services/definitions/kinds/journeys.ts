@@ -1,7 +1,7 @@
 import { Journey, placeSteps } from '../../../domain/journeys/definition.js'
 import { journeyReferences } from '../../../domain/rules/references.js'
 import { channelKinds, type StepChannel, stepChannels } from '../../../domain/touches/channels.js'
-import { type DefinitionKind, type LintProblem, listed, type Whole } from './kind.js'
+import { asWritten, type DefinitionKind, type LintProblem, listed, type Whole } from './kind.js'
 
 /** Journeys: a folder with one in each file. */
 export const journeys = {
@@ -17,6 +17,7 @@ export const journeys = {
     ...sendProblems(journey, whole),
   ],
   versioned: 'file',
+  kept: asWritten,
   shows: listed,
 } as const satisfies DefinitionKind<typeof Journey>
 

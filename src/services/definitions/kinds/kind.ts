@@ -26,8 +26,14 @@ export interface DefinitionKind<S extends z.ZodType = z.ZodType> {
   lint(file: z.infer<S>, whole: Whole, name: string): readonly LintProblem[]
   /** `file`: each file has versions of its own, and a broken one leaves the others alone. `kind`: all files are one version. */
   versioned: 'file' | 'kind'
+  /** What a version keeps of a file: what was written, or as much of it as may lie in the store once more. */
+  kept(file: z.infer<S>, written: unknown): unknown
   /** What `siyu check` says of them; `undefined`: nothing. */
   shows(files: readonly z.infer<S>[], whole: Whole): { count: number; what: string } | undefined
+}
+
+export function asWritten(_file: unknown, written: unknown): unknown {
+  return written
 }
 
 /** Items of a list in a file, by their field `id`. */

@@ -1,7 +1,7 @@
 import { STAGE_TAG } from '../../../domain/rules/clauses/stage.js'
 import { ruleReferences } from '../../../domain/rules/references.js'
 import { Lifecycle } from '../../../domain/tags/definition.js'
-import { type DefinitionKind, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, namesIn } from './kind.js'
 import { pushProblems } from './tags.js'
 
 /** The stages: one file. */
@@ -15,5 +15,6 @@ export const lifecycle = {
     stages.flatMap((s, i) => (s.when === undefined ? [] : ruleReferences(s.when, ['stages', i, 'when']))),
   lint: (_file, whole) => pushProblems(STAGE_TAG, whole),
   versioned: 'kind',
+  kept: asWritten,
   shows: () => undefined,
 } as const satisfies DefinitionKind<typeof Lifecycle>

@@ -1,5 +1,5 @@
 import { Policy } from '../../../domain/touches/policy.js'
-import type { DefinitionKind } from './kind.js'
+import { asWritten, type DefinitionKind } from './kind.js'
 
 /** What every touch must pass: one file. */
 export const policy = {
@@ -11,5 +11,6 @@ export const policy = {
   references: () => [],
   lint: () => [],
   versioned: 'kind',
+  kept: asWritten,
   shows: () => undefined,
 } as const satisfies DefinitionKind<typeof Policy>

@@ -1,6 +1,6 @@
 import { ruleReferences } from '../../../domain/rules/references.js'
 import { SegmentFile } from '../../../domain/segments/definition.js'
-import { type DefinitionKind, listed, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
 
 /** Saved rules: one file. */
 export const segments = {
@@ -12,5 +12,6 @@ export const segments = {
   references: (file) => file.segments.flatMap((s, i) => ruleReferences(s.when, ['segments', i, 'when'])),
   lint: () => [],
   versioned: 'kind',
+  kept: asWritten,
   shows: (files) => listed(files.flatMap((f) => f.segments)),
 } as const satisfies DefinitionKind<typeof SegmentFile>

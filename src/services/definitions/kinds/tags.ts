@@ -1,7 +1,7 @@
 import { tagReferences } from '../../../domain/rules/references.js'
 import { TagFile, tagKindOf } from '../../../domain/tags/definition.js'
 import { writebackProblems } from '../../../domain/tags/writeback.js'
-import { type DefinitionKind, type LintProblem, namesIn, type Whole } from './kind.js'
+import { asWritten, type DefinitionKind, type LintProblem, namesIn, type Whole } from './kind.js'
 
 /** What keeps this tag, among all, from being written back. */
 export function pushProblems(id: string, { tags: all }: Whole): LintProblem[] {
@@ -26,6 +26,7 @@ export const tags = {
       })),
     ),
   versioned: 'kind',
+  kept: asWritten,
   shows: (_files, whole) => {
     const realtime = whole.tags.filter((t) => t.refresh === 'realtime').length
     const scheduled = whole.tags.length - realtime

@@ -1,6 +1,6 @@
 import type { DefinedKind, Reference } from '../../../domain/reference.js'
 import { WelcomeFile } from '../../../domain/wecom/welcome.js'
-import type { DefinitionKind } from './kind.js'
+import { asWritten, type DefinitionKind } from './kind.js'
 
 /** What new customers are greeted with: one file; without it nobody is greeted. */
 export const welcome = {
@@ -31,5 +31,6 @@ export const welcome = {
           ],
     ),
   versioned: 'kind',
+  kept: asWritten,
   shows: () => undefined,
 } as const satisfies DefinitionKind<typeof WelcomeFile>
