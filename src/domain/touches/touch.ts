@@ -34,6 +34,8 @@ export const Touch = z.strictObject({
   stepId: z.string(),
   channel: z.enum(channelNames),
   contentId: z.string(),
+  /** The version of all contents that its run stays on; absent: the one of today. */
+  contentsVersion: z.number().int().optional(),
   /** Guide tasks: what the guide reads as title, and by when it should be done. */
   title: z.string().optional(),
   dueAt: z.date().optional(),

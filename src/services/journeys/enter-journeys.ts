@@ -53,6 +53,7 @@ export async function enterJourneys(
       _id: `${journeyId}:${profileId}:${n}`,
       journeyId,
       version,
+      pins: definitions.current.pins,
       profileId,
       bucket: bucketOf(profileId),
       anchor: profile.anchor,
