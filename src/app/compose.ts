@@ -137,7 +137,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
     const isAlone = config.documents.kind !== 'mongo'
     const arePublic = await arePublished(deps, loaded.files)
-    if (arePublic === undefined || (isAlone && !arePublic)) await publishFiles(deps, loaded)
+    if (arePublic === undefined || (isAlone && !arePublic)) await takeOverFiles(deps, loaded)
     else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
     // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
     if (!(await followPublished(deps)))
@@ -209,6 +209,17 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
   if (published === undefined) throw new InvalidInputError('Definitions are not usable', problems)
   for (const p of problems)
     log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
+}
+
+/** Files that cannot be made live while runs need what they change never stop a service that has published ones to run on. */
+async function takeOverFiles(deps: ServiceDeps, loaded: LoadedDefinitions): Promise<void> {
+  try {
+    await publishFiles(deps, loaded)
+  } catch (err) {
+    if (!(err instanceof InvalidInputError)) throw err
+    for (const p of err.problems)
+      deps.log.warn('files left alone, what is published runs', { problem: formatProblem(p) })
+  }
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {

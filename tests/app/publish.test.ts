@@ -59,6 +59,18 @@ const journey = (on: string) =>
     '',
   ].join('\n')
 
+const vip = `tags:
+  - { id: very_important, name: VIP, type: flag, category: value, owner: crm, purpose: report, when: { event: order_paid } }
+`
+const asks = [
+  'id: greet-visitors',
+  'name: { zh: 到店问候, en: Greet visitors }',
+  'enter: { on: registered }',
+  'goal: { event: order_paid, within: 14d }',
+  'steps: [{ wait: 1d }, { branch: [{ if: { tag: very_important }, do: [{ exit: true }] }] }]',
+  '',
+].join('\n')
+
 const record = (id: string) => ({
   ref: id,
   source: 'shop',
@@ -83,6 +95,27 @@ describe('two processes over the same stores', () => {
     expect(await two.deps.docs.runs.find({ journeyId: 'greet-visitors' })).toHaveLength(1)
     expect(two.deps.definitions.current.policy.confirmWithin).toBe(86_400_000)
     expect(two.deps.definitions.current).toEqual(one.deps.definitions.current)
+  }, 120_000)
+
+  it('one alone starts on what is published when runs need what its files have not any more', async () => {
+    await writeFile(join(home, 'one/config/tags/vip.yaml'), vip)
+    await writeFile(join(home, 'one/journeys/greet-visitors.yaml'), asks)
+    const first = await open('one')
+    await first.publish()
+    await acceptRecords(first.deps, 'a', [record('r1')])
+    await first.runLane('process-batches')
+    await first.runLane('resume-runs')
+    await apps.pop()!.close()
+    await rm(join(home, 'one/config/tags/vip.yaml'))
+    await rm(join(home, 'one/journeys/greet-visitors.yaml'))
+    const again = await open('one')
+    expect(again.deps.definitions.current.tags.map((t) => t.id)).toContain('very_important')
+    await expect(again.publish()).rejects.toThrow(
+      /tags\.very_important: .*but 1 waiting runs read it: greet-visitors:1:0 →/,
+    )
+    await again.deps.docs.runs.updateMany({}, { $set: { state: 'ended' } })
+    await again.publish()
+    expect(again.deps.definitions.current.tags.map((t) => t.id)).not.toContain('very_important')
   }, 120_000)
 
   it('one alone counts its files when it starts, but for journeys', async () => {

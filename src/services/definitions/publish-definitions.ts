@@ -1,9 +1,9 @@
 import { pinKey } from '../../domain/journeys/definition.js'
-import { ConflictError } from '../../errors.js'
+import { ConflictError, InvalidInputError } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import type { Deps } from '../runtime/deps.js'
-import type { KindName } from './kinds.js'
-import { wholeKinds } from './kinds.js'
+import { findTagReaders } from './find-tag-readers.js'
+import { type KindName, wholeKinds } from './kinds.js'
 import type { LoadedDefinitions, RawFiles } from './load-definitions.js'
 import { ALL, type Live, type LiveVersion, liveVersions, PUBLISHED, textOfKind } from './read-published.js'
 
@@ -22,9 +22,12 @@ const ATTEMPTS = 10
 /**
  * Makes the files live: what changed becomes the next version, runs stay on theirs, a journey that is gone takes no
  * newcomers any more. Coupon codes of new pools are added. When something changed it is a new publication.
+ *
+ * @throws {InvalidInputError} when runs on their way read a tag that is gone or of another type; nothing changes then
  */
 export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefinitions): Promise<Publication[]> {
   const done = await publish(deps, async (before) => {
+    await refuseTagChanges(deps, before, loaded)
     const made: Publication[] = []
     for (const { journey, raw } of loaded.journeyFiles) {
       const stored = await store(deps, { kind: 'journey', id: journey.id, hashed: JSON.stringify(raw), value: raw })
@@ -53,13 +56,20 @@ export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefini
   return done
 }
 
-/** Makes everything live but the journeys, which stay as they are. */
-export async function publishFiles(deps: PublishDeps, { files }: LoadedDefinitions): Promise<void> {
+/** Makes everything live but the journeys, which stay as they are. @throws {InvalidInputError} as `publishDefinitions` */
+export async function publishFiles(deps: PublishDeps, loaded: LoadedDefinitions): Promise<void> {
   await publish(deps, async (before) => {
-    const kinds = await storeKinds(deps, files, before)
+    await refuseTagChanges(deps, before, loaded)
+    const kinds = await storeKinds(deps, loaded.files, before)
     const journeys = before.versions.filter((l) => l.kind === undefined)
     return kinds && { live: { versions: [...journeys, ...kinds.live] }, result: undefined }
   })
+}
+
+async function refuseTagChanges(deps: PublishDeps, before: Live, loaded: LoadedDefinitions): Promise<void> {
+  const problems = await findTagReaders(deps, before, loaded)
+  if (problems.length > 0)
+    throw new InvalidInputError('这些定义不能发布 · these definitions cannot be published', problems)
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Content } from '../../domain/content/content.js'
 import type { Pins } from '../../domain/journeys/pins.js'
 import type { Rule } from '../../domain/rules/rule.js'
-import { InvalidInputError, messageOf } from '../../errors.js'
+import { formatProblem, InvalidInputError } from '../../errors.js'
 import type { Collections } from '../../stored/collections.js'
 import type { Deps } from '../runtime/deps.js'
 import { contentsOf, parseWhole, segmentsOf } from './load-definitions.js'
@@ -30,8 +30,17 @@ export async function readPinned<K extends PinnedKind>(
 ): Promise<PinnedRead<K>> {
   const { current } = definitions
   // `current` has them under the same names.
-  if (version === undefined || version === current.pins[kind]) return { value: current[kind] }
-  const { published } = docs
+  return version === undefined || version === current.pins[kind]
+    ? { value: current[kind] }
+    : readVersion(docs, kind, version)
+}
+
+/** The same of a version that is known to be another one, or where there is no today. */
+export async function readVersion<K extends PinnedKind>(
+  { published }: Pick<Collections, 'published'>,
+  kind: K,
+  version: number,
+): Promise<PinnedRead<K>> {
   const read = known.get(published) ?? new Map<string, PinnedOf[PinnedKind]>()
   known.set(published, read)
   const key = `${kind}@${version}`
@@ -49,6 +58,8 @@ export async function readPinned<K extends PinnedKind>(
     return { value }
   } catch (err) {
     if (!(err instanceof InvalidInputError)) throw err
-    return { unreadable: `version ${version} of ${kind} cannot be read here: ${messageOf(err)}` }
+    return {
+      unreadable: `version ${version} of ${kind} cannot be read here: ${err.problems.map(formatProblem).join('; ')}`,
+    }
   }
 }
