@@ -17,10 +17,16 @@ import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import { correctContent } from '../services/touches/correct-content.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { followPublished } from '../services/definitions/follow-published.js'
-import { type Publication, publishDefinitions, publishFiles } from '../services/definitions/publish-definitions.js'
+import {
+  type Publication,
+  publishDefinitions,
+  publishFiles,
+  type PublishOptions,
+} from '../services/definitions/publish-definitions.js'
 import { arePublished, liveDefinitions, readPublished } from '../services/definitions/read-published.js'
 import { type Clock, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
@@ -61,7 +67,7 @@ export interface App {
   /** Takes what is published as the running definitions, whatever they are now. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
-  publish(): Promise<Publication[]>
+  publish(options?: PublishOptions): Promise<Publication[]>
   /** Takes over what another process has published, if it has. Work does so by itself, before it is taken up. */
   follow(): Promise<void>
   /** Into how many shards work is split. */
@@ -151,11 +157,12 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(lease === undefined ? {} : { lease }),
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
-    const publish = async () => {
+    const publish = async (options: PublishOptions = {}) => {
       const next = await loadDefinitions(config.paths)
-      const done = await publishDefinitions(deps, next)
+      const done = await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
+      for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
       return done
     }
     const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
@@ -223,5 +230,14 @@ async function takeOverFiles(deps: ServiceDeps, loaded: LoadedDefinitions): Prom
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {
-  return { ...loaded, version: 0, pins: {}, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return {
+    ...loaded,
+    version: 0,
+    pins: {},
+    corrected: new Map(),
+    withdrawn: new Set(),
+    journeys: new Map(),
+    pinned: new Map(),
+    evaluables: [],
+  }
 }

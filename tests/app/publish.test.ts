@@ -6,6 +6,9 @@ import { type App, createApp } from '../../src/app/compose.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { quietLog } from '../../src/log.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
+import { listAudit } from '../../src/services/runtime/audit.js'
+import type { OperationInput } from '../../src/services/runtime/operations.js'
+import { runOperation } from '../../src/services/runtime/run-operation.js'
 import { publishedVersion } from '../../src/services/definitions/read-published.js'
 import { fixedClock } from '../../src/time.js'
 
@@ -95,6 +98,26 @@ describe('two processes over the same stores', () => {
     expect(await two.deps.docs.runs.find({ journeyId: 'greet-visitors' })).toHaveLength(1)
     expect(two.deps.definitions.current.policy.confirmWithin).toBe(86_400_000)
     expect(two.deps.definitions.current).toEqual(one.deps.definitions.current)
+  }, 120_000)
+
+  it('correct and withdraw a content for each other', async () => {
+    const one = await open('one')
+    const two = await open('two')
+    await one.publish()
+    const operate = (app: App, input: OperationInput<'publish'>) =>
+      runOperation(app.operations, 'user:test', 'publish', input)
+    await edit('one/config/content/messages.yaml', '好久不见', '别来无恙')
+    const { version } = (await operate(one, { correct: ['vip-hello'] })).find((d) => d.change === 'corrected')!
+    await two.follow()
+    expect(two.deps.definitions.current.corrected).toEqual(new Map([['vip-hello', version]]))
+    await operate(two, { withdraw: ['vip-hello'] })
+    await one.follow()
+    expect(one.deps.definitions.current.withdrawn).toEqual(new Set(['vip-hello']))
+    expect(one.deps.definitions.current.contents.get('vip-hello')!.text).toContain('别来无恙')
+    expect((await listAudit(one.deps, { limit: 10 })).rows.map((row) => row.target).sort()).toEqual([
+      'contents v2, vip-hello corrected',
+      'vip-hello withdrawn',
+    ])
   }, 120_000)
 
   it('one alone starts on what is published when runs need what its files have not any more', async () => {

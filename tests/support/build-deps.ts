@@ -201,7 +201,16 @@ export async function buildWorld(
     events: faults.guard('events', events, ['insert']),
     jobs: faults.guard('jobs', jobs, ['add']),
     definitions: {
-      current: { ...loaded, version: 0, pins: {}, journeys: new Map(), pinned: new Map(), evaluables: [] },
+      current: {
+        ...loaded,
+        version: 0,
+        pins: {},
+        corrected: new Map(),
+        withdrawn: new Set(),
+        journeys: new Map(),
+        pinned: new Map(),
+        evaluables: [],
+      },
     },
     channels: {
       wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),

@@ -21,6 +21,7 @@ export const SuppressReason = z.enum([
   'coupon_stock',
   'refused',
   'no_content',
+  'content_withdrawn',
   'sending_off',
 ])
 export type SuppressReason = z.infer<typeof SuppressReason>

@@ -1,18 +1,25 @@
+import { z } from 'zod'
 import { pinKey } from '../../domain/journeys/definition.js'
 import { ConflictError, InvalidInputError } from '../../errors.js'
 import { hashKey } from '../../random.js'
+import { nearest } from '../../yaml-file.js'
 import type { Deps } from '../runtime/deps.js'
 import { findTagReaders } from './find-tag-readers.js'
 import { type KindName, wholeKinds } from './kinds.js'
 import type { LoadedDefinitions, RawFiles } from './load-definitions.js'
 import { ALL, type Live, type LiveVersion, liveVersions, PUBLISHED, textOfKind } from './read-published.js'
 
-/** What became of a journey, or (`id` all) of the files of another kind. */
+/** What became of a journey, of the files of another kind (`id` all), or, where it is said of one, of a content. */
 export type Publication = {
   kind: KindName
   id: string
   version: number
-  change: 'new' | 'changed' | 'unchanged' | 'withdrawn'
+  change: 'new' | 'changed' | 'unchanged' | 'withdrawn' | 'corrected'
+}
+
+export type PublishOptions = {
+  /** Contents that runs on their way have as they are now. One that was withdrawn may be sent again. */
+  correct?: readonly string[]
 }
 
 type PublishDeps = Pick<Deps, 'docs' | 'clock'>
@@ -23,9 +30,15 @@ const ATTEMPTS = 10
  * Makes the files live: what changed becomes the next version, runs stay on theirs, a journey that is gone takes no
  * newcomers any more. Coupon codes of new pools are added. When something changed it is a new publication.
  *
- * @throws {InvalidInputError} when runs on their way read a tag that is gone or of another type; nothing changes then
+ * @throws {InvalidInputError} when runs on their way read a tag that is gone or of another type, or there is no content to
+ * correct; nothing changes then
  */
-export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefinitions): Promise<Publication[]> {
+export async function publishDefinitions(
+  deps: PublishDeps,
+  loaded: LoadedDefinitions,
+  { correct = [] }: PublishOptions = {},
+): Promise<Publication[]> {
+  refuseUnknown(correct, new Set(loaded.contents.keys()))
   const done = await publish(deps, async (before) => {
     await refuseTagChanges(deps, before, loaded)
     const made: Publication[] = []
@@ -40,7 +53,16 @@ export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefini
         made.push({ kind: 'journeys', id, version, change: 'withdrawn' })
     const kinds = await storeKinds(deps, loaded.files, before)
     if (kinds === undefined) return undefined
-    return { live: { versions: [...live, ...kinds.live] }, result: [...made, ...kinds.made] }
+    const { version } = kinds.made.find((m) => m.kind === 'contents') ?? { version: 0 }
+    const corrections = [...new Set(correct)].sort().map((id) => ({ kind: 'contents' as const, id, version }))
+    return {
+      live: {
+        versions: [...live, ...kinds.live],
+        corrected: { ...before.corrected, ...Object.fromEntries(corrections.map((c) => [c.id, version])) },
+        withdrawn: before.withdrawn.filter((id) => !correct.includes(id)),
+      },
+      result: [...made, ...kinds.made, ...corrections.map((c) => ({ ...c, change: 'corrected' as const }))],
+    }
   })
   for (const pool of loaded.couponPools) {
     const codes =
@@ -62,8 +84,39 @@ export async function publishFiles(deps: PublishDeps, loaded: LoadedDefinitions)
     await refuseTagChanges(deps, before, loaded)
     const kinds = await storeKinds(deps, loaded.files, before)
     const journeys = before.versions.filter((l) => l.kind === undefined)
-    return kinds && { live: { versions: [...journeys, ...kinds.live] }, result: undefined }
+    return kinds && { live: { ...before, versions: [...journeys, ...kinds.live] }, result: undefined }
   })
+}
+
+/**
+ * From now on nobody is sent these contents, by whatever version; the files are not looked at.
+ *
+ * @throws {InvalidInputError} when there never was such a content
+ */
+export async function withdrawContents(deps: PublishDeps, contentIds: readonly string[]): Promise<Publication[]> {
+  const published = await deps.docs.published.find({ kind: 'contents', id: ALL }, { sort: { version: -1 } })
+  const known = published.flatMap(({ value }) => ContentIds.safeParse(JSON.parse(value as string)).data ?? [])
+  refuseUnknown(contentIds, new Set(known.flatMap((f) => f.contents.map((c) => c.id))))
+  const version = published[0]?.version ?? 0
+  return publish(deps, (before) => {
+    const withdrawn = [...new Set([...before.withdrawn, ...contentIds])].sort()
+    const result = contentIds.map((id): Publication => ({ kind: 'contents', id, version, change: 'withdrawn' }))
+    return Promise.resolve({ live: { ...before, withdrawn }, result })
+  })
+}
+
+/** As much as must be known of contents that a newer version of this program may have published. */
+const ContentIds = z.array(z.looseObject({ contents: z.array(z.looseObject({ id: z.string() })) }))
+
+function refuseUnknown(contentIds: readonly string[], known: ReadonlySet<string>): void {
+  const problems = contentIds
+    .filter((id) => !known.has(id))
+    .map((id) => {
+      const near = nearest(id, known)
+      const hint = near === undefined ? 'config/content/' : `是不是 did you mean "${near}"?`
+      return { path: 'content', message: `没有内容 there is no content "${id}"`, hint }
+    })
+  if (problems.length > 0) throw new InvalidInputError('没有这些内容 · there are no such contents', problems)
 }
 
 async function refuseTagChanges(deps: PublishDeps, before: Live, loaded: LoadedDefinitions): Promise<void> {

@@ -11,13 +11,23 @@ import { evaluablesOf, type FileDefinitions, parseFiles, type RawFiles } from '.
 
 /** One of the things that a publication consists of: a journey, or (`kind`) all files of another kind. */
 export type LiveVersion = { kind?: string | undefined; id: string; version: number }
-export type Live = { versions: readonly LiveVersion[] }
+export type Live = {
+  versions: readonly LiveVersion[]
+  /** By content: the version of all contents that corrects it for runs on earlier ones. */
+  corrected: Readonly<Record<string, number>>
+  /** Contents that nobody is sent any more. */
+  withdrawn: readonly string[]
+}
 
 const Entry = z.object({ kind: z.string().optional(), id: z.string(), version: z.number() })
 const Live = z.union([
-  z.object({ versions: z.array(Entry) }),
-  // Of a publication that says no more than the versions.
-  z.array(Entry).transform((versions) => ({ versions })),
+  z.object({
+    versions: z.array(Entry),
+    corrected: z.record(z.string(), z.number()),
+    withdrawn: z.array(z.string()),
+  }),
+  // Of a publication of version 0.1, which says no more than the versions.
+  z.array(Entry).transform((versions) => ({ versions, corrected: {}, withdrawn: [] })),
 ])
 
 /** Holds the number of the last publication (`value`), and what it consists of (`text`): one document, replaced at once. */
@@ -116,7 +126,21 @@ async function definitionsOf(
     ...(ofSegments !== undefined && { segments: ofSegments }),
     ...(ofContents !== undefined && { contents: ofContents }),
   }
-  return { version, identity, policy, tags, segments, contents, welcome, pins, journeys, pinned, evaluables }
+  return {
+    version,
+    identity,
+    policy,
+    tags,
+    segments,
+    contents,
+    welcome,
+    pins,
+    corrected: new Map(Object.entries(live.corrected)),
+    withdrawn: new Set(live.withdrawn),
+    journeys,
+    pinned,
+    evaluables,
+  }
 }
 
 function whyNot(error: z.ZodError, value: unknown): string {

@@ -34,6 +34,10 @@ export type Definitions = {
   welcome: readonly WelcomeRule[]
   /** Which versions of segments and contents these are: what newcomers stay on. */
   pins: Pins
+  /** Contents that runs on earlier versions have as they are in this version, or in their own where that is later. */
+  corrected: ReadonlyMap<string, number>
+  /** Contents that nobody is sent any more, whatever the version. */
+  withdrawn: ReadonlySet<string>
   /** Versions that are live for newcomers. */
   journeys: ReadonlyMap<string, PinnedJourney>
   /** Every published version that this program can read, by `pinKey`: runs stay on theirs. */

@@ -13,6 +13,7 @@ import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
+import { CONTENT_WITHDRAWN } from './withdraw-content.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -90,9 +91,9 @@ async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: U
   if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more)
 }
 
-/** The reason for it has gone: she left the journey, or her guide. */
+/** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
 function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
-  return doc.reason === 'exited' || doc.reason === LOST_CONTACT
+  return doc.reason === 'exited' || doc.reason === LOST_CONTACT || doc.reason === CONTENT_WITHDRAWN
 }
 
 function nextState(

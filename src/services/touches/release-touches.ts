@@ -10,9 +10,11 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
+import { messageContent } from './message-content.js'
 import { contentsOfTouches } from './pinned-content.js'
 import { renderContent } from './render-content.js'
 import { isStopped } from './switch-sending.js'
+import { CONTENT_WITHDRAWN } from './withdraw-content.js'
 
 export { STOP_SWITCH } from './switch-sending.js'
 
@@ -102,6 +104,10 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   for (const touch of inOrder) {
     const profile = profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
+    if (deps.definitions.current.withdrawn.has(touch.contentId)) {
+      suppressed.push({ touch, reason: CONTENT_WITHDRAWN })
+      continue
+    }
     const content = contentOf(touch)
     if (content !== undefined && 'unreadable' in content) {
       unreadable.push({ touch, reason: content.unreadable })
@@ -218,14 +224,8 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
       senderUserId: contact.userId,
       bucket: bucketOf(contact.userId),
       recipients,
-      content: {
-        text: renderContent(content, { brand: deps.brand.name }),
-        link: {
-          title: content.link?.title ?? deps.brand.name,
-          url: `${deps.linkBase}${content.link?.path ?? '/'}${content.link?.path.includes('?') === true ? '&' : '?'}m=${id}`,
-          ...(content.link?.description === undefined ? {} : { description: content.link.description }),
-        },
-      },
+      contentId: content.id,
+      content: messageContent(deps, content, id),
       releasedAt: now,
       nextAt: now,
       attempts: 0,
@@ -297,6 +297,7 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
         senderUserId: a.contact.userId,
         bucket: bucketOf(a.contact.userId),
         recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
+        contentId: a.content.id,
         content: {
           text: script,
           card: {
