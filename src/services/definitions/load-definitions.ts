@@ -1,5 +1,5 @@
 import { basename, dirname, extname, normalize } from 'node:path'
-import { SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
+import { systemEventNames } from '../../domain/events/system-events.js'
 import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
 import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
@@ -43,7 +43,7 @@ export type RawFiles = { readonly [K in WholeKind]?: readonly unknown[] }
 type Files = { readonly [K in KindName]: readonly Loaded<FileOf<K>>[] }
 
 /** Names that are there without a file. */
-const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: SYSTEM_EVENTS, tag: [STAGE_TAG] }
+const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: systemEventNames, tag: [STAGE_TAG] }
 
 /**
  * Reads and checks every definition file; all problems at once, each with file and line. `loaded` is there unless something

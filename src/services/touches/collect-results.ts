@@ -1,3 +1,4 @@
+import { systemEvent } from '../../domain/events/system-events.js'
 import { channelKinds } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
@@ -146,12 +147,12 @@ function pause(deps: Deps, doc: DispatchDoc, now: Date, reminders: number): Date
 }
 
 export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
-  return systemRecord(touch.profileId, at, {
+  const event = systemEvent('touch_delivered', {
     id: `touch:${touch._id}:delivered`,
-    name: 'touch_delivered',
     occurredAt: at,
     properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
   })
+  return systemRecord(touch.profileId, at, event)
 }
 
 /** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */

@@ -118,6 +118,15 @@ describe('checkDefinitions', () => {
       /rename/,
     ],
     [
+      'an event that is one of ours',
+      'config/events.yaml',
+      'name: consulted',
+      'name: contact_added',
+      'events.6.name',
+      /"contact_added".* siyu itself writes/,
+      /remove it.*shop_contact_added/,
+    ],
+    [
       'a segment that is defined twice',
       'config/segments.yaml',
       'id: core_repurchase',
