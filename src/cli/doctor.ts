@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
+import type { OperationResult } from '../services/runtime/operations.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
 import { renderTable } from './print/table.js'
@@ -62,6 +63,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/wecom/serving', {})) as { userIds: string[] }).userIds
+  const held =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/journeys/held', {})) as OperationResult<'journeys/held'>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -71,6 +76,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const findings = await runDoctor({
     ...parts,
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
+    ...(held !== undefined && { held }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

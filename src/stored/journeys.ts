@@ -49,6 +49,8 @@ export const journeysCollections: DefinitionsOf<JourneysCollections> = {
       { fields: ['state', 'dueAt'] },
       { fields: ['state', 'bucket', 'dueAt'] },
       { fields: ['profileId', 'journeyId'] },
+      // Few or none, and asked for by every scrape.
+      { fields: ['held.since'], sparse: true },
     ],
     migrations: { 1: (doc) => ({ ...doc, bucket: bucketOf(doc.profileId as number) }) },
   },

@@ -77,6 +77,7 @@ describe('siyu doctor', () => {
     expect(of.get('wecom.contact')?.found).toContain('1 名成员')
     expect(of.get('callback.keys')?.state).toBe('warned')
     expect(of.get('stores.documents')?.state).toBe('skipped')
+    expect(of.get('journeys.held')?.state).toBe('skipped')
   })
 
   it.each<[string, Settings, string, RegExp]>([
@@ -162,10 +163,17 @@ describe('siyu doctor', () => {
     })
   })
 
-  it('asks a running service to echo, how it sends, and which members it knows to have customers', async () => {
+  it('asks a running service to echo, how it sends, what is held, and which members it knows to have customers', async () => {
     await open()
     const answers: Record<string, object> = {
       '/v1/sending': { stopped: true, planned: 0, ready: 0 },
+      '/v1/journeys/held': {
+        runs: 5,
+        groups: [
+          { journeyId: 'care', version: 2, reason: 'lottery is unknown', runs: 4, since: AT.toISOString() },
+          { journeyId: 'news', version: 1, reason: 'it is gone', runs: 1, since: AT.toISOString() },
+        ],
+      },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
     }
     receiver = createServer((req, res) => {
@@ -183,6 +191,10 @@ describe('siyu doctor', () => {
       const { of, healthy } = await examine({ more })
       expect(of.get('callback.service')?.state).toBe('ok')
       expect(of.get('sending')).toMatchObject({ state: 'warned', fix: 'siyu send resume' })
+      expect(of.get('journeys.held')).toMatchObject({
+        state: 'warned',
+        found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+      })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(healthy).toBe(true)
     } finally {

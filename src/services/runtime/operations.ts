@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { refreshNow } from '../tags/refresh-profiles.js'
 import { explainEntry, explainTag } from '../tags/explain-tag.js'
+import { listHeld } from '../journeys/list-held.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
@@ -133,6 +134,11 @@ export const operations = {
       },
     },
   ),
+  'journeys/held': quick(z.strictObject({}), async ({ deps }) => listHeld(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
     effect: 'read',
     reveals: true,
