@@ -2,12 +2,15 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { InvalidInputError, isTimeZone, type Problem, toProblems } from '../../src/connector.js'
+import { InvalidInputError, isReservedEvent, isTimeZone, type Problem, toProblems } from '../../src/connector.js'
 
 const Column = z.string().min(1)
 const Pattern = z.string().refine(compiles, 'is no regular expression')
 const IdentifierType = z.string().regex(/^[a-z][a-z0-9_]*(:[A-Za-z0-9_-]+)?$/, 'is lower case, e.g. member_id')
-const EventName = z.string().regex(/^[a-z][a-z0-9_]*$/, 'is snake_case, e.g. order_paid')
+const EventName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*$/, 'is snake_case, e.g. order_paid')
+  .refine((name) => !isReservedEvent(name), 'is an event that only siyu itself writes; give it another name')
 
 const common = {
   source: z

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RecordEvent, SourceRecordInput } from '../../src/connector.js'
+import { type RecordEvent, type SourceRecordInput, systemEvent, type SystemProperties } from '../../src/connector.js'
 import type { TopicMatcher } from './rules.js'
 
 const Person = z.object({
@@ -44,19 +44,11 @@ export const CHAT_EVENTS = [
  * is seen twice, late or in another order counts once.
  */
 export function sightingToRecord(sighting: Sighting, topicsOf: TopicMatcher): SourceRecordInput | undefined {
-  const { id, at, puppet, botId, person } = sighting
+  const { id, at, puppet, person } = sighting
   if (person.isCoworker) return undefined
   const ref = `wechaty:${puppet}:${id}`
-  const event = (
-    name: (typeof CHAT_EVENTS)[number],
-    key: string,
-    properties: Record<string, unknown>,
-  ): RecordEvent => ({
-    id: key === '' ? ref : `${ref}:${key}`,
-    name,
-    occurredAt: at,
-    properties: { botId, ...properties },
-  })
+  const event: Say = (name, key, properties) =>
+    systemEvent(name, { id: key === '' ? ref : `${ref}:${key}`, occurredAt: at, properties })
   const topics = sighting.kind === 'message' ? topicsOf(sighting.text, sighting.from) : []
   const last = topics.at(-1)
   return {
@@ -77,15 +69,19 @@ export function sightingToRecord(sighting: Sighting, topicsOf: TopicMatcher): So
   }
 }
 
-function eventsOf(
-  sighting: Sighting,
-  event: (name: (typeof CHAT_EVENTS)[number], key: string, properties: Record<string, unknown>) => RecordEvent,
-  topics: ReturnType<TopicMatcher>,
-): RecordEvent[] {
+/** One of the events, under a key of its own within the sighting. */
+type Say = <N extends (typeof CHAT_EVENTS)[number]>(
+  name: N,
+  key: string,
+  properties: SystemProperties<N>,
+) => RecordEvent
+
+function eventsOf(sighting: Sighting, event: Say, topics: ReturnType<TopicMatcher>): RecordEvent[] {
+  const { botId } = sighting
   switch (sighting.kind) {
     case 'message': {
       const { from, type, text, room } = sighting
-      const where = { from, ...(room !== undefined && { roomId: room.id }) }
+      const where = { botId, from, ...(room !== undefined && { roomId: room.id }) }
       return [
         event('chat_message', '', { ...where, type, characters: [...text].length, topics: topics.length }),
         ...topics.map(({ topic, intent }) =>
@@ -94,11 +90,12 @@ function eventsOf(
       ]
     }
     case 'friendship':
-      return [event(`chat_friend_${sighting.change}`, '', {})]
+      return [event(`chat_friend_${sighting.change}`, '', { botId })]
     case 'room': {
       const { room, change } = sighting
       return [
         event(`chat_room_${change}`, '', {
+          botId,
           roomId: room.id,
           ...(room.topic !== undefined && { roomTopic: room.topic }),
         }),

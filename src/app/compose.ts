@@ -21,17 +21,17 @@ import type { OperationDeps } from '../services/runtime/operations.js'
 import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
 import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
+import { correctContent } from '../services/touches/correct-content.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { followPublished } from '../services/definitions/follow-published.js'
 import {
-  arePublished,
-  liveDefinitions,
   type Publication,
   publishDefinitions,
   publishFiles,
-  readPublished,
+  type PublishOptions,
 } from '../services/definitions/publish-definitions.js'
+import { arePublished, liveDefinitions, readPublished } from '../services/definitions/read-published.js'
 import { type Clock, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
@@ -71,7 +71,7 @@ export interface App {
   /** Takes what is published as the running definitions, whatever they are now. */
   reload(): Promise<void>
   /** Checks the files, makes them live and takes them over. @throws {InvalidInputError} with every problem; nothing changes then */
-  publish(): Promise<Publication[]>
+  publish(options?: PublishOptions): Promise<Publication[]>
   /** Takes over what another process has published, if it has. Work does so by itself, before it is taken up. */
   follow(): Promise<void>
   /** Into how many shards work is split. */
@@ -153,7 +153,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
     const isAlone = config.documents.kind !== 'mongo'
     const arePublic = await arePublished(deps, loaded.files)
-    if (arePublic === undefined || (isAlone && !arePublic)) await publishFiles(deps, loaded)
+    if (arePublic === undefined || (isAlone && !arePublic)) await takeOverFiles(deps, loaded)
     else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
     // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
     if (!(await followPublished(deps)))
@@ -167,11 +167,12 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(lease === undefined ? {} : { lease }),
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
-    const publish = async () => {
+    const publish = async (options: PublishOptions = {}) => {
       const next = await loadDefinitions(config.paths)
-      const done = await publishDefinitions(deps, next)
+      const done = await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
+      for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
       return done
     }
     const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
@@ -227,6 +228,26 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
     log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
 }
 
+/** Files that cannot be made live while runs need what they change never stop a service that has published ones to run on. */
+async function takeOverFiles(deps: ServiceDeps, loaded: LoadedDefinitions): Promise<void> {
+  try {
+    await publishFiles(deps, loaded)
+  } catch (err) {
+    if (!(err instanceof InvalidInputError)) throw err
+    for (const p of err.problems)
+      deps.log.warn('files left alone, what is published runs', { problem: formatProblem(p) })
+  }
+}
+
 function emptyOf(loaded: LoadedDefinitions): Definitions {
-  return { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return {
+    ...loaded,
+    version: 0,
+    pins: {},
+    corrected: new Map(),
+    withdrawn: new Set(),
+    journeys: new Map(),
+    pinned: new Map(),
+    evaluables: [],
+  }
 }

@@ -1,5 +1,6 @@
 import type { CallbackReader } from '../adapters/wecom/transport/callback.js'
 import type { Config } from '../config.js'
+import { findReservedEvent } from '../domain/events/system-events.js'
 import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { adminRouter } from '../http/routes/admin.js'
@@ -35,7 +36,8 @@ export function httpRoutes(app: Served, log: Log) {
 /** Where records come in from shops and imports. */
 function takeRecords(deps: ServiceDeps) {
   return recordsRouter({
-    findProblem: (record) => findIdentifierProblem(deps.definitions.current.identity, record),
+    findProblem: (record) =>
+      findReservedEvent(record.events) ?? findIdentifierProblem(deps.definitions.current.identity, record),
     accept: async (records, key) => {
       // Without a key the content is the key: a request that is repeated after a lost answer is taken once.
       const batchId = key ?? `http:${hashKey(32, JSON.stringify(records))}`

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { InvalidInputError, type Problem } from '../errors.js'
 import type { Ways } from '../domain/ways/definition.js'
-import type { LoadedDefinitions } from '../services/definitions/load-definitions.js'
+import type { ShownKind } from '../services/definitions/load-definitions.js'
 import { truncate } from './print/display-width.js'
 import { renderTable } from './print/table.js'
 import { type CommandContext, configOption, type WithConfig } from './options.js'
@@ -24,7 +24,7 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { checkWays } = await import('../services/definitions/load-ways.js')
   const config = await loadConfig({ file, env })
-  const { loaded, problems } = await checkDefinitions(config.paths)
+  const { shown, problems } = await checkDefinitions(config.paths)
   const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
   const all = [
     ...problems,
@@ -32,11 +32,11 @@ export async function checkCommand({ config: file }: { config: string }, env: En
     ...(await checkChatRules(config)),
     ...(await checkSources(config.sources, config)),
   ]
-  if (loaded === undefined || all.length > 0) throw problemsFound(all)
+  if (shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
       [{ title: '检查 checked' }, { title: '数量 count', align: 'right' }, { title: '内容 what' }],
-      rowsOf(loaded, ways, config, file),
+      rowsOf(shown, ways, config, file),
     ),
   )
   process.stdout.write('✓ 没有问题 · nothing is wrong\n')
@@ -49,19 +49,17 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   )
 }
 
-function rowsOf(loaded: LoadedDefinitions, { ways, joinWays, links }: Ways, config: Config, file: string): string[][] {
-  const { tags, segments, contents, couponPools, journeyFiles, identity } = loaded
-  const realtime = tags.filter((t) => t.refresh === 'realtime').length
+function rowsOf(
+  shown: readonly ShownKind[],
+  { ways, joinWays, links }: Ways,
+  config: Config,
+  file: string,
+): string[][] {
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
   const row = (name: string, count: number, what: string) => [name, String(count), truncate(what, 72)]
   return [
     row('配置 config', 1, `${file}（${stores}）`),
-    row('身份 identity', identity.identifiers.length, identity.identifiers.map((i) => i.type).join(', ')),
-    row('标签 tags', tags.length, `实时 realtime ${realtime}，定时 scheduled ${tags.length - realtime}`),
-    row('人群 segments', segments.size, [...segments.keys()].join(', ')),
-    row('内容 contents', contents.size, [...contents.keys()].join(', ')),
-    row('券池 coupons', couponPools.length, couponPools.map((p) => p.id).join(', ')),
-    row('旅程 journeys', journeyFiles.length, journeyFiles.map((j) => j.journey.id).join(', ')),
+    ...shown.map(({ name, count, what }) => row(name, count, what)),
     row(
       '活码 ways',
       ways.length + joinWays.length + links.length,

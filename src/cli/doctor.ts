@@ -3,6 +3,7 @@ import type { Config, Env } from '../config.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
 import type { DoctorDeps } from '../services/runtime/run-doctor.js'
+import type { OperationResult } from '../services/runtime/operations.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
 import { renderTable } from './print/table.js'
@@ -67,6 +68,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/past', {})) as NonNullable<DoctorDeps['past']>)
+  const held =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/journeys/held', {})) as OperationResult<'journeys/held'>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -78,6 +83,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     ...(past !== undefined && { past }),
     timeZone: config.brand.timeZone,
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
+    ...(held !== undefined && { held }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

@@ -1,8 +1,8 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Publication } from '../services/definitions/publish-definitions.js'
 import type { Service, ServiceOptions } from '../app/open-service.js'
 import { renderTable } from './print/table.js'
-import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
 export function registerPublish(program: Command, context: CommandContext): void {
@@ -10,24 +10,50 @@ export function registerPublish(program: Command, context: CommandContext): void
     .command('publish')
     .description('检查后让旅程和其他定义生效 · check, then make journeys and all other definitions live')
     .addOption(configOption())
-    .action(async (options: WithConfig) => publishCommand(serviceOptions(options, context)))
+    .option(
+      '--correct <content...>',
+      '同时更正：在途的旅程也改用这些内容的新版本 · also for runs on their way, which keep all other contents',
+    )
+    .addOption(
+      new Option(
+        '--withdraw <content...>',
+        '只撤回这些内容，谁都不再收到；文件不动 · nobody is sent these contents any more; no file is published',
+      ).conflicts('correct'),
+    )
+    .addHelpText(
+      'after',
+      examples('siyu publish', 'siyu publish --correct vip-hello', 'siyu publish --withdraw vip-hello'),
+    )
+    .action(async ({ correct, withdraw, ...options }: WithConfig & PublishChoice) =>
+      publishCommand(serviceOptions(options, context), { correct, withdraw }),
+    )
 }
+
+type PublishChoice = { correct?: readonly string[] | undefined; withdraw?: readonly string[] | undefined }
 
 const CHANGES: Readonly<Record<Publication['change'], string>> = {
   new: '新 new',
   changed: '已改 changed',
   unchanged: '未变 unchanged',
   withdrawn: '已撤下 withdrawn',
+  corrected: '已更正，在途的也换用 corrected, for runs on their way too',
 }
 
-/** `siyu publish`: checks the files and makes them live. */
-export async function publishCommand(options: ServiceOptions): Promise<void> {
+/** `siyu publish`: checks the files and makes them live; or withdraws contents. */
+export async function publishCommand(
+  options: ServiceOptions,
+  { correct = [], withdraw = [] }: PublishChoice = {},
+): Promise<void> {
+  if (withdraw.length > 0) return withdrawCommand(options, withdraw)
   const { loadConfig } = await import('../config.js')
   const { loadDefinitions } = await import('../services/definitions/load-definitions.js')
   // Before any store is opened, so that a mistake in a file changes nothing.
   await loadDefinitions((await loadConfig({ file: options.config, env: options.env })).paths)
+  const { definitionKinds } = await import('../services/definitions/kinds.js')
   await withService(options, async (service) => {
-    const done = await service.call('publish', {})
+    const done = await service.call('publish', { correct: [...correct] })
+    const journeys = done.filter((d) => d.kind === 'journeys')
+    const others = done.filter((d) => d.kind !== 'journeys' && d.change !== 'unchanged')
     const columns = [
       { title: '旅程 journey' },
       { title: '版本 version', align: 'right' as const },
@@ -36,15 +62,31 @@ export async function publishCommand(options: ServiceOptions): Promise<void> {
     process.stdout.write(
       renderTable(
         columns,
-        done.map((d) => [d.id, String(d.version), CHANGES[d.change]]),
+        journeys.map((d) => [d.id, String(d.version), CHANGES[d.change]]),
       ),
     )
+    for (const { kind, id, version, change } of others) {
+      const { zh, en } = definitionKinds[kind].words
+      process.stdout.write(
+        `${zh} ${en}${id === 'all' ? '' : ` ${id}`}：第 ${version} 版 version ${version}，${CHANGES[change]}\n`,
+      )
+    }
     process.stdout.write(`✓ 已发布 · published；${whereOf(service)}\n`)
-    if (done.some((d) => d.change === 'withdrawn')) {
+    if (journeys.some((d) => d.change === 'withdrawn')) {
       process.stdout.write(
         '撤下的旅程不再进新人，已在途中的照常走完 · a withdrawn journey takes nobody new; runs on their way go on\n',
       )
     }
+  })
+}
+
+async function withdrawCommand(options: ServiceOptions, withdraw: readonly string[]): Promise<void> {
+  await withService(options, async (service) => {
+    await service.call('publish', { withdraw: [...withdraw] })
+    process.stdout.write(
+      `✓ 已撤回 · withdrawn：${withdraw.join(', ')}；还没送到的都停下，旅程照常往下走 · what has not arrived is stopped, runs go on\n` +
+        `改好后 once it is mended: siyu publish --correct ${withdraw.join(' ')}\n`,
+    )
   })
 }
 

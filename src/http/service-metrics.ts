@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import { TouchState } from '../domain/touches/touch.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
+import { countHeld } from '../services/journeys/list-held.js'
 import { isStopped } from '../services/touches/switch-sending.js'
 import { SECOND_MS } from '../time.js'
 
@@ -42,6 +43,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     registers,
     async collect() {
       this.set(await docs.runs.count({ state: 'waiting' }))
+    },
+  })
+  new Gauge({
+    name: 'siyu_runs_held',
+    help: 'Journey runs that nobody can decide: they wait where they are and are tried again',
+    registers,
+    async collect() {
+      this.set(await countHeld(docs))
     },
   })
   new Gauge({

@@ -1,14 +1,16 @@
 import type { Collection } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
-/** A published version of a journey, or of all other files together; runs of a journey stay on theirs. */
+/** A published version of a journey, or of all files of another kind together; runs of a journey stay on theirs. */
 export type PublishedDefinition = {
   _id: string
-  kind: 'journey' | 'files'
+  /** `journey`, or the name of the kind. */
+  kind: string
+  /** Of the journey; `all` for the others. */
   id: string
   version: number
   hash: string
-  /** As it was written: a journey as data, files as JSON text, whose keys may hold any character. */
+  /** As it was written: a journey as data, others as JSON text, whose keys may hold any character. */
   value: unknown
   publishedAt: Date
 }

@@ -1,3 +1,4 @@
+import type { Pins } from '../domain/journeys/pins.js'
 import type { Collection } from '../ports/document-store.js'
 import { bucketOf } from './buckets.js'
 import type { DefinitionsOf } from './definitions-of.js'
@@ -6,6 +7,8 @@ export type Run = {
   _id: string
   journeyId: string
   version: number
+  /** What it stays on beside its steps; absent in runs that version 0.1 began. */
+  pins?: Pins
   profileId: number
   /** Of the profile: the shard that moves it. */
   bucket: number
@@ -46,6 +49,8 @@ export const journeysCollections: DefinitionsOf<JourneysCollections> = {
       { fields: ['state', 'dueAt'] },
       { fields: ['state', 'bucket', 'dueAt'] },
       { fields: ['profileId', 'journeyId'] },
+      // Few or none, and asked for by every scrape.
+      { fields: ['held.since'], sparse: true },
     ],
     migrations: { 1: (doc) => ({ ...doc, bucket: bucketOf(doc.profileId as number) }) },
   },

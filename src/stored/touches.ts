@@ -14,6 +14,8 @@ export type DispatchDoc = {
   /** Of the sender: her messages and cards stay in order, in one shard. */
   bucket: number
   recipients: { touchId: string; externalUserId: string }[]
+  /** Whose words `content` are; absent in those of version 0.1. */
+  contentId?: string
   content: DispatchContent
   releasedAt: Date
   /** When the next attempt, or the next look at the results, is due. */

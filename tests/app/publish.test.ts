@@ -6,7 +6,10 @@ import { type App, createApp } from '../../src/app/compose.js'
 import { type Config, loadConfig } from '../../src/config.js'
 import { quietLog } from '../../src/log.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
-import { publishedVersion } from '../../src/services/definitions/publish-definitions.js'
+import { listAudit } from '../../src/services/runtime/audit.js'
+import type { OperationInput } from '../../src/services/runtime/operations.js'
+import { runOperation } from '../../src/services/runtime/run-operation.js'
+import { publishedVersion } from '../../src/services/definitions/read-published.js'
 import { fixedClock } from '../../src/time.js'
 
 const NOW = '2026-03-02T02:00:00Z'
@@ -59,6 +62,18 @@ const journey = (on: string) =>
     '',
   ].join('\n')
 
+const vip = `tags:
+  - { id: very_important, name: VIP, type: flag, category: value, owner: crm, purpose: report, when: { event: order_paid } }
+`
+const asks = [
+  'id: greet-visitors',
+  'name: { zh: 到店问候, en: Greet visitors }',
+  'enter: { on: registered }',
+  'goal: { event: order_paid, within: 14d }',
+  'steps: [{ wait: 1d }, { branch: [{ if: { tag: very_important }, do: [{ exit: true }] }] }]',
+  '',
+].join('\n')
+
 const record = (id: string) => ({
   ref: id,
   source: 'shop',
@@ -83,6 +98,47 @@ describe('two processes over the same stores', () => {
     expect(await two.deps.docs.runs.find({ journeyId: 'greet-visitors' })).toHaveLength(1)
     expect(two.deps.definitions.current.policy.confirmWithin).toBe(86_400_000)
     expect(two.deps.definitions.current).toEqual(one.deps.definitions.current)
+  }, 120_000)
+
+  it('correct and withdraw a content for each other', async () => {
+    const one = await open('one')
+    const two = await open('two')
+    await one.publish()
+    const operate = (app: App, input: OperationInput<'publish'>) =>
+      runOperation(app.operations, 'user:test', 'publish', input)
+    await edit('one/config/content/messages.yaml', '好久不见', '别来无恙')
+    const { version } = (await operate(one, { correct: ['vip-hello'] })).find((d) => d.change === 'corrected')!
+    await two.follow()
+    expect(two.deps.definitions.current.corrected).toEqual(new Map([['vip-hello', version]]))
+    await operate(two, { withdraw: ['vip-hello'] })
+    await one.follow()
+    expect(one.deps.definitions.current.withdrawn).toEqual(new Set(['vip-hello']))
+    expect(one.deps.definitions.current.contents.get('vip-hello')!.text).toContain('别来无恙')
+    expect((await listAudit(one.deps, { limit: 10 })).rows.map((row) => row.target).sort()).toEqual([
+      'contents v2, vip-hello corrected',
+      'vip-hello withdrawn',
+    ])
+  }, 120_000)
+
+  it('one alone starts on what is published when runs need what its files have not any more', async () => {
+    await writeFile(join(home, 'one/config/tags/vip.yaml'), vip)
+    await writeFile(join(home, 'one/journeys/greet-visitors.yaml'), asks)
+    const first = await open('one')
+    await first.publish()
+    await acceptRecords(first.deps, 'a', [record('r1')])
+    await first.runLane('process-batches')
+    await first.runLane('resume-runs')
+    await apps.pop()!.close()
+    await rm(join(home, 'one/config/tags/vip.yaml'))
+    await rm(join(home, 'one/journeys/greet-visitors.yaml'))
+    const again = await open('one')
+    expect(again.deps.definitions.current.tags.map((t) => t.id)).toContain('very_important')
+    await expect(again.publish()).rejects.toThrow(
+      /tags\.very_important: .*but 1 waiting runs read it: greet-visitors:1:0 →/,
+    )
+    await again.deps.docs.runs.updateMany({}, { $set: { state: 'ended' } })
+    await again.publish()
+    expect(again.deps.definitions.current.tags.map((t) => t.id)).not.toContain('very_important')
   }, 120_000)
 
   it('one alone counts its files when it starts, but for journeys', async () => {

@@ -78,6 +78,7 @@ describe('siyu doctor', () => {
     expect(of.get('callback.keys')?.state).toBe('warned')
     expect(of.get('stores.documents')?.state).toBe('skipped')
     expect(of.get('past')?.state).toBe('skipped')
+    expect(of.get('journeys.held')?.state).toBe('skipped')
   })
 
   it.each<[string, Settings, string, RegExp]>([
@@ -163,10 +164,17 @@ describe('siyu doctor', () => {
     })
   })
 
-  it('asks a running service to echo, how it sends, how far back it knows, and which members have customers', async () => {
+  it('asks a running service to echo, how it sends, what is held, how far back it knows, and which members have customers', async () => {
     await open()
     const answers: Record<string, object> = {
       '/v1/sending': { stopped: true, planned: 0, ready: 0 },
+      '/v1/journeys/held': {
+        runs: 5,
+        groups: [
+          { journeyId: 'care', version: 2, reason: 'lottery is unknown', runs: 4, since: AT.toISOString() },
+          { journeyId: 'news', version: 1, reason: 'it is gone', runs: 1, since: AT.toISOString() },
+        ],
+      },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
@@ -185,6 +193,10 @@ describe('siyu doctor', () => {
       const { of, healthy } = await examine({ more })
       expect(of.get('callback.service')?.state).toBe('ok')
       expect(of.get('sending')).toMatchObject({ state: 'warned', fix: 'siyu send resume' })
+      expect(of.get('journeys.held')).toMatchObject({
+        state: 'warned',
+        found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+      })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({
         state: 'ok',

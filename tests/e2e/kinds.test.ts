@@ -104,6 +104,30 @@ export function createLetterChannel(): Channel {
   }
 }
 `,
+  'src/services/definitions/kinds/offers.ts': `
+import { z } from 'zod'
+import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
+
+const OfferFile = z.strictObject({ offers: z.array(z.strictObject({ id: z.string(), content: z.string() })).min(1) })
+
+export const offers = {
+  words: { zh: '优惠', en: 'offers' },
+  schema: OfferFile,
+  schemaName: 'offers',
+  folder: { setting: 'offers', holds: 'file' },
+  provides: { kind: 'coupon pool', names: (file) => namesIn('offers', file.offers) },
+  references: (file) =>
+    file.offers.map((offer, i) => ({ kind: 'content', name: offer.content, path: ['offers', i, 'content'] })),
+  lint: () => [],
+  versioned: 'kind',
+  kept: asWritten,
+  shows: (files) => listed(files.flatMap((f) => f.offers)),
+} as const satisfies DefinitionKind<typeof OfferFile>
+
+const { references: _references, ...rest } = offers
+// @ts-expect-error -- a kind that does not say what its files name
+export const incomplete: DefinitionKind<typeof OfferFile> = rest
+`,
 }
 const LINES: [file: string, imported: string, before: string, after: string][] = [
   [
@@ -136,10 +160,26 @@ const LINES: [file: string, imported: string, before: string, after: string][] =
     '  wecom: createWecomChannel,',
     '  letter: createLetterChannel,\n  wecom: createWecomChannel,',
   ],
+  [
+    'src/services/definitions/kinds.ts',
+    "import { offers } from './kinds/offers.js'",
+    'const kinds = { identity,',
+    'const kinds = { offers, identity,',
+  ],
+  [
+    'src/config.ts',
+    '',
+    'const Paths = z.strictObject({',
+    "const Paths = z.strictObject({\n  offers: z.string().min(1).default('config/offers.yaml'),",
+  ],
 ]
 
-/** What the copy says of a journey, a tag and a channel of the new kinds. */
+/** What the copy says of a journey, a tag, a channel and a definition of the new kinds. */
 const ASK = `
+import { writeFile } from 'node:fs/promises'
+import { loadConfig } from './dist/src/config.js'
+import { fileSchemas } from './dist/src/app/file-schemas.js'
+import { checkDefinitions } from './dist/src/services/definitions/load-definitions.js'
 import { Journey, placeSteps } from './dist/src/domain/journeys/definition.js'
 import { decide } from './dist/src/domain/journeys/decide.js'
 import { compileTouched } from './dist/src/domain/rules/compile.js'
@@ -155,7 +195,11 @@ const tag = Tag.parse({ id: 'all_same', name: 'a', category: 'model', owner: 'cr
 const options = { nowMs: 0, scope: { kind: 'all' }, segments: new Map() }
 const query = compileTouched([{ id: tag.id, tag }], options, [journey.enter.when])
 const figures = { traits: { city: '上海' }, identifierTypes: [], stored: {}, columns: {} }
+await writeFile('config/offers.yaml', 'offers: [{ id: spring, content: follow-up }, { id: autumn, content: folow-up }]')
+const { problems } = await checkDefinitions((await loadConfig({ file: 'config/service.yaml', env: {} })).paths)
 console.log(JSON.stringify({
+  problems: problems.map((p) => [p.file, p.path, p.message]),
+  schema: fileSchemas.some((f) => f.name === 'offers'),
   places: placeSteps(journey.steps).length,
   first: decide(journey, { path: '0', arrivedAt: new Date(0) }, at),
   holds: query.holds(figures),
@@ -164,11 +208,11 @@ console.log(JSON.stringify({
 }))
 `
 
-describe('a copy with one more clause, tag kind, step and channel', () => {
+describe('a copy with one more clause, tag kind, step, channel and kind of definition', () => {
   let copy: string
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), 'siyu-kinds-'))
-    for (const folder of ['src', 'connectors', 'sandbox', 'demo', 'bench', 'samples'])
+    for (const folder of ['src', 'connectors', 'sandbox', 'demo', 'bench', 'samples', 'config', 'journeys'])
       await cp(join(root, folder), join(copy, folder), {
         recursive: true,
         filter: (from) => !/\.(csv|xlsx|gz)$/.test(from),
@@ -194,6 +238,8 @@ describe('a copy with one more clause, tag kind, step and channel', () => {
     await writeFile(join(copy, 'ask.js'), ASK)
     const { stdout } = await run(process.execPath, ['ask.js'], { cwd: copy })
     expect(JSON.parse(stdout)).toEqual({
+      problems: [['config/offers.yaml', 'offers.1.content', 'there is no content "folow-up"']],
+      schema: true,
       places: 2,
       first: { kind: 'goto', path: '1' },
       holds: [true],

@@ -1,10 +1,46 @@
 import { describe, expect, it } from '@jest/globals'
 import { Registry } from 'prom-client'
 import { createCallStats } from '../../src/adapters/wecom/transport/call-stats.js'
-import { measureWecomCalls } from '../../src/http/service-metrics.js'
+import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
+import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
+import { measureService, measureWecomCalls } from '../../src/http/service-metrics.js'
+import { openCollections } from '../../src/stored/collections.js'
+import type { Run } from '../../src/stored/journeys.js'
 
 const GET = '/cgi-bin/externalcontact/get'
 const MARK = '/cgi-bin/externalcontact/mark_tag'
+
+describe('figures of the work', () => {
+  it('count runs that nobody can decide beside all that wait', async () => {
+    const store = openSqliteDocuments({ file: ':memory:', fsync: false })
+    const docs = await openCollections(store)
+    const queue = openInProcessQueue()
+    const run = (_id: string, more: Partial<Run>): Run => ({
+      _id,
+      journeyId: 'care',
+      version: 1,
+      profileId: 1,
+      bucket: 0,
+      anchor: 'a',
+      n: 0,
+      arm: 'treated',
+      state: 'waiting',
+      path: '0',
+      arrivedAt: new Date(0),
+      enteredAt: new Date(0),
+      ...more,
+    })
+    const held = { reason: 'it is gone', since: new Date(0) }
+    await docs.runs.insert([run('a', {}), run('b', { held }), run('c', { held, state: 'ended' })])
+    const registry = new Registry()
+    measureService(registry, { docs }, queue)
+    const text = await registry.metrics()
+    await queue.close()
+    await store.close()
+    expect(text).toContain('siyu_runs_waiting 2\n')
+    expect(text).toContain('siyu_runs_held 1\n')
+  })
+})
 
 describe('figures of the calls to WeCom', () => {
   it('count calls, time queued, refusals and lanes per API, the same however often they are read', async () => {

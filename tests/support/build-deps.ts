@@ -25,7 +25,8 @@ import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import type { OperationDeps } from '../../src/services/runtime/operations.js'
 import { lanes, nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
 import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
-import { liveDefinitions, publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
+import { publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
+import { liveDefinitions } from '../../src/services/definitions/read-published.js'
 import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
 
@@ -114,13 +115,13 @@ function filesOf({
   const tag = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
   const rules = Object.entries(segments).map(([id, when]) => ({ id, name: 'a segment', purpose: 'test', when }))
   return {
-    identity: { ...IDENTITY, ...identity },
-    policy: { ...POLICY, ...policy },
+    identity: [{ ...IDENTITY, ...identity }],
+    policy: [{ ...POLICY, ...policy }],
     tags: tags.length === 0 ? [] : [{ tags: tags.map((t) => ({ ...tag, ...(t as object) })) }],
     contents: contents.length === 0 ? [] : [{ contents }],
-    ...(rules.length === 0 ? {} : { segments: { segments: rules } }),
-    ...(welcome === undefined ? {} : { welcome: { rules: welcome } }),
-    ...(lifecycle === undefined ? {} : { lifecycle }),
+    segments: rules.length === 0 ? [] : [{ segments: rules }],
+    welcome: welcome === undefined ? [] : [{ rules: welcome }],
+    lifecycle: lifecycle === undefined ? [] : [lifecycle],
   }
 }
 
@@ -236,7 +237,18 @@ export async function buildWorld(
     facts: new Facts(events, docs, () => knownEvents.forget()),
     knownEvents,
     jobs: faults.guard('jobs', jobs, ['add']),
-    definitions: { current: { ...loaded, version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] } },
+    definitions: {
+      current: {
+        ...loaded,
+        version: 0,
+        pins: {},
+        corrected: new Map(),
+        withdrawn: new Set(),
+        journeys: new Map(),
+        pinned: new Map(),
+        evaluables: [],
+      },
+    },
     channels: {
       wecom: faults.guard('wecom', wecom, ['dispatch', 'cancel']),
       task: faults.guard('task', task, ['dispatch', 'cancel']),

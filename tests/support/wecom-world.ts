@@ -140,7 +140,16 @@ export async function openWecomWorld(
 }
 
 function toDefinitions(d: DefinitionInput): Definitions {
-  return { ...define(d), version: 0, journeys: new Map(), pinned: new Map(), evaluables: [] }
+  return {
+    ...define(d),
+    version: 0,
+    pins: {},
+    corrected: new Map(),
+    withdrawn: new Set(),
+    journeys: new Map(),
+    pinned: new Map(),
+    evaluables: [],
+  }
 }
 
 /** What a test does not open: using it fails, and says so. */

@@ -56,6 +56,7 @@ const NAMES: Record<string, Bilingual> = {
   coupon_stock: both('券已发完', 'no coupon left'),
   refused: both('平台拒绝', 'refused by the platform'),
   no_content: both('内容已删除', 'content is gone'),
+  content_withdrawn: both('内容已撤回', 'content was withdrawn'),
   sending_off: both('已停发', 'sending is off'),
   ...Object.fromEntries(Object.entries(channelKinds).map(([name, { words }]) => [name, words])),
   '(none)': both('（尚无）', '(none)'),

@@ -13,34 +13,3 @@ export const EventCatalogue = z.strictObject({
     )
     .min(1),
 })
-
-/** Events that our own services write; they need no entry in the catalogue. */
-export const SYSTEM_EVENTS = [
-  'journey_entered',
-  'touch_delivered',
-  'contact_added',
-  'contact_half_added',
-  'contact_edited',
-  'contact_deleted',
-  'contact_transferred',
-  'owner_changed',
-  'contact_transfer_failed',
-  'wecom_tags_changed',
-  'group_joined',
-  'group_left',
-  'acquisition_chat_started',
-  'card_pressed',
-  'menu_clicked',
-  'guide_contacted',
-  'customer_interested',
-  'opted_out',
-  'opted_in',
-  'chat_message',
-  'chat_topic',
-  'chat_friend_requested',
-  'chat_friend_added',
-  'chat_friend_removed',
-  'chat_room_joined',
-  'chat_room_left',
-  'chat_room_renamed',
-] as const

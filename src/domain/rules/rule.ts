@@ -119,7 +119,7 @@ export function collectReads(rule: Rule, reads: Reads = emptyReads()): Reads {
 export function readsFrom(references: readonly Reference[], reads: Reads = emptyReads()): Reads {
   for (const { kind, name } of references) {
     if (kind === 'stage') reads.tags.add(STAGE_TAG)
-    else if (kind !== 'content') reads[`${kind}s`].add(name)
+    else if (kind !== 'content' && kind !== 'coupon pool' && kind !== 'journey') reads[`${kind}s`].add(name)
   }
   return reads
 }

@@ -11,7 +11,7 @@ export function writebackTargets(tag: Tag): readonly { value: string; target: We
 }
 
 /** Names that are too long, and corp tags that two values would fight over. `path` is within the tag. */
-export function writebackProblems(tags: readonly Tag[]): { tagId: string; problem: Problem }[] {
+export function writebackProblems(tags: readonly Tag[]): { tagId: string; problem: Problem & { hint: string } }[] {
   const owners = new Map<string, string>()
   return tags.flatMap((tag) =>
     writebackTargets(tag).flatMap(({ value, target }) => {

@@ -21,6 +21,7 @@ export const SuppressReason = z.enum([
   'coupon_stock',
   'refused',
   'no_content',
+  'content_withdrawn',
   'sending_off',
 ])
 export type SuppressReason = z.infer<typeof SuppressReason>
@@ -34,6 +35,8 @@ export const Touch = z.strictObject({
   stepId: z.string(),
   channel: z.enum(channelNames),
   contentId: z.string(),
+  /** The version of all contents that its run stays on; absent: the one of today. */
+  contentsVersion: z.number().int().optional(),
   /** Guide tasks: what the guide reads as title, and by when it should be done. */
   title: z.string().optional(),
   dueAt: z.date().optional(),

@@ -1,4 +1,5 @@
 import type { RecordEvent, SourceRecordInput } from '../events/record.js'
+import { systemEvent, type SystemEventName, type SystemProperties } from '../events/system-events.js'
 import type { WecomEvent } from './event.js'
 
 type Said = { identifiers: SourceRecordInput['identifiers']; events: RecordEvent[] }
@@ -19,12 +20,8 @@ export function eventRecord(event: WecomEvent, now: Date): SourceRecordInput | u
 
 function sayings(event: WecomEvent): Said | undefined {
   const unix = event.at.getTime() / 1000
-  const of = (id: string, name: string, properties: Record<string, unknown>): RecordEvent => ({
-    id: `wecom:${id}:${unix}`,
-    name,
-    occurredAt: event.at,
-    properties,
-  })
+  const of = <N extends SystemEventName>(id: string, name: N, properties: SystemProperties<N>): RecordEvent =>
+    systemEvent(name, { id: `wecom:${id}:${unix}`, occurredAt: event.at, properties })
   switch (event.kind) {
     case 'contact': {
       const { userId, externalUserId, state } = event

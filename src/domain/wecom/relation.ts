@@ -1,3 +1,4 @@
+import { systemEvent } from '../events/system-events.js'
 import type { SourceRecordInput } from '../events/record.js'
 import { hashKey } from '../../random.js'
 
@@ -116,17 +117,18 @@ export function contactRecord(
       wecom_followers: listOf(standing.map((r) => r.userId)),
       wecom_tags: listOf(tags),
     },
-    events: inOrder.map(({ userId, follow, backAt = follow.addedAt }) => ({
-      id: `wecom:add:${externalUserId}:${userId}:${backAt.getTime() / 1000}`,
-      name: 'contact_added',
-      occurredAt: backAt,
-      properties: {
-        userId,
-        externalUserId,
-        ...(follow.addWay !== undefined && { addWay: follow.addWay }),
-        ...(follow.state && { state: follow.state }),
-      },
-    })),
+    events: inOrder.map(({ userId, follow, backAt = follow.addedAt }) =>
+      systemEvent('contact_added', {
+        id: `wecom:add:${externalUserId}:${userId}:${backAt.getTime() / 1000}`,
+        occurredAt: backAt,
+        properties: {
+          userId,
+          externalUserId,
+          ...(follow.addWay !== undefined && { addWay: follow.addWay }),
+          ...(follow.state && { state: follow.state }),
+        },
+      }),
+    ),
   }
 }
 

@@ -7,7 +7,7 @@ import { parseInput, toProblems } from '../../parse.js'
 export type RecordsDeps = {
   /** Resolves once the records survive a power cut. Which of them were known before is found out later. */
   accept: (records: readonly SourceRecord[], key: string | undefined) => Promise<{ batchId: string }>
-  /** Why a well-formed record would be of no use: nobody could be found by it. */
+  /** Why a well-formed record cannot be taken: nobody could be found by it, or it says what only we may say. */
   findProblem: (record: SourceRecord) => Problem | undefined
 }
 

@@ -1,7 +1,7 @@
 import { InvalidInputError, messageOf } from '../../errors.js'
 import type { Deps } from '../runtime/deps.js'
 import { refreshWhenChanged } from '../tags/run-schedules.js'
-import { publishedVersion, readPublished } from './publish-definitions.js'
+import { publishedVersion, readPublished } from './read-published.js'
 
 /**
  * Takes over what was published since this process looked last, by whom ever: one small read when that is nothing.

@@ -1,42 +1,30 @@
-import { basename, dirname, normalize } from 'node:path'
-import type { z } from 'zod'
-import { channelKinds, type StepChannel, stepChannels } from '../../domain/touches/channels.js'
-import { EventCatalogue, SYSTEM_EVENTS } from '../../domain/events/catalogue.js'
-import { IdentityConfig } from '../../domain/identity/config.js'
-import { ENTRY_PREFIX, Journey, placeSteps } from '../../domain/journeys/definition.js'
+import { basename, dirname, extname, normalize } from 'node:path'
+import { systemEventNames } from '../../domain/events/system-events.js'
+import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
 import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
-import { journeyReferences, ruleReferences, tagReferences } from '../../domain/rules/references.js'
-import { SegmentFile } from '../../domain/segments/definition.js'
-import { Lifecycle, lifecycleTag, type Tag, TagFile, tagKindOf } from '../../domain/tags/definition.js'
-import { writebackProblems } from '../../domain/tags/writeback.js'
-import { ContentFile, CouponFile, type CouponPool } from '../../domain/content/content.js'
-import { Policy } from '../../domain/touches/policy.js'
-import { WelcomeFile } from '../../domain/wecom/welcome.js'
+import type { Rule } from '../../domain/rules/rule.js'
+import { lifecycleTag, type Tag } from '../../domain/tags/definition.js'
+import type { Content, CouponPool } from '../../domain/content/content.js'
 import { InvalidInputError, messageOf, type Problem } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { nearest, type YamlFile } from '../../yaml-file.js'
-import { DefinitionReader } from './definition-reader.js'
+import { DefinitionReader, type Loaded } from './definition-reader.js'
 import type { Definitions } from '../runtime/deps.js'
-import { renderContent } from '../touches/render-content.js'
-
-export type DefinitionPaths = {
-  tags: string
-  identity: string
-  lifecycle: string
-  policy: string
-  content: string
-  /** May be absent: then nobody is greeted. */
-  welcome?: string
-  journeys: string
-  events: string
-  segments: string
-  coupons: string
-}
+import {
+  type DefinitionPaths,
+  type FileOf,
+  type KindName,
+  kindNames,
+  kindOf,
+  type WholeKind,
+  wholeKinds,
+} from './kinds.js'
+import type { Whole } from './kinds/kind.js'
 
 /** What comes from files other than those of journeys. */
-export type FileDefinitions = Omit<Definitions, 'version' | 'journeys' | 'pinned' | 'evaluables'>
+export type FileDefinitions = Pick<Definitions, 'identity' | 'policy' | 'tags' | 'segments' | 'contents' | 'welcome'>
 
 /** What the files say, before anything is published. Raw values too: what is published is what was written. */
 export type LoadedDefinitions = FileDefinitions & {
@@ -45,17 +33,17 @@ export type LoadedDefinitions = FileDefinitions & {
   files: RawFiles
 }
 
-/** The values of the files other than journeys, as they were written; one that may be absent is left out. */
-export type RawFiles = {
-  identity: unknown
-  policy: unknown
-  lifecycle?: unknown
-  segments?: unknown
-  welcome?: unknown
-  /** One value per file, in order of the file names. */
-  tags: readonly unknown[]
-  contents: readonly unknown[]
-}
+/** How much there is of a kind, and what, for people. */
+export type ShownKind = { name: string; count: number; what: string }
+
+/** What is kept of the files other than journeys: one value per file, in order of the file names. */
+export type RawFiles = { readonly [K in WholeKind]?: readonly unknown[] }
+
+/** What was read of each kind, in order of the file names. */
+type Files = { readonly [K in KindName]: readonly Loaded<FileOf<K>>[] }
+
+/** Names that are there without a file. */
+const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: systemEventNames, tag: [STAGE_TAG] }
 
 /**
  * Reads and checks every definition file; all problems at once, each with file and line. `loaded` is there unless something
@@ -63,192 +51,130 @@ export type RawFiles = {
  */
 export async function checkDefinitions(
   paths: DefinitionPaths,
-): Promise<{ loaded?: LoadedDefinitions; problems: Problem[] }> {
+): Promise<{ problems: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[] }> {
   const reader = new DefinitionReader()
-  const identity = await reader.file(paths.identity, IdentityConfig)
-  const policy = await reader.file(paths.policy, Policy)
-  const lifecycle = await reader.file(paths.lifecycle, Lifecycle)
-  const catalogue = await reader.file(paths.events, EventCatalogue)
-  const segmentFile = await reader.file(paths.segments, SegmentFile)
-  const couponFile = await reader.file(paths.coupons, CouponFile)
-  const welcome = await reader.optionalFile(paths.welcome, WelcomeFile)
-  const tagFiles = await reader.folder(paths.tags, TagFile)
-  const contentFiles = await reader.folder(paths.content, ContentFile)
-  const journeyFiles = await reader.folder(paths.journeys, Journey)
-
-  const tags = tagFiles.flatMap((f) => f.value.tags.map((tag, i) => ({ tag, yaml: f.yaml, path: ['tags', i] })))
-  const contents = contentFiles.flatMap((f) =>
-    f.value.contents.map((content, i) => ({ content, yaml: f.yaml, path: ['contents', i] })),
-  )
-  reader.unique(
-    'tag',
-    tags.map((t) => ({ id: t.tag.id, yaml: t.yaml, path: [...t.path, 'id'] })),
-  )
-  reader.unique(
-    'content',
-    contents.map((c) => ({ id: c.content.id, yaml: c.yaml, path: [...c.path, 'id'] })),
-  )
-  reader.unique(
-    'journey',
-    journeyFiles.map((j) => ({ id: j.value.id, yaml: j.yaml, path: ['id'] })),
-  )
-
-  const names: Record<DefinedKind, Set<string>> = {
-    event: new Set([...SYSTEM_EVENTS, ...(catalogue?.value.events.map((e) => e.name) ?? [])]),
-    tag: new Set([...tags.map((t) => t.tag.id), STAGE_TAG]),
-    stage: new Set(lifecycle?.value.stages.map((s) => s.id)),
-    segment: new Set(segmentFile?.value.segments.map((s) => s.id)),
-    content: new Set(contents.map((c) => c.content.id)),
+  const files = await readFiles(reader, paths)
+  const whole: Whole = {
+    tags: [...files.tags.flatMap((f) => f.value.tags), ...files.lifecycle.map((f) => lifecycleTag(f.value))],
+    contents: contentsOf(files.contents.map((f) => f.value)),
   }
-  const where: Record<DefinedKind, string> = {
-    event: paths.events,
-    tag: paths.tags,
-    stage: paths.lifecycle,
-    segment: paths.segments,
-    content: paths.content,
-  }
-  const check = (yaml: YamlFile, references: Reference<DefinedKind>[]) => {
-    for (const r of references) {
-      if (names[r.kind].has(r.name)) continue
-      const near = nearest(r.name, names[r.kind])
-      reader.add(
-        yaml,
-        r.path,
-        `there is no ${r.kind} "${r.name}"`,
-        near === undefined
-          ? `define it in ${where[r.kind]}`
-          : `did you mean "${near}"? Otherwise define it in ${where[r.kind]}`,
-      )
-    }
-  }
-  for (const { tag, yaml, path } of tags) {
-    check(yaml, tagReferences(tag, path))
-    for (const problem of tagKindOf(tag).lint(tag))
-      reader.add(yaml, [...path, ...problem.path], problem.message, problem.hint)
-  }
-  for (const { tagId, problem } of writebackProblems(tags.map((t) => t.tag))) {
-    const { yaml, path } = tags.find((t) => t.tag.id === tagId)!
-    reader.add(yaml, [...path, problem.path], problem.message, problem.hint!)
-  }
-  lifecycle?.value.stages.forEach(
-    (s, i) => s.when !== undefined && check(lifecycle.yaml, ruleReferences(s.when, ['stages', i, 'when'])),
-  )
-  segmentFile?.value.segments.forEach((s, i) =>
-    check(segmentFile.yaml, ruleReferences(s.when, ['segments', i, 'when'])),
-  )
-  for (const { value, yaml } of journeyFiles) {
-    check(yaml, journeyReferences(value))
-    const fileId = basename(yaml.file).replace(/\.ya?ml$/, '')
-    if (value.id !== fileId)
-      reader.add(
-        yaml,
-        ['id'],
-        `journey id "${value.id}" differs from its file name`,
-        `write id: ${fileId}, or rename the file`,
-      )
-    const ids = placeSteps(value.steps).map((p) => p.stepId)
-    const twice = ids.find((id, i) => ids.indexOf(id) !== i)
-    if (twice !== undefined)
-      reader.add(yaml, ['steps'], `two steps have the id "${twice}"`, 'give each step an id of its own')
-  }
-  welcome?.value.rules.forEach(({ content, when }, i) => {
-    const path = ['rules', i]
-    const tagRefs = (when.tags ?? []).map((t, n): Reference<DefinedKind> => ({
-      kind: 'tag',
-      name: t.tag,
-      path: [...path, 'when', 'tags', n, 'tag'],
-    }))
-    const contentRefs: Reference<DefinedKind>[] =
-      content === undefined ? [] : [{ kind: 'content', name: content, path: [...path, 'content'] }]
-    check(welcome.yaml, [...tagRefs, ...contentRefs])
-    if (contents.some((c) => c.content.id === content && c.content.coupon !== undefined))
-      reader.add(
-        welcome.yaml,
-        [...path, 'content'],
-        `content "${content}" carries a code of one customer`,
-        'name a content without coupon',
-      )
-  })
-  const pools = new Set(couponFile?.value.pools.map((p) => p.id))
-  const contentOf = new Map(contents.map((c) => [c.content.id, c.content]))
-  for (const { value, yaml } of journeyFiles) {
-    for (const { path, name } of journeyReferences(value).filter((r) => r.path.at(-2) === 'send')) {
-      const content = contentOf.get(name)
-      const step = path.slice(0, -1).reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], value)
-      const { handsOverCode: handsOver } = channelKinds[(step as { channel: StepChannel }).channel]
-      if (content === undefined || handsOver === (content.coupon !== undefined)) continue
-      const other = stepChannels.filter((c) => channelKinds[c].handsOverCode !== handsOver)
-      reader.add(
-        yaml,
-        path,
-        handsOver ? `content "${name}" has no coupon to hand over` : `content "${name}" carries a code of one customer`,
-        `${handsOver ? 'name a pool in the content, or write' : 'write'} channel: ${other.join(' or ')}`,
-      )
-    }
-  }
-  for (const { content, yaml, path } of contents) {
-    if (content.coupon !== undefined && !pools.has(content.coupon)) {
-      reader.add(
-        yaml,
-        [...path, 'coupon'],
-        `there is no coupon pool "${content.coupon}"`,
-        `define it in ${paths.coupons}`,
-      )
-    }
-    try {
-      renderContent(content, { brand: 'brand', ...(content.coupon === undefined ? {} : { coupon: 'CODE' }) })
-    } catch (err) {
-      const hint = 'use {{ brand }}, and {{ coupon }} where the content names a pool'
-      reader.add(yaml, [...path, 'text'], `the text cannot be filled in: ${messageOf(err)}`, hint)
-    }
-  }
+  checkNames(reader, files, paths)
+  checkEach(reader, files, whole)
   const { problems } = reader
-  const folder = normalize(paths.journeys)
-  const inJourney = ({ file }: Problem) => file !== undefined && [file, dirname(file)].map(normalize).includes(folder)
-  if (!problems.every(inJourney) || !identity || !policy || !lifecycle || !segmentFile || !couponFile)
-    return { problems }
-
+  // What may be broken by itself stands in the folder of a kind whose files have versions of their own.
+  const folders = kindNames.flatMap((name) => {
+    const { versioned, folder } = kindOf(name)
+    return versioned === 'file' ? [normalize(pathOf(paths, folder.setting))] : []
+  })
+  const isAlone = ({ file }: Problem) =>
+    file !== undefined && [file, dirname(file)].some((place) => folders.includes(normalize(place)))
+  const [identity] = files.identity
+  const [policy] = files.policy
+  if (!problems.every(isAlone) || identity === undefined || policy === undefined) return { problems }
+  const valuesOf = <K extends KindName>(kind: K) => (files[kind] as readonly Loaded<FileOf<K>>[]).map((f) => f.value)
   const definitions = assemble({
     identity: identity.value,
     policy: policy.value,
-    lifecycle: lifecycle.value,
-    segments: segmentFile.value,
-    welcome: welcome?.value,
-    tags: tagFiles.map((f) => f.value),
-    contents: contentFiles.map((f) => f.value),
+    lifecycle: valuesOf('lifecycle'),
+    segments: valuesOf('segments'),
+    welcome: valuesOf('welcome'),
+    tags: valuesOf('tags'),
+    contents: valuesOf('contents'),
   })
-  try {
-    compileDeltas(
-      [
-        ...definitions.tags.map((tag): Evaluable => ({ id: tag.id, tag })),
-        ...[...definitions.segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
-      ],
-      { nowMs: 0, scope: { kind: 'all' }, segments: definitions.segments },
-    )
-  } catch (err) {
-    const circle = { file: paths.tags, path: '', message: messageOf(err), hint: 'break the circle' }
-    return { problems: [...problems, circle] }
-  }
+  const circle = findCircle(definitions)
+  if (circle !== undefined)
+    return { problems: [...problems, { file: paths.tags, path: '', message: circle, hint: 'break the circle' }] }
   const broken = new Set(problems.map((p) => p.file))
+  const sound = files.journeys.filter((f) => !broken.has(f.yaml.file))
   return {
     problems,
     loaded: {
       ...definitions,
-      couponPools: couponFile.value.pools,
-      journeyFiles: journeyFiles
-        .filter((f) => !broken.has(f.yaml.file))
-        .map((f) => ({ journey: f.value, raw: f.yaml.value })),
-      files: {
-        identity: identity.yaml.value,
-        policy: policy.yaml.value,
-        lifecycle: lifecycle.yaml.value,
-        segments: segmentFile.yaml.value,
-        ...(welcome === undefined ? {} : { welcome: welcome.yaml.value }),
-        tags: tagFiles.map((f) => f.yaml.value),
-        contents: contentFiles.map((f) => f.yaml.value),
-      },
+      couponPools: valuesOf('coupons').flatMap((f) => f.pools),
+      journeyFiles: sound.map((f) => ({ journey: f.value, raw: f.yaml.value })),
+      files: Object.fromEntries(
+        wholeKinds.map((kind) => [kind, files[kind].map((f) => kindOf(kind).kept(f.value, f.yaml.value))]),
+      ),
     },
+    shown: kindNames.flatMap((name) => {
+      const kind = kindOf(name)
+      const shown = kind.shows(
+        (name === 'journeys' ? sound : files[name]).map((f) => f.value),
+        whole,
+      )
+      return shown === undefined ? [] : [{ name: `${kind.words.zh} ${kind.words.en}`, ...shown }]
+    }),
   }
+}
+
+async function readFiles(reader: DefinitionReader, paths: DefinitionPaths): Promise<Files> {
+  const files: [KindName, Loaded<unknown>[]][] = []
+  for (const name of kindNames) {
+    const { schema, folder } = kindOf(name)
+    const path = pathOf(paths, folder.setting)
+    if (folder.holds === 'files') {
+      files.push([name, await reader.folder(path, schema)])
+    } else {
+      const file = await (folder.holds === 'file' ? reader.file(path, schema) : reader.optionalFile(path, schema))
+      files.push([name, file === undefined ? [] : [file]])
+    }
+  }
+  // Each was read by the schema of its kind.
+  return Object.fromEntries(files) as unknown as Files
+}
+
+/** Names are defined once, and whatever is named is defined. */
+function checkNames(reader: DefinitionReader, files: Files, paths: DefinitionPaths): void {
+  const names = new Map<DefinedKind, Set<string>>()
+  const where = new Map<DefinedKind, string>()
+  for (const [kind, builtIn] of Object.entries(BUILT_IN)) names.set(kind as DefinedKind, new Set(builtIn))
+  for (const name of kindNames) {
+    const { provides, folder } = kindOf(name)
+    if (provides === undefined) continue
+    const defined = files[name].flatMap((f) => provides.names(f.value).map((n) => ({ ...n, yaml: f.yaml })))
+    reader.unique(
+      provides.kind,
+      defined.map((d) => ({ id: d.name, yaml: d.yaml, path: d.path })),
+    )
+    names.set(provides.kind, new Set([...(names.get(provides.kind) ?? []), ...defined.map((d) => d.name)]))
+    where.set(provides.kind, pathOf(paths, folder.setting))
+  }
+  const check = (yaml: YamlFile, { kind, name, path }: Reference<DefinedKind>) => {
+    const known = names.get(kind) ?? new Set()
+    if (known.has(name)) return
+    const near = nearest(name, known)
+    const define = `define it in ${where.get(kind)}`
+    const hint = near === undefined ? define : `did you mean "${near}"? Otherwise ${define}`
+    reader.add(yaml, path, `there is no ${kind} "${name}"`, hint)
+  }
+  for (const kind of kindNames)
+    for (const { value, yaml } of files[kind])
+      for (const reference of kindOf(kind).references(value)) check(yaml, reference)
+}
+
+function checkEach(reader: DefinitionReader, files: Files, whole: Whole): void {
+  for (const kind of kindNames)
+    for (const { value, yaml } of files[kind])
+      for (const { path, message, hint } of kindOf(kind).lint(value, whole, basename(yaml.file, extname(yaml.file))))
+        reader.add(yaml, path, message, hint)
+}
+
+/** Tags or segments that read each other in a circle, in words. */
+function findCircle({ tags, segments }: FileDefinitions): string | undefined {
+  const evaluables = [
+    ...tags.map((tag): Evaluable => ({ id: tag.id, tag })),
+    ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
+  ]
+  try {
+    compileDeltas(evaluables, { nowMs: 0, scope: { kind: 'all' }, segments })
+    return undefined
+  } catch (err) {
+    return messageOf(err)
+  }
+}
+
+function pathOf(paths: DefinitionPaths, setting: string): string {
+  return paths[setting as keyof DefinitionPaths]
 }
 
 /** @throws {InvalidInputError} with every problem */
@@ -260,39 +186,46 @@ export async function loadDefinitions(paths: DefinitionPaths): Promise<LoadedDef
 
 /** Files that were checked before they were published. @throws {InvalidInputError} when this program cannot read them */
 export function parseFiles(raw: RawFiles): FileDefinitions {
-  const parse = <S extends z.ZodType>(schema: S, value: unknown) =>
-    parseInput(schema, value, 'Published definition files cannot be read')
-  const optional = <S extends z.ZodType>(schema: S, value: unknown) =>
-    value === undefined ? undefined : parse(schema, value)
   return assemble({
-    identity: parse(IdentityConfig, raw.identity),
-    policy: parse(Policy, raw.policy),
-    lifecycle: optional(Lifecycle, raw.lifecycle),
-    segments: optional(SegmentFile, raw.segments),
-    welcome: optional(WelcomeFile, raw.welcome),
-    tags: raw.tags.map((file) => parse(TagFile, file)),
-    contents: raw.contents.map((file) => parse(ContentFile, file)),
+    identity: parseWhole('identity', raw.identity?.slice(0, 1) ?? [undefined])[0]!,
+    policy: parseWhole('policy', raw.policy?.slice(0, 1) ?? [undefined])[0]!,
+    lifecycle: parseWhole('lifecycle', raw.lifecycle),
+    segments: parseWhole('segments', raw.segments),
+    welcome: parseWhole('welcome', raw.welcome),
+    tags: parseWhole('tags', raw.tags),
+    contents: parseWhole('contents', raw.contents),
   })
 }
 
-type ParsedFiles = {
-  identity: IdentityConfig
-  policy: Policy
-  lifecycle: Lifecycle | undefined
-  segments: z.infer<typeof SegmentFile> | undefined
-  welcome: z.infer<typeof WelcomeFile> | undefined
-  tags: readonly z.infer<typeof TagFile>[]
-  contents: readonly z.infer<typeof ContentFile>[]
+/** What was published of one kind. @throws {InvalidInputError} when this program cannot read it */
+export function parseWhole<K extends WholeKind>(kind: K, values: readonly unknown[] = []): FileOf<K>[] {
+  const { schema } = kindOf(kind)
+  return values.map((value) => parseInput(schema, value, `Published ${kind} cannot be read`) as FileOf<K>)
 }
+
+/** Rules by the ids of their segments. */
+export function segmentsOf(files: readonly FileOf<'segments'>[]): Map<string, Rule> {
+  return new Map(files.flatMap((f) => f.segments).map((s) => [s.id, s.when]))
+}
+
+/** Contents by their ids. */
+export function contentsOf(files: readonly FileOf<'contents'>[]): Map<string, Content> {
+  return new Map(files.flatMap((f) => f.contents).map((c) => [c.id, c]))
+}
+
+type ParsedFiles = {
+  identity: FileOf<'identity'>
+  policy: FileOf<'policy'>
+} & { readonly [K in 'lifecycle' | 'segments' | 'welcome' | 'tags' | 'contents']: readonly FileOf<K>[] }
 
 function assemble({ identity, policy, lifecycle, segments, welcome, tags, contents }: ParsedFiles): FileDefinitions {
   return {
     identity,
     policy,
-    tags: [...tags.flatMap((f) => f.tags), ...(lifecycle === undefined ? [] : [lifecycleTag(lifecycle)])],
-    segments: new Map(segments?.segments.map((s) => [s.id, s.when])),
-    welcome: welcome?.rules ?? [],
-    contents: new Map(contents.flatMap((f) => f.contents).map((c) => [c.id, c])),
+    tags: [...tags.flatMap((f) => f.tags), ...lifecycle.map(lifecycleTag)],
+    segments: segmentsOf(segments),
+    welcome: welcome.flatMap((f) => f.rules),
+    contents: contentsOf(contents),
   }
 }
 

@@ -1,51 +1,70 @@
 import { z } from 'zod'
-import { entryRule, JourneyOfRuns, pinKey, PublishedJourney } from '../../domain/journeys/definition.js'
+import { pinKey } from '../../domain/journeys/definition.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
-import { missingSegment } from '../../domain/rules/rule.js'
-import { ConflictError, formatProblem, InvalidInputError } from '../../errors.js'
-import { parseInput, toProblems } from '../../parse.js'
+import { ConflictError, InvalidInputError } from '../../errors.js'
+import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
-import type { PublishedDefinition } from '../../stored/definitions.js'
-import type { Definitions, Deps, PinnedJourney } from '../runtime/deps.js'
-import {
-  evaluablesOf,
-  type FileDefinitions,
-  type LoadedDefinitions,
-  parseFiles,
-  type RawFiles,
-} from './load-definitions.js'
+import { nearest } from '../../yaml-file.js'
+import type { Deps } from '../runtime/deps.js'
+import { findTagReaders } from './find-tag-readers.js'
+import { type KindName, wholeKinds } from './kinds.js'
+import type { LoadedDefinitions, RawFiles } from './load-definitions.js'
+import { ALL, type Live, type LiveVersion, liveVersions, PUBLISHED, textOfKind } from './read-published.js'
 
-export type Publication = { id: string; version: number; change: 'new' | 'changed' | 'unchanged' | 'withdrawn' }
+/** What became of a journey, of the files of another kind (`id` all), or, where it is said of one, of a content. */
+export type Publication = {
+  kind: KindName
+  id: string
+  version: number
+  change: 'new' | 'changed' | 'unchanged' | 'withdrawn' | 'corrected'
+}
+
+export type PublishOptions = {
+  /** Contents that runs on their way have as they are now. One that was withdrawn may be sent again. */
+  correct?: readonly string[]
+}
 
 type PublishDeps = Pick<Deps, 'docs' | 'clock'>
 
-/** What a publication consists of: which version of each live journey, and of the other files. */
-const Live = z.array(z.object({ kind: z.literal('files').optional(), id: z.string(), version: z.number() }))
-type Live = z.infer<typeof Live>
-
-/** Holds the number of the last publication (`value`), and what it consists of (`text`): one document, replaced at once. */
-const PUBLISHED = 'published'
-const FILES = 'files'
 const ATTEMPTS = 10
 
 /**
- * Makes the files live: a changed journey becomes the next version, runs stay on theirs, a journey that is gone takes no
+ * Makes the files live: what changed becomes the next version, runs stay on theirs, a journey that is gone takes no
  * newcomers any more. Coupon codes of new pools are added. When something changed it is a new publication.
+ *
+ * @throws {InvalidInputError} when runs on their way read a tag that is gone or of another type, or there is no content to
+ * correct; nothing changes then
  */
-export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefinitions): Promise<Publication[]> {
+export async function publishDefinitions(
+  deps: PublishDeps,
+  loaded: LoadedDefinitions,
+  { correct = [] }: PublishOptions = {},
+): Promise<Publication[]> {
+  refuseUnknown(correct, new Set(loaded.contents.keys()))
   const done = await publish(deps, async (before) => {
+    await refuseTagChanges(deps, before, loaded)
     const made: Publication[] = []
     for (const { journey, raw } of loaded.journeyFiles) {
       const stored = await store(deps, { kind: 'journey', id: journey.id, hashed: JSON.stringify(raw), value: raw })
       if (stored === undefined) return undefined
-      made.push({ id: journey.id, ...stored })
+      made.push({ kind: 'journeys', id: journey.id, ...stored })
     }
-    const files = await storeFiles(deps, loaded.files)
-    if (files === undefined) return undefined
-    const live = made.map(({ id, version }) => ({ id, version }))
-    for (const { id, version, kind } of before)
-      if (kind === undefined && !live.some((l) => l.id === id)) made.push({ id, version, change: 'withdrawn' })
-    return { live: [...live, files], result: made }
+    const live = made.map(({ id, version }): LiveVersion => ({ id, version }))
+    for (const { id, version, kind } of before.versions)
+      if (kind === undefined && !live.some((l) => l.id === id))
+        made.push({ kind: 'journeys', id, version, change: 'withdrawn' })
+    const kinds = await storeKinds(deps, loaded.files, before)
+    if (kinds === undefined) return undefined
+    const { version } = kinds.made.find((m) => m.kind === 'contents') ?? { version: 0 }
+    const corrections = [...new Set(correct)].sort().map((id) => ({ kind: 'contents' as const, id, version }))
+    return {
+      live: {
+        versions: [...live, ...kinds.live],
+        corrected: { ...before.corrected, ...Object.fromEntries(corrections.map((c) => [c.id, version])) },
+        withdrawn: before.withdrawn.filter((id) => !correct.includes(id)),
+      },
+      result: [...made, ...kinds.made, ...corrections.map((c) => ({ ...c, change: 'corrected' as const }))],
+    }
   })
   for (const pool of loaded.couponPools) {
     const codes =
@@ -61,60 +80,68 @@ export async function publishDefinitions(deps: PublishDeps, loaded: LoadedDefini
   return done
 }
 
-/** Makes everything live but the journeys, which stay as they are. */
-export async function publishFiles(deps: PublishDeps, { files }: LoadedDefinitions): Promise<void> {
+/** Makes everything live but the journeys, which stay as they are. @throws {InvalidInputError} as `publishDefinitions` */
+export async function publishFiles(deps: PublishDeps, loaded: LoadedDefinitions): Promise<void> {
   await publish(deps, async (before) => {
-    const stored = await storeFiles(deps, files)
-    return stored && { live: [...before.filter((l) => l.kind === undefined), stored], result: undefined }
+    await refuseTagChanges(deps, before, loaded)
+    const kinds = await storeKinds(deps, loaded.files, before)
+    const journeys = before.versions.filter((l) => l.kind === undefined)
+    return kinds && { live: { ...before, versions: [...journeys, ...kinds.live] }, result: undefined }
   })
 }
 
-/** Whether these files are the ones that were published last; `undefined` when none were. */
-export async function arePublished({ docs }: Pick<Deps, 'docs'>, files: RawFiles): Promise<boolean | undefined> {
-  const stored = await publishedFiles(docs, await liveVersions(docs))
-  return stored && stored.hash === hashKey(32, JSON.stringify(files))
+/**
+ * From now on nobody is sent these contents, by whatever version; the files are not looked at.
+ *
+ * @throws {InvalidInputError} when there never was such a content
+ */
+export async function withdrawContents(deps: PublishDeps, contentIds: readonly string[]): Promise<Publication[]> {
+  const published = await deps.docs.published.find({ kind: 'contents', id: ALL }, { sort: { version: -1 } })
+  const known = published.flatMap(({ value }) => ContentIds.safeParse(JSON.parse(value as string)).data ?? [])
+  refuseUnknown(contentIds, new Set(known.flatMap((f) => f.contents.map((c) => c.id))))
+  const version = published[0]?.version ?? 0
+  return publish(deps, (before) => {
+    const withdrawn = [...new Set([...before.withdrawn, ...contentIds])].sort()
+    const result = contentIds.map((id): Publication => ({ kind: 'contents', id, version, change: 'withdrawn' }))
+    return Promise.resolve({ live: { ...before, withdrawn }, result })
+  })
 }
 
-/** The definitions as they are published. @throws {InvalidInputError} when this program cannot read them */
-export async function readPublished(deps: Pick<Deps, 'docs' | 'log'>): Promise<Definitions> {
-  const { docs } = deps
-  const publication = await liveVersions(docs)
-  const stored = await publishedFiles(docs, publication)
-  if (stored === undefined)
-    throw new InvalidInputError('Nothing is published', [
-      { path: '', message: 'there are no published definition files', hint: 'siyu publish' },
-    ])
-  return definitionsOf(deps, publication, parseFiles(JSON.parse(stored.value as string) as RawFiles))
+/** As much as must be known of contents that a newer version of this program may have published. */
+const ContentIds = z.array(z.looseObject({ contents: z.array(z.looseObject({ id: z.string() })) }))
+
+function refuseUnknown(contentIds: readonly string[], known: ReadonlySet<string>): void {
+  const problems = contentIds
+    .filter((id) => !known.has(id))
+    .map((id) => {
+      const near = nearest(id, known)
+      const hint = near === undefined ? 'config/content/' : `是不是 did you mean "${near}"?`
+      return { path: 'content', message: `没有内容 there is no content "${id}"`, hint }
+    })
+  if (problems.length > 0) throw new InvalidInputError('没有这些内容 · there are no such contents', problems)
 }
 
-/** Journeys as they are published, and beside them what is given. */
-export async function liveDefinitions(deps: Pick<Deps, 'docs' | 'log'>, files: FileDefinitions): Promise<Definitions> {
-  return definitionsOf(deps, await liveVersions(deps.docs), files)
-}
-
-/** Of every publication of the files the ids of its tags; a part of what any version wrote. */
-const PublishedTags = z.object({
-  tags: z.array(z.object({ tags: z.array(z.object({ id: z.string() })) })),
-  lifecycle: z.unknown().optional(),
-})
+/** As much of a version of the tags as tells their ids, whoever wrote it. */
+const TagIds = z.array(z.object({ tags: z.array(z.object({ id: z.string() })) }))
 
 /** The tags that were published at an instant; before the first publication those of the first. */
 export async function publishedTagIds({ docs }: Pick<Deps, 'docs'>, at: Date): Promise<Set<string>> {
-  const files = { kind: 'files', id: FILES }
-  const then = await docs.published.findOne({ ...files, publishedAt: { $lte: at } }, { sort: { version: -1 } })
-  const stored = then ?? (await docs.published.findOne(files, { sort: { version: 1 } }))
-  if (stored === undefined) return new Set()
-  const { tags, lifecycle } = parseInput(
-    PublishedTags,
-    JSON.parse(stored.value as string),
-    'What was published cannot be read',
-  )
-  return new Set([...tags.flatMap((f) => f.tags.map((t) => t.id)), ...(lifecycle === undefined ? [] : [STAGE_TAG])])
+  const versionThen = async (kind: KindName) =>
+    (await docs.published.findOne({ kind, id: ALL, publishedAt: { $lte: at } }, { sort: { version: -1 } })) ??
+    (await docs.published.findOne({ kind, id: ALL }, { sort: { version: 1 } }))
+  const stored = await versionThen('tags')
+  const files =
+    stored === undefined
+      ? []
+      : parseInput(TagIds, JSON.parse(stored.value as string), 'What was published cannot be read')
+  const stage = (await versionThen('lifecycle')) === undefined ? [] : [STAGE_TAG]
+  return new Set([...files.flatMap((f) => f.tags.map((t) => t.id)), ...stage])
 }
 
-/** The number of the last publication, 0 before the first. */
-export async function publishedVersion(docs: Pick<Deps['docs'], 'meta'>): Promise<number> {
-  return (await docs.meta.get(PUBLISHED))?.value ?? 0
+async function refuseTagChanges(deps: PublishDeps, before: Live, loaded: LoadedDefinitions): Promise<void> {
+  const problems = await findTagReaders(deps, before, loaded)
+  if (problems.length > 0)
+    throw new InvalidInputError('这些定义不能发布 · these definitions cannot be published', problems)
 }
 
 /**
@@ -142,7 +169,7 @@ async function publish<R>(
   throw new ConflictError('其他进程也在发布 · others are publishing at the same time → 稍后重试 try again')
 }
 
-type Written = { kind: PublishedDefinition['kind']; id: string; hashed: string; value: unknown }
+type Written = { kind: string; id: string; hashed: string; value: unknown }
 
 /** Keeps it as the next version, unless it is the last one; `undefined` when somebody else took that number. */
 async function store({ docs, clock }: PublishDeps, { kind, id, hashed, value }: Written) {
@@ -156,70 +183,25 @@ async function store({ docs, clock }: PublishDeps, { kind, id, hashed, value }: 
   return { version, change: last === undefined ? ('new' as const) : ('changed' as const) }
 }
 
-async function storeFiles(deps: PublishDeps, files: RawFiles): Promise<Live[number] | undefined> {
-  const text = JSON.stringify(files)
-  const stored = await store(deps, { kind: 'files', id: FILES, hashed: text, value: text })
-  return stored && { kind: 'files', id: FILES, version: stored.version }
-}
-
-/**
- * The definitions the engine runs on. What a newer version of this program published and this one cannot read, and a journey
- * whose entry asks a segment that is gone, is left out and said: nobody enters, and what cannot be decided waits.
- */
-async function definitionsOf(
-  { docs, log }: Pick<Deps, 'docs' | 'log'>,
-  { version, live }: { version: number; live: Live },
-  files: FileDefinitions,
-): Promise<Definitions> {
-  const versions = new Map(live.flatMap((l) => (l.kind === undefined ? [[l.id, l.version] as const] : [])))
-  const pinned = new Map<string, JourneyOfRuns>()
-  const journeys = new Map<string, PinnedJourney>()
-  for (const doc of await docs.published.find({ kind: 'journey' })) {
-    const forRuns = JourneyOfRuns.safeParse(doc.value)
-    if (forRuns.success) pinned.set(pinKey(doc.id, doc.version), forRuns.data)
-    if (versions.get(doc.id) !== doc.version) continue
-    const whole = PublishedJourney.safeParse(doc.value)
-    const rule = whole.success ? entryRule(whole.data) : undefined
-    const missing = rule === undefined ? undefined : missingSegment(rule, files.segments)
-    if (whole.success && missing === undefined) journeys.set(doc.id, { version: doc.version, journey: whole.data })
-    else
-      log.error('nobody can enter a published journey', {
-        journeyId: doc.id,
-        version: doc.version,
-        cause: whole.success ? `there is no segment "${missing}"` : whyNot(whole.error, doc.value),
-      })
+/** The kinds whose files have their versions together; `undefined` when somebody else took the number of one. */
+async function storeKinds(
+  deps: PublishDeps,
+  files: RawFiles,
+  before: Live,
+): Promise<{ live: LiveVersion[]; made: Publication[] } | undefined> {
+  const made: Publication[] = []
+  for (const kind of wholeKinds) {
+    const values = files[kind] ?? []
+    const was = before.versions.find((l) => l.kind === kind)
+    if (values.length === 0) {
+      if (was !== undefined) made.push({ kind, id: ALL, version: was.version, change: 'withdrawn' })
+      continue
+    }
+    const text = textOfKind(values)
+    const stored = await store(deps, { kind, id: ALL, hashed: text, value: text })
+    if (stored === undefined) return undefined
+    made.push({ kind, id: ALL, ...stored })
   }
-  const { identity, policy, tags, segments, contents, welcome } = files
-  const evaluables = evaluablesOf(
-    tags,
-    [...journeys.values()].map((j) => j.journey),
-  )
-  return { version, identity, policy, tags, segments, contents, welcome, journeys, pinned, evaluables }
-}
-
-/** Why the runs of a version cannot go on here. */
-export async function whyUnreadable({ docs }: Pick<Deps, 'docs'>, journeyId: string, version: number): Promise<string> {
-  const doc = await docs.published.findOne({ kind: 'journey', id: journeyId, version })
-  if (doc === undefined) return `version ${version} of ${journeyId} is not stored`
-  const read = JourneyOfRuns.safeParse(doc.value)
-  return `version ${version} of ${journeyId} cannot be read here${read.success ? ' yet' : `: ${whyNot(read.error, doc.value)}`}`
-}
-
-function whyNot(error: z.ZodError, value: unknown): string {
-  return toProblems(error, value).map(formatProblem).join('; ')
-}
-
-async function liveVersions({ meta }: Pick<Deps['docs'], 'meta'>): Promise<{ version: number; live: Live }> {
-  const { value = 0, text = '[]' } = (await meta.get(PUBLISHED)) ?? {}
-  return { version: value, live: parseInput(Live, JSON.parse(text), 'The list of what is published cannot be read') }
-}
-
-/** Those of the publication; where a program that knew of journeys only published last, the last ones there were. */
-async function publishedFiles(
-  docs: Pick<Deps['docs'], 'published'>,
-  { live }: { live: Live },
-): Promise<PublishedDefinition | undefined> {
-  const version = live.find((l) => l.kind === 'files')?.version
-  const filter = { kind: 'files', id: FILES, ...(version === undefined ? {} : { version }) }
-  return docs.published.findOne(filter, { sort: { version: -1 } })
+  const live = made.filter((m) => m.change !== 'withdrawn').map(({ kind, id, version }) => ({ kind, id, version }))
+  return { live, made }
 }

@@ -1,3 +1,4 @@
+import { systemEvent } from '../../domain/events/system-events.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
@@ -9,7 +10,8 @@ import { systemRecord } from '../ingest/system-records.js'
 
 type Card = WecomEventOf<'card'>
 
-const OUTCOME_EVENTS: Readonly<Record<string, string>> = { interested: 'customer_interested', stop: 'opted_out' }
+type CardEvent = 'guide_contacted' | 'customer_interested' | 'opted_out'
+const OUTCOME_EVENTS: Readonly<Record<string, CardEvent>> = { interested: 'customer_interested', stop: 'opted_out' }
 
 /** A guide pressed a button of a task's card: its touches are delivered, and what the customer showed becomes an event. */
 export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
@@ -43,8 +45,15 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
 
 function cardRecords(task: GuideTask, card: { key: string; userId: string; at: Date }): InboxRecord[] {
   const properties = { taskId: task._id, userId: card.userId, outcome: card.key }
-  const names = ['guide_contacted', ...(OUTCOME_EVENTS[card.key] === undefined ? [] : [OUTCOME_EVENTS[card.key]!])]
+  const names: CardEvent[] = [
+    'guide_contacted',
+    ...(OUTCOME_EVENTS[card.key] === undefined ? [] : [OUTCOME_EVENTS[card.key]!]),
+  ]
   return names.map((name) =>
-    systemRecord(task.profileId, card.at, { id: `task:${task._id}:${name}`, name, occurredAt: card.at, properties }),
+    systemRecord(
+      task.profileId,
+      card.at,
+      systemEvent(name, { id: `task:${task._id}:${name}`, occurredAt: card.at, properties }),
+    ),
   )
 }

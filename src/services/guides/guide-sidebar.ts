@@ -81,10 +81,10 @@ export async function guideTasks(deps: Deps, guideUserId: string): Promise<Sideb
   return describe(deps, await deps.docs.tasks.find({ guideUserId, state: 'open' }))
 }
 
-/** Contents that anybody may be sent; those with a coupon are personal and come as tasks. */
+/** Contents that anybody may be sent; those with a coupon are personal and come as tasks, those withdrawn are for nobody. */
 export function materials({ definitions, brand, linkBase }: Deps, search: string): Material[] {
   return [...definitions.current.contents.values()]
-    .filter((content) => content.coupon === undefined)
+    .filter(({ id, coupon }) => coupon === undefined && !definitions.current.withdrawn.has(id))
     .map((content) => {
       const { link } = content
       return {

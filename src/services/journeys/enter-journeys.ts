@@ -1,4 +1,5 @@
 import { armOf } from '../../domain/experiments/arm.js'
+import { systemEvent } from '../../domain/events/system-events.js'
 import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
@@ -53,6 +54,7 @@ export async function enterJourneys(
       _id: `${journeyId}:${profileId}:${n}`,
       journeyId,
       version,
+      pins: definitions.current.pins,
       profileId,
       bucket: bucketOf(profileId),
       anchor: profile.anchor,
@@ -71,12 +73,15 @@ export async function enterJourneys(
     deps,
     `entered:${hashKey(24, key, now.getTime(), ...entered.map((r) => r._id))}`,
     entered.map((run) =>
-      systemRecord(run.profileId, now, {
-        id: `run:${run._id}:entered`,
-        name: 'journey_entered',
-        occurredAt: now,
-        properties: { journeyId: run.journeyId, runId: run._id, version: run.version, arm: run.arm },
-      }),
+      systemRecord(
+        run.profileId,
+        now,
+        systemEvent('journey_entered', {
+          id: `run:${run._id}:entered`,
+          occurredAt: now,
+          properties: { journeyId: run.journeyId, runId: run._id, version: run.version, arm: run.arm },
+        }),
+      ),
     ),
     { own: true },
   )

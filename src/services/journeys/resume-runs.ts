@@ -12,7 +12,8 @@ import type { LogFields } from '../../log.js'
 import type { Update } from '../../ports/document-store.js'
 import { MINUTE_MS } from '../../time.js'
 import { holdPublished } from '../definitions/follow-published.js'
-import { whyUnreadable } from '../definitions/publish-definitions.js'
+import { type PinnedRead, readPinned } from '../definitions/read-pinned.js'
+import { whyUnreadable } from '../definitions/read-published.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
 import { takeBackTouches } from '../touches/take-back.js'
@@ -184,6 +185,7 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
         state: 'planned' as const,
         plannedAt: now,
         releaseAt: now,
+        ...(m.run.pins?.contents !== undefined && { contentsVersion: m.run.pins.contents }),
       }
       moveTo(decision.then)
       if (decision.kind === 'send') return [{ ...common, channel: decision.channel, contentId: decision.contentId }]
@@ -203,22 +205,19 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
 
 type Asking = { moving: Moving; rules: readonly Rule[] }
 
-/** Evaluates the branch rules of runs that stand at the same step together: one query a step. */
+/** Evaluates the branch rules of runs that stand at the same step together, with the segments they stay on: one query a step. */
 async function answer(deps: Deps, asking: readonly Asking[], now: Date): Promise<void> {
   const groups = new Map<string, Asking[]>()
   for (const a of asking) {
-    const key = `${pinKey(a.moving.run.journeyId, a.moving.run.version)} ${a.moving.path}`
+    const { journeyId, version, pins } = a.moving.run
+    const key = `${pinKey(journeyId, version)} ${a.moving.path} ${pins?.segments}`
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
   for (const group of groups.values()) {
-    const rules = group[0]!.rules
-    // Segments are always the current ones, and one that a run on its way still asks may be gone.
-    const missing = rules
-      .map((rule) => missingSegment(rule, deps.definitions.current.segments))
-      .find((id) => id !== undefined)
-    if (missing !== undefined) {
-      const held = { stepId: group[0]!.moving.path!, reason: `there is no segment "${missing}"` }
-      for (const { moving } of group) moving.held = held
+    const { rules, moving: first } = group[0]!
+    const segments = await segmentsFor(deps, first.run, rules)
+    if ('unreadable' in segments) {
+      for (const { moving } of group) moving.held = { stepId: first.path!, reason: segments.unreadable }
       continue
     }
     const values = await testRules(
@@ -226,7 +225,16 @@ async function answer(deps: Deps, asking: readonly Asking[], now: Date): Promise
       rules,
       group.map((a) => a.moving.run.profileId),
       now,
+      segments.value,
     )
     for (const { moving } of group) moving.rules = values.get(moving.run.profileId) ?? rules.map(() => false)
   }
+}
+
+/** What a run stays on. One of version 0.1 has the segments of today, and one that it still asks may be gone. */
+async function segmentsFor(deps: Deps, { pins }: Run, rules: readonly Rule[]): Promise<PinnedRead<'segments'>> {
+  const segments = await readPinned(deps, 'segments', pins?.segments)
+  if ('unreadable' in segments) return segments
+  const missing = rules.map((rule) => missingSegment(rule, segments.value)).find((id) => id !== undefined)
+  return missing === undefined ? segments : { unreadable: `there is no segment "${missing}"` }
 }

@@ -1,5 +1,6 @@
 import type { IdentityConfig } from '../../domain/identity/config.js'
 import type { Journey, JourneyOfRuns } from '../../domain/journeys/definition.js'
+import type { Pins } from '../../domain/journeys/pins.js'
 import type { Evaluable } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Tag } from '../../domain/tags/definition.js'
@@ -33,6 +34,12 @@ export type Definitions = {
   contents: ReadonlyMap<string, Content>
   /** In order: the first that holds greets a new customer. */
   welcome: readonly WelcomeRule[]
+  /** Which versions of segments and contents these are: what newcomers stay on. */
+  pins: Pins
+  /** Contents that runs on earlier versions have as they are in this version, or in their own where that is later. */
+  corrected: ReadonlyMap<string, number>
+  /** Contents that nobody is sent any more, whatever the version. */
+  withdrawn: ReadonlySet<string>
   /** Versions that are live for newcomers. */
   journeys: ReadonlyMap<string, PinnedJourney>
   /** Every published version that this program can read, by `pinKey`: runs stay on theirs. */

@@ -4,6 +4,7 @@ import { refreshNow } from '../tags/refresh-profiles.js'
 import { PastQuery } from '../segments/ask-past.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
 import { explainEntry, explainSegment, explainTag } from '../tags/explain-tag.js'
+import { listHeld } from '../journeys/list-held.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
@@ -12,13 +13,15 @@ import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
 import { closeTask } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
-import { holdPublished } from '../definitions/follow-published.js'
-import type { Publication } from '../definitions/publish-definitions.js'
+import { followPublished, holdPublished } from '../definitions/follow-published.js'
+import { type Publication, type PublishOptions, withdrawContents } from '../definitions/publish-definitions.js'
+import { ALL } from '../definitions/read-published.js'
 import { Ways } from '../../domain/ways/definition.js'
 import { applyWays, planWayFiles, type WayRow } from '../wecom/apply-ways.js'
 import { countArrivals } from '../wecom/count-arrivals.js'
 import { listTransfers } from '../wecom/list-transfers.js'
 import { SendingAction, switchSending } from '../touches/switch-sending.js'
+import { stopContent } from '../touches/withdraw-content.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
 import { ConflictError, InvalidInputError } from '../../errors.js'
@@ -27,7 +30,7 @@ import { nearest } from '../../yaml-file.js'
 /** What the operations need of the running parts. */
 export type OperationDeps = {
   deps: ServiceDeps
-  publish: () => Promise<Publication[]>
+  publish: (options: PublishOptions) => Promise<Publication[]>
   alone: <T>(work: () => Promise<T>) => Promise<T>
 }
 
@@ -69,6 +72,16 @@ type Operation<S extends z.ZodType, R> = Rules<z.infer<S>, R> & {
 }
 
 const WayInput = z.strictObject({ files: Ways, prune: z.boolean().default(false) })
+const ContentIds = z.array(z.string().min(1)).max(100).default([])
+const PublishInput = z
+  .strictObject({
+    correct: ContentIds.describe('contents that runs on their way have as they are now'),
+    withdraw: ContentIds.describe('contents that nobody is sent any more; the files are not looked at then'),
+  })
+  .refine(({ correct, withdraw }) => correct.length === 0 || withdraw.length === 0, {
+    message: 'either files are published, or contents are withdrawn',
+    path: ['withdraw'],
+  })
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 
 /**
@@ -76,11 +89,14 @@ const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
  * (`POST /v1/<name>`) in the service that holds them. Inputs and results are JSON.
  */
 export const operations = {
-  publish: quick(z.strictObject({}), async (app): Promise<Publication[]> => app.publish(), {
+  publish: quick(PublishInput, publish, {
     effect: 'live',
     roles: ['admin', 'approver'],
     scope: 'none',
-    audit: { target: (_input, done) => changedJourneys(done ?? []) },
+    audit: {
+      target: ({ correct, withdraw }, done) =>
+        done === undefined ? [...correct, ...withdraw].join(', ') : changedDefinitions(done),
+    },
   }),
   tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps), {
     effect: 'read',
@@ -160,6 +176,11 @@ export const operations = {
     },
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
+  'journeys/held': quick(z.strictObject({}), async ({ deps }) => listHeld(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
     effect: 'read',
     reveals: true,
@@ -287,6 +308,18 @@ export type OperationName = keyof Operations
 export type OperationInput<N extends OperationName> = z.input<Operations[N]['input']>
 export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>
 
+async function publish(
+  app: OperationDeps,
+  { correct, withdraw }: z.infer<typeof PublishInput>,
+): Promise<Publication[]> {
+  if (withdraw.length === 0) return app.publish({ correct })
+  const { deps } = app
+  const done = await withdrawContents(deps, withdraw)
+  await followPublished(deps)
+  for (const contentId of withdraw) await stopContent(deps, contentId)
+  return done
+}
+
 /** Members who have customers, as far as the mirror knows. */
 async function membersWithCustomers({ docs }: ServiceDeps): Promise<string[]> {
   const serving: string[] = []
@@ -343,9 +376,12 @@ function unnamed(person: PersonQuery): object {
   return 'profileId' in person ? person : { identifier: { type: person.identifier.type } }
 }
 
-function changedJourneys(done: readonly Publication[]): string {
+function changedDefinitions(done: readonly Publication[]): string {
   const changed = done.filter((d) => d.change !== 'unchanged')
-  return changed.map((d) => `${d.id} ${d.change === 'withdrawn' ? 'withdrawn' : `v${d.version}`}`).join(', ')
+  const nameOf = ({ kind, id }: Publication) => (id === ALL ? kind : id)
+  const becomes = ({ change, version }: Publication) =>
+    change === 'withdrawn' || change === 'corrected' ? change : `v${version}`
+  return changed.map((d) => `${nameOf(d)} ${becomes(d)}`).join(', ')
 }
 
 function changedWays(rows: readonly WayRow[]): string {

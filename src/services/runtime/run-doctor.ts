@@ -5,6 +5,7 @@ import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
+import type { HeldRuns } from '../journeys/list-held.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
 /** A store, and how to find out whether it answers, and what with; `ping` is absent when nothing is there yet. */
@@ -21,6 +22,8 @@ export type DoctorDeps = {
   timeZone: string
   /** What is wrong with definitions and mappings. */
   problems: readonly Problem[]
+  /** Absent while no service runs. */
+  held?: { runs: number; groups: readonly HeldRuns[] }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -34,6 +37,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
       ? [about('wecom', '企业微信 WeCom').skipped('没有配置 not configured', '在配置文件里填 fill in wecom:')]
       : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
+    heldFinding(deps.held),
     sendingFinding(deps.sending),
   ]
 }
@@ -113,6 +117,21 @@ async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: 
 
 function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, fix: string): Finding {
   return wrong === undefined ? check.ok('原样应答 it echoes') : check.failed(wrong, fix)
+}
+
+const HELD_SHOWN = 3
+
+function heldFinding(held: DoctorDeps['held']): Finding {
+  const check = about('journeys.held', '停住的旅程 held runs')
+  if (held === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (held.runs === 0) return check.ok('没有 none')
+  const groups = held.groups.map((g) => `${g.journeyId}@${g.version} ×${g.runs}: ${g.reason}`)
+  const more = groups.length > HELD_SHOWN ? ' …' : ''
+  return check.warned(
+    `${held.runs}，${groups.slice(0, HELD_SHOWN).join('；')}${more}`,
+    '升级落后的进程，或重新发布缺的版本；每十分钟自动再试 · update the process that is behind, or publish what is missing; they are tried again every ten minutes',
+  )
 }
 
 const MODES = {

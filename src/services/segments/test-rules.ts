@@ -10,15 +10,19 @@ import {
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Deps } from '../runtime/deps.js'
 
-/** Which of `rules` hold for which of the profiles, now. Profiles that are gone have no entry. */
+/**
+ * Which of `rules` hold for which of the profiles, now. Profiles that are gone have no entry.
+ *
+ * @param segments - default: those of today
+ */
 export async function testRules(
   deps: Deps,
   rules: readonly Rule[],
   profileIds: readonly number[],
   now: Date,
+  segments: ReadonlyMap<string, Rule> = deps.definitions.current.segments,
 ): Promise<Map<number, boolean[]>> {
   const profiles = await loadTouched(deps, profileIds)
-  const { segments } = deps.definitions.current
   const compile = (some: readonly Profile[]) =>
     compileTouched([], { nowMs: now.getTime(), scope: scopeOf(some), segments }, rules)
   const query = compile(profiles)

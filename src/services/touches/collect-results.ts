@@ -1,3 +1,4 @@
+import { systemEvent } from '../../domain/events/system-events.js'
 import { channelKinds } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
@@ -13,6 +14,7 @@ import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
+import { CONTENT_WITHDRAWN } from './withdraw-content.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -90,9 +92,9 @@ async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: U
   if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more)
 }
 
-/** The reason for it has gone: she left the journey, or her guide. */
+/** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
 function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
-  return doc.reason === 'exited' || doc.reason === LOST_CONTACT
+  return doc.reason === 'exited' || doc.reason === LOST_CONTACT || doc.reason === CONTENT_WITHDRAWN
 }
 
 function nextState(
@@ -145,12 +147,12 @@ function pause(deps: Deps, doc: DispatchDoc, now: Date, reminders: number): Date
 }
 
 export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
-  return systemRecord(touch.profileId, at, {
+  const event = systemEvent('touch_delivered', {
     id: `touch:${touch._id}:delivered`,
-    name: 'touch_delivered',
     occurredAt: at,
     properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
   })
+  return systemRecord(touch.profileId, at, event)
 }
 
 /** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */

@@ -10,12 +10,17 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
+import { messageContent } from './message-content.js'
+import { contentsOfTouches } from './pinned-content.js'
 import { renderContent } from './render-content.js'
 import { isStopped } from './switch-sending.js'
+import { CONTENT_WITHDRAWN } from './withdraw-content.js'
 
 export { STOP_SWITCH } from './switch-sending.js'
 
 const BATCH = 1_000
+/** A touch whose content cannot be read here is looked at again after this. */
+const UNREADABLE_MS = 10 * MINUTE_MS
 const LOOK_BACK_MS = 62 * DAY_MS
 /** A touch that nobody has released or suppressed meanwhile. */
 const WAITING = { state: 'planned', dispatchId: { $exists: false } }
@@ -71,7 +76,7 @@ async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promi
 
 async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promise<Approved[]> {
   const { docs, sending } = deps
-  const { policy, contents } = deps.definitions.current
+  const { policy } = deps.definitions.current
   const ids = [...new Set(due.map((t) => t.profileId))]
   const profiles = new Map((await docs.profiles.getMany(ids)).map((p) => [p._id, p]))
   const earlier = await docs.touches.find({
@@ -91,12 +96,22 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   const take = (touch: Touch, at: Date) =>
     taken.get(touch.profileId)?.push({ at, mass: channelKinds[touch.channel].usesQuota })
   for (const touch of earlier) take(touch, touch.releasedAt!) // they were found by it
+  const contentOf = await contentsOfTouches(deps, due)
   const approved: Approved[] = []
+  const unreadable: { touch: Touch; reason: string }[] = []
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   for (const touch of inOrder) {
     const profile = profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
-    const content = contents.get(touch.contentId)
+    if (deps.definitions.current.withdrawn.has(touch.contentId)) {
+      suppressed.push({ touch, reason: CONTENT_WITHDRAWN })
+      continue
+    }
+    const content = contentOf(touch)
+    if (content !== undefined && 'unreadable' in content) {
+      unreadable.push({ touch, reason: content.unreadable })
+      continue
+    }
     if (content === undefined) {
       deps.log.error('content of a planned touch is gone', { touchId: touch._id, contentId: touch.contentId })
       suppressed.push({ touch, reason: 'no_content' })
@@ -138,7 +153,25 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
     })),
   )
   for (const { touch, reason } of suppressed) deps.log.info('touch suppressed', { touchId: touch._id, reason })
+  await putOff(deps, unreadable, now)
   return approved
+}
+
+/** Another version of this program may know what they say, or the next publication of it. */
+async function putOff(
+  { docs, log }: Deps,
+  touches: readonly { touch: Touch; reason: string }[],
+  now: Date,
+): Promise<void> {
+  const releaseAt = new Date(now.getTime() + UNREADABLE_MS)
+  await docs.touches.updateEach(
+    touches.map(({ touch }) => ({ id: touch._id, where: WAITING, update: { $set: { releaseAt } } })),
+  )
+  for (const reason of new Set(touches.map((t) => t.reason)))
+    log.error('touches cannot be released here', {
+      cause: reason,
+      touches: touches.filter((t) => t.reason === reason).length,
+    })
 }
 
 /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
@@ -174,7 +207,7 @@ async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): P
 async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
   const groups = new Map<string, Approved[]>()
   for (const a of approved) {
-    const key = JSON.stringify([a.contact.userId, a.touch.contentId, a.touch.journeyId, carrierOf(a.touch.channel)])
+    const key = JSON.stringify([a.contact.userId, a.content, a.touch.journeyId, carrierOf(a.touch.channel)])
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
   for (const group of groups.values()) {
@@ -190,14 +223,8 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
       senderUserId: contact.userId,
       bucket: bucketOf(contact.userId),
       recipients,
-      content: {
-        text: renderContent(content, { brand: deps.brand.name }),
-        link: {
-          title: content.link?.title ?? deps.brand.name,
-          url: `${deps.linkBase}${content.link?.path ?? '/'}${content.link?.path.includes('?') === true ? '&' : '?'}m=${id}`,
-          ...(content.link?.description === undefined ? {} : { description: content.link.description }),
-        },
-      },
+      contentId: content.id,
+      content: messageContent(deps, content, id),
       releasedAt: now,
       nextAt: now,
       attempts: 0,
@@ -269,6 +296,7 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
         senderUserId: a.contact.userId,
         bucket: bucketOf(a.contact.userId),
         recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
+        contentId: a.content.id,
         content: {
           text: script,
           card: {

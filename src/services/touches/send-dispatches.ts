@@ -11,6 +11,7 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { isStopped } from './switch-sending.js'
 import { UNASKED } from './take-back.js'
+import { isWithdrawn, stopDispatch } from './withdraw-content.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
@@ -50,6 +51,7 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
 }
 
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
+  if (isWithdrawn(deps, listed)) return stopDispatch(deps.docs, listed, deps.clock.now())
   if (!(await withoutLost(deps, listed))) return
   // Read anew: a customer may have been taken out of it since.
   const doc = await deps.docs.dispatches.findOneAndUpdate(

@@ -1,3 +1,4 @@
+import { systemEvent } from '../../domain/events/system-events.js'
 import { channelsWith } from '../../domain/touches/channels.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { relationId } from '../../domain/wecom/relation.js'
@@ -46,12 +47,15 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
   await docs.wecomRelations.update(relationId(to, externalUserId), { $set: { ownerSince: since } })
   await retellCustomers(deps, [externalUserId], `transfer:${id}`)
   await acceptRecords(deps, `owner:${id}`, [
-    systemRecord(profile._id, at, {
-      id: `owner:${id}`,
-      name: 'owner_changed',
-      occurredAt: at,
-      properties: { fromUserId: from, toUserId: to, externalUserId, since: since.toISOString() },
-    }),
+    systemRecord(
+      profile._id,
+      at,
+      systemEvent('owner_changed', {
+        id: `owner:${id}`,
+        occurredAt: at,
+        properties: { fromUserId: from, toUserId: to, externalUserId, since: since.toISOString() },
+      }),
+    ),
   ])
   await moveTouches(deps, profile._id, handover)
   for (const task of await docs.tasks.find({ profileId: profile._id, state: 'open' }))

@@ -1,3 +1,4 @@
+import { systemEvent } from '../../domain/events/system-events.js'
 import type { RecordEvent, SourceRecordInput } from '../../domain/events/record.js'
 import type { WecomGroup, WecomGroupMember, WecomMember, WecomTag } from '../../domain/wecom/mirror.js'
 import type { GroupNow } from '../../ports/wecom.js'
@@ -130,24 +131,28 @@ function groupRecords(
   const left = customers(old?.members).filter((m) => !stayed(group.members, m))
   return [
     ...joined.map((m) =>
-      told(m, {
-        id: `wecom:group-join:${key(m)}`,
-        name: 'group_joined',
-        occurredAt: m.joinedAt,
-        properties: {
-          chatId: group._id,
-          ...(m.joinScene !== undefined && { joinScene: m.joinScene }),
-          ...(m.state !== undefined && { state: m.state }),
-        },
-      }),
+      told(
+        m,
+        systemEvent('group_joined', {
+          id: `wecom:group-join:${key(m)}`,
+          occurredAt: m.joinedAt,
+          properties: {
+            chatId: group._id,
+            ...(m.joinScene !== undefined && { joinScene: m.joinScene }),
+            ...(m.state !== undefined && { state: m.state }),
+          },
+        }),
+      ),
     ),
     ...left.map((m) =>
-      told(m, {
-        id: `wecom:group-leave:${key(m)}`,
-        name: 'group_left',
-        occurredAt: leftAt,
-        properties: { chatId: group._id, ...(group.state === 'dismissed' && { dismissed: true }) },
-      }),
+      told(
+        m,
+        systemEvent('group_left', {
+          id: `wecom:group-leave:${key(m)}`,
+          occurredAt: leftAt,
+          properties: { chatId: group._id, ...(group.state === 'dismissed' && { dismissed: true as const }) },
+        }),
+      ),
     ),
   ]
 }

@@ -1,4 +1,5 @@
 import { type RecordEvent, SourceRecord, type SourceRecordInput } from '../../domain/events/record.js'
+import { systemEvent } from '../../domain/events/system-events.js'
 import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { contactRecord, type Relation, relationHash, relationId, wecomTagName } from '../../domain/wecom/relation.js'
 import { parseInput } from '../../parse.js'
@@ -166,12 +167,11 @@ function tagEvents({ to, from }: Change, names: ReadonlyMap<string, string>): Re
   if (added.length + removed.length === 0) return []
   const { userId, externalUserId, revision } = to
   return [
-    {
+    systemEvent('wecom_tags_changed', {
       id: `wecom:tags:${externalUserId}:${userId}:${revision}`,
-      name: 'wecom_tags_changed',
       occurredAt: to.readAt,
       properties: { userId, added, removed },
-    },
+    }),
   ]
 }
 
@@ -180,12 +180,11 @@ function goneEvents({ to, from }: Change): RecordEvent[] {
   if (to.state !== 'ended' || from?.state !== 'active') return []
   const { userId, externalUserId, revision, endedAt = to.readAt } = to
   return [
-    {
+    systemEvent('contact_deleted', {
       id: `wecom:gone:${externalUserId}:${userId}:${revision}`,
-      name: 'contact_deleted',
       occurredAt: endedAt,
       properties: { userId, externalUserId, by: 'unknown' },
-    },
+    }),
   ]
 }
 

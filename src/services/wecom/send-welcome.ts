@@ -105,6 +105,7 @@ async function planWelcome(deps: ServiceDeps, added: Added, storedAt: Date): Pro
   if (rule.content === undefined) return drop('rule_says_nothing', named)
   const content = definitions.current.contents.get(rule.content)
   if (content === undefined) return drop('no_content', named)
+  if (definitions.current.withdrawn.has(rule.content)) return drop('content_withdrawn', named)
   if (profile?.optedOutAt !== undefined) return drop('opted_out', named)
   if (await isStopped(deps)) return drop('sending_stopped', named)
   if (sending.mode === 'off') return drop('sending_off', named)

@@ -34,6 +34,17 @@ describe('a CSV mapping', () => {
     expect(await checkCsvFile(await loadCsvMapping(`config/sources/${name}.yaml`))).toEqual([])
   })
 
+  it('cannot make events that only siyu itself writes', async () => {
+    const text = shipped.replace('event: order_paid', 'event: touch_delivered')
+    expect(await problemsOf(text)).toMatchObject([
+      {
+        line: lineWith(text, 'event: touch_delivered'),
+        path: 'kinds.0.event',
+        message: 'is an event that only siyu itself writes; give it another name (got "touch_delivered")',
+      },
+    ])
+  })
+
   it('that names a column the file lacks says where, and which columns there are, before anything is read', async () => {
     const text = shipped
       .replace('../../samples/online-retail.csv.gz', path.resolve('samples/online-retail.csv.gz'))

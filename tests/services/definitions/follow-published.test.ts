@@ -1,7 +1,8 @@
 import { WHOLE } from '../../../src/ports/job-queue.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Log } from '../../../src/log.js'
-import { publishDefinitions, publishedVersion } from '../../../src/services/definitions/publish-definitions.js'
+import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
+import { publishedVersion } from '../../../src/services/definitions/read-published.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { lanes } from '../../../src/services/runtime/lanes.js'
 import { runOperation } from '../../../src/services/runtime/run-operation.js'
@@ -149,8 +150,8 @@ describe('a worker that has not followed a publication', () => {
   it('leaves the work to others when it cannot read it, and says so once', async () => {
     const { docs } = world
     const version = (await publishedVersion(docs)) + 1
-    const [files] = await docs.published.find({ kind: 'files' })
-    await docs.published.put([{ ...files!, value: '{"identity":"of a newer program","tags":[],"contents":[]}' }])
+    const [files] = await docs.published.find({ kind: 'identity' })
+    await docs.published.put([{ ...files!, value: '["of a newer program"]' }])
     await docs.meta.update('published', { $set: { value: version } })
     await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
     await work('process-batches')

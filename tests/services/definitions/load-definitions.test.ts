@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../../src/config.js'
-import { checkDefinitions, type DefinitionPaths } from '../../../src/services/definitions/load-definitions.js'
+import type { DefinitionPaths } from '../../../src/services/definitions/kinds.js'
+import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
 
 const root = join(import.meta.dirname, '../../..')
 let home: string
@@ -116,6 +117,24 @@ describe('checkDefinitions', () => {
       /defined twice/,
       /rename/,
     ],
+    [
+      'an event that is one of ours',
+      'config/events.yaml',
+      'name: consulted',
+      'name: contact_added',
+      'events.6.name',
+      /"contact_added".* siyu itself writes/,
+      /remove it.*shop_contact_added/,
+    ],
+    [
+      'a segment that is defined twice',
+      'config/segments.yaml',
+      'id: core_repurchase',
+      'id: reachable',
+      'segments.1.id',
+      /segment "reachable" is defined twice/,
+      /rename/,
+    ],
   ])('says of %s where it is and what to do', async (_what, file, from, to, path, message, hint) => {
     edit(file, from, to)
     const { problems } = await checkDefinitions(paths)
@@ -125,6 +144,21 @@ describe('checkDefinitions', () => {
     expect(problem?.hint).toMatch(hint)
     const line = readFileSync(join(home, file), 'utf8').split('\n')[problem!.line! - 1]
     expect(line).toContain(to.split('\n')[0]!.slice(0, 12))
+  })
+
+  it('says of a corp tag that a tag and the stage would write', async () => {
+    edit('config/lifecycle.yaml', 'stages:', 'writeback: 分层\nstages:')
+    edit('config/tags/value.yaml', '    type: choice\n', '    type: choice\n    writeback: 分层\n')
+    edit('config/lifecycle.yaml', '{ zh: 活跃, en: Active }', '{ zh: 冠军客户, en: Active }')
+    edit('config/tags/value.yaml', 'value: champions', 'value: champions\n        name: 冠军客户')
+    const { problems } = await checkDefinitions(paths)
+    expect(problems).toMatchObject([
+      {
+        file: join(home, 'config/lifecycle.yaml'),
+        path: 'writeback',
+        message: '分层/冠军客户 is already written by rfm_class=champions',
+      },
+    ])
   })
 
   it('says of tags in a circle, and of segments in a circle, how it goes', async () => {

@@ -1,7 +1,8 @@
 import { bucketOf } from '../../../src/stored/buckets.js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
-import { liveDefinitions } from '../../../src/services/definitions/publish-definitions.js'
+import { liveDefinitions } from '../../../src/services/definitions/read-published.js'
+import { countHeld, listHeld } from '../../../src/services/journeys/list-held.js'
 import { explainTouches } from '../../../src/services/touches/explain-touches.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {
@@ -87,6 +88,12 @@ describe('a run whose step this version does not know', () => {
         fields: expect.objectContaining({ stepId: 'draw', version: 1, runs: 2 }) as unknown,
       },
     ])
+    expect(await listHeld(world.deps)).toEqual({
+      runs: 2,
+      groups: [
+        { journeyId: 'newer', version: 1, reason: held.held!.reason, runs: 2, since: new Date(START).toISOString() },
+      ],
+    })
     const why = await explainTouches(world.deps, { profileId: held.profileId })
     expect(why.runs).toMatchObject([{ state: 'waiting', held: { reason: held.held!.reason } }])
   })
@@ -103,6 +110,7 @@ describe('a run whose step this version does not know', () => {
     expect(await touched()).toEqual(['newer again', 'newer hello'])
     expect(await run('newer')).toMatchObject({ state: 'ended', outcome: 'finished' })
     expect(await run('newer')).not.toHaveProperty('held')
+    expect(await countHeld(world.docs)).toBe(0)
   })
 
   it('waits also where the newer version has moved it to a place inside that step', async () => {
@@ -200,7 +208,7 @@ describe('a run that cannot be decided', () => {
     ])
   })
 
-  it('waits while its branch names a segment that was removed; the others go on', async () => {
+  it('of version 0.1 waits while its branch names a segment that was removed; the others go on', async () => {
     const asks = journey('asks', [
       { wait: '1h' },
       { branch: [{ if: { not: { segment: 'buyers' } }, do: [send('hello')] }] },
@@ -213,6 +221,7 @@ describe('a run that cannot be decided', () => {
     await start({ journeys: [asks, plain], segments })
     await enter('asks', 'a')
     await enter('plain', 'b')
+    await world.docs.runs.updateMany({}, { $unset: { pins: 1 } })
     await world.publish({ contents, journeys: [plain] })
     await world.until(after(2 * HOUR_MS))
     expect(await touched()).toEqual(['plain again'])

@@ -171,6 +171,15 @@ describe('a welcome', () => {
     ])
   })
 
+  it('is not sent with a content that was withdrawn', async () => {
+    await open()
+    const { current } = world.deps.definitions
+    world.deps.definitions.current = { ...current, withdrawn: new Set(current.contents.keys()) }
+    await sendWelcome(world.deps, added(), AT)
+    expect(sent).toEqual([])
+    expect(await stored()).toMatchObject({ state: 'dropped', reason: 'content_withdrawn' })
+  })
+
   it('goes to those on the allow-list', async () => {
     await open({ sending: { mode: 'allow_list', allowList: ['wm-m1'] } })
     await sendWelcome(world.deps, added(), AT)

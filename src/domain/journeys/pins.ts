@@ -1,0 +1,5 @@
+/**
+ * What a run stays on beside its steps, by version: all segments, and all contents with the coupon pools they name. One
+ * that is absent is always the one of today, as tags, stages, scores, policy and identity are for every run.
+ */
+export type Pins = { segments?: number; contents?: number }

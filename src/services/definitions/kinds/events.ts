@@ -1,0 +1,31 @@
+import { EventCatalogue } from '../../../domain/events/catalogue.js'
+import { systemEvents } from '../../../domain/events/system-events.js'
+import { asWritten, type DefinitionKind } from './kind.js'
+
+/** The catalogue of events that rules may name: one file. */
+export const events = {
+  words: { zh: '事件', en: 'events' },
+  schema: EventCatalogue,
+  schemaName: 'events',
+  folder: { setting: 'events', holds: 'file' },
+  provides: {
+    kind: 'event',
+    names: (file) => file.events.map(({ name }, i) => ({ name, path: ['events', i, 'name'] })),
+  },
+  references: () => [],
+  lint: (file) =>
+    file.events.flatMap(({ name }, i) =>
+      Object.hasOwn(systemEvents, name)
+        ? [
+            {
+              path: ['events', i, 'name'],
+              message: `"${name}" 是系统事件，只由 siyu 自己写 · is an event that siyu itself writes`,
+              hint: `删掉这一行：规则里可以直接用；自己的事件换个名字 · remove it: rules may name it as it is; an event of yours needs another name, e.g. shop_${name}`,
+            },
+          ]
+        : [],
+    ),
+  versioned: 'kind',
+  kept: asWritten,
+  shows: () => undefined,
+} as const satisfies DefinitionKind<typeof EventCatalogue>
