@@ -1,0 +1,203 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
+import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
+import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { writeBehind, type WriteBehindOptions } from '../../../src/adapters/events/write-behind.js'
+import { eventsTable, profilesTable, type RowOf, tables } from '../../../src/domain/events/tables.js'
+import { UpstreamError } from '../../../src/errors.js'
+import { type Log, quietLog } from '../../../src/log.js'
+import type { Collection, DocumentStore } from '../../../src/ports/document-store.js'
+import type { EventStore, WaitingRows } from '../../../src/ports/event-store.js'
+import { openCollections } from '../../../src/stored/collections.js'
+import { HOUR_MS } from '../../../src/time.js'
+import { Faults } from '../../support/build-deps.js'
+import { waitUntil } from '../../support/wait-until.js'
+
+const AT = new Date('2026-06-01T00:00:00Z')
+const home = mkdtempSync(join(tmpdir(), 'siyu-behind-'))
+let engine: EventStore
+let documents: DocumentStore
+let waiting: Collection<WaitingRows>
+/** What the engine was handed, as `table rows`. */
+let inserts: string[]
+let rounds = 0
+
+beforeAll(async () => {
+  engine = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 512, maxThreads: 1 })
+})
+afterAll(async () => {
+  await engine.close()
+  rmSync(home, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  rounds++
+  for (const { name } of tables) await engine.command(`TRUNCATE TABLE ${name}`)
+  documents = openSqliteDocuments({ file: ':memory:', fsync: false })
+  waiting = (await openCollections(documents)).waitingRows
+  inserts = []
+})
+
+/** The engine, noting what it is handed; `fail` may refuse. */
+function noted(fail: (table: string, token: string) => Error | undefined = () => undefined): EventStore {
+  const round = rounds
+  return {
+    ...engine,
+    async insert(table, rows, token) {
+      const error = fail(table.name, token)
+      if (error !== undefined) throw error
+      inserts.push(`${table.name} ${rows.length}`)
+      await engine.insert(table, rows, `${round} ${token}`)
+    },
+    close: () => Promise.resolve(),
+  }
+}
+
+const open = (store = noted(), options: Partial<WriteBehindOptions> = {}, docs = waiting) =>
+  writeBehind(store, docs, { log: quietLog, tables, ...options })
+
+function event(id: string): RowOf<typeof eventsTable> {
+  const common = { name: 'x', occurred_at: AT, source: 's', amount_minor: 0, properties: '{"a":"b"}', batch: 1 }
+  return { ...common, profile_id: 1, event_id: id, known_at: AT, seq: 1 }
+}
+
+function profile(id: number): RowOf<typeof profilesTable> {
+  const common = { traits: { city: '上海' }, identifier_types: ['phone'], created_at: AT, merged_into: 0, version: 1 }
+  return { ...common, profile_id: id, anchor: `a${id}`, known_at: AT, seq: 1 }
+}
+
+const Id = z.object({ event_id: z.string() })
+const idsIn = async (store: EventStore) =>
+  (await store.query('SELECT event_id FROM events ORDER BY event_id', Id)).map((row) => row.event_id)
+
+describe('writing behind', () => {
+  it('hands many small inserts to the engine as one a table, before anything is read', async () => {
+    const store = await open()
+    for (let i = 0; i < 20; i++) {
+      await store.insert(eventsTable, [event(`e${10 + i}`)], `t${i}`)
+      await store.insert(profilesTable, [profile(i + 1)], `t${i}`)
+    }
+    expect(inserts).toEqual([])
+    expect(store.unread(eventsTable)).toHaveLength(20)
+    expect(await idsIn(store)).toEqual(Array.from({ length: 20 }, (_, i) => `e${10 + i}`))
+    expect(inserts.sort()).toEqual(['events 20', 'profiles 20'])
+    expect(store.unread(eventsTable)).toEqual([])
+    const [row] = await store.query(
+      `SELECT traits['city'] AS city, identifier_types AS types FROM profiles WHERE profile_id = 7`,
+      z.object({ city: z.string(), types: z.array(z.string()) }),
+    )
+    expect(row).toEqual({ city: '上海', types: ['phone'] })
+    await store.close()
+  })
+
+  it('lets who reads behind see what waits', async () => {
+    const store = await open()
+    await store.insert(eventsTable, [event('e1')], 't1')
+    expect(await store.query('SELECT event_id FROM events', Id, 'serving', { behind: true })).toEqual([])
+    expect(store.unread(eventsTable).map((row) => row.event_id)).toEqual(['e1'])
+    expect(inserts).toEqual([])
+    await store.close()
+    expect(inserts).toEqual(['events 1'])
+  })
+
+  it('hands over by itself after a while, when there are many, and at once what is large', async () => {
+    const store = await open(noted(), { delayMs: 1, capacity: 30, large: 10 })
+    await store.insert(eventsTable, [event('e1')], 't1')
+    await waitUntil(() => inserts.length === 1, { what: 'the rows to arrive' })
+    await store.close()
+
+    const patient = await open(noted(), { capacity: 3, large: 10 })
+    for (let i = 2; i < 5; i++) await patient.insert(eventsTable, [event(`e${i}`)], `t${i}`)
+    expect(inserts).toEqual(['events 1', 'events 3'])
+    await patient.insert(
+      eventsTable,
+      Array.from({ length: 10 }, (_, i) => event(`f${i}`)),
+      'large',
+    )
+    expect(inserts.at(-1)).toBe('events 10')
+    await patient.close()
+  })
+
+  it('takes a token once: while its rows wait, when they have arrived, and after a restart', async () => {
+    const first = await open()
+    await first.insert(eventsTable, [event('e1')], 't1')
+    await first.insert(eventsTable, [event('e1')], 't1')
+    expect(await idsIn(first)).toEqual(['e1'])
+    await first.insert(eventsTable, [event('e1')], 't1')
+    await first.insert(eventsTable, [event('e2')], 't2')
+    // It dies here. What was acknowledged arrives.
+    const second = await open()
+    await second.insert(eventsTable, [event('e1')], 't1')
+    await second.insert(eventsTable, [event('e2')], 't2')
+    expect(await idsIn(second)).toEqual(['e1', 'e2'])
+    await second.close()
+  })
+
+  it('loses and doubles nothing by a death at any of its writes', async () => {
+    const work = async (store: EventStore) => {
+      for (let i = 0; i < 6; i++) {
+        const both = await Promise.allSettled([
+          store.insert(eventsTable, [event(`e${i}a`)], `a${i}`),
+          store.insert(eventsTable, [event(`e${i}b`)], `b${i}`),
+        ])
+        for (const one of both) if (one.status === 'rejected') throw one.reason
+        if (i % 2 === 1) await idsIn(store)
+      }
+    }
+    const expected = Array.from({ length: 6 }, (_, i) => [`e${i}a`, `e${i}b`]).flat()
+    const counting = new Faults()
+    await work(await open(counting.guard('engine', noted(), ['insert']), {}, guardedBy(counting)))
+    expect(counting.writes).toBeGreaterThan(20)
+    for (let failAt = 1; failAt <= counting.writes; failAt++) {
+      rounds++
+      await engine.command('TRUNCATE TABLE events')
+      await waiting.delete({})
+      const faults = new Faults()
+      faults.failAt = failAt
+      // The dead do nothing later.
+      const dead = { delayMs: HOUR_MS }
+      const dying = await open(faults.guard('engine', noted(), ['insert']), dead, guardedBy(faults))
+      await expect(work(dying)).rejects.toThrow('crash')
+      const next = await open()
+      await work(next)
+      expect([failAt, await idsIn(next)]).toEqual([failAt, expected])
+    }
+  })
+
+  const guardedBy = (faults: Faults) => faults.guard('waiting', waiting, ['insert', 'put', 'delete'])
+
+  it('holds nobody up by rows that the engine refuses, keeps them and says so', async () => {
+    const said: string[] = []
+    const log: Log = { ...quietLog, error: (fact) => void said.push(fact) }
+    const refuses = (_table: string, token: string) =>
+      token === 'bad' || token.startsWith('flush')
+        ? new UpstreamError('engine', '27', false, 'cannot parse')
+        : undefined
+    const store = await open(noted(refuses), { log })
+    await store.insert(eventsTable, [event('e1')], 'good')
+    await store.insert(eventsTable, [event('e2')], 'bad')
+    expect(await idsIn(store)).toEqual(['e1'])
+    expect(said).toHaveLength(1)
+    const [kept] = await waiting.find({ refused: { $exists: true } })
+    expect(kept).toMatchObject({ _id: 'events bad', refused: expect.stringContaining('cannot parse') })
+    expect(kept?.rows).toEqual([event('e2')])
+    await store.close()
+    const next = await open()
+    expect(await idsIn(next)).toEqual(['e1'])
+    await next.close()
+  })
+
+  it('says to readers that the engine cannot be reached, and goes on when it can', async () => {
+    let isDown = true
+    const down = () => (isDown ? new UpstreamError('engine', 'unreachable', true, 'no answer') : undefined)
+    const store = await open(noted(down))
+    await store.insert(eventsTable, [event('e1')], 't1')
+    await expect(idsIn(store)).rejects.toThrow('no answer')
+    await store.insert(eventsTable, [event('e2')], 't2')
+    isDown = false
+    expect(await idsIn(store)).toEqual(['e1', 'e2'])
+    await store.close()
+  })
+})
