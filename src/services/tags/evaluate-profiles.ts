@@ -202,6 +202,18 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
   )
 }
 
+/** Of those who were merged away. What is written of them has no tag and this number, so that the late bring none back. */
+export async function leaveNoTags(
+  { docs }: Pick<Deps, 'docs'>,
+  profileIds: readonly number[],
+  { seq, now: at }: { seq: number; now: Date },
+): Promise<void> {
+  const none = { $set: { seq, at, tags: {} } }
+  await docs.profileTags.updateEach(
+    profileIds.map((id) => ({ id, update: none, where: { seq: { $not: { $gt: seq } } }, upsert: true })),
+  )
+}
+
 /** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */
 async function writeTags({ docs }: Deps, deltas: readonly Change[], seq: number, at: Date): Promise<void> {
   const byProfile = new Map<number, Change[]>()

@@ -9,7 +9,7 @@ import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
-import { evaluablesFor, evaluateRange, evaluateTouched, withoutOvertaken } from './evaluate-profiles.js'
+import { evaluablesFor, evaluateRange, evaluateTouched, leaveNoTags, withoutOvertaken } from './evaluate-profiles.js'
 
 const RANGE = 50_000
 const CHUNK = 1_000
@@ -253,7 +253,10 @@ async function evaluateAgain(deps: Deps, cursor: Started, work: Work, stamps: re
     heal: true,
   })
   const merged = await docs.profiles.find({ _id: { $in: profileIds }, mergedInto: { $exists: true } })
-  if (merged.length > 0) await docs.profileTags.delete({ _id: { $in: merged.map((p) => p._id) } })
+  if (merged.length > 0) {
+    const gone = merged.map((p) => p._id)
+    await leaveNoTags(deps, gone, { seq: number.seq, now: againAt })
+  }
   const alike = new Map<string, Overtaken[]>()
   for (const stamp of stamps) {
     const key = `${stamp.seq}:${stamp.times}`
