@@ -19,6 +19,8 @@ export { STOP_SWITCH } from './switch-sending.js'
 
 const BATCH = 1_000
 const LOOK_BACK_MS = 62 * DAY_MS
+/** Its touches were released by another dispatch. */
+const SUPERSEDED = 'superseded'
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
 
@@ -395,7 +397,7 @@ async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCod
     await dispatches.update(_id, { $set: { state: 'ready' } }, { state: 'new' })
     return
   }
-  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? 'exited'
+  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED
   await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
   if (!isForGuide(dispatch.channel)) return
   const now = clock.now()
