@@ -188,7 +188,7 @@ class Demo {
       },
       log: watch,
       clock: this.clock,
-      owner: `demo:${basename(resolve(dataDir))}`,
+      alone: true,
       pause: () => Promise.resolve(),
       fsync: false,
       lock: false,

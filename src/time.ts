@@ -28,7 +28,7 @@ export function fixedClock(at: string | Date): Clock {
   return { now: () => new Date(at) }
 }
 
-/** Milliseconds of wall time since an arbitrary start; for progress bars and metrics only. */
+/** Milliseconds since an arbitrary start, by a clock that nobody sets: for deadlines, progress bars and metrics. */
 export function elapsedMs(): number {
   return performance.now()
 }

@@ -12,6 +12,7 @@ import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
 import { createRunAlone } from '../jobs/run-alone.js'
 import { agreedSplit, changeSplit } from '../jobs/split.js'
 import type { Log } from '../log.js'
+import { secretHex } from '../random.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
@@ -24,6 +25,7 @@ import { Facts } from '../services/segments/facts.js'
 import { correctContent } from '../services/touches/correct-content.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
+import { createLeases } from '../services/runtime/with-lease.js'
 import { followPublished } from '../services/definitions/follow-published.js'
 import {
   type Publication,
@@ -32,7 +34,7 @@ import {
   type PublishOptions,
 } from '../services/definitions/publish-definitions.js'
 import { arePublished, liveDefinitions, readPublished } from '../services/definitions/read-published.js'
-import { type Clock, MINUTE_MS, systemClock } from '../time.js'
+import { type Clock, elapsedMs, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
@@ -43,8 +45,11 @@ export type AppOptions = WecomWiring & {
   log: Log
   /** Default: the system's. */
   clock?: Clock
-  /** Who this process is among those that share the stores. */
-  owner?: string
+  /**
+   * No other process can reach the stores, since whoever opens them holds the data directory. Default: when an embedded
+   * store lives in it.
+   */
+  alone?: boolean
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
   fsync?: boolean
   onLaneError?: (err: unknown) => void
@@ -81,8 +86,8 @@ export interface App {
    * call it before `queue.start()`.
    */
   applySplit(): Promise<void>
-  /** Works one lane now, outside the queue. */
-  runLane(name: string, signal?: AbortSignal): Promise<void>
+  /** Works one lane now, outside the queue. Resolves to whether it did; not where somebody works it already. */
+  runLane(name: string, signal?: AbortSignal): Promise<boolean>
   /** Several processes may work on these stores at the same time. */
   readonly shared: boolean
   /** What operations are run with. Work that is done `alone` in one process waits for `queue.start()`. */
@@ -104,7 +109,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer()
   }
   try {
-    if (options.lock ?? (config.documents.kind === 'sqlite' || config.events.kind === 'chdb')) {
+    const embedded = config.documents.kind === 'sqlite' || config.events.kind === 'chdb'
+    const alone = options.alone ?? embedded
+    if (options.lock ?? embedded) {
       const lock = await lockDataDir(config.dataDir)
       closers.push(() => lock.release())
     }
@@ -124,7 +131,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (documents.kind === 'sqlite') events = await writeBehind(engine, docs.waitingRows, { log, tables })
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
-    const split = { current: config.documents.kind === 'mongo' ? await agreedSplit(docs.meta) : shards }
+    const split = { current: alone ? shards : await agreedSplit(docs.meta) }
     const knownEvents = new KnownEvents(events)
     const deps: ServiceDeps = {
       clock,
@@ -140,6 +147,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       sending: config.sending,
       linkBase: config.linkBase,
       seed: config.splitSeed,
+      worker: { elapsedMs, alone, fence: 0, isLate: () => false },
       wecom: wired.port,
       wecomActions: wired.actions,
       wecomSettings: {
@@ -159,12 +167,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (!(await followPublished(deps)))
       deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
-    const owner = options.owner ?? `${hostname()}:${process.pid}`
-    // Wherever documents can be reached by another process, lanes take turns.
-    const lease = config.documents.kind === 'mongo' ? { meta: docs.meta, owner, clock: systemClock } : undefined
+    const owner = `${hostname()}:${process.pid}:${secretHex(4)}`
+    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone })
     registerLanes(queue, deps, {
       log,
-      ...(lease === undefined ? {} : { lease }),
+      leases,
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
     const publish = async (options: PublishOptions = {}) => {
@@ -175,7 +182,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
       return done
     }
-    const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, lease) }
+    const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, alone ? undefined : leases) }
     const callback = wired.callback
     return {
       config,
@@ -197,13 +204,13 @@ export async function createApp(options: AppOptions): Promise<App> {
       follow: async () => void (await followPublished(deps)),
       split,
       applySplit: async () => {
-        if (lease === undefined || split.current === shards) return
+        if (alone || split.current === shards) return
         log.info('work is being split anew', { from: split.current, to: shards })
-        split.current = await changeSplit(lease, shards, AbortSignal.timeout(MINUTE_MS))
+        split.current = await changeSplit(leases, shards, AbortSignal.timeout(MINUTE_MS))
         if (split.current !== shards)
           log.warn('work stays split as it was: another process does not let go', { split: split.current })
       },
-      runLane: (name, signal) => runLane(name, deps, { lease, signal }),
+      runLane: (name, signal) => runLane(name, deps, leases, { signal }),
       shared,
       operations,
       drop: async () => {

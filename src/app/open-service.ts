@@ -92,11 +92,11 @@ async function openHere(config: Config, { signal, log = quietLog }: ServiceOptio
       }, POLL_MS)
       try {
         for (let waiting = Infinity; waiting > 0 && signal?.aborted !== true;) {
-          await app.runLane('process-batches', signal)
+          const isMine = await app.runLane('process-batches', signal)
           waiting = (await call('inbox', {})).waiting
           onProgress(waiting)
-          // Another process works it off.
-          if (waiting > 0 && app.shared) await sleep(POLL_MS)
+          // Another process works it off, or it can soon be taken over.
+          if (waiting > 0 && (app.shared || !isMine)) await sleep(POLL_MS)
         }
       } finally {
         clearInterval(poll)

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseInput } from '../parse.js'
 import type { JobHandler, JobQueue } from '../ports/job-queue.js'
 import { REFRESH_LANE } from '../services/runtime/lanes.js'
-import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
+import { type Leases, withLease } from '../services/runtime/with-lease.js'
 
 export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -14,8 +14,8 @@ const JobData = z.strictObject({ id: z.int() })
  * Runs work while nobody else refreshes, so that no two are at one cursor: among processes under the lease of the lane that
  * does, in one process as a job between two of its own.
  */
-export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): RunAlone {
-  if (lease !== undefined) return (work) => underLease(lease, work)
+export function createRunAlone(queue: JobQueue, leases: Leases | undefined): RunAlone {
+  if (leases !== undefined) return (work) => underLease(leases, work)
   const waiting = new Map<number, () => Promise<void>>()
   let lastId = 0
   const run: JobHandler = async (data) => {
@@ -35,8 +35,9 @@ export function createRunAlone(queue: JobQueue, lease: LeaseDeps | undefined): R
   }
 }
 
-async function underLease<T>(lease: LeaseDeps, work: () => Promise<T>): Promise<T> {
+async function underLease<T>(leases: Leases, work: () => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(lease, REFRESH_LANE, async () => void results.push(await work())))) await sleep(ASK_AGAIN_MS)
+  while (!(await withLease(leases, REFRESH_LANE, async () => void results.push(await work()))))
+    await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

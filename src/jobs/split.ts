@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nameOfShard } from '../ports/job-queue.js'
 import { lanes, shardsOf } from '../services/runtime/lanes.js'
-import { type LeaseDeps, withLease } from '../services/runtime/with-lease.js'
+import { type Leases, watchLeases, withLease } from '../services/runtime/with-lease.js'
 
 const AGREED = 'split'
 const ASK_AGAIN_MS = 200
 
 /** Into how many shards work is split, on stores that several processes share. */
-export async function agreedSplit(meta: LeaseDeps['meta']): Promise<number> {
+export async function agreedSplit(meta: Leases['meta']): Promise<number> {
   return (await meta.get(AGREED))?.value ?? 1
 }
 
@@ -19,29 +19,31 @@ export async function agreedSplit(meta: LeaseDeps['meta']): Promise<number> {
  * @param signal - ends the waiting; the split then stays as it is
  * @returns the split that is in force
  */
-export async function changeSplit(lease: LeaseDeps, shards: number, signal: AbortSignal): Promise<number> {
+export async function changeSplit(leases: Leases, shards: number, signal: AbortSignal): Promise<number> {
   for (;;) {
-    const before = await agreedSplit(lease.meta)
+    const before = await agreedSplit(leases.meta)
     if (before === shards || signal.aborted) return before
     const names = lanes
       .filter((lane) => lane.sharded === true)
       .flatMap((lane) => shardsOf(lane, before).map((shard) => nameOfShard(lane.name, shard)))
-    await underAll(lease, names, signal, async () => {
-      if ((await agreedSplit(lease.meta)) !== before) return
-      await lease.meta.updateEach([{ id: AGREED, update: { $set: { value: shards } }, upsert: true }])
+    // Those of the dead are taken one after the other, but stand still together.
+    await watchLeases(leases, names)
+    await underAll(leases, names, signal, async () => {
+      if ((await agreedSplit(leases.meta)) !== before) return
+      await leases.meta.updateEach([{ id: AGREED, update: { $set: { value: shards } }, upsert: true }])
     })
   }
 }
 
 async function underAll(
-  lease: LeaseDeps,
+  leases: Leases,
   [first, ...rest]: readonly string[],
   signal: AbortSignal,
   work: () => Promise<void>,
 ): Promise<void> {
   if (first === undefined) return work()
   while (!signal.aborted) {
-    if (await withLease(lease, first, () => underAll(lease, rest, signal, work))) return
+    if (await withLease(leases, first, () => underAll(leases, rest, signal, work))) return
     await sleep(ASK_AGAIN_MS)
   }
 }

@@ -18,6 +18,8 @@ export type Update = Partial<
 export type Sort = Record<string, 1 | -1>
 export type FindOptions = { sort?: Sort; limit?: number; skip?: number }
 
+export type PutOptions<T> = { unlessNewer?: Exclude<keyof T, '_id'> & string }
+
 export type IndexDefinition = {
   /** Dotted paths, in order. Their values are strings, numbers, booleans or dates. */
   fields: readonly string[]
@@ -51,8 +53,13 @@ export interface Collection<T extends Doc> {
   count(filter: Filter): Promise<number>
   /** Inserts those whose `_id` (and unique keys) are free. Resolves to the ids that were refused. Nothing is overwritten. */
   insert(docs: readonly T[]): Promise<{ refused: T['_id'][] }>
-  /** Inserts or replaces whole documents by `_id`. @throws {ConflictError} when another unique key is taken. */
-  put(docs: readonly T[]): Promise<void>
+  /**
+   * Inserts or replaces whole documents by `_id`. With `unlessNewer`, the name of a field that holds a number or a Date, a
+   * stored document stays as it is where its field is greater than the given one's: a writer that is late changes nothing.
+   *
+   * @throws {ConflictError} when another unique key is taken.
+   */
+  put(docs: readonly T[], options?: PutOptions<T>): Promise<void>
   /** Updates the one document `id`, if it also matches `where`. Resolves to whether it did. Atomic. */
   update(id: T['_id'], update: Update, where?: Filter): Promise<boolean>
   /** Many single-document updates in one call; each atomic, applied in order. With `upsert`, absent documents are made. */

@@ -25,8 +25,10 @@ export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   definitions?: number
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: Date
-  /** Its place among all groups of work. */
+  /** Its place among all groups of work: what it writes replaces nothing that has a higher number. */
   seq: number
+  /** How many plans were begun when it was made: it is begun as the next one, or not at all. Absent in those of version 0.1. */
+  basis?: number
   /** Per record, in order: its profile, 0 where every identifier was unusable. Absent in plans of version 0.1, as is `units`. */
   owners?: number[]
   units?: string[]
@@ -37,6 +39,8 @@ export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   newProfileIds: number[]
   touchedIds: number[]
   changedTraits: string[]
+  /** Runs that end because a merge brings an older one of the same journey to their profile. */
+  endedRuns?: string[]
 }
 
 /** An event with the profile it was found to belong to. */

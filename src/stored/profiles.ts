@@ -3,6 +3,11 @@ import type { Profile } from '../domain/identity/profile.js'
 import type { Collection, Doc } from '../ports/document-store.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
+/** `seq`: of the plan that wrote it; absent where version 1 did. */
+export type StoredProfile = Profile & { seq?: number }
+
+export type StoredLink = IdentifierLink & { seq?: number }
+
 export type StoredEvidence = Evidence & Doc
 
 export type StoredConflict = Conflict & Doc
@@ -10,8 +15,8 @@ export type StoredConflict = Conflict & Doc
 export type StoredMerge = Merge & Doc & { _id: string; undone: boolean }
 
 export type ProfilesCollections = {
-  profiles: Collection<Profile>
-  identifiers: Collection<IdentifierLink>
+  profiles: Collection<StoredProfile>
+  identifiers: Collection<StoredLink>
   evidence: Collection<StoredEvidence>
   conflicts: Collection<StoredConflict>
   merges: Collection<StoredMerge>

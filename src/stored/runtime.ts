@@ -3,8 +3,16 @@ import type { WaitingRows } from '../ports/event-store.js'
 import type { Clock } from '../time.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
-/** Counters, cursors, switches. */
-export type Meta = { _id: string; value?: number; at?: Date; flag?: boolean; text?: string }
+/** Counters, cursors, switches, leases. */
+export type Meta = {
+  _id: string
+  value?: number
+  at?: Date
+  flag?: boolean
+  text?: string
+  /** `owner` is empty while nobody holds it. `fence` rises with each holder, `beat` with each renewal. */
+  lease?: { owner: string; fence: number; beat: number }
+}
 
 export type RuntimeCollections = {
   meta: Collection<Meta>
@@ -13,8 +21,16 @@ export type RuntimeCollections = {
 }
 
 export const runtimeCollections: DefinitionsOf<RuntimeCollections> = {
-  meta: { name: 'meta', version: 1 },
+  // Version 1 kept until when a lease was held, by the holder's clock. Its holder finds it gone, and stops.
+  meta: { name: 'meta', version: 2, migrations: { 1: withBeat } },
   waitingRows: { name: 'waiting_rows', version: 1, indexes: [{ fields: ['seq'] }] },
+}
+
+function withBeat(doc: Record<string, unknown>): Record<string, unknown> {
+  const { _id, text, at } = doc
+  if (typeof _id !== 'string' || !_id.startsWith('lease:')) return doc
+  const isHeld = typeof text === 'string' && at instanceof Date && at.getTime() > 0
+  return { _id, lease: { owner: isHeld ? text : '', fence: 0, beat: 0 } }
 }
 
 /** The counter that numbers every evaluation, of ingest and of refreshes: the higher number wins. */

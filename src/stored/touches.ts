@@ -5,10 +5,16 @@ import type { Collection } from '../ports/document-store.js'
 import { bucketOf } from './buckets.js'
 import type { DefinitionsOf } from './definitions-of.js'
 
+/** `fence`: of the lease under which it was claimed. `until` is by the clock of the one who claimed. */
+export type Claim = { fence: number; until: Date }
+
 export type DispatchDoc = {
   _id: string
   channel: CarrierName
-  /** new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for, no answer stored: must be settled. */
+  /**
+   * new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for by the holder of `claim`,
+   * no answer stored: when it is over by a minute, others settle it.
+   */
   state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
   senderUserId: string
   /** Of the sender: her messages and cards stay in order, in one shard. */
@@ -20,6 +26,8 @@ export type DispatchDoc = {
   releasedAt: Date
   /** When the next attempt, or the next look at the results, is due. */
   nextAt?: Date
+  /** Who asks for it, or did. It asks before `until`, or not at all. */
+  claim?: Claim
   attempts: number
   polls: number
   /** How often the sender was reminded. */

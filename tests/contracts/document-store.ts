@@ -353,6 +353,53 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         ])
       })
 
+      it('put leaves a document alone whose field is greater, and replaces others', async () => {
+        await notes.put([
+          { _id: 'absent', text: 'old' },
+          { _id: 'equal', rank: 5, text: 'old' },
+          { _id: 'greater', rank: 6, text: 'kept' },
+          { _id: 'late', at: DAY(2), text: 'old' },
+          { _id: 'later', at: DAY(4), text: 'kept' },
+          { _id: 'null', rank: null, text: 'old' },
+          { _id: 'smaller', rank: 4, text: 'old' },
+        ])
+        await notes.put(
+          ['absent', 'equal', 'greater', 'greater', 'new', 'null', 'smaller'].map((_id) => ({
+            _id,
+            rank: 5,
+            text: 'put',
+          })),
+          { unlessNewer: 'rank' },
+        )
+        const put = ['late', 'later', 'latest'].map((_id) => ({ _id, at: DAY(3), text: 'put' }))
+        await notes.put(put, { unlessNewer: 'at' })
+        const texts = (await notes.find({})).map((note) => [note._id, note.text])
+        expect(Object.fromEntries(texts)).toEqual({
+          absent: 'put',
+          equal: 'put',
+          greater: 'kept',
+          late: 'put',
+          later: 'kept',
+          latest: 'put',
+          new: 'put',
+          null: 'put',
+          smaller: 'put',
+        })
+        expect((await notes.find({ rank: 6 })).map((note) => note._id)).toEqual(['greater'])
+        await expect(notes.put([{ _id: 'a', text: 'x' }], { unlessNewer: 'text' })).rejects.toThrow(/unlessNewer/)
+      })
+
+      it('put of two writers with different numbers leaves the greater, whoever comes first', async () => {
+        const ids = Array.from({ length: 50 }, (_, i) => `d${i}`)
+        const write = (rank: number) =>
+          notes.put(
+            ids.map((_id) => ({ _id, rank })),
+            { unlessNewer: 'rank' },
+          )
+        await Promise.all([write(2), write(3), write(1)])
+        expect(new Set((await notes.find({})).map((note) => note.rank))).toEqual(new Set([3]))
+      })
+
       it('put and update say when another unique key is taken, without telling its value', async () => {
         await notes.put([{ _id: 'a', code: '13800000000' }])
         const errors = [

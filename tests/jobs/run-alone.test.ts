@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { createRunAlone } from '../../src/jobs/run-alone.js'
+import { quietLog } from '../../src/log.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/stored/collections.js'
 import { REFRESH_LANE } from '../../src/services/runtime/lanes.js'
-import { withLease } from '../../src/services/runtime/with-lease.js'
-import { fixedClock } from '../../src/time.js'
+import { createLeases, withLease } from '../../src/services/runtime/with-lease.js'
 import { settle, waitUntil } from '../support/wait-until.js'
 
 let documents: DocumentStore
@@ -59,13 +59,13 @@ describe('createRunAlone', () => {
 
   it('among processes waits for the lease of the lane that refreshes', async () => {
     const { meta } = await openCollections(documents)
-    const clock = fixedClock('2026-01-01T00:00:00Z')
+    const leases = (owner: string) => createLeases({ meta, log: quietLog, owner, elapsedMs: () => 0, alone: false })
     const order: string[] = []
     let waiting: Promise<unknown> | undefined
-    await withLease({ meta, owner: 'worker', clock }, REFRESH_LANE, async () => {
+    await withLease(leases('worker'), REFRESH_LANE, async () => {
       let asked = 0
-      const watched = { ...meta, update: (...args: Parameters<typeof meta.update>) => (asked++, meta.update(...args)) }
-      const alone = createRunAlone(queue, { meta: watched, owner: 'command', clock })
+      const watched = { ...meta, get: (id: string) => (asked++, meta.get(id)) }
+      const alone = createRunAlone(queue, { ...leases('command'), meta: watched })
       waiting = alone(() => Promise.resolve(order.push('alone')))
       await waitUntil(() => asked > 0, { what: 'the command to ask for the lease' })
       await settle()

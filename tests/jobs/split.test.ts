@@ -2,12 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { hintLanes, runLane } from '../../src/jobs/registry.js'
 import { agreedSplit, changeSplit } from '../../src/jobs/split.js'
+import { quietLog } from '../../src/log.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
-import { type LeaseDeps, withLease } from '../../src/services/runtime/with-lease.js'
+import { createLeases, type Leases, withLease } from '../../src/services/runtime/with-lease.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import { fixedClock } from '../../src/time.js'
+import { waitUntil } from '../support/wait-until.js'
 
 let documents: DocumentStore
 let docs: Collections
@@ -18,7 +20,8 @@ beforeEach(async () => {
 afterEach(() => documents.close())
 
 const clock = fixedClock('2026-01-01T00:00:00Z')
-const leaseOf = (owner: string): LeaseDeps => ({ meta: docs.meta, owner, clock })
+const leaseOf = (owner: string, elapsedMs = () => 0): Leases =>
+  createLeases({ meta: docs.meta, log: quietLog, owner, elapsedMs, alone: false })
 const forever = () => new AbortController().signal
 
 /** Works the shard of `resume-runs`; resolves to whether it looked for runs. */
@@ -31,7 +34,7 @@ async function looks(owner: string, index: number, of: number): Promise<boolean>
     },
   }
   const deps = { clock, docs: { ...docs, runs }, definitions: { current: { version: 0 } } } as unknown as ServiceDeps
-  await runLane('resume-runs', deps, { lease: leaseOf(owner), shard: { index, of } })
+  await runLane('resume-runs', deps, leaseOf(owner), { shard: { index, of } })
   return looked
 }
 
@@ -65,6 +68,20 @@ describe('the split of work among processes', () => {
       expect(await changeSplit(leaseOf('b'), 2, AbortSignal.timeout(250))).toBe(1)
       expect(await looks('c', 0, 1)).toBe(true)
     })
+  })
+
+  it('takes the leases of one who died over together', async () => {
+    const dead = { owner: 'dead', fence: 3, beat: 1 }
+    await docs.meta.put(
+      ['resume-runs', 'send-dispatches', 'collect-results'].map((lane) => ({ _id: `lease:${lane}`, lease: dead })),
+    )
+    let nowMs = 0
+    // Half a minute passes once.
+    const leases = leaseOf('b', () => nowMs)
+    const change = changeSplit(leases, 2, forever())
+    await waitUntil(() => leases.seen.size === 3, { what: 'all three to be looked at' })
+    nowMs = 30_000
+    expect(await change).toBe(2)
   })
 
   it('is agreed on by several who change it at the same time', async () => {

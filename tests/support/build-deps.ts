@@ -15,6 +15,7 @@ import { readCallbackEvent } from '../../src/adapters/wecom/port/callback-event.
 import { parseMessage } from '../../src/adapters/wecom/transport/callback.js'
 import { quietLog } from '../../src/log.js'
 import { parseInput } from '../../src/parse.js'
+import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { EventStore } from '../../src/ports/event-store.js'
 import type { WecomPort } from '../../src/ports/wecom.js'
 import { KnownEvents } from '../../src/services/ingest/known-events.js'
@@ -149,7 +150,8 @@ export class Faults {
   }
 }
 
-const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
+/** Of a collection. */
+export const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
 
 export type World = {
   deps: ServiceDeps
@@ -182,6 +184,8 @@ export async function buildWorld(
     sending?: ServiceDeps['sending']
     timeZone?: string
     seed?: number
+    /** Default: SQLite in memory. Whoever gives one closes it. */
+    documents?: DocumentStore
     /** What WeCom answers, where a test cares. */
     wecom?: Partial<WecomPort>
     wecomSettings?: Partial<ServiceDeps['wecomSettings']>
@@ -190,7 +194,7 @@ export async function buildWorld(
   const world = ++worlds
   for (const { name } of tables) await home.store.command(`TRUNCATE TABLE ${name}`)
   const faults = new Faults()
-  const store = openSqliteDocuments({ file: ':memory:', fsync: false })
+  const store = options.documents ?? openSqliteDocuments({ file: ':memory:', fsync: false })
   const docs = await openCollections(store)
   const clock = new ManualClock(new Date(options.at))
   const jobs = openInProcessQueue()
@@ -257,6 +261,7 @@ export async function buildWorld(
     sending: options.sending ?? { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,
+    worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false },
     wecom: port,
     wecomActions: missingActions(new Error('this test changes nothing in WeCom')),
     wecomSettings: {
@@ -309,7 +314,7 @@ export async function buildWorld(
     close: async () => {
       home.behind.delete(events)
       await jobs.close()
-      await store.close()
+      if (options.documents === undefined) await store.close()
     },
   }
 }

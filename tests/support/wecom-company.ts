@@ -90,7 +90,7 @@ export async function openCompany(options: {
     callbackUrl: `${url}/wecom/callback`,
     until: (to) => sandbox.advanceTo(to),
     settle: async (but) => {
-      await workOff(app.deps, ({ name }) => app.runLane(name), but === undefined ? {} : { but })
+      await workOff(app.deps, async ({ name }) => void (await app.runLane(name)), but === undefined ? {} : { but })
     },
     control: async (what, body) => {
       const response = await fetch(`${sandbox.url}/control/${what}`, {

@@ -149,6 +149,13 @@ export function checkDoc(doc: Doc, definition: CollectionDefinition): void {
   }
 }
 
+/** What `unlessNewer` compares by. @throws {InvalidInputError} when the document has no number or Date there */
+export function newnessOf(doc: Doc, field: string): number | Date {
+  const value: unknown = (doc as Record<string, unknown>)[field]
+  if (typeof value === 'number' || value instanceof Date) return value
+  throw refused(field, 'unlessNewer takes a field that holds a number or a Date')
+}
+
 export function checkId(id: unknown, collection: string): void {
   if ((typeof id === 'string' && id !== '') || (Number.isSafeInteger(id) && (id as number) > 0)) return
   throw refused(`${collection}._id`, 'must be a non-empty string or a positive integer')

@@ -18,6 +18,7 @@ import {
   checkVersion,
   isOperators,
   migrateDoc,
+  newnessOf,
   refused,
 } from './language.js'
 
@@ -209,6 +210,11 @@ function isDuplicate(err: unknown): boolean {
   return (err as { code?: unknown }).code === DUPLICATE
 }
 
+/** One failure of several writes; unlike what is thrown, it is no `Error`. */
+function isDuplicateIdOf({ code, errmsg = '' }: { code: number; errmsg?: string | undefined }): boolean {
+  return isDuplicateId(Object.assign(new Error(errmsg), { code }))
+}
+
 /** The unique index that was hit, e.g. `_id_`. */
 function duplicateIndex(err: unknown): string {
   return /index: (?:\S*\$)?(\S+)/.exec(messageOf(err))?.[1] ?? ''
@@ -349,17 +355,21 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
         }
         return { refused: refusedIds }
       }),
-    put: (docs) =>
+    put: (docs, { unlessNewer } = {}) =>
       guard(async () => {
         for (const doc of docs) checkDoc(doc, definition)
+        const isOlder = (doc: T) =>
+          unlessNewer === undefined ? {} : { [unlessNewer]: { $not: { $gt: newnessOf(doc, unlessNewer) } } }
         for (const chunk of chunksOf(docs)) {
-          await bulk(native, chunk.length, (i) => ({
+          const operations = chunk.map((doc) => ({
             replaceOne: {
-              filter: { _id: chunk[i]!._id },
-              replacement: toStored(chunk[i]!),
+              filter: { _id: doc._id, ...isOlder(doc) },
+              replacement: toStored(doc),
               upsert: true,
             },
           }))
+          // Where a newer one is stored the filter finds nothing, and the insert meets its `_id`.
+          await bulk(native, operations.length, (i) => operations[i]!, unlessNewer !== undefined)
         }
       }),
     update: (id, update, where) =>
@@ -430,11 +440,15 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
   }
 }
 
-/** Sends operations in order; goes on behind one that met another process's insert of the same `_id`, trying it again. */
+/**
+ * Sends operations in order; goes on behind one that met another process's insert of the same `_id`, trying it again. With
+ * `mayMeet`, one that meets it twice is left out: by then the document was there to be replaced, had the filter allowed it.
+ */
 async function bulk(
   native: Native,
   length: number,
   operation: (i: number) => mongoose.mongo.AnyBulkWriteOperation<Stored>,
+  mayMeet = false,
 ): Promise<void> {
   let attempt = 1
   for (let from = 0; from < length;) {
@@ -444,8 +458,13 @@ async function bulk(
     } catch (err) {
       if (!(err instanceof mongoose.mongo.MongoBulkWriteError)) throw err
       const [failure] = [err.writeErrors].flat()
-      if (failure === undefined || !isDuplicateId({ code: failure.code, message: failure.errmsg ?? '' })) throw err
+      if (failure === undefined || !isDuplicateIdOf(failure)) throw err
       attempt = failure.index === 0 ? attempt + 1 : 1
+      if (mayMeet && attempt > 2) {
+        from++
+        attempt = 1
+        continue
+      }
       if (attempt > ATTEMPTS) throw err
       from += failure.index
     }

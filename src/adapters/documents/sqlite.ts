@@ -25,6 +25,7 @@ import {
   isPlain,
   isScalar,
   migrateDoc,
+  newnessOf,
   refused,
   valueAt,
 } from './language.js'
@@ -348,6 +349,14 @@ async function openCollection<T extends Doc>(
     .map((name) => `${name} = excluded.${name}`)
     .join(', ')}`
 
+  /** Behind an upsert: what is stored stays where its field is greater. */
+  const guardOf = (doc: T, field: string | undefined): Sql => {
+    if (field === undefined) return { text: '', params: [] }
+    const value = newnessOf(doc, field)
+    const path = JSON.stringify(field) + (value instanceof Date ? '."$date"' : '')
+    return { text: ` WHERE coalesce(json_extract(${table}.doc, ?) <= ?, TRUE)`, params: [`$.${path}`, Number(value)] }
+  }
+
   /** `byKey`: the same condition for rows that are named by key; it keeps SQLite from looking them up by anything else. */
   type Compiled = SqlFilter & { byKey: Sql; test: (doc: Doc) => boolean }
   const compile = (filter: Filter): Compiled => {
@@ -533,11 +542,13 @@ async function openCollection<T extends Doc>(
       }
       return { refused: refusedIds }
     },
-    async put(docs) {
+    async put(docs, { unlessNewer } = {}) {
       for (const doc of docs) checkDoc(doc, definition)
       for (const chunk of chunksOf(docs)) {
-        const rows = chunk.map(toRow)
-        await db.write(rows.length > 1, () => rows.forEach((row) => db.run(putSql, row)))
+        const puts = chunk.map((doc) => ({ row: toRow(doc), guard: guardOf(doc, unlessNewer) }))
+        await db.write(puts.length > 1, () => {
+          for (const { row, guard } of puts) db.run(putSql + guard.text, [...row, ...guard.params])
+        })
       }
     },
     async update(id, update, where) {

@@ -33,7 +33,12 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
       update: { $set: { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at } },
     })),
   )
-  await docs.tasks.update(task._id, { $set: { state: 'done', outcome: card.key, closedAt: card.at } })
+  await docs.tasks.update(
+    task._id,
+    { $set: { state: 'done', outcome: card.key, closedAt: card.at } },
+    // The button that was pressed last counts, whichever is worked on last.
+    { $or: [{ state: { $ne: 'done' } }, { closedAt: { $lte: card.at } }] },
+  )
   if (card.responseCode === undefined) return
   try {
     await deps.wecom.closeCard({ userId: card.userId, responseCode: card.responseCode, text: '已处理' })

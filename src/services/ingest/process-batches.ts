@@ -25,10 +25,12 @@ import {
 } from '../../domain/identity/resolve.js'
 import type { Filter } from '../../ports/document-store.js'
 import { holdPublished } from '../definitions/follow-published.js'
-import { evaluablesFor, evaluateTouched } from '../tags/evaluate-profiles.js'
+import { evaluablesFor, evaluateTouched, leaveNoTags } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
+import type { Run } from '../../stored/journeys.js'
+import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles } from '../tags/claim-profiles.js'
@@ -47,7 +49,8 @@ const PAGE = 100
 
 /**
  * Works accepted batches off in order: who is it, append events, patch profiles, evaluate what changed, start and end
- * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same.
+ * journeys. The plan of a group is stored before anything of it is applied, so a repeat after a crash applies the same; and
+ * plans are begun one after the other, so a worker that slept neither begins an old one nor overwrites what came after.
  */
 export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   try {
@@ -62,36 +65,78 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
 async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { docs } = deps
   while (signal?.aborted !== true) {
+    // In this order: what was begun later shows in what was begun, what was begun before shows as planned or is done.
+    const basis = await lastBegun(deps)
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
     const waiting = planned?.plan === undefined ? await nextBatches(deps) : []
     if (planned?.plan === undefined && waiting.length === 0) return
     // After the batches are known: whatever they speak of began under what is published now, or before.
     const held = await holdPublished(deps)
     if (held === undefined) return
-    const group = planned?.plan === undefined ? await planGroup(held, waiting) : await loadGroup(held, planned.plan)
-    const { batches } = group
-    const records = batches.flatMap((b) => b.records ?? [])
-    const [first] = batches
-    if (first === undefined) throw new RangeError('a planned group has lost its batches')
-    const plan = await claimProfiles(deps, first._id, group.plan)
-    const events = ownedEvents(records, plan)
-    await applyPlan(held, first, plan, records, events, group.profiles)
-    keepAtHand(held, plan, events, planned === undefined)
-    await react(held, first, plan, events, group.profiles)
+    const group =
+      planned?.plan === undefined ? await planGroup(held, waiting, basis) : await loadGroup(held, planned, planned.plan)
+    if (group === 'overtaken' || !(await begin(deps, group))) continue
+    const { first, batches } = group
+    // Records go when all is applied.
+    if (batches.every((b) => b.state !== 'done')) {
+      const plan = await claimProfiles(deps, first._id, group.plan)
+      if (plan === undefined) continue
+      const records = batches.flatMap((b) => b.records ?? [])
+      const events = ownedEvents(records, plan)
+      await applyPlan(held, first, plan, records, events, group.profiles)
+      keepAtHand(held, plan, events, planned === undefined)
+      // What is evaluated at the plan's instant must not be what has happened since.
+      if ((await docs.batches.count({ _id: first._id, state: 'planned' })) === 0) {
+        deps.facts.clear()
+        continue
+      }
+      await react(held, first, plan, events, group.profiles)
+    }
     // The first goes last: it holds the plan.
     await docs.batches.updateEach(
-      [...plan.batchIds]
-        .reverse()
-        .map((id) => ({ id, update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } } })),
+      [...group.plan.batchIds].reverse().map((id) => ({
+        id,
+        where: { state: { $ne: 'done' } },
+        update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } },
+      })),
     )
   }
+}
+
+/** `value`: how many plans were begun. `text`: the batch that holds the last one. */
+const BEGUN = 'plan-begun'
+
+async function lastBegun({ docs }: Deps): Promise<number> {
+  const begun = await docs.meta.get(BEGUN)
+  if (begun?.value !== undefined) return begun.value
+  // The first plan of these stores that is begun in turn: its number is above what version 0.1 numbered by batches.
+  const batches = (await docs.meta.get('counter:batch'))?.value ?? 0
+  await docs.meta.updateEach([{ id: `counter:${EVALUATIONS}`, update: { $max: { value: batches } }, upsert: true }])
+  await docs.meta.insert([{ _id: BEGUN, value: 0 }])
+  return 0
+}
+
+/**
+ * Makes a stored plan the one that counts, unless another was begun since it was made: then it is not, and its batches wait
+ * to be planned anew.
+ */
+async function begin({ docs }: Deps, { plan, first }: Group): Promise<boolean> {
+  const { basis = 0 } = plan
+  const begun = { value: basis + 1, text: first._id }
+  if (await docs.meta.update(BEGUN, { $set: begun }, { $or: [{ value: basis }, begun] })) return true
+  await docs.batches.update(
+    first._id,
+    { $set: { state: 'accepted' }, $unset: { plan: 1 } },
+    { state: 'planned', 'plan.seq': plan.seq },
+  )
+  return false
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
 async function react(
   deps: Deps,
   first: Batch,
-  plan: BatchPlan & { seq: number },
+  plan: BatchPlan,
   events: readonly OwnedEvent[],
   profiles: Group['profiles'],
 ): Promise<void> {
@@ -122,23 +167,24 @@ async function react(
   await queueArrivals(deps, events)
 }
 
-/** Batches in order, and what is to become of them. */
+/** Batches in order, and what is to become of them. The first holds the plan. */
 type Group = {
   plan: BatchPlan
+  first: Batch
   batches: readonly Batch[]
   /** Of a plan that was made a moment ago: everybody it speaks of, as the plan makes them. */
   profiles?: ReadonlyMap<number, Profile>
 }
 
-/** One that was planned before a crash. */
-async function loadGroup(deps: Deps, stored: BatchPlan): Promise<Group> {
+/** One that was planned before a crash, or by a worker that is slow. `overtaken`: somebody else has taken it up meanwhile. */
+async function loadGroup(deps: Deps, first: Batch, stored: BatchPlan): Promise<Group | 'overtaken'> {
   const { docs } = deps
   const batches = (await docs.batches.getMany(stored.batchIds)).sort((a, b) => a.seq - b.seq)
-  if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, batches }
+  if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, first, batches }
   const takenOver = await takeMoment(deps)
   const plan = { ...stored, seq: takenOver.seq, takenOver }
-  await docs.batches.update(plan.batchIds[0]!, { $set: { plan } })
-  return { plan, batches }
+  const untouched = { state: 'planned', 'plan.takenOver': { $exists: false } }
+  return (await docs.batches.update(first._id, { $set: { plan } }, untouched)) ? { plan, first, batches } : 'overtaken'
 }
 
 async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
@@ -164,11 +210,20 @@ function charsOf({ identifiers, traits, events }: InboxRecord): number {
   return 200 * identifiers.length + said + 30 * events.length
 }
 
-async function planGroup(deps: Deps, batches: readonly Batch[]): Promise<Group> {
-  return { ...(await planRecords(deps, batches)), batches }
+/** `overtaken`: somebody else has planned these batches meanwhile. */
+async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
+  const { plan, profiles } = await planRecords(deps, batches, basis)
+  const first = batches[0]!
+  const planned = { $set: { state: 'planned', plan } }
+  const isStored = await deps.docs.batches.update(first._id, planned, { state: 'accepted' })
+  return isStored ? { plan, first, batches, profiles } : 'overtaken'
 }
 
-async function planRecords(deps: Deps, group: readonly Batch[]): Promise<Omit<Group, 'batches'>> {
+async function planRecords(
+  deps: Deps,
+  group: readonly Batch[],
+  basis: number,
+): Promise<{ plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }> {
   const { docs, definitions } = deps
   const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
@@ -200,6 +255,7 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<Omit<Gr
   const { now, seq } = await takeMoment(deps)
   const plan: BatchPlan = {
     ...rest,
+    basis,
     batchIds: group.map((b) => b._id),
     definitions: definitions.current.version,
     now,
@@ -209,8 +265,8 @@ async function planRecords(deps: Deps, group: readonly Batch[]): Promise<Omit<Gr
     newProfileIds: resolution.profiles.map((p) => p._id).filter((id) => id >= before),
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
+    endedRuns: await runsEndedBy(deps, resolution.merges),
   }
-  await docs.batches.update(group[0]!._id, { $set: { state: 'planned', plan } })
   for (const profile of plan.profiles) profiles.set(profile._id, profile)
   return { plan, profiles }
 }
@@ -246,8 +302,10 @@ async function applyPlan(
 ): Promise<void> {
   const { docs } = deps
   const { now: known_at, seq } = momentOf(plan)
+  const numbered = { seq: plan.seq }
   const log = await changesOf(deps, plan, records, profiles)
-  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan.now)
+  await endRuns(deps, plan.endedRuns ?? (await runsEndedBy(deps, plan.merges)), plan.now)
+  for (const merge of plan.merges) await moveToSurvivor(deps, merge.from, merge.to, plan)
   // Profiles that were merged into one that is merged now follow it.
   const followers = plan.merges.flatMap(
     (m) => plan.profiles.find((p) => p._id === m.from)?.mergedIds.map((id) => ({ id, to: m.to })) ?? [],
@@ -255,19 +313,32 @@ async function applyPlan(
   const merges = plan.merges.map((m) => ({ _id: String(m.from), ...m, undone: false }))
   // The plan is stored, so their order is of no account.
   await allDone([
-    docs.profiles.put(plan.profiles),
-    docs.identifiers.put(plan.links),
+    docs.profiles.put(
+      plan.profiles.map((p) => ({ ...p, ...numbered })),
+      { unlessNewer: 'seq' },
+    ),
+    docs.identifiers.put(
+      plan.links.map((l) => ({ ...l, ...numbered })),
+      { unlessNewer: 'seq' },
+    ),
     docs.evidence.insert(plan.evidence),
     docs.conflicts.insert(plan.conflicts),
     docs.merges.insert(merges),
-    docs.profiles.updateEach(followers.map(({ id, to }) => ({ id, update: { $set: { mergedInto: to } } }))),
+    docs.profiles.updateEach(
+      followers.map(({ id, to }) => ({
+        id,
+        where: notAfter(plan.seq),
+        update: { $set: { mergedInto: to, ...numbered } },
+      })),
+    ),
     docs.meta.updateEach([
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
-    insertProfileRows(deps, plan, batch.seq),
-    deps.events.insert(traitChangesTable, log.traits, `traits:${seq}`),
-    deps.events.insert(consentChangesTable, log.consents, `consents:${seq}`),
-    deps.events.insert(identityChangesTable, log.identities, `identities:${seq}`),
+    // Tokens name the work, whose number may have been replaced: a repeat says nothing a second time.
+    insertProfileRows(deps, plan, `profiles:${batch._id}`),
+    deps.events.insert(traitChangesTable, log.traits, `traits:${batch._id}`),
+    deps.events.insert(consentChangesTable, log.consents, `consents:${batch._id}`),
+    deps.events.insert(identityChangesTable, log.identities, `identities:${batch._id}`),
     deps.events.insert(
       eventsTable,
       events.map((e) => ({
@@ -288,8 +359,13 @@ async function applyPlan(
   ])
 }
 
+/** Documents that no later plan has written. */
+function notAfter(seq: number): Filter {
+  return { seq: { $not: { $gt: seq } } }
+}
+
 /** @param isNew - the plan was made a moment ago: of its new profiles nothing can be stored that is not in it */
-function keepAtHand({ facts }: Deps, plan: BatchPlan & { seq: number }, events: readonly OwnedEvent[], isNew: boolean) {
+function keepAtHand({ facts }: Deps, plan: BatchPlan, events: readonly OwnedEvent[], isNew: boolean) {
   if (isNew) facts.begin(plan.newProfileIds, plan.seq)
   facts.add(events)
   const survivors = new Set(plan.merges.map((m) => m.to))
@@ -329,9 +405,9 @@ async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
 }
 
 /** The columnar copy that rules read. Profiles whose merge target moved get a row too. */
-async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): Promise<void> {
+async function insertProfileRows(deps: Deps, plan: BatchPlan, token: string): Promise<void> {
   const { now: known_at, seq } = momentOf(plan)
-  const known = { known_at, seq }
+  const known = { version: plan.seq, known_at, seq }
   const rows: RowOf<typeof profilesTable>[] = plan.profiles.map((p) => ({
     profile_id: p._id,
     anchor: p.anchor,
@@ -339,7 +415,6 @@ async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): 
     identifier_types: identifierTypes(p),
     created_at: p.createdAt,
     merged_into: p.mergedInto ?? 0,
-    version,
     ...known,
   }))
   const written = new Set(plan.profiles.map((p) => p._id))
@@ -353,38 +428,54 @@ async function insertProfileRows(deps: Deps, plan: BatchPlan, version: number): 
         identifier_types: [],
         created_at: survivor.createdAt,
         merged_into: survivor._id,
-        version,
         ...known,
       })
     }
   }
-  await deps.events.insert(profilesTable, rows, `profiles:${version}`)
+  await deps.events.insert(profilesTable, rows, token)
 }
 
-/** Runs, touches and tasks of a merged profile go on under the survivor; where both are in one journey, the older run stays. */
-async function moveToSurvivor(deps: Deps, from: number, to: number, now: Date): Promise<void> {
-  const { docs } = deps
-  const mine = await docs.runs.find({ profileId: to, state: 'waiting' })
-  const theirs = await docs.runs.find({ profileId: from, state: 'waiting' })
-  for (const run of theirs) {
-    const twin = mine.find((r) => r.journeyId === run.journeyId)
-    if (twin === undefined) continue
-    const [, later] = [twin, run].sort(
-      (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
-    )
-    // The run last: while it waits, a repeat after a crash finds it.
-    await docs.touches.updateMany(
-      { runId: later!._id, state: 'planned', dispatchId: { $exists: false } },
-      { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
-    )
-    await docs.runs.update(later!._id, {
-      $set: { state: 'ended', outcome: 'merged', endedAt: now },
-      $unset: { dueAt: 1 },
-    })
+/** Where people who are merged are both in one journey, the oldest run stays. Decided once, with the plan. */
+async function runsEndedBy({ docs }: Deps, merges: BatchPlan['merges']): Promise<string[]> {
+  if (merges.length === 0) return []
+  const survivorOf = new Map<number, number>()
+  for (const { from, to } of merges) {
+    for (const [id, survivor] of survivorOf) if (survivor === from) survivorOf.set(id, to)
+    survivorOf.set(from, to)
   }
+  const ids = [...new Set([...survivorOf].flat())]
+  const waiting = (await docs.runs.find({ profileId: { $in: ids }, state: 'waiting' })).sort(
+    (a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1),
+  )
+  const staying = new Map<string, Run>()
+  return waiting.flatMap((run) => {
+    const key = `${survivorOf.get(run.profileId) ?? run.profileId} ${run.journeyId}`
+    const older = staying.get(key)
+    if (older === undefined) staying.set(key, run)
+    return older === undefined || older.profileId === run.profileId ? [] : [run._id]
+  })
+}
+
+async function endRuns({ docs }: Deps, runIds: readonly string[], now: Date): Promise<void> {
+  if (runIds.length === 0) return
+  const ended = { state: 'ended', outcome: 'merged', endedAt: now }
+  await docs.runs.updateEach(
+    runIds.map((id) => ({ id, where: { state: 'waiting' }, update: { $set: ended, $unset: { dueAt: 1 } } })),
+  )
+  await docs.touches.updateMany(
+    { runId: { $in: runIds }, state: 'planned', dispatchId: { $exists: false } },
+    { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
+  )
+}
+
+/**
+ * Runs, touches and tasks of a merged profile go on under the survivor. Her tags stay behind as none, with the number of the
+ * plan, so that somebody who is late does not bring them back.
+ */
+async function moveToSurvivor({ docs }: Deps, from: number, to: number, plan: BatchPlan): Promise<void> {
   await docs.runs.updateMany({ profileId: from }, { $set: { profileId: to, bucket: bucketOf(to) } })
   for (const collection of [docs.touches, docs.tasks, docs.refusals]) {
     await collection.updateMany({ profileId: from }, { $set: { profileId: to } })
   }
-  await docs.profileTags.delete({ _id: from })
+  await leaveNoTags({ docs }, [from], plan)
 }

@@ -68,11 +68,16 @@ export async function enterJourneys(
   }
   if (refusals.length > 0) await docs.refusals.insert(refusals)
   if (entered.length === 0) return
-  await docs.runs.insert(entered)
+  const { refused } = await docs.runs.insert(entered)
+  // The place of a run that somebody else has let in since we looked is taken: by the same entry, or by a later one.
+  const there = refused.length === 0 ? [] : await docs.runs.getMany(refused)
+  const lost = new Set(there.filter((r) => r.enteredAt.getTime() !== now.getTime()).map((r) => r._id))
+  const mine = entered.filter((r) => !lost.has(r._id))
+  if (mine.length === 0) return
   await acceptRecords(
     deps,
-    `entered:${hashKey(24, key, now.getTime(), ...entered.map((r) => r._id))}`,
-    entered.map((run) =>
+    `entered:${hashKey(24, key, now.getTime(), ...mine.map((r) => r._id))}`,
+    mine.map((run) =>
       systemRecord(
         run.profileId,
         now,

@@ -78,8 +78,8 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
   await deps.docs.runs.updateEach(
     moving.map((m) => ({
       id: m.run._id,
-      // A run that somebody else has moved since it was read, because it went to another shard, is left where it is.
-      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt },
+      // Where it was when it was read: one that somebody else has moved since is left where it is, by the late too.
+      where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt, dueAt: m.run.dueAt },
       update: updateOf(m, now),
     })),
   )

@@ -66,6 +66,19 @@ export type Deps = {
   linkBase: string
   /** Splits and holdouts hash (seed, purpose, identifier). */
   seed: number
+  worker: Worker
+}
+
+/** Who does the work, among those that might: what claims and deadlines go by. */
+export type Worker = {
+  /** Monotonic, in milliseconds: clocks of the day are set, and differ between machines. */
+  elapsedMs: () => number
+  /** No other process can reach these stores: what another one had begun, it will not end. */
+  alone: boolean
+  /** Of the lease under which it works, 0 without one. */
+  fence: number
+  /** Whether it was held still for so long that others may soon work in its place. */
+  isLate: () => boolean
 }
 
 /** What services are handed that speak with WeCom outside a channel. */

@@ -10,7 +10,7 @@ import { nextReconciliationAt, reconcileWecom } from '../wecom/reconcile-wecom.j
 import { nextPushAt, pushTags } from '../tags/push-tags.js'
 import { nextStatisticsAt, pullStatistics } from '../wecom/pull-statistics.js'
 import { releaseTouches } from '../touches/release-touches.js'
-import { sendDispatches } from '../touches/send-dispatches.js'
+import { nextSettlingAt, sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
@@ -93,10 +93,9 @@ const LANES: readonly Lane[] = [
       if (await isStopped(deps)) return undefined
       const { dispatches } = deps.docs
       const part = inShard(shard)
-      if ((await dispatches.findOne({ state: 'sending', ...part })) !== undefined) return LONG_AGO
       const ready = (await dispatches.find({ state: 'ready', ...part }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
       // What is released goes out in the same round.
-      return earliest([await nextReleaseAt(deps), ready])
+      return earliest([await nextReleaseAt(deps), await nextSettlingAt(deps, shard), ready])
     },
   },
   {

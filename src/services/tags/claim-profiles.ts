@@ -12,12 +12,15 @@ type Docs = Pick<Deps, 'docs'>
  *
  * A number that was followed by others is replaced: whoever took one of those may have read these profiles before this plan
  * was stored, and must not win. The one that is returned is higher than any that a refresh took before we said so.
+ *
+ * @returns the plan with its number; `undefined` when somebody else has done all of it: it takes no number any more that
+ * could be higher than that of the plan after it
  */
 export async function claimProfiles(
   deps: Pick<Deps, 'docs' | 'clock' | 'facts'>,
   batchId: string,
   plan: BatchPlan,
-): Promise<BatchPlan & { seq: number }> {
+): Promise<BatchPlan | undefined> {
   const { docs } = deps
   const open = await docs.refreshes.find({
     phase: { $in: ['opening', 'ranges', 'overtaken'] },
@@ -29,10 +32,10 @@ export async function claimProfiles(
     await stampProfiles({ docs }, plan, all)
   }
   const last = (await docs.meta.get(`counter:${EVALUATIONS}`))?.value
-  if (plan.seq !== undefined && plan.seq === last) return { ...plan, seq: plan.seq }
+  if (plan.seq === last) return plan
   const { seq } = await takeMoment(deps)
-  await docs.batches.update(batchId, { $set: { 'plan.seq': seq } }, { state: 'planned' })
-  return { ...plan, seq }
+  const isOpen = await docs.batches.update(batchId, { $set: { 'plan.seq': seq } }, { state: 'planned' })
+  return isOpen ? { ...plan, seq } : undefined
 }
 
 /** @param all - also those that bear no stamp yet */

@@ -11,6 +11,7 @@ import {
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import type { Rule } from '../../domain/rules/rule.js'
+import { ConflictError } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
@@ -197,6 +198,8 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
   const recorded = changes.filter((d) => d.only !== 'document')
+  // The last statement before it is recorded: by now others may have evaluated what is newer, and found nothing to record.
+  if (deps.worker.isLate()) throw new ConflictError('evaluated too slowly: others may have gone on')
   const token = hashKey(32, key, now.getTime(), JSON.stringify(recorded))
   try {
     await deps.events.insert(
@@ -220,6 +223,30 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
     throw err
   }
   deps.facts.record(recorded, seq)
+}
+
+/** Gives documents the number of an evaluation, also where it finds nothing to change: nobody writes what is older. */
+export async function markEvaluated(
+  { docs }: Pick<Deps, 'docs'>,
+  profileIds: readonly number[],
+  { seq, now: at }: { seq: number; now: Date },
+): Promise<void> {
+  const { refused } = await docs.profileTags.insert(profileIds.map((_id) => ({ _id, seq, at, tags: {} })))
+  await docs.profileTags.updateEach(
+    refused.map((id) => ({ id, update: { $set: { seq, at } }, where: { seq: { $lte: seq } } })),
+  )
+}
+
+/** Of those who were merged away. What is written of them has no tag and this number, so that the late bring none back. */
+export async function leaveNoTags(
+  { docs }: Pick<Deps, 'docs'>,
+  profileIds: readonly number[],
+  { seq, now: at }: { seq: number; now: Date },
+): Promise<void> {
+  const none = { $set: { seq, at, tags: {} } }
+  await docs.profileTags.updateEach(
+    profileIds.map((id) => ({ id, update: none, where: { seq: { $not: { $gt: seq } } }, upsert: true })),
+  )
 }
 
 /** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */

@@ -3,9 +3,10 @@ import { planWriteback, targetKey, type WritebackChange, writebackTargets } from
 import type { Profile } from '../../domain/identity/profile.js'
 import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
+import type { Filter } from '../../ports/document-store.js'
 import type { ActOutcome } from '../../ports/wecom-actions.js'
 import { hashKey } from '../../random.js'
-import { MINUTE_MS } from '../../time.js'
+import { MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import type { Writeback } from '../../stored/tags.js'
 import { inParallel } from '../runtime/in-parallel.js'
@@ -19,6 +20,8 @@ import { findHolders } from './tag-holders.js'
 const BATCH = 200
 /** WeCom takes five calls of `mark_tag` at once. */
 const LANES = 5
+/** What was worked out is sent within this long: by then nobody has taken the lane over and sent what is newer. */
+const PLAN_LIFE_MS = 15 * SECOND_MS
 const CURSOR = 'writeback'
 const MODE = 'writeback:mode'
 
@@ -55,6 +58,7 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
       { sort: { nextAt: 1, _id: 1 }, limit: BATCH },
     )
     if (due.length === 0) return
+    const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
     const planned = await planBatch(deps, due)
     await directory.provide(planned.flatMap((p) => p.change.add))
     let pushed = 0
@@ -62,7 +66,11 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     const byCustomer = new Map<string, Planned[]>()
     for (const p of planned) byCustomer.set(p.doc.externalUserId, [...(byCustomer.get(p.doc.externalUserId) ?? []), p])
     await inParallel([...byCustomer.values()], LANES, async (hers) => {
-      for (const p of hers) if (signal?.aborted !== true && (await push(deps, directory, p))) pushed++
+      for (const p of hers) {
+        // Too old to be sure of: it is due as before, and planned anew.
+        if (signal?.aborted === true || deps.worker.elapsedMs() >= deadlineMs) return
+        if (await push(deps, directory, p)) pushed++
+      }
     })
     if (pushed > 0) deps.log.info('tags pushed to WeCom', { relations: pushed })
   }
@@ -169,7 +177,7 @@ async function push(deps: ServiceDeps, directory: TagDirectory, planned: Planned
       add: change.add.map(targetKey),
       remove: change.remove.map(targetKey),
     }
-    await deps.docs.writebacks.update(doc._id, { $set: { parked }, $unset: { nextAt: 1 } }, { rev: doc.rev })
+    await deps.docs.writebacks.update(doc._id, { $set: { parked }, $unset: { nextAt: 1 } }, asRead(doc))
     deps.log.info('tags not pushed', {
       relation: doc._id,
       why: parked.why,
@@ -184,10 +192,11 @@ async function push(deps: ServiceDeps, directory: TagDirectory, planned: Planned
     return true
   }
   if (outcome.kind !== 'later') return drop(deps, doc, outcome.reason)
-  await deps.docs.writebacks.update(doc._id, {
+  const again = {
     $set: { nextAt: new Date(deps.clock.now().getTime() + outcome.afterMs), reason: outcome.reason },
     $inc: { attempts: 1 },
-  })
+  }
+  await deps.docs.writebacks.update(doc._id, again, { nextAt: doc.nextAt })
   return false
 }
 
@@ -251,6 +260,11 @@ async function mark(
 /** What came in meanwhile stays and is pushed next. */
 async function drop(deps: ServiceDeps, doc: Writeback, reason?: string): Promise<false> {
   if (reason !== undefined) deps.log.warn('tags not pushed', { relation: doc._id, why: reason })
-  await deps.docs.writebacks.delete({ _id: doc._id, rev: doc.rev })
+  await deps.docs.writebacks.delete({ _id: doc._id, ...asRead(doc) })
   return false
+}
+
+/** One that was done and has come up anew counts from the start, but is due later. */
+function asRead({ rev, nextAt }: Writeback): Filter {
+  return { rev, nextAt }
 }

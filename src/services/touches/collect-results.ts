@@ -5,7 +5,7 @@ import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
-import type { Update } from '../../ports/document-store.js'
+import type { Filter, Update } from '../../ports/document-store.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
@@ -72,24 +72,33 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     const seen = stateOf.get(touch.externalUserId ?? '')
     const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
-    return set === undefined ? [] : [{ id: touch._id, update: { $set: set } }]
+    return set === undefined
+      ? []
+      : [{ id: touch._id, where: { state: { $in: ['created', 'confirmed'] } }, update: { $set: set } }]
   })
   await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records, {
     own: true,
   })
   await docs.touches.updateEach(updates)
   if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
-  await docs.dispatches.update(doc._id, {
+  const done = {
     $set: { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) },
     $inc: { polls: 1 },
-    $unset: { nextAt: 1 },
-  })
+    $unset: { nextAt: 1 as const },
+  }
+  await docs.dispatches.update(doc._id, done, asRead(doc))
+}
+
+/** The look that was read: whoever looked later knows better. */
+function asRead({ polls }: DispatchDoc): Filter {
+  return { state: 'created', polls }
 }
 
 /** Puts the next look off, but not one that somebody has asked for since this one began. */
 async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: Update = {}): Promise<void> {
-  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, { nextAt: doc.nextAt })) return
-  if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more)
+  const unasked = { ...asRead(doc), nextAt: doc.nextAt }
+  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, unasked)) return
+  if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more, asRead(doc))
 }
 
 /** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
@@ -124,7 +133,11 @@ async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | und
   const at = reminderAt(deps, doc, reminders)
   if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
     return reminders
-  await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } })
+  const notYet = {
+    state: 'created',
+    ...(doc.reminders === undefined ? { reminders: { $exists: false } } : { reminders }),
+  }
+  if (!(await deps.docs.dispatches.update(doc._id, { $set: { reminders: reminders + 1 } }, notYet))) return reminders
   try {
     await deps.channels[doc.channel].remind({ ...toDispatch(doc), remoteId: doc.remoteId ?? '' })
     deps.log.info('guide reminded', { dispatchId: doc._id, userId: doc.senderUserId })
@@ -170,5 +183,5 @@ async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void
   }
   if (isTakenBack(doc) && doc.remoteId !== undefined)
     await deps.channels[doc.channel].cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
-  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } })
+  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } }, asRead(doc))
 }

@@ -3,6 +3,8 @@ import { ownerOf, type Contact, type Profile } from '../../domain/identity/profi
 import type { Content } from '../../domain/content/content.js'
 import { decideRelease, releaseAfter } from '../../domain/touches/policy.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
+import { ConflictError } from '../../errors.js'
+import type { Filter } from '../../ports/document-store.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS, MINUTE_MS } from '../../time.js'
@@ -22,8 +24,8 @@ const BATCH = 1_000
 /** A touch whose content cannot be read here is looked at again after this. */
 const UNREADABLE_MS = 10 * MINUTE_MS
 const LOOK_BACK_MS = 62 * DAY_MS
-/** A touch that nobody has released or suppressed meanwhile. */
-const WAITING = { state: 'planned', dispatchId: { $exists: false } }
+/** Its touches were released by another dispatch. */
+const SUPERSEDED = 'superseded'
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
 
@@ -79,12 +81,15 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   const { policy } = deps.definitions.current
   const ids = [...new Set(due.map((t) => t.profileId))]
   const profiles = new Map((await docs.profiles.getMany(ids)).map((p) => [p._id, p]))
+  const merged = [...profiles.values()].filter((p) => p.mergedInto !== undefined)
+  if (merged.length > 0) return applyPolicy(deps, await moveToSurvivors(deps, due, merged), now)
   const earlier = await docs.touches.find({
     profileId: { $in: ids },
     state: { $in: ['planned', ...RELEASED] },
     releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
   })
   const ended = await endedRelations(deps, [...profiles.values()])
+  const left = await leftRuns(deps, due)
   const rank = new Map(policy.priority.map((id, i) => [id, i]))
   const inOrder = [...due].sort(
     (a, b) =>
@@ -103,6 +108,10 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   for (const touch of inOrder) {
     const profile = profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(standing(profile, ended))
+    if (left.has(touch.runId)) {
+      suppressed.push({ touch, reason: 'exited' })
+      continue
+    }
     if (deps.definitions.current.withdrawn.has(touch.contentId)) {
       suppressed.push({ touch, reason: CONTENT_WITHDRAWN })
       continue
@@ -148,7 +157,7 @@ async function applyPolicy(deps: Deps, due: readonly Touch[], now: Date): Promis
   await docs.touches.updateEach(
     suppressed.map(({ touch, reason }) => ({
       id: touch._id,
-      where: WAITING,
+      where: waitsSince(now),
       update: { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
     })),
   )
@@ -165,13 +174,36 @@ async function putOff(
 ): Promise<void> {
   const releaseAt = new Date(now.getTime() + UNREADABLE_MS)
   await docs.touches.updateEach(
-    touches.map(({ touch }) => ({ id: touch._id, where: WAITING, update: { $set: { releaseAt } } })),
+    touches.map(({ touch }) => ({ id: touch._id, where: waitsSince(now), update: { $set: { releaseAt } } })),
   )
   for (const reason of new Set(touches.map((t) => t.reason)))
     log.error('touches cannot be released here', {
       cause: reason,
       touches: touches.filter((t) => t.reason === reason).length,
     })
+}
+
+/** A touch that was planned while its person was being merged is the survivor's. */
+async function moveToSurvivors({ docs }: Deps, due: readonly Touch[], merged: readonly Profile[]): Promise<Touch[]> {
+  const survivorOf = new Map(merged.map((p) => [p._id, p.mergedInto]))
+  const moved = due.map((t) => ({ ...t, profileId: survivorOf.get(t.profileId) ?? t.profileId }))
+  const theirs = moved.filter((t, i) => t.profileId !== due[i]!.profileId)
+  await docs.touches.updateEach(theirs.map((t) => ({ id: t._id, update: { $set: { profileId: t.profileId } } })))
+  return moved
+}
+
+/**
+ * A touch that nobody has decided on since this instant: whoever decides puts it off, suppresses it or gives it to a dispatch,
+ * so what one who was slow has decided on it comes to nothing.
+ */
+function waitsSince(now: Date): Filter {
+  return { state: 'planned', dispatchId: { $exists: false }, releaseAt: { $lte: now } }
+}
+
+/** Runs that were left between the moment they were read for their next step and the moment it was written down. */
+async function leftRuns({ docs }: Deps, touches: readonly Touch[]): Promise<Set<string>> {
+  const runs = await docs.runs.getMany([...new Set(touches.map((t) => t.runId))])
+  return new Set(runs.filter((r) => r.outcome === 'exited' || r.outcome === 'merged').map((r) => r._id))
 }
 
 /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
@@ -193,14 +225,21 @@ function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
 
 /** One code per touch: the one it has already, or the lowest free one of the pool. */
 async function takeCode(deps: Deps, pool: string, touchId: string, now: Date): Promise<string | undefined> {
-  const mine = await deps.docs.coupons.findOne({ touchId })
+  const { coupons } = deps.docs
+  const mine = await coupons.findOne({ touchId })
   if (mine !== undefined) return mine.code
-  const taken = await deps.docs.coupons.findOneAndUpdate(
-    { pool, state: 'free' },
-    { $set: { state: 'issued', touchId, issuedAt: now } },
-    { sort: { _id: 1 } },
-  )
-  return taken?.code
+  try {
+    const taken = await coupons.findOneAndUpdate(
+      { pool, state: 'free' },
+      { $set: { state: 'issued', touchId, issuedAt: now } },
+      { sort: { _id: 1 } },
+    )
+    return taken?.code
+  } catch (err) {
+    // Somebody else has taken one for this touch just now.
+    if (!(err instanceof ConflictError)) throw err
+    return (await coupons.findOne({ touchId }))?.code
+  }
 }
 
 /** Mass messages: everyone with the same words from the same guide goes in one call. */
@@ -250,25 +289,14 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
     const dueAt = a.touch.dueAt ?? new Date(now.getTime() + deps.definitions.current.policy.confirmWithin)
     const title = a.touch.title ?? a.content.text.slice(0, 20)
     if (open !== undefined) {
-      await docs.tasks.update(open._id, {
-        $addToSet: { touchIds: a.touch._id, titles: title },
-        $max: { dueAt },
-      })
-      const joined = {
-        state: 'created',
-        releasedAt: now,
-        dispatchId: open._id,
-        senderUserId: a.contact.userId,
-        externalUserId: a.contact.externalUserId,
-        ...(a.couponCode === undefined ? {} : { couponCode: a.couponCode }),
-      }
-      await docs.touches.update(a.touch._id, { $set: joined, $unset: { releaseAt: 1 } }, WAITING)
+      await join(deps, a, open._id, { title, dueAt, now })
       continue
     }
     const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
     sentTo.set(a.contact.userId, count + 1)
     if (count >= perMinute) {
-      await docs.touches.update(a.touch._id, { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } }, WAITING)
+      const later = { $set: { releaseAt: new Date(now.getTime() + MINUTE_MS) } }
+      await docs.touches.update(a.touch._id, later, waitsSince(now))
       continue
     }
     const task: GuideTask = {
@@ -323,6 +351,28 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
   }
 }
 
+/** A further reason joins an open task. Where the task has closed meanwhile, or the touch went elsewhere, nothing stays of it. */
+async function join(
+  { docs }: Deps,
+  { touch, contact, couponCode }: Approved,
+  taskId: string,
+  { title, dueAt, now }: { title: string; dueAt: Date; now: Date },
+): Promise<void> {
+  const joining = { $addToSet: { touchIds: touch._id, titles: title }, $max: { dueAt } }
+  if (!(await docs.tasks.update(taskId, joining, { state: 'open' }))) return
+  const joined = {
+    state: 'created',
+    releasedAt: now,
+    dispatchId: taskId,
+    senderUserId: contact.userId,
+    externalUserId: contact.externalUserId,
+    ...(couponCode === undefined ? {} : { couponCode }),
+  }
+  if (await docs.touches.update(touch._id, { $set: joined, $unset: { releaseAt: 1 } }, waitsSince(now))) return
+  if ((await docs.touches.get(touch._id))?.dispatchId === taskId) return
+  await docs.tasks.update(taskId, { $pull: { touchIds: touch._id } })
+}
+
 /** Cards this guide was handed within the last minute. */
 function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<number> {
   return docs.dispatches.count({
@@ -350,7 +400,7 @@ async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCod
   await touches.updateEach(
     recipients.map((r) => ({
       id: r.touchId,
-      where: WAITING,
+      where: waitsSince(dispatch.releasedAt),
       update: {
         $set: {
           dispatchId: _id,
@@ -373,11 +423,20 @@ async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCod
     await dispatches.update(_id, { $set: { state: 'ready' } }, { state: 'new' })
     return
   }
-  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? 'exited'
+  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED
   await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
   if (!isForGuide(dispatch.channel)) return
-  const ended = { state: 'expired', outcome: reason, closedAt: clock.now() }
-  await docs.tasks.update(_id, { $set: ended }, { state: 'open' })
+  const now = clock.now()
+  await docs.tasks.update(_id, { $set: { state: 'expired', outcome: reason, closedAt: now } }, { state: 'open' })
+  // The card never goes out: reasons that have joined it wait for their release again.
+  const joined = (await docs.tasks.get(_id))?.touchIds ?? []
+  await touches.updateMany(
+    { _id: { $in: joined }, dispatchId: _id, state: 'created' },
+    {
+      $set: { state: 'planned', releaseAt: now },
+      $unset: { dispatchId: 1, senderUserId: 1, externalUserId: 1, releasedAt: 1 },
+    },
+  )
 }
 
 /** After a crash: dispatches that were written down, but whose touches may not be marked. */

@@ -3,8 +3,9 @@ import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import type { Dispatch, DispatchOutcome } from '../../ports/channel.js'
-import { HOUR_MS, MINUTE_MS } from '../../time.js'
-import { WHOLE } from '../../ports/job-queue.js'
+import type { Filter } from '../../ports/document-store.js'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
+import { type Shard, WHOLE } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -19,6 +20,25 @@ export const LOST_CONTACT: SuppressReason = 'lost_contact'
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
 
+/** A claim is good for this long: who has not asked by then does not ask. */
+const CLAIM_MS = 15 * SECOND_MS
+/** Others settle what was claimed this long after the claim was over: its clock and theirs may differ by so much. */
+const SETTLE_AFTER_MS = MINUTE_MS
+
+/** When a dispatch that was asked for without a stored answer may be settled; `undefined` when there is none. */
+export async function nextSettlingAt(
+  { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
+  shard: Shard,
+): Promise<Date | undefined> {
+  const open = await docs.dispatches.find({ state: 'sending', ...inShard(shard) })
+  if (open.length === 0) return undefined
+  return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
+}
+
+function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
+  return alone || claim === undefined ? new Date(0) : new Date(claim.until.getTime() + SETTLE_AFTER_MS)
+}
+
 /**
  * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
  * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
@@ -26,11 +46,7 @@ const MAX_ATTEMPTS = 8
 export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
   if (await isStopped(deps)) return
-  for (const doc of await dispatches.find({ state: 'sending', ...inShard(shard) })) {
-    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
-    if (settled.kind === 'absent') await dispatches.update(doc._id, { $set: { state: 'ready' } })
-    else await save(deps, doc, settled)
-  }
+  await settleOpen(deps, shard)
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
@@ -50,24 +66,62 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
   }
 }
 
+async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
+  for (const doc of await deps.docs.dispatches.find({ state: 'sending', ...inShard(shard) })) {
+    if (settleAt(deps.worker, doc) > deps.clock.now()) continue
+    const claimed = await claim(deps, doc._id, claimedAs(doc))
+    if (claimed === undefined) continue
+    const settled = await deps.channels[doc.channel].settle(toDispatch(claimed.doc))
+    if (settled.kind === 'absent') await giveBack(deps, claimed.doc)
+    else await save(deps, claimed, settled)
+  }
+}
+
+/** A dispatch that is this worker's to ask for, until `deadlineMs` of its monotonic clock. */
+type Claimed = { doc: DispatchDoc; deadlineMs: number }
+
+async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | undefined> {
+  const { docs, clock, worker } = deps
+  const deadlineMs = worker.elapsedMs() + CLAIM_MS
+  const until = new Date(clock.now().getTime() + CLAIM_MS)
+  const doc = await docs.dispatches.findOneAndUpdate(
+    { _id: id, ...where },
+    { $set: { state: 'sending', claim: { fence: worker.fence, until } } },
+  )
+  return doc === undefined ? undefined : { doc, deadlineMs }
+}
+
+/** While nobody else has claimed it. */
+function claimedAs({ claim }: DispatchDoc): Filter {
+  const held =
+    claim === undefined ? { claim: { $exists: false } } : { 'claim.fence': claim.fence, 'claim.until': claim.until }
+  return { state: 'sending', ...held }
+}
+
+async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
+  await docs.dispatches.update(doc._id, { $set: { state: 'ready' } }, claimedAs(doc))
+}
+
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   if (isWithdrawn(deps, listed)) return stopDispatch(deps.docs, listed, deps.clock.now())
   if (!(await withoutLost(deps, listed))) return
   // Read anew: a customer may have been taken out of it since.
-  const doc = await deps.docs.dispatches.findOneAndUpdate(
-    { _id: listed._id, state: 'ready' },
-    { $set: { state: 'sending' } },
-  )
-  if (doc === undefined) return
-  let outcome: DispatchOutcome = await deps.channels[doc.channel].dispatch(toDispatch(doc))
+  const claimed = await claim(deps, listed._id, { state: 'ready' })
+  if (claimed === undefined) return
+  const { doc, deadlineMs } = claimed
+  const channel = deps.channels[doc.channel]
+  const dispatch = toDispatch(doc)
+  // The last statement before it leaves: by now others may think this worker dead, and settle what it has claimed.
+  if (deps.worker.elapsedMs() >= deadlineMs) return giveBack(deps, doc)
+  let outcome: DispatchOutcome = await channel.dispatch(dispatch)
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
-    const settled = await deps.channels[doc.channel].settle(toDispatch(doc))
+    const settled = await channel.settle(dispatch)
     // Absent for certain: it may be asked for again, later, as if it had been refused for now.
     outcome =
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
   }
-  await save(deps, doc, outcome)
+  await save(deps, claimed, outcome)
 }
 
 /**
@@ -114,52 +168,61 @@ export async function suppressLost(docs: Collections, touchIds: readonly string[
   )
 }
 
-async function save(deps: Deps, doc: DispatchDoc, outcome: DispatchOutcome): Promise<void> {
-  const { docs } = deps
+async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchOutcome): Promise<void> {
+  const { docs, worker } = deps
   const now = deps.clock.now()
+  const stillMine = claimedAs(doc)
+  // So late that others may have settled it: what they found out stands.
+  const isLate = worker.elapsedMs() >= deadlineMs
+  if (isLate && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
   if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
-    await docs.dispatches.update(doc._id, {
+    const again = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
       $inc: { attempts: 1 },
-    })
+    }
+    await docs.dispatches.update(doc._id, again, stillMine)
     return
   }
   const touchIds = doc.recipients.map((r) => r.touchId)
+  const given = { dispatchId: doc._id }
   if (outcome.kind === 'created') {
     const refused = new Set(outcome.refused.map((r) => r.to))
     await docs.touches.updateEach(
       doc.recipients.map((r) => ({
         id: r.touchId,
-        where: { state: 'planned' },
+        where: { ...given, state: 'planned' },
         update: {
           $set: refused.has(r.externalUserId) ? { state: 'suppressed', reason: 'not_a_contact' } : { state: 'created' },
         },
       })),
     )
-    await docs.dispatches.update(doc._id, {
+    const created = {
       $set: {
         state: 'created',
         remoteId: outcome.remoteId,
         nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
-    })
+    }
+    await docs.dispatches.update(doc._id, created, stillMine)
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
     return
   }
   const isForGuide = channelKinds[doc.channel].address.kind === 'staff'
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
   // Touches that joined a task count as created while its card was on its way.
+  const open = isForGuide ? ['planned', 'created'] : ['planned']
   const joined = isForGuide ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
     [...new Set([...touchIds, ...joined])].map((id) => ({
       id,
-      where: { state: { $in: ['planned', 'created'] } },
+      where: { ...given, state: { $in: open } },
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
-  if (isForGuide) await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } })
-  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } })
+  if (isForGuide)
+    await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
+  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } }, stillMine)
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 

@@ -21,7 +21,7 @@ export async function answerCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
   await inParallel(waiting(deps, busy, failures, signal), AT_ONCE, async (stored) => {
     try {
       await answer(deps, stored)
-      await deps.docs.callbacks.update(stored._id, { $set: { state: 'accepted' } })
+      await deps.docs.callbacks.update(stored._id, { $set: { state: 'accepted' } }, { state: 'urgent' })
     } catch (err) {
       failures.set(stored._id, err)
       deps.log.warn('callback not answered yet', { callback: stored._id, cause: messageOf(err) })

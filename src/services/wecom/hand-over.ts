@@ -9,6 +9,7 @@ import { acceptRecords } from '../ingest/accept-records.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/deps.js'
+import { UNASKED } from '../touches/take-back.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 import { systemRecord } from '../ingest/system-records.js'
 
@@ -120,24 +121,34 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     await docs.tasks.update(open._id, { $addToSet: joining, $max: { dueAt: task.dueAt } })
   } else if (old !== undefined) {
     await docs.tasks.insert([{ ...task, _id: id, guideUserId: to }])
+  }
+  // Before the new card is written down: what comes of it goes to touches that name it.
+  await docs.touches.updateEach(
+    task.touchIds.map((touchId) => ({
+      id: touchId,
+      // Unless it has moved on since.
+      where: {
+        state: { $in: ['planned', 'created'] },
+        $or: [{ dispatchId: task._id }, { dispatchId: { $exists: false } }],
+      },
+      update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
+    })),
+  )
+  if (open === undefined && old !== undefined) {
     const nextAt = await nextCardAt(deps, to, now)
-    const { responseCode: _code, remoteId: _remote, reason: _reason, ...content } = old
+    const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, ...content } = old
     const fresh = { state: 'ready' as const, releasedAt: now, nextAt, attempts: 0, polls: 0 }
     const sender = { senderUserId: to, bucket: bucketOf(to) }
     await docs.dispatches.insert([{ ...content, ...fresh, ...sender, _id: id }])
   }
-  await docs.touches.updateEach(
-    task.touchIds.map((touchId) => ({
-      id: touchId,
-      where: { state: { $in: ['planned', 'created'] } },
-      update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
-    })),
-  )
   // A card that was not asked for yet must not go out any more.
-  await docs.dispatches.update(task._id, {
-    $set: { state: old?.state === 'new' || old?.state === 'ready' ? 'refused' : 'done', reason: TRANSFERRED },
-    $unset: { nextAt: 1 },
-  })
+  for (const [states, state] of [
+    [UNASKED, 'refused'],
+    [['created'], 'done'],
+  ] as const) {
+    const moved = { $set: { state, reason: TRANSFERRED }, $unset: { nextAt: 1 as const } }
+    await docs.dispatches.update(task._id, moved, { state: { $in: [...states] } })
+  }
   await docs.tasks.update(
     task._id,
     { $set: { state: 'expired', outcome: TRANSFERRED, closedAt: now } },

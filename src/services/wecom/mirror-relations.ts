@@ -57,7 +57,13 @@ async function compareAndWrite(deps: MirrorDeps, seen: Seen): Promise<number> {
   const customers = [...new Set(changes.map((c) => c.to.externalUserId))]
   const records = [...(await recordsOf(deps, customers, changes, seen)), ...(seen.records ?? [])]
   await accept(deps, records, seen.cause)
-  if (changes.length > 0) await deps.docs.wecomRelations.put(changes.map((c) => c.to))
+  if (changes.length > 0) {
+    // What another process has read since stays.
+    await deps.docs.wecomRelations.put(
+      changes.map((c) => c.to),
+      { unlessNewer: 'readAt' },
+    )
+  }
   return changes.length
 }
 

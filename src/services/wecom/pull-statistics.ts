@@ -66,7 +66,7 @@ export async function pullStatistics(deps: ServiceDeps, signal?: AbortSignal): P
 }
 
 async function keep({ docs }: ServiceDeps, id: string, at: Date): Promise<void> {
-  await docs.meta.updateEach([{ id, update: { $set: { at } }, upsert: true }])
+  await docs.meta.updateEach([{ id, update: { $max: { at } }, upsert: true }])
 }
 
 function day(kind: WecomDay['kind'], userId: string, at: Date, figures: WecomDay['figures']): WecomDay {

@@ -36,7 +36,7 @@ export async function reconcileWecom(deps: ServiceDeps, signal?: AbortSignal): P
   if (signal?.aborted === true) return
   await mirrorGroups(deps, cause, isTurn)
   await forgetCallbacks(deps)
-  await docs.meta.updateEach([{ id: PLACE, update: { $set: { at: now } }, upsert: true }])
+  await docs.meta.updateEach([{ id: PLACE, update: { $max: { at: now } }, upsert: true }])
   log.info('WeCom reconciled', { members: members.length, found })
 }
 
@@ -105,5 +105,5 @@ async function forgetCallbacks({ docs }: ServiceDeps): Promise<void> {
   const before = (await docs.meta.get(CALLBACKS_SEEN))?.value ?? 0
   const latest = (await docs.meta.get('counter:callback'))?.value ?? 0
   await docs.callbacks.delete({ state: 'done', seq: { $lte: before } })
-  await docs.meta.updateEach([{ id: CALLBACKS_SEEN, update: { $set: { value: latest } }, upsert: true }])
+  await docs.meta.updateEach([{ id: CALLBACKS_SEEN, update: { $max: { value: latest } }, upsert: true }])
 }

@@ -36,7 +36,9 @@ export async function sendWelcome(deps: ServiceDeps, added: Added, storedAt: Dat
   if (plan.kind === 'drop') {
     // Asked for before a crash, and the code has expired since.
     const state = known === undefined ? 'dropped' : 'unknown'
-    await docs.welcomes.put([{ ...base, state, reason: plan.reason, ...plan.named }])
+    const dropped: Welcome = { ...base, state, reason: plan.reason, ...plan.named }
+    if (known === undefined) await docs.welcomes.insert([dropped])
+    else await finish(deps, dropped)
     log.info('welcome not sent', { externalUserId: added.externalUserId, reason: plan.reason })
     return
   }
@@ -57,10 +59,15 @@ export async function sendWelcome(deps: ServiceDeps, added: Added, storedAt: Dat
       state: mayBeSent ? 'unknown' : 'dropped',
       reason: 'reason' in outcome ? outcome.reason : 'code_expired',
     }
-    await docs.welcomes.put([{ ...asked, state, at: clock.now(), ...(reason !== undefined && { reason }) }])
+    await finish(deps, { ...asked, state, at: clock.now(), ...(reason !== undefined && { reason }) })
     log.info('welcome', { externalUserId: added.externalUserId, state, reason })
     return
   }
+}
+
+/** What was found out first stands: a code works once, so whoever asks again later is told less. */
+async function finish({ docs }: ServiceDeps, { _id, ...ended }: Welcome): Promise<void> {
+  await docs.welcomes.update(_id, { $set: ended }, { state: 'sending' })
 }
 
 type End = { state: Welcome['state']; reason?: string }

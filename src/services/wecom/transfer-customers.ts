@@ -148,21 +148,23 @@ async function ask(deps: ServiceDeps, batch: readonly Transfer[]): Promise<void>
     ...(message !== undefined && { message }),
   })
   if (outcome.kind === 'later') {
-    await update(deps, batch, { $set: { ...set('ready', outcome.afterMs), reason: outcome.reason } })
+    await update(deps, batch, { $set: { ...set('ready', outcome.afterMs), reason: outcome.reason } }, 'asking')
   } else if (outcome.kind === 'unknown') {
-    await update(deps, batch, { $set: { ...set('asking', MINUTE_MS), reason: outcome.reason } })
+    await update(deps, batch, { $set: { ...set('asking', MINUTE_MS), reason: outcome.reason } }, 'asking')
   } else if (outcome.kind !== 'done') {
-    await update(deps, batch, { $set: { state: 'failed', reason: outcome.reason }, $unset: { nextAt: 1 } })
+    await update(deps, batch, { $set: { state: 'failed', reason: outcome.reason }, $unset: { nextAt: 1 } }, 'asking')
   } else {
     const refused = new Map(outcome.refused.filter((r) => !r.underWay).map((r) => [r.externalUserId, r.reason]))
     await update(
       deps,
       batch.filter((t) => !refused.has(t.externalUserId)),
       { $set: set('waiting', POLL_MS) },
+      'asking',
     )
     for (const t of batch) {
       const reason = refused.get(t.externalUserId)
-      if (reason !== undefined) await update(deps, [t], { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } })
+      if (reason !== undefined)
+        await update(deps, [t], { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } }, 'asking')
     }
     deps.log.info('transfer asked for', { from, to, customers: batch.length - refused.size, refused: refused.size })
   }
@@ -233,6 +235,14 @@ async function takeUp(deps: ServiceDeps, seen: Transfer): Promise<void> {
   await update(deps, [seen], seen.polls < 5 ? again : { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } })
 }
 
-async function update(deps: ServiceDeps, transfers: readonly Transfer[], change: object): Promise<void> {
-  await deps.docs.transfers.updateEach(transfers.map((t) => ({ id: t._id, update: change })))
+/** While they are still as they were read, or as `state` says. */
+async function update(
+  deps: ServiceDeps,
+  transfers: readonly Transfer[],
+  change: object,
+  state?: Transfer['state'],
+): Promise<void> {
+  await deps.docs.transfers.updateEach(
+    transfers.map((t) => ({ id: t._id, where: { state: state ?? t.state }, update: change })),
+  )
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
+import type { BatchPlan } from '../../../src/stored/ingest.js'
 import {
   buildWorld,
   contactRecord,
@@ -70,6 +71,49 @@ describe('taking records in', () => {
     await start()
     expect(await world.accept('a')).toBe(false)
     expect(await world.docs.batches.count({})).toBe(0)
+  })
+
+  it('begins no plan that was made before another one was begun', async () => {
+    await start()
+    await world.accept('a', contactRecord('m1', START))
+    await world.run()
+    await world.accept('b', eventRecord('m1', 'registered', START))
+    // Made by a worker that slept since before the first one: to it, nobody was known.
+    const plan: BatchPlan = {
+      seq: 1,
+      basis: 0,
+      batchIds: ['b'],
+      now: new Date(START),
+      owners: [77],
+      units: ['member_id:m1'],
+      profiles: [],
+      links: [],
+      evidence: [],
+      conflicts: [],
+      merges: [],
+      nextProfileId: 1,
+      eventOwners: [77],
+      newProfileIds: [],
+      touchedIds: [77],
+      changedTraits: [],
+    }
+    await world.docs.batches.update('b', { $set: { state: 'planned', plan } })
+    await world.run()
+    expect(await countEvents("name = 'registered' AND profile_id = 1")).toBe(1)
+    expect(await countEvents('profile_id = 77')).toBe(0)
+    expect((await world.docs.batches.get('b'))?.state).toBe('done')
+  })
+
+  it('numbers documents and rows by their plans, above what version 0.1 numbered by batches', async () => {
+    await start()
+    await world.docs.meta.put([{ _id: 'counter:batch', value: 500 }])
+    await world.accept('a', contactRecord('m1', START))
+    await world.run()
+    const seq = (await world.docs.profiles.get(1))?.seq
+    expect(seq).toBeGreaterThan(500)
+    expect((await world.docs.identifiers.get('member_id:m1'))?.seq).toBe(seq)
+    const Version = z.object({ version: z.number() })
+    expect(await world.query('SELECT version FROM profiles FINAL', Version)).toEqual([{ version: seq }])
   })
 
   it('empties the inbox of what it has worked off', async () => {

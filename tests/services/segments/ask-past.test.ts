@@ -146,7 +146,7 @@ describe('an instant of which nothing is known', () => {
     await start({ segments: { ...segments, tagged: { tag: 'buyer' } }, tags: [flag('buyer', segments.buyers)] })
     await hear(1, eventRecord('m1', 'order_paid', hoursIn(1)))
     world.clock.set(hoursIn(3))
-    const refresh = { kind: 'all', cause: 'schedule', order: 1, size: 1, from: 1, changes: 0 } as const
+    const refresh = { kind: 'all', cause: 'schedule', order: 1, size: 1, from: 1, changes: 0, rev: 1 } as const
     await world.docs.refreshes.put([{ _id: 'open', ...refresh, phase: 'ranges', knownAt: hoursIn(2), seq: 9 }])
     expect(await ids({ segment: 'tagged' }, then(1.5))).toEqual([1])
     expect(await ids({ segment: 'tagged' }, then(2))).toBe('under_way')

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
+import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
+import type { DispatchOutcome } from '../../../src/ports/channel.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {
   buildWorld,
@@ -10,6 +12,7 @@ import {
   openEventHome,
   type World,
 } from '../../support/build-deps.js'
+import type { FakeChannel } from '../../support/fake-channel.js'
 
 let home: EventHome
 let world: World
@@ -277,4 +280,132 @@ describe('a card', () => {
     await world.run()
     expect(await world.docs.batches.find({})).toEqual([])
   })
+})
+
+describe('a claim', () => {
+  const claimed = (fence: number) => ({
+    $set: { state: 'sending', claim: { fence, until: new Date(world.clock.now().getTime() + 15_000) } },
+  })
+  /** One dispatch that the platform puts off for ten minutes. */
+  const putOff = async (names: string[]) => {
+    world.wecom.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'registered', names)
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    return (await world.docs.dispatches.find({}))[0]!
+  }
+  const inMinutes = (minutes: number) => new Date(hoursIn(0).getTime() + minutes * MINUTE_MS)
+
+  it('that ran out before the request is given back, and nothing is asked', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    const stop = new AbortController()
+    let looks = 0
+    const elapsedMs = () => {
+      if (++looks < 2) return 0
+      stop.abort()
+      return 15_000
+    }
+    world.deps.worker = { ...world.deps.worker, elapsedMs }
+    await sendDispatches(world.deps, stop.signal)
+    expect(looks).toBe(2)
+    expect(world.wecom.sent).toEqual([])
+    expect((await world.docs.dispatches.get(_id))?.state).toBe('ready')
+    await world.run()
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('of somebody else is settled a minute after it was over', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    world.deps.worker.alone = false
+    await world.docs.dispatches.update(_id, claimed(9))
+    await world.until(new Date(inMinutes(10).getTime() + 74_999))
+    expect(await dispatchStates()).toEqual(['sending'])
+    await world.until(new Date(inMinutes(10).getTime() + 75_000))
+    expect(await dispatchStates()).toEqual(['created'])
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('of a dead process is settled at once on stores that nobody else can reach', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    await world.docs.dispatches.update(_id, claimed(9))
+    await world.run()
+    expect(await dispatchStates()).toEqual(['created'])
+  })
+
+  it('is lost by who answers late, once somebody else has settled it', async () => {
+    const { _id } = await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    let nowMs = 0
+    world.deps.worker = { ...world.deps.worker, elapsedMs: () => nowMs }
+    const dispatch = async (): Promise<DispatchOutcome> => {
+      nowMs = 75_000
+      const found = { state: 'created', remoteId: 'found', claim: { fence: 9, until: hoursIn(1) } }
+      await world.docs.dispatches.update(_id, { $set: found })
+      return { kind: 'refused', reason: 'gone', message: 'too late' }
+    }
+    world.deps.channels.wecom = Object.assign(Object.create(world.wecom) as FakeChannel, { dispatch })
+    await world.run()
+    expect(await world.docs.dispatches.get(_id)).toMatchObject({ state: 'created', remoteId: 'found' })
+    expect(await states()).toEqual(['planned'])
+  })
+})
+
+it('a card that never goes out gives back what had joined its task', async () => {
+  world.task.answer = () => ({ kind: 'later', afterMs: HOUR_MS, reason: 'busy' })
+  await happens('a', 'asked', ['m1'])
+  world.task.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+  const [dispatch] = await world.docs.dispatches.find({})
+  const own = dispatch!.recipients[0]!.touchId
+  // Its maker died before it was ready, and its own touch is not wanted any more.
+  await world.docs.dispatches.update(dispatch!._id, { $set: { state: 'new' } })
+  await world.docs.touches.update(own, { $set: { state: 'suppressed', reason: 'opted_out' } })
+  await world.run()
+  expect(world.task.sent.flatMap((s) => s.recipients.map((r) => r.touchId))).toEqual([
+    (await world.docs.touches.findOne({ state: 'created' }))!._id,
+  ])
+  expect((await states()).sort()).toEqual(['created', 'opted_out'])
+})
+
+it('a touch that was planned while its run was left is not released', async () => {
+  await happens('a', 'registered', ['m1'])
+  await world.accept('b', eventRecord('m1', 'order_paid', hoursIn(0), {}))
+  await world.run()
+  const [touch] = await world.docs.touches.find({})
+  const { dispatchId: _dispatchId, releasedAt: _releasedAt, ...fresh } = touch!
+  await world.docs.runs.update(touch!.runId, { $set: { state: 'ended', outcome: 'exited' } })
+  await world.docs.touches.put([{ ...fresh, state: 'planned', releaseAt: hoursIn(0) }])
+  await world.run()
+  expect(await states()).toEqual(['exited'])
+})
+
+it('a touch that was planned while its person was being merged reaches the survivor', async () => {
+  await happens('a', 'nothing', ['m1'])
+  await world.accept('b', eventRecord('m2', 'nothing', hoursIn(0), {}))
+  await world.run()
+  const both = [
+    { type: 'external_userid', value: 'wm-m1' },
+    { type: 'member_id', value: 'm2' },
+  ]
+  await world.accept('c', { identifiers: both })
+  await world.run()
+  const merged = (await world.docs.profiles.find({ mergedInto: { $exists: true } }))[0]!
+  await world.docs.touches.insert([
+    {
+      _id: 'late',
+      profileId: merged._id,
+      journeyId: 'hello',
+      runId: 'hello:2:0',
+      stepId: '0',
+      state: 'planned',
+      channel: 'wecom',
+      contentId: 'hello',
+      plannedAt: hoursIn(0),
+      releaseAt: hoursIn(0),
+    },
+  ])
+  await world.run()
+  expect(world.wecom.sent.map((s) => s.recipients)).toEqual([[{ touchId: 'late', to: 'wm-m1' }]])
+  expect((await world.docs.touches.get('late'))?.profileId).toBe(merged.mergedInto)
 })
