@@ -10,6 +10,8 @@ export type BenchContext = {
   dir: string
   /** Says what is being done, on one line. */
   note: (text: string) => void
+  /** Folder of another version of this program, built; for `versions`. */
+  against?: string
 }
 
 export interface Benchmark {
@@ -49,6 +51,15 @@ export async function compare(plan: Case, note: (text: string) => void): Promise
     const theirs = await measure(() => plan.baseline!(round))
     if (!isWarmup) baseline.push(theirs)
   }
+  return toCase(plan, product, baseline)
+}
+
+/** Both sides of every round, the ratio taken pair by pair. */
+export function toCase(
+  plan: Pick<Case, 'name' | 'items'>,
+  product: readonly Round[],
+  baseline: readonly Round[],
+): CaseResult {
   const pairs = baseline.map((b, i) => ({ product: product[i]!, baseline: b }))
   return {
     name: plan.name,

@@ -6,7 +6,15 @@ import type { Benchmark, Scale } from './measure.js'
 import { renderRun } from './report.js'
 import { benchmarks, runHere, runSuite, usual } from './suite.js'
 
-type Options = { json?: string; quick?: true; list?: true; child?: string; scale?: Scale; dir?: string }
+type Options = {
+  json?: string
+  against?: string
+  quick?: true
+  list?: true
+  child?: string
+  scale?: Scale
+  dir?: string
+}
 
 const stop = new AbortController()
 
@@ -16,6 +24,7 @@ const program = new Command('npm run bench --')
   .option('--json <file>', '同时写成 JSON · also writes JSON')
   .option('--quick', '小规模，只看能不能跑 · small, to see that they run')
   .option('--list', '列出名字 · lists the names')
+  .option('--against <folder>', 'versions：另一个版本，已构建 · for versions: another version of siyu, built')
   .addOption(new Option('--scale <scale>').choices(['full', 'quick', 'tiny']).hideHelp())
   .addOption(new Option('--child <name>').hideHelp())
   .addOption(new Option('--dir <dir>').hideHelp())
@@ -23,7 +32,8 @@ const program = new Command('npm run bench --')
 
 async function main(names: string[], options: Options): Promise<void> {
   const scale = options.scale ?? (options.quick === true ? 'quick' : 'full')
-  if (options.child !== undefined && options.dir !== undefined) return runHere(options.child, scale, options.dir)
+  if (options.child !== undefined && options.dir !== undefined)
+    return runHere(options.child, scale, options.dir, options.against)
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
   if (options.list === true) {
     process.stdout.write(list())
@@ -34,6 +44,7 @@ async function main(names: string[], options: Options): Promise<void> {
     command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
     note: (text) => process.stderr.write(`${text}\n`),
     signal: stop.signal,
+    against: options.against,
   })
   const titles = new Map(benchmarks.map((b) => [b.name, `${b.title.zh} · ${b.title.en}`]))
   process.stdout.write(renderRun(run, titles))

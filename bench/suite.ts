@@ -19,6 +19,7 @@ import { tagRefresh } from './tag-refresh.js'
 import { wecomCallbacks } from './wecom-callbacks.js'
 import { wecomSync } from './wecom-sync.js'
 import { wecomMonth } from './wecom-month.js'
+import { versions as versionsBenchmark } from './versions.js'
 
 export const benchmarks: readonly Benchmark[] = [
   ingest,
@@ -29,6 +30,7 @@ export const benchmarks: readonly Benchmark[] = [
   wecomMonth,
   wecomSync,
   wecomCallbacks,
+  versionsBenchmark,
 ]
 
 /** Those that run without being named. */
@@ -43,6 +45,8 @@ export type SuiteOptions = {
   command: string
   note: (text: string) => void
   signal: AbortSignal
+  /** Folder of another version, for `versions`. */
+  against?: string | undefined
 }
 
 /** Runs benchmarks one after another, each in a process of its own: the memory of one is no part of the next. */
@@ -82,18 +86,20 @@ export async function runSuite(chosen: readonly Benchmark[], options: SuiteOptio
 }
 
 /** What the child does: one benchmark, its cases handed back as a message. */
-export async function runHere(name: string, scale: Scale, dir: string): Promise<void> {
+export async function runHere(name: string, scale: Scale, dir: string, against?: string): Promise<void> {
   const benchmark = benchmarks.find((b) => b.name === name)
   if (benchmark === undefined || process.send === undefined)
     throw new RangeError(`"${name}" was not started as a benchmark of a suite`)
   const send = (message: unknown) => process.send!(message)
-  send({ cases: await benchmark.run({ scale, dir, note: (text) => void send({ note: text }) }) })
+  const note = (text: string) => void send({ note: text })
+  send({ cases: await benchmark.run({ scale, dir, note, ...(against !== undefined && { against }) }) })
 }
 
 const Message = z.union([z.strictObject({ note: z.string() }), z.strictObject({ cases: z.array(CaseResult) })])
 
 async function runApart(benchmark: Benchmark, dir: string, options: SuiteOptions): Promise<CaseResult[]> {
-  const args = ['--child', benchmark.name, '--scale', options.scale, '--dir', dir]
+  const against = options.against === undefined ? [] : ['--against', options.against]
+  const args = ['--child', benchmark.name, '--scale', options.scale, '--dir', dir, ...against]
   const child = fork(process.argv[1]!, args, {
     signal: options.signal,
     timeout: TIMEOUT_MS,

@@ -93,12 +93,10 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
       await react(held, first, plan, events, group.profiles)
     }
     // The first goes last: it holds the plan.
-    await docs.batches.updateEach(
-      [...group.plan.batchIds].reverse().map((id) => ({
-        id,
-        where: { state: { $ne: 'done' } },
-        update: { $set: { state: 'done' }, $unset: { records: 1, plan: 1 } },
-      })),
+    await docs.batches.put(
+      [...batches]
+        .reverse()
+        .map(({ records: _records, plan: _plan, ...batch }) => ({ ...batch, state: 'done' as const })),
     )
   }
 }

@@ -249,13 +249,13 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
     const key = JSON.stringify([a.contact.userId, a.content, a.touch.journeyId, carrierOf(a.touch.channel)])
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
-  for (const group of groups.values()) {
+  const dispatches = [...groups.values()].map((group): DispatchDoc => {
     const { contact, content, touch } = group[0]!
     const recipients = group
       .map((a) => ({ touchId: a.touch._id, externalUserId: a.contact.externalUserId }))
       .sort((a, b) => (a.touchId < b.touchId ? -1 : 1))
     const id = hashKey(20, 'dispatch', now.getTime(), contact.userId, content.id, ...recipients.map((r) => r.touchId))
-    await writeDispatch(deps, {
+    return {
       _id: id,
       channel: carrierOf(touch.channel),
       state: 'new',
@@ -268,8 +268,12 @@ async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: 
       nextAt: now,
       attempts: 0,
       polls: 0,
-    })
-  }
+    }
+  })
+  await writeDispatches(
+    deps,
+    dispatches.map((dispatch) => ({ dispatch })),
+  )
 }
 
 /** Guide tasks: one open task per guide and customer; a further reason joins it instead of making a second card. */
@@ -315,39 +319,36 @@ async function dispatchTasks(deps: Deps, approved: readonly Approved[], now: Dat
       brand: deps.brand.name,
       ...(a.couponCode === undefined ? {} : { coupon: a.couponCode }),
     })
-    await writeDispatch(
-      deps,
-      {
-        _id: id,
-        channel: carrierOf(a.touch.channel),
-        state: 'new',
-        senderUserId: a.contact.userId,
-        bucket: bucketOf(a.contact.userId),
-        recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
-        contentId: a.content.id,
-        content: {
-          text: script,
-          card: {
-            title,
-            rows: [
-              { name: '客户', value: customerName(a.profile) },
-              ...(a.couponCode === undefined ? [] : [{ name: '券码', value: a.couponCode }]),
-              { name: '原因', value: a.touch.journeyId },
-            ],
-            buttons: [
-              { key: 'done', text: '已联系' },
-              { key: 'interested', text: '有意向' },
-              { key: 'stop', text: '不再打扰' },
-            ],
-          },
+    const dispatch: DispatchDoc = {
+      _id: id,
+      channel: carrierOf(a.touch.channel),
+      state: 'new',
+      senderUserId: a.contact.userId,
+      bucket: bucketOf(a.contact.userId),
+      recipients: [{ touchId: a.touch._id, externalUserId: a.contact.externalUserId }],
+      contentId: a.content.id,
+      content: {
+        text: script,
+        card: {
+          title,
+          rows: [
+            { name: '客户', value: customerName(a.profile) },
+            ...(a.couponCode === undefined ? [] : [{ name: '券码', value: a.couponCode }]),
+            { name: '原因', value: a.touch.journeyId },
+          ],
+          buttons: [
+            { key: 'done', text: '已联系' },
+            { key: 'interested', text: '有意向' },
+            { key: 'stop', text: '不再打扰' },
+          ],
         },
-        releasedAt: now,
-        nextAt: now,
-        attempts: 0,
-        polls: 0,
       },
-      a.couponCode,
-    )
+      releasedAt: now,
+      nextAt: now,
+      attempts: 0,
+      polls: 0,
+    }
+    await writeDispatches(deps, [{ dispatch, couponCode: a.couponCode }])
   }
 }
 
@@ -388,42 +389,53 @@ function customerName(profile: Profile): string {
   return first === undefined ? `#${profile._id}` : String(first[1].value)
 }
 
-async function writeDispatch(deps: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
-  await deps.docs.dispatches.insert([dispatch])
-  await makeReady(deps, dispatch, couponCode)
+/** A dispatch that is written down, and the code that its touch goes with. */
+type New = { dispatch: DispatchDoc; couponCode?: string | undefined }
+
+async function writeDispatches(deps: Deps, fresh: readonly New[]): Promise<void> {
+  await deps.docs.dispatches.insert(fresh.map((one) => one.dispatch))
+  await makeReady(deps, fresh)
 }
 
-/** Marks the touches of a new dispatch. One that was suppressed meanwhile, or stands in another dispatch, leaves this one. */
-async function makeReady({ docs, clock }: Deps, dispatch: DispatchDoc, couponCode?: string): Promise<void> {
-  const { _id, recipients } = dispatch
-  const { dispatches, touches } = docs
+/** Marks the touches of new dispatches. One that was suppressed meanwhile, or stands in another dispatch, leaves its own. */
+async function makeReady(deps: Deps, fresh: readonly New[]): Promise<void> {
+  const { dispatches, touches } = deps.docs
   await touches.updateEach(
-    recipients.map((r) => ({
-      id: r.touchId,
-      where: waitsSince(dispatch.releasedAt),
-      update: {
-        $set: {
-          dispatchId: _id,
-          releasedAt: dispatch.releasedAt,
-          senderUserId: dispatch.senderUserId,
-          externalUserId: r.externalUserId,
-          ...(couponCode === undefined ? {} : { couponCode }),
+    fresh.flatMap(({ dispatch: { _id, recipients, releasedAt, senderUserId }, couponCode }) => {
+      const where = waitsSince(releasedAt)
+      const code = couponCode === undefined ? {} : { couponCode }
+      return recipients.map(({ touchId, externalUserId }) => ({
+        id: touchId,
+        where,
+        update: {
+          $set: { dispatchId: _id, releasedAt, senderUserId, externalUserId, ...code },
+          $unset: { releaseAt: 1 },
         },
-        $unset: { releaseAt: 1 },
-      },
-    })),
+      }))
+    }),
   )
-  const marked = await touches.getMany(recipients.map((r) => r.touchId))
-  const mine = new Set(
-    marked.filter((t) => t.dispatchId === _id && (t.state === 'planned' || t.state === 'created')).map((t) => t._id),
-  )
-  for (const { touchId } of recipients)
-    if (!mine.has(touchId)) await dispatches.update(_id, { $pull: { recipients: { touchId } } }, { state: 'new' })
-  if (mine.size > 0) {
-    await dispatches.update(_id, { $set: { state: 'ready' } }, { state: 'new' })
-    return
+  const ids = fresh.flatMap(({ dispatch }) => dispatch.recipients.map((r) => r.touchId))
+  const marked = new Map((await touches.getMany(ids)).map((t) => [t._id, t]))
+  const ready: DispatchDoc[] = []
+  for (const { dispatch } of fresh) {
+    const { _id, recipients } = dispatch
+    const theirs = recipients.flatMap((r) => marked.get(r.touchId) ?? [])
+    const mine = new Set(
+      theirs.filter((t) => t.dispatchId === _id && (t.state === 'planned' || t.state === 'created')).map((t) => t._id),
+    )
+    for (const { touchId } of recipients)
+      if (!mine.has(touchId)) await dispatches.update(_id, { $pull: { recipients: { touchId } } }, { state: 'new' })
+    if (mine.size > 0) ready.push(dispatch)
+    else await drop(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
   }
-  const reason = marked.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED
+  const where = { state: 'new' }
+  await dispatches.updateEach(ready.map(({ _id: id }) => ({ id, where, update: { $set: { state: 'ready' } } })))
+}
+
+/** A dispatch without touches. */
+async function drop({ docs, clock }: Deps, dispatch: DispatchDoc, reason: string): Promise<void> {
+  const { dispatches, touches } = docs
+  const { _id } = dispatch
   await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
   if (!isForGuide(dispatch.channel)) return
   const now = clock.now()
@@ -445,6 +457,6 @@ async function adoptNew(deps: Deps): Promise<void> {
     const [first] = dispatch.recipients
     const hasCode = isForGuide(dispatch.channel) && first !== undefined
     const coupon = hasCode ? await deps.docs.coupons.findOne({ touchId: first.touchId }) : undefined
-    await makeReady(deps, dispatch, coupon?.code)
+    await makeReady(deps, [{ dispatch, couponCode: coupon?.code }])
   }
 }
