@@ -116,9 +116,15 @@ async function start(folder: string, home: string): Promise<Service> {
     }),
   )
   let ended: Error | undefined
-  const child = spawn(process.execPath, [its('dist/src/main.js'), 'serve', '--config', config], { stdio: 'ignore' })
+  const child = spawn(process.execPath, [its('dist/src/main.js'), 'serve', '--config', config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', (text: Buffer) => {
+    said = (said + text.toString()).slice(-2_000)
+  })
   child.once('exit', (code) => {
-    ended = new Error(`the service of ${folder} ended with ${code}`)
+    ended = new Error(`the service of ${folder} ended with ${code}: ${said}`)
   })
   const service = { child, url: `http://127.0.0.1:${port}`, failed: () => ended }
   const deadline = elapsedMs() + 2 * MINUTE_MS
