@@ -137,7 +137,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       sending: config.sending,
       linkBase: config.linkBase,
       seed: config.splitSeed,
-      worker: { elapsedMs, alone, fence: 0 },
+      worker: { elapsedMs, alone, fence: 0, isLate: () => false },
       wecom: wired.port,
       wecomActions: wired.actions,
       wecomSettings: {

@@ -22,10 +22,10 @@ export async function runLane(
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
   const part = lane.sharded === true ? (shard ?? WHOLE) : WHOLE
-  return withLease(leases, nameOfShard(name, part), async ({ signal: lost, fence }) => {
+  return withLease(leases, nameOfShard(name, part), async ({ signal: lost, fence, isLate }) => {
     // A job of another split would work on what others hold under theirs.
     if (lane.sharded === true && !leases.alone && (await agreedSplit(leases.meta)) !== part.of) return
-    const held = { ...deps, worker: { ...deps.worker, fence } }
+    const held = { ...deps, worker: { ...deps.worker, fence, isLate } }
     await lane.run(held, signal === undefined ? lost : AbortSignal.any([signal, lost]), part)
   })
 }

@@ -45,8 +45,12 @@ export type Writeback = {
  */
 export type Refresh = {
   _id: string
-  /** Its place among those that are open. */
+  /** Its place among those that are open; another one each time it is opened. */
   order: number
+  /** Raised with every step: one is taken from the step that was read, or not at all. */
+  rev: number
+  /** Of its schedule: opened once for each, in order. */
+  occasion?: number
   /** all: values of everybody. crossed: of those for whom the edge of a window passed since `since`. enter: a recurring journey. */
   kind: 'all' | 'crossed' | 'enter'
   /** Tags and entry rules, or the journey; absent: every tag and entry rule there is. */

@@ -212,7 +212,7 @@ export async function buildWorld(
     sending: options.sending ?? { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,
-    worker: { elapsedMs: () => 0, alone: true, fence: 0 },
+    worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false },
     wecom: port,
     wecomActions: missingActions(new Error('this test changes nothing in WeCom')),
     wecomSettings: {

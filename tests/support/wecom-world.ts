@@ -70,7 +70,7 @@ export async function openWecomWorld(
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,
-    worker: { elapsedMs: () => 0, alone: true, fence: 0 },
+    worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false },
     wecom: createWecomPort(client, async (card) => {
       await closeCard(client, card)
     }),

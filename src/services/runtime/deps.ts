@@ -65,6 +65,8 @@ export type Worker = {
   alone: boolean
   /** Of the lease under which it works, 0 without one. */
   fence: number
+  /** Whether it was held still for so long that others may soon work in its place. */
+  isLate: () => boolean
 }
 
 /** What services are handed that speak with WeCom outside a channel. */

@@ -31,6 +31,8 @@ export type Held = {
   signal: AbortSignal
   /** Rises with each holder: what depends on the lease names it. */
   fence: number
+  /** Whether it was not renewed for so long that others may soon take it over: true before `signal` can tell. */
+  isLate: () => boolean
 }
 
 type Stored = NonNullable<Meta['lease']>
@@ -53,13 +55,15 @@ export async function withLease(leases: Leases, name: string, work: (held: Held)
   if (leases.working.has(name)) return false
   leases.working.add(name)
   try {
+    const renewed = { atMs: leases.elapsedMs() }
     const fence = await take(leases, name)
     if (fence === undefined) return false
     const lost = new AbortController()
+    const isLate = () => !leases.alone && leases.elapsedMs() - renewed.atMs >= STOP_MS
     // What nobody else can take is kept until the process ends.
-    const renewal = leases.alone ? undefined : renew(leases, name, fence, lost)
+    const renewal = leases.alone ? undefined : renew(leases, name, fence, lost, renewed)
     try {
-      await work({ signal: lost.signal, fence })
+      await work({ signal: lost.signal, fence, isLate })
     } finally {
       clearInterval(renewal)
       if (!leases.alone) await leases.meta.update(idOf(name), { $set: { 'lease.owner': FREE } }, heldBy(leases, fence))
@@ -114,19 +118,24 @@ function stoodStill({ seen, elapsedMs }: Leases, name: string, { fence, beat }: 
   return false
 }
 
-function renew(leases: Leases, name: string, fence: number, lost: AbortController): NodeJS.Timeout {
+function renew(
+  leases: Leases,
+  name: string,
+  fence: number,
+  lost: AbortController,
+  renewed: { atMs: number },
+): NodeJS.Timeout {
   const { meta, elapsedMs, log } = leases
-  let renewedMs = elapsedMs()
   return setInterval(() => {
     const askedMs = elapsedMs()
     meta.update(idOf(name), { $inc: { 'lease.beat': 1 } }, heldBy(leases, fence)).then(
       (held) => {
-        if (held) renewedMs = askedMs
+        if (held) renewed.atMs = askedMs
         else lost.abort()
       },
       (err: unknown) => {
         log.warn('lease not renewed', { lease: name, cause: messageOf(err) })
-        if (elapsedMs() - renewedMs >= STOP_MS) lost.abort()
+        if (elapsedMs() - renewed.atMs >= STOP_MS) lost.abort()
       },
     )
   }, RENEW_MS)

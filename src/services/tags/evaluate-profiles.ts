@@ -10,6 +10,7 @@ import {
 } from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Rule } from '../../domain/rules/rule.js'
+import { ConflictError } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
@@ -185,6 +186,8 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
     .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
   await enterJourneys(deps, entries, now, key)
   const recorded = changes.filter((d) => d.only !== 'document')
+  // The last statement before it is recorded: by now others may have evaluated what is newer, and found nothing to record.
+  if (deps.worker.isLate()) throw new ConflictError('evaluated too slowly: others may have gone on')
   await deps.events.insert(
     tagChangesTable,
     recorded.map((d) => ({
@@ -199,6 +202,18 @@ async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly 
       seq,
     })),
     hashKey(32, key, now.getTime(), JSON.stringify(recorded)),
+  )
+}
+
+/** Gives documents the number of an evaluation, also where it finds nothing to change: nobody writes what is older. */
+export async function markEvaluated(
+  { docs }: Pick<Deps, 'docs'>,
+  profileIds: readonly number[],
+  { seq, now: at }: { seq: number; now: Date },
+): Promise<void> {
+  const { refused } = await docs.profileTags.insert(profileIds.map((_id) => ({ _id, seq, at, tags: {} })))
+  await docs.profileTags.updateEach(
+    refused.map((id) => ({ id, update: { $set: { seq, at } }, where: { seq: { $lte: seq } } })),
   )
 }
 

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { type Evaluable } from '../../domain/rules/compile.js'
 import { compileCrossings } from '../../domain/rules/crossings.js'
+import { ConflictError } from '../../errors.js'
+import type { Update } from '../../ports/document-store.js'
 import { DAY_MS } from '../../time.js'
 import { nextMoment, nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
@@ -9,24 +11,37 @@ import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { testRules } from '../segments/test-rules.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
-import { evaluablesFor, evaluateRange, evaluateTouched, leaveNoTags, withoutOvertaken } from './evaluate-profiles.js'
+import {
+  evaluablesFor,
+  evaluateRange,
+  evaluateTouched,
+  leaveNoTags,
+  markEvaluated,
+  withoutOvertaken,
+} from './evaluate-profiles.js'
 
 const RANGE = 50_000
 const CHUNK = 1_000
 
-export type RefreshRequest = Pick<Refresh, '_id' | 'kind' | 'cause' | 'ids' | 'since'> & { size?: number }
+export type RefreshRequest = Pick<Refresh, '_id' | 'kind' | 'cause' | 'ids' | 'since' | 'occasion'> & { size?: number }
 
-/** Stores that this is to be worked out. One of the same id that is not done yet stands for it. */
+/**
+ * Stores that this is to be worked out. One of the same id that is not done yet stands for it, as does one that was opened
+ * for the same occasion or a later one.
+ */
 export async function openRefresh({ docs, clock }: Deps, { size = RANGE, ...request }: RefreshRequest): Promise<void> {
   const { _id: id, ...rest } = request
-  await docs.refreshes.delete({ phase: 'done', now: { $lt: new Date(clock.now().getTime() - DAY_MS) } })
+  const { occasion } = request
+  const yesterday = new Date(clock.now().getTime() - DAY_MS)
+  await docs.refreshes.delete({ phase: 'done', cause: 'operator', now: { $lt: yesterday } })
+  const order = await nextValue(docs.meta, 'refresh')
   await docs.refreshes.updateEach([
     {
       id,
-      where: { phase: 'done' },
+      where: { phase: 'done', ...(occasion !== undefined && { occasion: { $not: { $gte: occasion } } }) },
       upsert: true,
       update: {
-        $set: { ...rest, size, phase: 'waiting', order: await nextValue(docs.meta, 'refresh'), from: 1, changes: 0 },
+        $set: { ...rest, size, phase: 'waiting', order, rev: 0, from: 1, changes: 0 },
         $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1 },
       },
     },
@@ -62,6 +77,7 @@ export type RefreshState = 'idle' | 'more' | 'waiting'
  *    (`seq`, `times`) and stays. Should its number be the lower one, it takes a higher one (`claimProfiles`).
  * 5. That evaluation is of every rule that ingest evaluates and of every rule of the refresh, and compares documents too: a
  *    document is written before the state, so one whose evaluation died in between may tell what no state tells.
+ *    Documents are given that number first: what a slow worker found in a range before, it does not write any more.
  * 6. Behind the ranges a group stamps only profiles that bear a stamp: nobody else is evaluated any more. So there are ever
  *    fewer, and the refresh ends however much comes in.
  */
@@ -104,11 +120,19 @@ async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'w
   }
   const left = cursor.kind === 'enter' ? 'none' : await evaluateOvertaken(deps, cursor, work)
   if (left !== 'none') return left
-  const { _id } = cursor
-  // Whoever asked for it reads what came of it.
-  if (cursor.cause === 'operator') await deps.docs.refreshes.update(_id, { $set: { phase: 'done' } })
-  else await deps.docs.refreshes.delete({ _id })
+  // It stays: whoever asked for it reads what came of it, and its occasion is over.
+  await step(deps, cursor, { $set: { phase: 'done' } })
   return 'done'
+}
+
+/**
+ * Stores a step of a refresh. Resolves to the cursor's next `rev`.
+ *
+ * @throws {ConflictError} when somebody else has taken a step since the cursor was read
+ */
+async function step({ docs }: Deps, { _id, order, rev }: Refresh, update: Update): Promise<{ rev: number }> {
+  if (await docs.refreshes.update(_id, { ...update, $inc: { rev: 1 } }, { order, rev })) return { rev: rev + 1 }
+  throw new ConflictError(`refresh "${_id}" has gone on elsewhere`)
 }
 
 /** Of an evaluation, and when it was given out. */
@@ -134,16 +158,15 @@ function workOf({ definitions }: Deps, { kind, ids }: Refresh): Work {
 
 /** At the first range, at the instant that it is. Groups of ingest that did not see it open are stamped in their place. */
 async function begin(deps: Deps, refresh: Refresh, definitions: string): Promise<Started> {
-  const { docs, clock } = deps
+  const { clock } = deps
   const isRepeat = refresh.phase === 'opening' && refresh.definitions === definitions
   const now = isRepeat ? refresh.now! : clock.now() // an opening one has its instant
   const opening = { phase: 'opening', now, definitions, from: 1 } as const
-  await docs.refreshes.update(refresh._id, { $set: opening, $unset: { againAt: 1 } })
+  const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: { againAt: 1 } })) }
   for (const plan of await plansUnderWay(deps)) await stampProfiles(deps, plan, true)
   const ranges = { phase: 'ranges', ...(await nextNumber(deps)) } as const
-  await docs.refreshes.update(refresh._id, { $set: ranges })
-  const { againAt: _againAt, ...rest } = refresh
-  return { ...rest, ...opening, ...ranges }
+  const { againAt: _againAt, ...rest } = opened
+  return { ...rest, ...opening, ...ranges, ...(await step(deps, opened, { $set: ranges })) }
 }
 
 async function workRange(deps: Deps, cursor: Started, work: Work): Promise<Started> {
@@ -158,8 +181,7 @@ async function workRange(deps: Deps, cursor: Started, work: Work): Promise<Start
     from: range.to,
     changes: cursor.changes + changes,
   }
-  await docs.refreshes.update(cursor._id, { $set: next })
-  return { ...cursor, ...next }
+  return { ...cursor, ...next, ...(await step(deps, cursor, { $set: next })) }
 }
 
 async function evaluate(
@@ -233,15 +255,16 @@ async function evaluateOvertaken(deps: Deps, cursor: Started, work: Work): Promi
   }
 }
 
-async function evaluateAgain(deps: Deps, cursor: Started, work: Work, stamps: readonly Overtaken[]): Promise<void> {
+async function evaluateAgain(deps: Deps, stored: Started, work: Work, stamps: readonly Overtaken[]): Promise<void> {
   const { docs, definitions, clock } = deps
-  const againAt = cursor.againAt ?? clock.now()
+  const againAt = stored.againAt ?? clock.now()
   const number = await nextNumber(deps)
-  await docs.refreshes.update(cursor._id, { $set: { ...number, againAt } })
+  const cursor = { ...stored, ...(await step(deps, stored, { $set: { ...number, againAt } })) }
   const none = new Set<string>()
   const touched = evaluablesFor(definitions.current, { events: none, traits: none, identifiers: none, all: true })
   const chosen = new Set([...work.evaluables, ...touched].map((e) => e.id))
   const profileIds = stamps.map((stamp) => stamp._id)
+  await markEvaluated(deps, profileIds, { seq: number.seq, now: againAt })
   const { changes } = await evaluateTouched(deps, {
     ...evaluationOf(
       cursor,
@@ -266,5 +289,5 @@ async function evaluateAgain(deps: Deps, cursor: Started, work: Work, stamps: re
     (group) => [group[0]!, group.map((stamp) => stamp._id)] as const,
   ))
     await docs.overtaken.delete({ _id: { $in: ids }, seq: stampedBy, times })
-  await docs.refreshes.update(cursor._id, { $set: { changes: cursor.changes + changes }, $unset: { againAt: 1 } })
+  await step(deps, cursor, { $set: { changes: cursor.changes + changes }, $unset: { againAt: 1 } })
 }

@@ -18,8 +18,8 @@ const FULL = 'weekly'
 export type Schedule = {
   id: string
   cron: string
-  /** Opens what is to be worked off. @param since - when it last was */
-  run: (since: Date) => Promise<void>
+  /** Opens what is to be worked off. @param since - when it last was; `occasion`: how often it was by then */
+  run: (since: Date, occasion: number) => Promise<void>
 }
 
 /** Entry rules on the hour, tags at their own times, recurring journeys at theirs. A missed time is caught up once. */
@@ -27,11 +27,12 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const { tags, evaluables, journeys } = deps.definitions.current
   const refresh =
     (_id: string, kind: Refresh['kind'], ids?: readonly string[]): Schedule['run'] =>
-    (since) =>
+    (since, occasion) =>
       openRefresh(deps, {
         _id,
         kind,
         cause: 'schedule',
+        occasion,
         ...(kind === 'crossed' && { since }),
         ...(ids !== undefined && { ids: [...ids] }),
       })
@@ -78,7 +79,12 @@ export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<v
   if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return
   await docs.meta.updateEach([
     { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) }, $inc: { value: 1 } }, upsert: true },
-    { id: 'evaluated', update: { $set: { text: hash, value: version } }, upsert: true },
+    {
+      id: 'evaluated',
+      update: { $set: { text: hash, value: version } },
+      where: { value: { $not: { $gt: version } } },
+      upsert: true,
+    },
   ])
 }
 
@@ -95,10 +101,10 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     const last = lastRunAt.get(schedule.id)!
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
     const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
-    await schedule.run(last)
+    await schedule.run(last, asked ?? 0)
     // Asked for again while it ran, it is still due: what it did was under the definitions before.
     const unchanged = { value: asked ?? { $exists: false } }
-    await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now } }, unchanged)
+    await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now }, $inc: { value: 1 } }, unchanged)
   }
   const left = await workRefreshes(deps, signal)
   // While ingest is at the rest, its own job is the next.
@@ -121,6 +127,8 @@ async function lastRuns({ docs }: Deps, schedules: readonly Schedule[], now: Dat
   const stored = new Map((await docs.meta.getMany(schedules.map(keyOf))).map((doc) => [doc._id, doc.at]))
   const unseen = schedules.map(keyOf).filter((key) => stored.get(key) === undefined)
   if (unseen.length > 0)
-    await docs.meta.updateEach(unseen.map((id) => ({ id, update: { $set: { at: now } }, upsert: true })))
+    await docs.meta.updateEach(
+      unseen.map((id) => ({ id, update: { $set: { at: now } }, where: { at: { $exists: false } }, upsert: true })),
+    )
   return new Map(schedules.map((schedule) => [schedule.id, stored.get(keyOf(schedule)) ?? now]))
 }

@@ -146,6 +146,18 @@ describe('withLease', () => {
     })
   })
 
+  it.each([
+    [false, 19_999, false],
+    [false, 20_000, true],
+    [true, 1_000_000, false],
+  ])('tells who works, alone: %s, after %d ms without renewal whether that is late: %s', async (alone, ms, late) => {
+    await withLease(process('a', alone), 'lane', ({ isLate }) => {
+      nowMs += ms
+      expect(isLate()).toBe(late)
+      return Promise.resolve()
+    })
+  })
+
   it('that cannot be renewed stops the work before anybody may take it over', async () => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'Date', 'performance'] })
     let isDown = false

@@ -63,7 +63,7 @@ describe('a refresh in ranges', () => {
       [5, 'schedule'],
     ])
     expect(await world.docs.overtaken.count({})).toBe(0)
-    expect(await world.docs.refreshes.count({})).toBe(0)
+    expect(await world.docs.refreshes.count({ phase: { $ne: 'done' } })).toBe(0)
   })
 
   it('goes on from its cursor, at the instant at which it began', async () => {
@@ -82,6 +82,41 @@ describe('a refresh in ranges', () => {
     await workRefreshes(world.deps)
     await openRefresh(world.deps, all)
     expect(await world.docs.refreshes.find({})).toEqual([expect.objectContaining({ from: 3, phase: 'ranges' })])
+  })
+
+  it('is opened once for an occasion, and not for one that is over', async () => {
+    const open = (occasion: number) => openRefresh(world.deps, { ...all, occasion })
+    const phase = async () => (await world.docs.refreshes.get(all._id))!.phase
+    await open(3)
+    while ((await workRefreshes(world.deps)) === 'more');
+    for (const occasion of [3, 2]) {
+      await open(occasion)
+      expect(await phase()).toBe('done')
+    }
+    await open(4)
+    expect(await phase()).toBe('waiting')
+  })
+
+  it('takes no step from where somebody else has gone on', async () => {
+    await openRefresh(world.deps, all)
+    await workRefreshes(world.deps)
+    let isFirst = true
+    const refreshes = new Proxy(world.deps.docs.refreshes, {
+      get: (target, key) => {
+        const value: unknown = Reflect.get(target, key)
+        if (key !== 'update') return value
+        return async (...args: Parameters<typeof target.update>) => {
+          if (isFirst) {
+            isFirst = false
+            while ((await workRefreshes(world.deps)) === 'more');
+          }
+          return target.update(...args)
+        }
+      },
+    })
+    const late = { ...world.deps, docs: { ...world.deps.docs, refreshes } }
+    await expect(workRefreshes(late)).rejects.toThrow('has gone on elsewhere')
+    expect(await world.docs.refreshes.get(all._id)).toMatchObject({ phase: 'done' })
   })
 
   it('begins anew when what it evaluates has changed', async () => {
