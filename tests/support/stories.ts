@@ -128,3 +128,43 @@ export const STORIES: Record<string, Action[]> = {
     runAt(50),
   ],
 }
+
+/** What the passing of time changes: a window, a tag with a time of its own, a journey that begins every day, one by rule. */
+export const REFRESH_DEFINITIONS: Definitions = {
+  tags: [
+    { id: 'buyer', type: 'flag', when: { event: 'order_paid' } },
+    { id: 'recent', type: 'flag', when: { event: 'order_paid', within: '12h' } },
+    { id: 'often', type: 'flag', refresh: '0 15 * * *', when: { event: 'order_paid', count: { gte: 2 } } },
+  ],
+  journeys: [
+    {
+      id: 'daily',
+      enter: { every: '30 15 * * *', when: { tag: 'often' } },
+      // At once: were it begun twice, she would be let in twice.
+      reenter: { after: '1s', max: 9 },
+      steps: [{ task: { title: 'call', script: 'talk', due: '2h' } }],
+    },
+    { id: 'regular', enter: { when: { tag: 'often' } }, steps: [{ send: { channel: 'wecom', content: 'talk' } }] },
+  ],
+  contents: [{ id: 'talk', text: 'talk' }],
+}
+
+const order = (name: string, hours: number) => eventRecord(name, 'order_paid', hoursIn(hours), { amountMinor: 100 })
+
+/** Schedules at 15:00 and 15:30, at 2:00 for windows, and records that come in around them. */
+export const REFRESH_STORIES: Record<string, Action[]> = {
+  'tags are refreshed beside ingest, and a journey begins every day': [
+    (w) => w.accept('a', ...['m1', 'm2', 'm3'].flatMap((m) => [contactRecord(m, START), order(m, 0)])),
+    runAt(4.99),
+    (w) => w.accept('b', order('m1', 4.5), order('m2', 4.5)),
+    runAt(5.2),
+    (w) =>
+      w.accept('c', order('m3', 5.1), {
+        observedAt: hoursIn(5.1),
+        identifiers: ['m1', 'm2'].map((value) => ({ type: 'member_id', value })),
+      }),
+    runAt(5.6),
+    (w) => w.accept('d', contactRecord('m4', hoursIn(5.6)), order('m4', 5.6), order('m3', 5.6)),
+    runAt(16.5),
+  ],
+}
