@@ -112,6 +112,7 @@ async function start(folder: string, home: string): Promise<Service> {
         segments: join(home, 'segments.yaml'),
         coupons: its('config/coupons.yaml'),
         wecom: join(home, 'wecom'),
+        welcome: join(home, 'welcome.yaml'),
       },
     }),
   )
@@ -193,7 +194,8 @@ async function fill(folder: string, home: string, { people }: Plan, note: (text:
     when: ruleOf(n),
   }))
   writeFileSync(join(home, 'tags/bench.yaml'), stringify({ tags }))
-  writeFileSync(join(home, 'segments.yaml'), stringify({ segments: [] }))
+  const everybody = { id: 'everybody', name: 'everybody', purpose: 'benchmark', when: { identifier: 'member_id' } }
+  writeFileSync(join(home, 'segments.yaml'), stringify({ segments: [everybody] }))
   cpSync(join(folder, 'config/lifecycle.yaml'), join(home, 'lifecycle.yaml'))
   const service = await start(folder, home)
   try {
