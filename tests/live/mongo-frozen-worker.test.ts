@@ -19,5 +19,5 @@ if (url === undefined) {
 } else {
   const run = secretHex(4)
   const name = given === undefined ? 'MongoDB (mongo-wire)' : 'MongoDB'
-  frozenWorkerSuite(name, (key) => openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_${key}_` }), 61)
+  frozenWorkerSuite(name, (key) => openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_${key}_` }), 101)
 }

@@ -10,8 +10,8 @@ beforeAll(async () => {
 })
 afterAll(() => home.close())
 
-/** In CI every second write is the last one; the long form takes them all. */
-const STRIDE = sized(2, 1)
+/** In CI every third write is the last one; the long form takes them all. */
+const STRIDE = sized(3, 1)
 
 describe('a process that dies at any write and starts again', () => {
   it.each(Object.entries(STORIES))('leaves what an undisturbed one leaves: %s', async (_name, story) => {

@@ -1,4 +1,4 @@
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { frozenWorkerSuite } from '../contracts/frozen-worker.js'
 
-frozenWorkerSuite('SQLite', () => Promise.resolve(openSqliteDocuments({ file: ':memory:', fsync: false })), 25)
+frozenWorkerSuite('SQLite', () => Promise.resolve(openSqliteDocuments({ file: ':memory:', fsync: false })), 40)

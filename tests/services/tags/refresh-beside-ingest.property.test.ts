@@ -45,14 +45,14 @@ const DEFINITIONS = {
 const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
 
 describe('a refresh and ingest, each between any two writes of the other', () => {
-  it.each(Array.from({ length: sized(12, 400) }, (_, i) => i))(
+  it.each(Array.from({ length: sized(8, 400) }, (_, i) => i))(
     'leave what one pass over the final data leaves (interleaving %i)',
     async (seed) => {
       await live(`calm ${seed}`, () => new Map())
     },
   )
 
-  it.each(Array.from({ length: sized(40, 400) }, (_, i) => i))(
+  it.each(Array.from({ length: sized(24, 400) }, (_, i) => i))(
     'and so they do when one of them, or both, die at a write (%i)',
     async (seed) => {
       await live(`deaths ${seed}`, (dice) => {
