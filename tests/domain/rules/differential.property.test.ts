@@ -84,7 +84,7 @@ describe('a compiled rule means one thing', () => {
       const rules = Array.from({ length: 6 }, () => randomRule(dice, 2, ids))
       const query = compileTouched(evaluables, { ...options, scope: scopeOf(people.map((p) => p.profile)) }, rules)
       const figures = await readFigures(
-        { events } as unknown as Deps,
+        { events },
         query,
         people.map((p) => p.profile),
       )
@@ -185,7 +185,7 @@ async function bySql(evaluables: readonly Evaluable[], some?: readonly Person[])
 async function touched(evaluables: readonly Evaluable[], some: readonly Person[]): Promise<Delta[]> {
   const profiles = some.map((p) => p.profile)
   const query = compileTouched(evaluables, { ...options, scope: scopeOf(profiles) })
-  return query.deltas(await readFigures({ events } as unknown as Deps, query, profiles))
+  return query.deltas(await readFigures({ events }, query, profiles))
 }
 
 function freshTags(evaluables: readonly Evaluable[], person: Person): (id: string) => string {
