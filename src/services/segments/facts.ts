@@ -8,7 +8,6 @@ import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { EventStore } from '../../ports/event-store.js'
 import type { Collections } from '../../stored/collections.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
-import type { Definitions } from '../runtime/deps.js'
 
 /** What is kept, in about bytes. */
 const BUDGET = 192 * 2 ** 20
@@ -31,6 +30,9 @@ type Person = {
 /** A load that is under way; what changes of its people meanwhile makes what it finds of them worthless. */
 type Load = { changed: Set<number>; isStale: boolean }
 
+/** The definitions whose tags are kept; other ones are another object. */
+type Tagged = { readonly evaluables: readonly { id: string }[]; readonly tags: readonly { id: string }[] }
+
 export type StateChange = { p: number; id: string; new: string }
 
 /**
@@ -46,7 +48,7 @@ export class Facts {
   private readonly people = new Map<number, Person>()
   private bytes = 0
   private readonly loads = new Set<Load>()
-  private definitions: Definitions | undefined
+  private definitions: Tagged | undefined
   private tagIds: ReadonlyMap<string, string> = new Map()
   private lastSeq: number | undefined
   /** Numbers that were asked for and have not arrived. */
@@ -127,7 +129,7 @@ export class Facts {
    * @returns in order of the profiles
    */
   async read(
-    definitions: Definitions,
+    definitions: Tagged,
     query: TouchedQuery,
     profiles: readonly Profile[],
     { load }: { load: boolean },

@@ -11,7 +11,6 @@ import { compileCrossings } from '../../../src/domain/rules/crossings.js'
 import { figuresOf, propertiesOf } from '../../../src/domain/rules/figures.js'
 import type { Rule } from '../../../src/domain/rules/rule.js'
 import type { EventStore } from '../../../src/ports/event-store.js'
-import type { Deps } from '../../../src/services/runtime/deps.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
 import {
