@@ -43,3 +43,8 @@ export function channelsBy<T>(make: (name: CarrierName) => T): { [K in CarrierNa
 export function channelsWith(test: (kind: ChannelKind) => boolean): ChannelName[] {
   return channelNames.filter((name) => test(channelKinds[name]))
 }
+
+/** Whether it goes to a guide, as a task about a customer. */
+export function isForGuide(name: ChannelName): boolean {
+  return channelKinds[name].address.kind === 'staff'
+}

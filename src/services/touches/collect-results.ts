@@ -14,7 +14,7 @@ import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
-import { CONTENT_WITHDRAWN } from './withdraw-content.js'
+import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */

@@ -1,12 +1,9 @@
 import { channelKinds } from '../../domain/touches/channels.js'
-import type { SuppressReason } from '../../domain/touches/touch.js'
+import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { UNASKED } from './take-back.js'
-
-/** Nobody is to get these words any more, whatever run they are from. */
-export const CONTENT_WITHDRAWN: SuppressReason = 'content_withdrawn'
 
 /**
  * Stops what was released with this content and has not reached anybody: what was not asked for stays here, messages that no

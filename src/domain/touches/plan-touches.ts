@@ -1,0 +1,97 @@
+import type { Content } from '../content/content.js'
+import { type Contact, ownerOf, type Profile } from '../identity/profile.js'
+import { relationId } from '../wecom/relation.js'
+import { channelKinds } from './channels.js'
+import { decideRelease, type Policy, type ReleaseFacts } from './policy.js'
+import type { SuppressReason, Touch } from './touch.js'
+
+/** What is known when touches are due. */
+export type TouchFacts = Pick<ReleaseFacts, 'now' | 'sending'> & {
+  /** Identifiers of those who may be written to in mode `allow_list`. */
+  allowList: readonly string[]
+  profiles: ReadonlyMap<number, Profile>
+  /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
+  ended: ReadonlyMap<string, Date>
+  /** Touches of these people that have taken their place among their caps. */
+  earlier: readonly (Pick<Touch, 'profileId' | 'channel'> & { releasedAt: Date })[]
+  /** Runs that ended otherwise than by their steps. */
+  left: ReadonlySet<string>
+  /** Contents that nobody is sent any more. */
+  withdrawn: ReadonlySet<string>
+  /** What a touch says; undefined: there is no such content. */
+  contentOf: (touch: Touch) => Content | undefined | { unreadable: string }
+  /** Free codes, by pool. */
+  stock: ReadonlyMap<string, number>
+  /** Touches that hold a code already. */
+  holding: ReadonlySet<string>
+}
+
+/** A touch that goes out: to whom, through whom, and what. */
+export type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
+
+/** What is to become of a due touch. `later`: here nobody can tell, for this reason. */
+export type PlannedTouch =
+  | ({ kind: 'release' } & Omit<Approved, 'couponCode'>)
+  | { kind: 'suppress'; touch: Touch; reason: SuppressReason }
+  | { kind: 'later'; touch: Touch; reason: string }
+
+/** Nobody is to get these words any more, whatever run they are from: see `siyu publish --withdraw`. */
+export const CONTENT_WITHDRAWN: SuppressReason = 'content_withdrawn'
+
+/**
+ * Who is written to and who is not, over all journeys: in the order of the policy's priority, then of their planning. Pure: the
+ * same input gives the same plan, in that order.
+ */
+export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchFacts): PlannedTouch[] {
+  const places = new Map<number, { at: Date; mass: boolean }[]>()
+  const take = ({ profileId, channel }: Pick<Touch, 'profileId' | 'channel'>, at: Date) => {
+    const mine = places.get(profileId) ?? []
+    mine.push({ at, mass: channelKinds[channel].usesQuota })
+    places.set(profileId, mine)
+  }
+  for (const touch of facts.earlier) take(touch, touch.releasedAt)
+  const stock = new Map(facts.stock)
+  return inOrder(policy, due).map((touch): PlannedTouch => {
+    if (facts.left.has(touch.runId)) return { kind: 'suppress', touch, reason: 'exited' }
+    if (facts.withdrawn.has(touch.contentId)) return { kind: 'suppress', touch, reason: CONTENT_WITHDRAWN }
+    const content = facts.contentOf(touch)
+    if (content === undefined) return { kind: 'suppress', touch, reason: 'no_content' }
+    if ('unreadable' in content) return { kind: 'later', touch, reason: content.unreadable }
+    const profile = facts.profiles.get(touch.profileId)
+    const contact = profile === undefined ? undefined : ownerOf(standing(profile, facts.ended))
+    const mine = places.get(touch.profileId) ?? []
+    const decision = decideRelease(policy, touch.channel, {
+      now: facts.now,
+      optedOut: profile?.optedOutAt !== undefined,
+      reachable: contact !== undefined,
+      releasedAt: mine.map((place) => place.at),
+      massReleasedAt: mine.filter((place) => place.mass).map((place) => place.at),
+      sending: facts.sending,
+      onAllowList: profile !== undefined && profile.identifiers.some((i) => facts.allowList.includes(i.value)),
+    })
+    if (decision.kind === 'suppress') return { kind: 'suppress', touch, reason: decision.reason }
+    if (content.coupon !== undefined && !facts.holding.has(touch._id)) {
+      const left = stock.get(content.coupon) ?? 0
+      if (left === 0) return { kind: 'suppress', touch, reason: 'coupon_stock' }
+      stock.set(content.coupon, left - 1)
+    }
+    take(touch, facts.now)
+    return { kind: 'release', touch, profile: profile!, contact: contact!, content } // reachable, so both are known
+  })
+}
+
+function inOrder({ priority }: Policy, touches: readonly Touch[]): Touch[] {
+  const rank = new Map(priority.map((id, i) => [id, i]))
+  const rankOf = ({ journeyId }: Touch) => rank.get(journeyId) ?? rank.size
+  return [...touches].sort(
+    (a, b) => rankOf(a) - rankOf(b) || a.plannedAt.getTime() - b.plannedAt.getTime() || (a._id < b._id ? -1 : 1),
+  )
+}
+
+function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
+  const contacts = profile.contacts.filter((c) => {
+    const endedAt = ended.get(relationId(c.userId, c.externalUserId))
+    return endedAt === undefined || endedAt < c.since
+  })
+  return { ...profile, contacts }
+}
