@@ -21,7 +21,8 @@ import { parseInput } from '../src/parse.js'
 import { hashKey } from '../src/random.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
 import { refreshNow } from '../src/services/tags/refresh-profiles.js'
-import { type Work, workOff } from '../src/services/runtime/lanes.js'
+import { live } from '../src/play/live.js'
+import type { Work } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
@@ -270,25 +271,30 @@ class Demo {
   private async live(resumeAt: Date | undefined): Promise<void> {
     const { progress, days, signal } = this.options
     this.status.phase = 'live'
-    let at: Date | undefined = resumeAt ?? this.from
+    const at = resumeAt ?? this.from
     const label = this.words(`实时 ${days} 天`, `Living ${days} days`)
     progress.start(label, days * 24, { ...this.whole, from: this.hoursTo(at) })
     this.forecast.begin('live')
     // Ticks before the present one have been taken in full.
     await this.skipTo(at)
     if (resumeAt !== undefined) this.forecast.find('live', resumeAt.getTime() - this.from.getTime())
-    while (at !== undefined) {
-      signal?.throwIfAborted()
-      await this.moveTo(at)
-      await this.sandbox.advanceTo(at)
-      await this.takeFeed(at)
-      const later = await workOff(this.app.deps, ({ name }) => this.work(name))
-      const hours = this.hoursTo(at)
-      this.forecast.reach('live', at.getTime() - this.from.getTime())
-      progress.set(hours, at.toISOString().slice(0, 16).replace('T', ' '))
-      await this.count(hours / (days * 24))
-      at = await this.nextInstant(at, later)
-    }
+    await live(this.app.deps, {
+      from: at,
+      signal,
+      work: ({ name }) => this.work(name),
+      arrive: async (now) => {
+        await this.moveTo(now)
+        await this.sandbox.advanceTo(now)
+        await this.takeFeed(now)
+      },
+      next: async (now, later) => {
+        const hours = this.hoursTo(now)
+        this.forecast.reach('live', now.getTime() - this.from.getTime())
+        progress.set(hours, now.toISOString().slice(0, 16).replace('T', ' '))
+        await this.count(hours / (days * 24))
+        return this.nextInstant(now, later)
+      },
+    })
     progress.done()
     this.forecast.begin('report')
   }

@@ -28,6 +28,8 @@ const ARROWS = {
   'src/channels': [...LEAVES, 'src/domain', 'src/ports', 'src/adapters/wecom'],
   'src/http': [...LEAVES, 'src/domain', 'src/ports', 'src/services'],
   'src/jobs': [...LEAVES, 'src/ports', 'src/services'],
+  // Virtual time: for the demo, tests and what will look back or ahead.
+  'src/play': [...PURE, 'src/ports', 'src/services'],
   'src/app': [
     ...LEAVES,
     'src/config.ts',

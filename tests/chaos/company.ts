@@ -11,7 +11,8 @@ import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { type Log, quietLog } from '../../src/log.js'
 import { intOf, unitOf } from '../../src/random.js'
-import { nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
+import { earliestOf, live, workOff } from '../../src/play/live.js'
+import type { Work } from '../../src/services/runtime/lanes.js'
 import { syncWecom } from '../../src/services/wecom/sync-wecom.js'
 import { DAY_MS, HOUR_MS, ManualClock, MINUTE_MS } from '../../src/time.js'
 import { writeDefinitions } from './definitions.js'
@@ -106,30 +107,33 @@ export async function openCompany(seed: number, timeoutMs: number): Promise<Comp
     closers.push(() => server.close())
     sandbox.setCallbackUrl(`${url}/wecom/callback`)
 
-    const settle = async (): Promise<void> => {
-      await workOff(app.deps, async ({ name }) => {
-        await app.queue.add(name, undefined, { key: name, attempts: 1 })
-        await app.queue.idle()
-        if (broken !== undefined) throw broken
-      })
+    const work = async ({ name }: Work): Promise<void> => {
+      await app.queue.add(name, undefined, { key: name, attempts: 1 })
+      await app.queue.idle()
+      if (broken !== undefined) throw broken
     }
     return {
       sandbox,
       app,
       said,
-      settle,
+      settle: async () => void (await workOff(app.deps, work)),
       close,
-      async liveUntil(to) {
-        for (let at = clock.now(); at < to;) {
-          const next = [sandbox.nextAt(), await nextWorkAt(app.deps, ['process-batches'])].flatMap((t) =>
-            t === undefined ? [] : [Math.ceil(t.getTime() / TICK_MS) * TICK_MS],
-          )
-          at = new Date(Math.min(to.getTime(), Math.max(at.getTime() + TICK_MS, Math.min(...next))))
-          await sandbox.advanceTo(at)
-          clock.set(at)
-          await settle()
-        }
-      },
+      liveUntil: (to) =>
+        live(app.deps, {
+          from: clock.now(),
+          work,
+          arrive: async (at) => {
+            await sandbox.advanceTo(at)
+            clock.set(at)
+          },
+          next: (at, later) => {
+            if (at >= to) return undefined
+            const times = [sandbox.nextAt(), earliestOf(later, ['process-batches'])].flatMap((t) =>
+              t === undefined ? [] : [Math.ceil(t.getTime() / TICK_MS) * TICK_MS],
+            )
+            return new Date(Math.min(to.getTime(), Math.max(at.getTime() + TICK_MS, Math.min(...times))))
+          },
+        }),
     }
   } catch (err) {
     await close()

@@ -24,7 +24,8 @@ import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { type Collections, openCollections } from '../../src/stored/collections.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import type { OperationDeps } from '../../src/services/runtime/operations.js'
-import { lanes, nextWorkAt, workOff } from '../../src/services/runtime/lanes.js'
+import { earliestOf, live, workOff } from '../../src/play/live.js'
+import { lanes, type Work } from '../../src/services/runtime/lanes.js'
 import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
 import { publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
 import { liveDefinitions } from '../../src/services/definitions/read-published.js'
@@ -277,9 +278,8 @@ export async function buildWorld(
     deps.definitions.current = await liveDefinitions(deps, loaded)
   }
   await publish()
-  const run = async () => {
-    await workOff(deps, ({ name, shard }) => lanes.find((l) => l.name === name)!.run(deps, undefined, shard))
-  }
+  const work = ({ name, shard }: Work) => lanes.find((l) => l.name === name)!.run(deps, undefined, shard)
+  const run = async () => void (await workOff(deps, work))
   return {
     deps,
     docs,
@@ -299,11 +299,17 @@ export async function buildWorld(
     run,
     until: async (at) => {
       const end = new Date(at)
-      await run()
-      for (let next = await nextWorkAt(deps); next !== undefined && next <= end; next = await nextWorkAt(deps)) {
-        if (next > clock.now()) clock.set(next)
-        await run()
-      }
+      await live(deps, {
+        from: clock.now(),
+        work,
+        arrive: (instant) => Promise.resolve(clock.set(instant)),
+        next: (_at, later) => {
+          const next = earliestOf(later)
+          return next === undefined || next > end
+            ? undefined
+            : new Date(Math.max(next.getTime(), clock.now().getTime()))
+        },
+      })
       if (end > clock.now()) clock.set(end)
     },
     publish: async (d) => {

@@ -8,7 +8,8 @@ import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { KnownEvents } from '../../src/services/ingest/known-events.js'
 import { Facts } from '../../src/services/segments/facts.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
-import { dueWork, nextWorkAt } from '../../src/services/runtime/lanes.js'
+import { earliestOf } from '../../src/play/live.js'
+import { dueWork, workTimes } from '../../src/services/runtime/lanes.js'
 import { createLeases, type Leases } from '../../src/services/runtime/with-lease.js'
 import type { Shard } from '../../src/ports/job-queue.js'
 import type { Collections } from '../../src/stored/collections.js'
@@ -158,8 +159,8 @@ export class Worker implements Teller {
     if (end > this.clock.now()) this.clock.set(end)
   }
 
-  private nextAt(): Promise<Date | undefined> {
-    return nextWorkAt(this.deps)
+  private async nextAt(): Promise<Date | undefined> {
+    return earliestOf(await workTimes(this.deps))
   }
 
   private async work(name: string, shard: Shard): Promise<boolean> {

@@ -9,7 +9,7 @@ import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer } from '../../src/http/server.js'
 import { quietLog } from '../../src/log.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
-import { workOff } from '../../src/services/runtime/lanes.js'
+import { workOff } from '../../src/play/live.js'
 
 /** A sandbox on a stepped clock, and the whole service behind its callbacks. Lanes run when they are asked to. */
 export type Company = {

@@ -137,7 +137,7 @@ async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
 export type Work = { name: string; shard: Shard; at: Date }
 
 /** When each lane has work, in the order of the lanes; those without any are left out. */
-async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> {
+export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> {
   const times: Work[] = []
   for (const lane of lanes) {
     for (const shard of shardsOf(lane, shards)) {
@@ -158,37 +158,6 @@ export function shardsOf({ sharded }: Pick<Lane, 'sharded'>, shards: number): Sh
 export async function dueWork(deps: ServiceDeps, shards = 1): Promise<Work[]> {
   const now = deps.clock.now()
   return (await workTimes(deps, shards)).filter(({ at }) => at <= now)
-}
-
-/** The earliest instant at which any lane, but those named, has work. */
-export async function nextWorkAt(deps: ServiceDeps, but: readonly string[] = []): Promise<Date | undefined> {
-  return earliest((await workTimes(deps)).flatMap(({ name, at }) => (but.includes(name) ? [] : [at])))
-}
-
-const MAX_ROUNDS = 1_000
-
-/**
- * Works an instant of virtual time off, one lane after the other: those that are due in the order of the lanes, then those
- * that are due after that, until none is. Whoever lives through virtual time does so by this order, so that the same
- * input gives the same figures.
- *
- * @param options - `but`: lanes that are left alone; `shards`: into how many parts work is split
- * @returns when each lane has work again
- */
-export async function workOff(
-  deps: ServiceDeps,
-  work: (due: Work) => Promise<void>,
-  { but = [], shards = 1 }: { but?: readonly string[]; shards?: number } = {},
-): Promise<Work[]> {
-  const now = deps.clock.now()
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const times = await workTimes(deps, shards)
-    const due = times.filter(({ name, at }) => at <= now && !but.includes(name))
-    if (due.length === 0) return times
-    for (const one of due) await work(one)
-  }
-  const names = (await dueWork(deps, shards)).map(({ name }) => name)
-  throw new Error(`work at ${now.toISOString()} does not come to an end: ${names.join(', ')}`)
 }
 
 function earliest(times: readonly (Date | undefined)[]): Date | undefined {

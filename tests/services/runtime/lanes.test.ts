@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { BUCKETS, bucketOf, inShard } from '../../../src/stored/buckets.js'
 import { journeysCollections } from '../../../src/stored/journeys.js'
 import { touchesCollections } from '../../../src/stored/touches.js'
-import { dueWork, lanes, shardsOf, workOff } from '../../../src/services/runtime/lanes.js'
+import { workOff } from '../../../src/play/live.js'
+import { dueWork, lanes, shardsOf } from '../../../src/services/runtime/lanes.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
 import {
   buildWorld,
