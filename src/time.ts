@@ -77,7 +77,7 @@ export function isTimeZone(name: string): boolean {
 /** Wall-clock reading of an instant in a time zone. */
 export function toWallTime(at: Date, timeZone: string): WallTime {
   const atMs = at.getTime()
-  // Since 1973 every zone changes at full quarters of an hour, so within one the offset is the same.
+  // Since 2012 every zone changes at full quarters of an hour, so within one the offset is the same.
   if (atMs < STEADY_SINCE_MS) return readWallTime(at, timeZone)
   const quarter = Math.floor(atMs / QUARTER_MS)
   const key = `${timeZone} ${quarter}`
@@ -100,7 +100,7 @@ export function toWallTime(at: Date, timeZone: string): WallTime {
 }
 
 const QUARTER_MS = 15 * MINUTE_MS
-const STEADY_SINCE_MS = Date.UTC(1973, 0, 1)
+const STEADY_SINCE_MS = Date.UTC(2012, 0, 1)
 const MAX_OFFSETS = 20_000
 /** By zone and quarter of an hour; asking `Intl` costs fifty times as much. */
 const offsets = new Map<string, number>()

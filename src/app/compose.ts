@@ -127,19 +127,23 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
-    // Who alone has the documents may keep rows there for a while.
-    if (documents.kind === 'sqlite') events = await writeBehind(engine, docs.waitingRows, { log, tables })
+    // Who alone has the documents may keep rows there for a while. Not while a group is half done whose rows may be in the engine
+    // under their own tokens already: it was begun by a version that wrote through.
+    const isHalfDone =
+      (await docs.waitingRows.findOne({})) === undefined &&
+      (await docs.batches.findOne({ state: 'planned' })) !== undefined
+    if (documents.kind === 'sqlite' && !isHalfDone)
+      events = await writeBehind(engine, docs.waitingRows, { log, tables })
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: alone ? shards : await agreedSplit(docs.meta) }
-    const knownEvents = new KnownEvents(events)
     const deps: ServiceDeps = {
       clock,
       log,
       docs,
       events,
-      facts: new Facts(events, docs, () => knownEvents.forget()),
-      knownEvents,
+      facts: new Facts(events, docs),
+      knownEvents: new KnownEvents(events, alone),
       jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,

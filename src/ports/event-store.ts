@@ -44,6 +44,8 @@ export type WaitingRows = {
   seq: number
   /** Of the last flush: the token of what it inserts. */
   token?: string
+  /** Of the last flush: tables of which the store refused a part, so that it is repeated insert by insert. */
+  singly?: readonly string[]
   table?: string
   rows?: readonly Readonly<Record<string, unknown>>[]
   refused?: string

@@ -233,14 +233,13 @@ export async function buildWorld(
   home.behind.add(events)
   const given = options.definitions ?? {}
   let loaded = 'couponPools' in given ? given : define(given)
-  const knownEvents = new KnownEvents(events)
   const deps: ServiceDeps = {
     clock,
     log: quietLog,
     docs: guarded,
     events: faults.guard('events', events, ['insert']),
-    facts: new Facts(events, docs, () => knownEvents.forget()),
-    knownEvents,
+    facts: new Facts(events, docs),
+    knownEvents: new KnownEvents(events, true),
     jobs: faults.guard('jobs', jobs, ['add']),
     definitions: {
       current: {

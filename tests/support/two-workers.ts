@@ -95,15 +95,14 @@ export class Worker implements Teller {
     const { deps } = world
     const elapsedMs = () => world.clock.now().getTime()
     this.docs = world.docs
-    const knownEvents = new KnownEvents(deps.events)
     this.deps = {
       ...deps,
       docs: Object.fromEntries(
         Object.entries(deps.docs).map(([name, c]) => [name, freezer.guard(name, c as object, WRITES)]),
       ) as unknown as Collections,
       events: freezer.guard('events', deps.events, ['insert']),
-      facts: new Facts(deps.events, deps.docs, () => knownEvents.forget()),
-      knownEvents,
+      facts: new Facts(deps.events, deps.docs),
+      knownEvents: new KnownEvents(deps.events, false),
       jobs: freezer.guard('jobs', deps.jobs, ['add']),
       channels: {
         wecom: freezer.guard('wecom', deps.channels.wecom, ['dispatch', 'cancel'], true),

@@ -66,7 +66,7 @@ export async function openWecomWorld(
     docs,
     events: events ?? absent('the event store'),
     facts: events === undefined ? absent('facts') : new Facts(events, docs),
-    knownEvents: events === undefined ? absent('known events') : new KnownEvents(events),
+    knownEvents: events === undefined ? absent('known events') : new KnownEvents(events, true),
     jobs: { add: () => Promise.resolve() },
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),

@@ -1,4 +1,4 @@
-import { AppError, messageOf } from '../../errors.js'
+import { AppError, messageOf, UpstreamError } from '../../errors.js'
 import type { Columns, Row, Table } from '../../domain/events/tables.js'
 import type { Log } from '../../log.js'
 import type { Collection } from '../../ports/document-store.js'
@@ -28,8 +28,9 @@ type Waiting = {
   table: Table
   rows: readonly Row<Columns>[]
   token: string
-  /** Whether its document is written. */
+  /** Whether its document is written, and when that is known. */
   isKept: boolean
+  written: Promise<unknown>
 }
 
 /**
@@ -50,7 +51,10 @@ export async function writeBehind(
   let queue: Waiting[] = []
   let rowsInQueue = 0
   /** The flush that was begun last, here or before a crash: its end, and the token of its inserts. */
-  let { seq: upTo, token: flushToken = '' } = (await waiting.get(FLUSH)) ?? { seq: 0 }
+  const begun: Pick<WaitingRows, 'seq' | 'token' | 'singly'> = (await waiting.get(FLUSH)) ?? { seq: 0 }
+  let { seq: upTo, token: flushToken = '' } = begun
+  /** Tables of which that flush goes insert by insert. */
+  let singly = new Set(begun.singly)
   let lastSeq = upTo
   let flushing: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
@@ -68,6 +72,7 @@ export async function writeBehind(
         rows: rows as readonly Row<Columns>[],
         token: _id.slice(name.length + 1),
         isKept: true,
+        written: Promise.resolve(),
       })
     }
   }
@@ -87,44 +92,54 @@ export async function writeBehind(
   }
 
   function schedule(): void {
+    if (closing !== undefined) return
     timer ??= setTimeout(() => {
       timer = undefined
       flush().catch((err: unknown) => {
         log.error('rows wait for the event store, which does not take them', { cause: messageOf(err) })
-        if (closing === undefined) schedule()
+        schedule()
       })
     }, delayMs).unref()
   }
 
-  function flush(): Promise<void> {
-    flushing ??= flushQueue().finally(() => {
-      flushing = undefined
-    })
-    return flushing
+  /** Resolves when all that was acknowledged by now has arrived. */
+  async function flush(): Promise<void> {
+    const last = lastSeq
+    for (let first = queue[0]; first !== undefined && first.seq <= last; first = queue[0]) {
+      if (first.isKept)
+        await (flushing ??= flushSome().finally(() => {
+          flushing = undefined
+        }))
+      else await first.written
+    }
+    if (queue.length > 0) schedule()
   }
 
-  async function flushQueue(): Promise<void> {
-    for (let kept = keptInQueue(); kept.length > 0; kept = keptInQueue()) {
-      // One that was begun ends where it said. Whatever comes later has a higher place, so nothing joins it.
-      if (kept[0]!.seq > upTo) {
-        const end = kept.at(-1)!.seq
-        const token = `flush ${secretHex(16)}`
-        await waiting.put([{ _id: FLUSH, seq: end, token }])
-        upTo = end
-        flushToken = token
-      }
-      const due = kept.filter((item) => item.seq <= upTo)
-      const refused = await insertAll(due)
-      await waiting.put(
-        due.map(({ id, seq, table, rows }) => {
-          const reason = refused.get(id)
-          return reason === undefined ? { _id: id, seq } : { _id: id, seq, table: table.name, rows, refused: reason }
-        }),
-      )
-      queue = queue.slice(due.length)
-      rowsInQueue -= due.reduce((sum, item) => sum + item.rows.length, 0)
-      await waiting.delete({ seq: { $lte: upTo - TOKENS }, refused: { $exists: false }, _id: { $ne: FLUSH } })
+  /** One flush, of about `capacity` rows at most. */
+  async function flushSome(): Promise<void> {
+    const kept = keptInQueue()
+    if (kept.length === 0) return
+    // One that was begun ends where it said. Whatever comes later has a higher place, so nothing joins it.
+    if (kept[0]!.seq > upTo) {
+      const end = kept[endOf(kept)]!.seq
+      const token = `flush ${secretHex(16)}`
+      await waiting.put([{ _id: FLUSH, seq: end, token }])
+      upTo = end
+      flushToken = token
+      singly = new Set()
     }
+    const due = kept.filter((item) => item.seq <= upTo)
+    const refused = await insertAll(due)
+    await waiting.put(
+      due.map(({ id, seq, table, rows }) => {
+        const reason = refused.get(id)
+        return reason === undefined ? { _id: id, seq } : { _id: id, seq, table: table.name, rows, refused: reason }
+      }),
+    )
+    queue = queue.slice(due.length)
+    rowsInQueue -= due.reduce((sum, item) => sum + item.rows.length, 0)
+    const isOld = { seq: { $lte: upTo - TOKENS }, _id: { $ne: FLUSH } }
+    await waiting.delete({ ...isOld, rows: { $exists: false } })
   }
 
   /** Those in front whose documents are written. */
@@ -133,22 +148,37 @@ export async function writeBehind(
     return first === -1 ? queue : queue.slice(0, first)
   }
 
+  function endOf(kept: readonly Waiting[]): number {
+    let rows = 0
+    const end = kept.findIndex((item) => (rows += item.rows.length) >= capacity)
+    return end === -1 ? kept.length - 1 : end
+  }
+
   /** @returns why, of those that the engine refuses, by id */
   async function insertAll(due: readonly Waiting[]): Promise<Map<string, string>> {
     const groups = new Map<Table, Waiting[]>()
-    for (const item of due) groups.set(item.table, [...(groups.get(item.table) ?? []), item])
+    for (const item of due) {
+      const group = groups.get(item.table)
+      if (group === undefined) groups.set(item.table, [item])
+      else group.push(item)
+    }
     const refused = new Map<string, string>()
     const outcomes = await Promise.allSettled(
       [...groups].map(async ([table, items]) => {
-        try {
-          const rows = items.flatMap((item) => item.rows)
-          await store.insert(table, rows, flushToken)
-        } catch (err) {
-          if (!isRefusal(err)) throw err
-          for (const item of items) {
-            const reason = await insertOne(item)
-            if (reason !== undefined) refused.set(item.id, reason)
+        if (!singly.has(table.name)) {
+          try {
+            const rows = items.flatMap((item) => item.rows)
+            return await store.insert(table, rows, flushToken)
+          } catch (err) {
+            if (!isRefusal(err)) throw err
           }
+          // From here on it is repeated in this way only: a part of it may land under tokens of its own.
+          singly.add(table.name)
+          await waiting.put([{ _id: FLUSH, seq: upTo, token: flushToken, singly: [...singly] }])
+        }
+        for (const item of items) {
+          const reason = await insertOne(item)
+          if (reason !== undefined) refused.set(item.id, reason)
         }
       }),
     )
@@ -158,7 +188,7 @@ export async function writeBehind(
 
   async function insertOne({ table, rows, token }: Waiting): Promise<string | undefined> {
     try {
-      await store.insert(table, rows, token)
+      await store.insert(table, rows, `${flushToken} ${token}`)
       return undefined
     } catch (err) {
       if (!isRefusal(err)) throw err
@@ -171,21 +201,46 @@ export async function writeBehind(
     }
   }
 
+  /** What is kept without being in the queue: its write was reported as failed, and had taken place. */
+  async function adopt(item: Waiting): Promise<boolean> {
+    if (queue.some((other) => other !== item && other.id === item.id)) return false
+    const stored = await waiting.get(item.id)
+    if (stored?.rows === undefined || stored.refused !== undefined) return false
+    await waiting.put([{ _id: item.id, seq: item.seq, table: item.table.name, rows: item.rows }])
+    return true
+  }
+
   return {
     ...store,
     async insert(table, rows, token) {
       if (rows.length === 0) return
       if (rows.length >= large || token === '' || closing !== undefined) return store.insert(table, rows, token)
-      const item: Waiting = { id: `${table.name} ${token}`, seq: ++lastSeq, table, rows, token, isKept: false }
-      enqueue(item)
-      try {
-        const { refused } = await waiting.insert([{ _id: item.id, seq: item.seq, table: table.name, rows }])
-        if (refused.length > 0) return leave(item)
-      } catch (err) {
-        leave(item)
-        throw err
+      // The engine has not taken anything for long: who has more to say waits, and keeps it.
+      if (rowsInQueue >= 10 * capacity) await flush()
+      const item: Waiting = {
+        id: `${table.name} ${token}`,
+        seq: ++lastSeq,
+        table,
+        rows,
+        token,
+        isKept: false,
+        written: Promise.resolve(),
       }
-      item.isKept = true
+      enqueue(item)
+      const write = (async () => {
+        const { refused } = await waiting.insert([{ _id: item.id, seq: item.seq, table: table.name, rows }])
+        return refused.length === 0 || (await adopt(item))
+      })()
+      item.written = write.then(
+        (isOurs) => {
+          if (isOurs) item.isKept = true
+          else leave(item)
+        },
+        () => leave(item), // the caller is told below
+      )
+      await write
+      await item.written
+      if (!item.isKept) return
       if (rowsInQueue >= capacity) await flush()
       else schedule()
     },
@@ -213,16 +268,25 @@ export async function writeBehind(
         clearTimeout(timer)
         try {
           await flush()
-        } finally {
-          await store.close()
+        } catch (err) {
+          // They are kept, and arrive when the next process opens this store.
+          log.error('rows wait for the event store, which does not take them', { cause: messageOf(err) })
         }
+        await store.close()
       })()
       return closing
     },
   }
 }
 
-/** The engine read the rows and does not take them; trying again would not help. */
+/**
+ * Errors that speak of the rows themselves, so that trying again would not help: what cannot be parsed, converted or held by its
+ * column. Everything else may pass: memory, a full disk, rights, an engine that stops.
+ *
+ * @see ClickHouse, src/Common/ErrorCodes.cpp
+ */
+const REFUSALS = new Set(['6', '25', '26', '27', '33', '38', '41', '53', '69', '70', '72', '117', '131', '321', '349'])
+
 function isRefusal(err: unknown): boolean {
-  return err instanceof AppError && !err.retryable
+  return err instanceof AppError && (!(err instanceof UpstreamError) || REFUSALS.has(err.upstreamCode))
 }

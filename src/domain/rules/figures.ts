@@ -49,9 +49,13 @@ export function figuresOf(
           case 'count':
             columns[column] = (columns[column] as number) + 1
             break
-          case 'last':
-            columns[column] = Math.max(columns[column] as number, event.ms)
+          case 'last': {
+            const before = edges.get(column)
+            if (before !== undefined && before.ms >= event.ms) break
+            edges.set(column, event)
+            columns[column] = event.ms
             break
+          }
           case 'sum': {
             const addend = addendOf(event, aggregation.property)
             if (addend === undefined) return undefined
@@ -118,14 +122,20 @@ function isLater(a: RuleEvent, b: RuleEvent): boolean {
   return Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)) > 0
 }
 
-/** Undefined when there is one whose text another program may write differently: fractions, what is nested. */
+/**
+ * Undefined when there is one whose text another program may write or read differently: fractions, what is nested, half a
+ * character.
+ */
 export function propertiesOf(properties: Readonly<Record<string, unknown>>): Properties | undefined {
   // Without a prototype: a property may have any name.
   const read = Object.create(null) as Record<string, string | number | boolean | null>
   for (const [key, value] of Object.entries(properties)) {
+    if (HALVES.test(key) || (typeof value === 'string' && HALVES.test(value))) return undefined
     if (typeof value === 'string' || typeof value === 'boolean' || value === null) read[key] = value
     else if (typeof value === 'number' && Number.isSafeInteger(value)) read[key] = value
     else if (value !== undefined) return undefined
   }
   return read
 }
+
+const HALVES = /\p{Surrogate}/u

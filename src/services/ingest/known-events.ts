@@ -6,6 +6,8 @@ import type { EventStore } from '../../ports/event-store.js'
 
 /** Ids that are read at a time. */
 const SLICE = 500_000
+/** Of ids in one question: the engine reads 256 KiB of a query. */
+const QUESTION_CHARS = 100_000
 const BITS_PER_ID = 16
 /** 128 MiB; above 80 million ids it errs more often than one time in 1,000, and the event store is asked more. */
 const MAX_BITS = 2 ** 30
@@ -13,8 +15,9 @@ const MIN_BITS = 2 ** 20
 const PROBES = 4
 
 /**
- * Which event ids are stored already. A Bloom filter in memory says of nearly every new id that it is new; only of the others
- * the event store is asked. It is made from the store when it is first needed, and anew when it has become too small.
+ * Which event ids are stored already. Where this process alone stores events, a Bloom filter in memory says of nearly every new
+ * id that it is new; only of the others the event store is asked. It is made from the store when it is first needed, and anew
+ * when it has become too small. Where others store events, too, the event store is always asked.
  *
  * @see Bloom, Space/Time Trade-offs in Hash Coding, 1970; two hashes for all probes: Kirsch and Mitzenmacher, 2006
  */
@@ -24,30 +27,34 @@ export class KnownEvents {
 
   constructor(
     private readonly events: EventStore,
+    private readonly alone: boolean,
     private readonly maxBits = MAX_BITS,
   ) {}
 
   /** Which of `ids` are stored. The others count as stored from now on: whoever asks is about to store them. */
   async find(ids: readonly string[]): Promise<Set<string>> {
     const unique = [...new Set(ids)]
-    if (unique.length === 0) return new Set()
+    if (unique.length === 0 || !this.alone) return this.ask(unique)
     const bits = this.bits ?? (this.bits = await this.load(unique.length))
     const hashes = unique.map((id) => createHash('sha256').update(id).digest())
     const possible = unique.filter((_, i) => isIn(bits, hashes[i]!, 0))
     for (const hash of hashes) put(bits, hash, 0)
     this.ids += unique.length
-    if (this.ids > (bits.length * 32) / (BITS_PER_ID / 2) && bits.length * 32 < this.maxBits) this.forget()
-    if (possible.length === 0) return new Set()
-    const rows = await this.events.query(
-      `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(possible)}) ${SMALL_QUERY}`,
-      z.object({ event_id: z.string() }),
-    )
-    return new Set(rows.map((row) => row.event_id))
+    if (this.ids > (bits.length * 32) / (BITS_PER_ID / 2) && bits.length * 32 < this.maxBits) this.bits = undefined
+    return this.ask(possible)
   }
 
-  /** Somebody else may have stored events. */
-  forget(): void {
-    this.bits = undefined
+  private async ask(ids: readonly string[]): Promise<Set<string>> {
+    const known = new Set<string>()
+    for (let from = 0, to = 0; from < ids.length; from = to) {
+      for (let chars = 0; to < ids.length && chars < QUESTION_CHARS; to++) chars += literals([ids[to]!]).length + 2
+      const rows = await this.events.query(
+        `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(ids.slice(from, to))}) ${SMALL_QUERY}`,
+        z.object({ event_id: z.string() }),
+      )
+      for (const row of rows) known.add(row.event_id)
+    }
+    return known
   }
 
   private async load(more: number): Promise<Uint32Array> {

@@ -43,6 +43,8 @@ export function waitingAt(now: Date): Filter {
 
 /** Batches that wait together are worked on together, up to about this many records and this much of what they say. */
 const GROUP_RECORDS = 5_000
+/** Of stores that keep a document below 16 MB. */
+const SHARED_GROUP_RECORDS = 1_000
 const GROUP_CHARS = 4 * 2 ** 20
 /** Read at a time while a group is gathered. */
 const PAGE = 100
@@ -185,7 +187,8 @@ async function loadGroup(deps: Deps, first: Batch, stored: BatchPlan): Promise<G
   return (await docs.batches.update(first._id, { $set: { plan } }, untouched)) ? { plan, first, batches } : 'overtaken'
 }
 
-async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
+async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
+  const most = worker.alone ? GROUP_RECORDS : SHARED_GROUP_RECORDS
   const group: Batch[] = []
   let [records, chars] = [0, 0]
   for (;;) {
@@ -195,7 +198,7 @@ async function nextBatches({ docs, clock }: Deps): Promise<Batch[]> {
     for (const batch of page) {
       records += batch.records?.length ?? 0
       chars += (batch.records ?? []).reduce((sum, record) => sum + charsOf(record), 0)
-      if (group.length > 0 && (records > GROUP_RECORDS || chars > GROUP_CHARS)) return group
+      if (group.length > 0 && (records > most || chars > GROUP_CHARS)) return group
       group.push(batch)
     }
     if (page.length < PAGE) return group

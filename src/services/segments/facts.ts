@@ -18,6 +18,10 @@ const TAG_BYTES = 40
 const MAX_EVENTS = 2_000
 /** People whose facts are loaded by one query. */
 const CHUNK = 2_000
+/** Events that are loaded by one query; of people who have more together nothing is kept. */
+const MAX_LOADED = 200_000
+/** People with too many events who are remembered. */
+const MAX_LARGE = 50_000
 
 type Person = {
   events: RuleEvent[]
@@ -48,6 +52,8 @@ export class Facts {
   private readonly people = new Map<number, Person>()
   private bytes = 0
   private readonly loads = new Set<Load>()
+  /** People of whom nothing is kept, since they have too many events. */
+  private readonly large = new Set<number>()
   private definitions: Tagged | undefined
   private tagIds: ReadonlyMap<string, string> = new Map()
   private lastSeq: number | undefined
@@ -57,8 +63,6 @@ export class Facts {
   constructor(
     private readonly events: EventStore,
     private readonly docs: Pick<Collections, 'meta'>,
-    /** Called when another process has worked on these stores. */
-    private readonly onOthers: () => void = () => undefined,
     private readonly budget = BUDGET,
   ) {}
 
@@ -67,10 +71,7 @@ export class Facts {
     this.asked++
     try {
       const moment = await take()
-      if (this.lastSeq !== undefined && moment.seq > this.lastSeq + 1) {
-        this.clear()
-        this.onOthers()
-      }
+      if (this.lastSeq !== undefined && moment.seq > this.lastSeq + 1) this.clear()
       this.lastSeq = Math.max(this.lastSeq ?? 0, moment.seq)
       return moment
     } finally {
@@ -81,6 +82,7 @@ export class Facts {
   /** People of whom nothing is stored yet. */
   begin(profileIds: readonly number[], seq: number): void {
     for (const id of profileIds) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
+    this.evict()
   }
 
   /** Events that were stored a moment ago, once each. */
@@ -92,6 +94,7 @@ export class Facts {
       const event = { name, ms: occurredAt.getTime(), id, amountMinor, properties: propertiesOf(properties) }
       this.put(profileId, person, event)
     }
+    this.evict()
   }
 
   /** Values that were stored a moment ago, under a number. */
@@ -136,9 +139,9 @@ export class Facts {
   ): Promise<Touched[]> {
     const counter = (await this.docs.meta.get(`counter:${EVALUATIONS}`))?.value ?? 0
     const last = this.lastSeq ?? -1
-    const areOthers = counter < last || counter > last + this.asked
-    if (areOthers) this.onOthers()
-    if (areOthers || definitions !== this.definitions) {
+    // Ours or somebody else's: that shows when it arrives.
+    if (counter > last && this.asked > 0) return []
+    if (counter !== last || definitions !== this.definitions) {
       this.clear()
       this.lastSeq = counter
       this.definitions = definitions
@@ -147,8 +150,12 @@ export class Facts {
     }
     if ([...query.storedTags].some((id) => !this.tagIds.has(id))) return []
     if (load) {
-      const missing = profiles.filter((p) => !this.people.has(p._id))
-      for (let i = 0; i < missing.length; i += CHUNK) await this.load(missing.slice(i, i + CHUNK), counter)
+      const missing = profiles.filter((p) => !this.people.has(p._id) && !this.large.has(p._id))
+      for (let i = 0; i < missing.length; i += CHUNK) {
+        await this.load(missing.slice(i, i + CHUNK), counter)
+        // What was loaded meanwhile has the tags of other definitions.
+        if (this.definitions !== definitions) return []
+      }
     }
     const compute = figuresOf(query.figures, query.nowMs)
     const touched = profiles.flatMap((profile): Touched[] => {
@@ -175,7 +182,7 @@ export class Facts {
       const [events, states] = await Promise.all([
         this.events.query(
           `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amountMinor, properties
-          FROM ${eventsTable.name} WHERE profile_id IN (${literals([...owners.keys()])}) LIMIT ${MAX_EVENTS + 1} BY profile_id ${SMALL_QUERY}`,
+          FROM ${eventsTable.name} WHERE profile_id IN (${literals([...owners.keys()])}) LIMIT ${MAX_EVENTS + 1} BY profile_id LIMIT ${MAX_LOADED} ${SMALL_QUERY}`,
           EventRow,
           'serving',
           { behind: true },
@@ -188,7 +195,7 @@ export class Facts {
           { behind: true },
         ),
       ])
-      if (load.isStale) return
+      if (load.isStale || events.length === MAX_LOADED) return
       for (const id of ids)
         if (!load.changed.has(id)) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
       const seen = new Set<string>()
@@ -230,9 +237,13 @@ export class Facts {
   }
 
   private put(profileId: number, person: Person, event: RuleEvent): void {
-    if (person.events.length >= MAX_EVENTS) return this.forget([profileId])
+    if (person.events.length >= MAX_EVENTS) {
+      if (this.large.size >= MAX_LARGE) this.large.clear()
+      this.large.add(profileId)
+      return this.forget([profileId])
+    }
     person.events.push(event)
-    const bytes = EVENT_BYTES + 30 * Object.keys(event.properties ?? {}).length
+    const bytes = EVENT_BYTES + bytesOf(event.properties)
     person.bytes += bytes
     this.bytes += bytes
   }
@@ -265,6 +276,12 @@ export class Facts {
       this.bytes -= bytes
     }
   }
+}
+
+function bytesOf(properties: RuleEvent['properties'] = {}): number {
+  let bytes = 0
+  for (const value of Object.values(properties)) bytes += 30 + (typeof value === 'string' ? 2 * value.length : 0)
+  return bytes
 }
 
 function valuesOf({ stored }: Person): Record<string, string> {

@@ -172,9 +172,7 @@ describe('writing behind', () => {
     const said: string[] = []
     const log: Log = { ...quietLog, error: (fact) => void said.push(fact) }
     const refuses = (_table: string, token: string) =>
-      token === 'bad' || token.startsWith('flush')
-        ? new UpstreamError('engine', '27', false, 'cannot parse')
-        : undefined
+      /^flush \w+$| bad$/.test(token) ? new UpstreamError('engine', '27', false, 'cannot parse') : undefined
     const store = await open(noted(refuses), { log })
     await store.insert(eventsTable, [event('e1')], 'good')
     await store.insert(eventsTable, [event('e2')], 'bad')
@@ -189,9 +187,14 @@ describe('writing behind', () => {
     await next.close()
   })
 
-  it('says to readers that the engine cannot be reached, and goes on when it can', async () => {
+  it.each([
+    ['unreachable', true],
+    ['241', false],
+    ['243', false],
+    ['closed', false],
+  ])('says to readers that the engine takes nothing (%s), and goes on when it does', async (code, retryable) => {
     let isDown = true
-    const down = () => (isDown ? new UpstreamError('engine', 'unreachable', true, 'no answer') : undefined)
+    const down = () => (isDown ? new UpstreamError('engine', code, retryable, 'no answer') : undefined)
     const store = await open(noted(down))
     await store.insert(eventsTable, [event('e1')], 't1')
     await expect(idsIn(store)).rejects.toThrow('no answer')
@@ -199,5 +202,66 @@ describe('writing behind', () => {
     isDown = false
     expect(await idsIn(store)).toEqual(['e1', 'e2'])
     await store.close()
+  })
+
+  it('repeats insert by insert what was begun so, and nothing of the other tables', async () => {
+    let tries = 0
+    // The flush of events is refused, then its second row cannot be stored for now: that is where it dies.
+    const dies = (table: string, token: string) => {
+      if (table !== 'events') return undefined
+      if (/^flush \w+$/.test(token)) return new UpstreamError('engine', '27', false, 'cannot parse')
+      return ++tries === 2 ? new UpstreamError('engine', '241', false, 'memory') : undefined
+    }
+    const dying = await open(noted(dies), { delayMs: HOUR_MS })
+    for (const id of ['e1', 'e2', 'e3']) await dying.insert(eventsTable, [event(id)], id)
+    await dying.insert(profilesTable, [profile(1)], 'p')
+    await expect(idsIn(dying)).rejects.toThrow('memory')
+    const next = await open()
+    expect(await idsIn(next)).toEqual(['e1', 'e2', 'e3'])
+    const rows = await next.query('SELECT profile_id AS id FROM profiles', z.object({ id: z.number() }))
+    expect(rows).toEqual([{ id: 1 }])
+    await next.close()
+  })
+
+  it('hands over what was acknowledged, and does not wait for what comes after', async () => {
+    const store = await open(noted(), { capacity: 2 })
+    for (let i = 0; i < 7; i++) {
+      await waiting.insert([{ _id: `events t${i}`, seq: i + 1, table: 'events', rows: [event(`e${i}`)] }])
+    }
+    await store.close()
+    const many = await open(noted(), { capacity: 2 })
+    expect(await idsIn(many)).toHaveLength(7)
+    expect(inserts).toEqual(['events 2', 'events 2', 'events 2', 'events 1'])
+    await many.close()
+  })
+
+  it('takes up rows whose write was reported as failed and had taken place', async () => {
+    let isLost = true
+    const unsure: Collection<WaitingRows> = {
+      ...waiting,
+      async insert(docs) {
+        const answer = await waiting.insert(docs)
+        if (isLost) throw new UpstreamError('sqlite', 'sync', false, 'the log cannot be synced')
+        return answer
+      },
+    }
+    const store = await open(noted(), {}, unsure)
+    await expect(store.insert(eventsTable, [event('e1')], 't1')).rejects.toThrow('synced')
+    isLost = false
+    await store.insert(eventsTable, [event('e1')], 't1')
+    expect(await idsIn(store)).toEqual(['e1'])
+    await store.insert(eventsTable, [event('e1')], 't1')
+    expect(await idsIn(store)).toEqual(['e1'])
+    await store.close()
+  })
+
+  it('keeps what the engine does not take when it is closed, and lets the rest be closed', async () => {
+    const down = () => new UpstreamError('engine', 'unreachable', true, 'no answer')
+    const store = await open(noted(down))
+    await store.insert(eventsTable, [event('e1')], 't1')
+    await store.close()
+    const next = await open()
+    expect(await idsIn(next)).toEqual(['e1'])
+    await next.close()
   })
 })

@@ -35,13 +35,13 @@ describe('known events', () => {
   it('are those of the store, whatever their ids', async () => {
     const odd = ['', "it's", 'a\\b', '订单:1', 'x'.repeat(200), '\u{1f381}']
     await store([...idsOf('stored', 2_000), ...odd], 1)
-    const known = new KnownEvents(asked())
+    const known = new KnownEvents(asked(), true)
     const asking = [...idsOf('stored', 100), ...odd, ...idsOf('new', 3_000)]
     expect(await known.find(asking)).toEqual(new Set([...idsOf('stored', 100), ...odd]))
   })
 
   it('are looked for in the store only where the filter cannot say that they are new', async () => {
-    const known = new KnownEvents(asked())
+    const known = new KnownEvents(asked(), true)
     await known.find(['first'])
     questions = []
     expect(await known.find(idsOf('fresh', 3_000))).toEqual(new Set())
@@ -50,16 +50,23 @@ describe('known events', () => {
     expect((await known.find(idsOf('fresh', 3_000))).size).toBe(3_000)
   })
 
-  it('include what another process stores, once that is said', async () => {
-    const known = new KnownEvents(asked())
-    await known.find(['a'])
+  it('are asked of the store every time where others store events, too', async () => {
+    const known = new KnownEvents(asked(), false)
+    expect(await known.find(['theirs', 'ours'])).toEqual(new Set())
     await store(['theirs'], 3)
-    known.forget()
     expect(await known.find(['theirs', 'ours'])).toEqual(new Set(['theirs']))
   })
 
+  it('are asked for in questions that the engine reads, however long the ids', async () => {
+    const long = Array.from({ length: 3_000 }, (_, i) => `long:${i}:${'x'.repeat(180)}`)
+    await store(long, 4)
+    const known = new KnownEvents(asked(), true)
+    expect((await known.find(long)).size).toBe(3_000)
+    expect(Math.max(...questions.map((q) => q.length))).toBeLessThan(120_000)
+  })
+
   it('are told apart by a filter that is far too small, at the price of questions', async () => {
-    const known = new KnownEvents(asked(), 2 ** 10)
+    const known = new KnownEvents(asked(), true, 2 ** 10)
     expect((await known.find([...idsOf('stored', 50), ...idsOf('other', 5_000)])).size).toBe(50)
     expect((await known.find(idsOf('other', 10))).size).toBe(0)
   })
