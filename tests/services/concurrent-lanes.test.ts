@@ -95,7 +95,7 @@ function waitForGuides(): void {
 const RELEASE = [
   ['dispatches', 'insert'],
   ['touches', 'updateEach'],
-  ['dispatches', 'update'],
+  ['dispatches', 'updateEach'],
 ] as const
 
 describe('an exit', () => {

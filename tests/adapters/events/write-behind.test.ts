@@ -121,7 +121,7 @@ describe('writing behind', () => {
   })
 
   it('takes a token once: while its rows wait, when they have arrived, and after a restart', async () => {
-    const first = await open()
+    const first = await open(noted(), { delayMs: HOUR_MS })
     await first.insert(eventsTable, [event('e1')], 't1')
     await first.insert(eventsTable, [event('e1')], 't1')
     expect(await idsIn(first)).toEqual(['e1'])
