@@ -13,7 +13,7 @@ import type {
 } from '../../ports/document-store.js'
 import { elapsedMs } from '../../time.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
-import { toTest } from './filter-test.js'
+import { toMatcher } from './match-filter.js'
 import {
   checkDefinition,
   checkDoc,
@@ -363,7 +363,7 @@ async function openCollection<T extends Doc>(
     checkFilter(filter)
     const compiled = compileFilter(filter, columns)
     const { where: byKey } = compileFilter(filter, unindexed)
-    return { ...compiled, byKey, test: compiled.rest === undefined ? () => true : toTest(compiled.rest) }
+    return { ...compiled, byKey, test: compiled.rest === undefined ? () => true : toMatcher(compiled.rest) }
   }
   const orderOf = (sort: Sort = {}) => compileSort(sort, columns)
   const read = (row: Row) => fromJson<T>(row[0] as string)

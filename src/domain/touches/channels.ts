@@ -48,3 +48,6 @@ export function channelsWith(test: (kind: ChannelKind) => boolean): ChannelName[
 export function isForGuide(name: ChannelName): boolean {
   return channelKinds[name].address.kind === 'staff'
 }
+
+/** The channels that go to guides as cards. */
+export const cardChannels: readonly ChannelName[] = channelNames.filter(isForGuide)

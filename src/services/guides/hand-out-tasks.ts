@@ -1,5 +1,5 @@
 import { cardOf } from '../../domain/guides/card.js'
-import { carrierOf, channelsWith } from '../../domain/touches/channels.js'
+import { cardChannels, carrierOf } from '../../domain/touches/channels.js'
 import type { Approved } from '../../domain/touches/plan-touches.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
@@ -9,8 +9,6 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { renderContent } from '../touches/render-content.js'
 import { waitsSince, writeDispatches } from '../touches/write-dispatches.js'
-
-const CARDS = channelsWith(({ address }) => address.kind === 'staff')
 
 /** Guide tasks: one open task per guide and customer; a further reason joins it instead of making a second card. */
 export async function handOutTasks(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
@@ -29,7 +27,7 @@ export async function handOutTasks(deps: Deps, approved: readonly Approved[], no
     const dueAt = a.touch.dueAt ?? new Date(now.getTime() + deps.definitions.current.policy.confirmWithin)
     const title = a.touch.title ?? a.content.text.slice(0, 20)
     if (open !== undefined) {
-      await join(deps, a, open._id, { title, dueAt, now })
+      await joinTask(deps, a, open._id, { title, dueAt, now })
       continue
     }
     const count = sentTo.get(a.contact.userId) ?? (await cardsLately(deps, a.contact.userId, now))
@@ -77,7 +75,7 @@ export async function handOutTasks(deps: Deps, approved: readonly Approved[], no
 }
 
 /** A further reason joins an open task. Where the task has closed meanwhile, or the touch went elsewhere, nothing stays of it. */
-async function join(
+async function joinTask(
   { docs }: Deps,
   { touch, contact, couponCode }: Approved,
   taskId: string,
@@ -103,6 +101,6 @@ function cardsLately({ docs }: Deps, senderUserId: string, now: Date): Promise<n
   return docs.dispatches.count({
     senderUserId,
     releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
-    channel: { $in: CARDS },
+    channel: { $in: cardChannels },
   })
 }

@@ -3,5 +3,5 @@ import type { Deps } from './deps.js'
 
 /** The next place among all groups of work, as `nextMoment` gives it out, known to what this process keeps at hand. */
 export function takeMoment({ docs, clock, facts }: Pick<Deps, 'docs' | 'clock' | 'facts'>) {
-  return facts.number(() => nextMoment(docs.meta, clock))
+  return facts.takeNumber(() => nextMoment(docs.meta, clock))
 }

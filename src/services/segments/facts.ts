@@ -67,7 +67,7 @@ export class Facts {
   ) {}
 
   /** Takes a number that counts as ours. */
-  async number<M extends { seq: number }>(take: () => Promise<M>): Promise<M> {
+  async takeNumber<M extends { seq: number }>(take: () => Promise<M>): Promise<M> {
     this.asked++
     try {
       const moment = await take()
@@ -87,19 +87,19 @@ export class Facts {
 
   /** Events that were stored a moment ago, once each. */
   add(events: readonly (RecordEvent & { profileId: number })[]): void {
-    this.touch(events.map((e) => e.profileId))
+    this.markChanged(events.map((e) => e.profileId))
     for (const { profileId, name, occurredAt, id, amountMinor = 0, properties } of events) {
       const person = this.people.get(profileId)
       if (person === undefined) continue
       const event = { name, ms: occurredAt.getTime(), id, amountMinor, properties: propertiesOf(properties) }
-      this.put(profileId, person, event)
+      this.addEvent(profileId, person, event)
     }
     this.evict()
   }
 
   /** Values that were stored a moment ago, under a number. */
   record(changes: readonly StateChange[], seq: number): void {
-    this.touch(changes.map((c) => c.p))
+    this.markChanged(changes.map((c) => c.p))
     for (const change of changes) {
       const person = this.people.get(change.p)
       if (person === undefined) continue
@@ -107,13 +107,13 @@ export class Facts {
       if (seq < person.seq) this.forget([change.p])
       else {
         person.seq = seq
-        this.store(person, change.id, change.new)
+        this.setTag(person, change.id, change.new)
       }
     }
   }
 
   forget(profileIds: readonly number[]): void {
-    this.touch(profileIds)
+    this.markChanged(profileIds)
     for (const id of profileIds) {
       this.bytes -= this.people.get(id)?.bytes ?? 0
       this.people.delete(id)
@@ -208,7 +208,7 @@ export class Facts {
         if (person === undefined || load.changed.has(owner!) || seen.has(event.id)) return
         seen.add(event.id)
         const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
-        this.put(owner!, person, { ...event, properties: read }) // there is a person, so there is an owner
+        this.addEvent(owner!, person, { ...event, properties: read }) // there is a person, so there is an owner
       }
       for (const { p, ...event } of events) arrive(p, event)
       for (const row of waitingEvents) {
@@ -217,7 +217,7 @@ export class Facts {
       }
       const keep = (id: number, tag: string, value: string) => {
         const person = this.people.get(id)
-        if (person !== undefined && owners.get(id) === id && !load.changed.has(id)) this.store(person, tag, value)
+        if (person !== undefined && owners.get(id) === id && !load.changed.has(id)) this.setTag(person, tag, value)
       }
       const versions = new Map<string, number>()
       const changes = waitingChanges.map((c) => ({
@@ -236,7 +236,7 @@ export class Facts {
     }
   }
 
-  private put(profileId: number, person: Person, event: RuleEvent): void {
+  private addEvent(profileId: number, person: Person, event: RuleEvent): void {
     if (person.events.length >= MAX_EVENTS) {
       if (this.large.size >= MAX_LARGE) this.large.clear()
       this.large.add(profileId)
@@ -248,7 +248,7 @@ export class Facts {
     this.bytes += bytes
   }
 
-  private store(person: Person, id: string, value: string): void {
+  private setTag(person: Person, id: string, value: string): void {
     const { stored } = person
     let at = 0
     while (at < stored.length && stored[at] !== id) at += 2
@@ -265,7 +265,7 @@ export class Facts {
     this.people.set(profileId, person)
   }
 
-  private touch(profileIds: readonly number[]): void {
+  private markChanged(profileIds: readonly number[]): void {
     for (const { changed } of this.loads) for (const id of profileIds) changed.add(id)
   }
 

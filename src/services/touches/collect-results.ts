@@ -1,5 +1,5 @@
 import { systemEvent } from '../../domain/events/system-events.js'
-import { channelKinds } from '../../domain/touches/channels.js'
+import { isForGuide } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
@@ -29,10 +29,7 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return
-    for (const doc of due)
-      await (channelKinds[doc.channel].address.kind === 'staff'
-        ? expireTask(deps, doc, now)
-        : tryToCollect(deps, doc, now))
+    for (const doc of due) await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
   }
 }
 

@@ -109,10 +109,9 @@ async function putOff(
   touches: readonly { touch: Touch; reason: string }[],
   now: Date,
 ): Promise<void> {
-  const releaseAt = new Date(now.getTime() + UNREADABLE_MS)
-  await docs.touches.updateEach(
-    touches.map(({ touch }) => ({ id: touch._id, where: waitsSince(now), update: { $set: { releaseAt } } })),
-  )
+  const update = { $set: { releaseAt: new Date(now.getTime() + UNREADABLE_MS) } }
+  const where = waitsSince(now)
+  await docs.touches.updateEach(touches.map(({ touch }) => ({ id: touch._id, where, update })))
   for (const reason of new Set(touches.map((t) => t.reason)))
     log.error('touches cannot be released here', {
       cause: reason,

@@ -1,4 +1,4 @@
-import { channelKinds } from '../../domain/touches/channels.js'
+import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
@@ -208,11 +208,11 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
     return
   }
-  const isForGuide = channelKinds[doc.channel].address.kind === 'staff'
+  const isCard = isForGuide(doc.channel)
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
   // Touches that joined a task count as created while its card was on its way.
-  const open = isForGuide ? ['planned', 'created'] : ['planned']
-  const joined = isForGuide ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
+  const open = isCard ? ['planned', 'created'] : ['planned']
+  const joined = isCard ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
     [...new Set([...touchIds, ...joined])].map((id) => ({
       id,
@@ -220,7 +220,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
-  if (isForGuide)
+  if (isCard)
     await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
   await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } }, stillMine)
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
@@ -229,7 +229,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
 /** As its channel addresses it: the customers, in the name of their guide, or the guide herself. */
 export function toDispatch({ _id: id, channel, senderUserId, recipients, content, releasedAt }: DispatchDoc): Dispatch {
   const common = { id, content, createdAt: releasedAt }
-  return channelKinds[channel].address.kind === 'staff'
+  return isForGuide(channel)
     ? { ...common, recipients: recipients.map(({ touchId }) => ({ touchId, to: senderUserId })) }
     : {
         ...common,

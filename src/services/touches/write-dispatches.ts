@@ -51,14 +51,14 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     for (const { touchId } of recipients)
       if (!mine.has(touchId)) await dispatches.update(_id, { $pull: { recipients: { touchId } } }, { state: 'new' })
     if (mine.size > 0) ready.push(dispatch)
-    else await drop(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
+    else await dropEmpty(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
   }
   const where = { state: 'new' }
   await dispatches.updateEach(ready.map(({ _id: id }) => ({ id, where, update: { $set: { state: 'ready' } } })))
 }
 
 /** A dispatch without touches. */
-async function drop({ docs, clock }: Deps, dispatch: DispatchDoc, reason: string): Promise<void> {
+async function dropEmpty({ docs, clock }: Deps, dispatch: DispatchDoc, reason: string): Promise<void> {
   const { dispatches, touches } = docs
   const { _id } = dispatch
   await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })

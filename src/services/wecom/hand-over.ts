@@ -1,5 +1,5 @@
 import { systemEvent } from '../../domain/events/system-events.js'
-import { channelsWith } from '../../domain/touches/channels.js'
+import { cardChannels, channelsWith } from '../../domain/touches/channels.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { messageOf } from '../../errors.js'
@@ -15,7 +15,7 @@ import { systemRecord } from '../ingest/system-records.js'
 
 export const TRANSFERRED = 'transferred'
 /** Of cards that wait to go to one guide: beyond it the platform drops them silently. */
-const CARDS_A_MINUTE_MAX = 20
+const cardChannels_A_MINUTE_MAX = 20
 
 export type Handover = {
   /** Of the transfer: keys of what follows from it. */
@@ -66,7 +66,6 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
 
 /** Channels that reach the customer in the name of a member, and those that reach the member. */
 const TO_HER = channelsWith(({ address }) => address.kind === 'identifier')
-const CARDS = channelsWith(({ address }) => address.kind === 'staff')
 
 /** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
 async function moveTouches(deps: ServiceDeps, profileId: number, { from, externalUserId }: Handover): Promise<void> {
@@ -165,10 +164,10 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
 
 /** Cards that move together are spread: WeCom drops what goes beyond 30 a minute to one member. */
 async function nextCardAt({ docs, definitions }: ServiceDeps, userId: string, now: Date): Promise<Date> {
-  const perMinute = Math.min(CARDS_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
+  const perMinute = Math.min(cardChannels_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
   const ahead = await docs.dispatches.count({
     senderUserId: userId,
-    channel: { $in: CARDS },
+    channel: { $in: cardChannels },
     releasedAt: { $gt: new Date(now.getTime() - MINUTE_MS) },
   })
   return new Date(now.getTime() + Math.floor(ahead / perMinute) * MINUTE_MS)

@@ -5,7 +5,7 @@ import { isOperators, isScalar, type Plain, type Scalar } from './language.js'
 type Test = (doc: Plain) => boolean
 
 /** Whether a document matches a filter, as MongoDB has it. */
-export function toTest(filter: Filter): Test {
+export function toMatcher(filter: Filter): Test {
   const tests = conditionsOf(filter).map(([key, condition]) => directTest(key, condition))
   let query: Query<Plain> | undefined
   const byMingo: Test = (doc) => (query ??= new Query<Plain>(filter)).test(doc)
