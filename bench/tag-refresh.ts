@@ -109,13 +109,13 @@ const RANGE = 50_000
 /** What the first refresh would have stored, written inside the engine; documents of unchanged tags are left out. */
 async function takeStateAsStored(deps: Deps, evaluables: readonly Evaluable[], profiles: number): Promise<void> {
   const nowMs = deps.clock.now().getTime()
-  const { segments } = deps.definitions.current
+  const { segments, tags } = deps.definitions.current
   for (let from = 1; from <= profiles; from += RANGE) {
     const scope = { kind: 'all', fromProfileId: from, toProfileId: from + RANGE } as const
     await deps.events
       .command(`INSERT INTO ${tagChangesTable.name} (tag_id, profile_id, changed_at, old_value, new_value, cause, version)
       SELECT id, p, fromUnixTimestamp64Milli(${nowMs}, 'UTC'), old, new, 'operator', 1
-      FROM (${compileDeltas(evaluables, { nowMs, scope, segments })})
+      FROM (${compileDeltas(evaluables, { nowMs, scope, segments, tags })})
       SETTINGS enable_analyzer = 0`)
   }
 }

@@ -37,7 +37,7 @@ describe('the definitions that are shipped', () => {
   it('compile together into one query', () => {
     const journeys = loaded.journeyFiles.map((f) => f.journey)
     const evaluables = evaluablesOf(loaded.tags, journeys)
-    const options = { nowMs: 0, scope: { kind: 'all' } as const, segments: loaded.segments }
+    const options = { nowMs: 0, scope: { kind: 'all' } as const, segments: loaded.segments, tags: loaded.tags }
     expect(compileDeltas(evaluables, options)).toContain('arrayJoin')
   })
 

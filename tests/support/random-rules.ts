@@ -71,7 +71,12 @@ const BETWEENS = [
   ['8d', '7d'],
 ]
 /** Tags that are stored and in no evaluation. */
-export const STORED_TAGS = ['imported', 'old_score', STAGE_TAG]
+export const STORED_TAGS = ['imported', 'old_score', STAGE_TAG, 'last_order']
+/** Of those, the one that counts days. */
+export const LAST_ORDER = parseInput(Tag, {
+  ...{ id: 'last_order', name: 'days since', category: 'model', owner: 'crm', purpose: 'test' },
+  ...{ type: 'number', value: { event: 'order_paid', daysSince: true } },
+})
 export const SEGMENTS: ReadonlyMap<string, Rule> = new Map(
   Object.entries({
     buyers: { event: 'order_paid' },
@@ -122,10 +127,10 @@ export function ruleInput(d: Dice, depth: number, tags: readonly string[]): Reco
     return { trait: d.pick(TRAITS), ...listed, ...(d.chance(0.3) ? { exists: d.chance(0.5) } : comparators(d)) }
   }
   if (kind === 4) return { identifier: d.pick(IDENTIFIERS) }
-  if (kind === 5) return { tag: d.pick([...tags, 'imported']), ...comparators(d) }
+  if (kind === 5) return { tag: d.pick([...tags, 'imported', 'last_order']), ...comparators(d) }
   if (kind === 6)
     return {
-      score: d.pick([...tags, 'old_score']),
+      score: d.pick([...tags, 'old_score', 'last_order']),
       ...(d.chance(0.7) ? { gte: d.pick(NUMBERS) } : { lt: d.pick(NUMBERS) }),
     }
   if (kind === 7) return { stage: d.chance(0.5) ? 'new' : ['new', 'dormant'] }
@@ -199,6 +204,7 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
       source: 'shop',
       since: now,
     }))
+    const events = Array.from({ length: d.below(12) }, (_, n) => randomEvent(d, `e${i}-${n}`, now))
     return {
       profile: {
         _id: i + 1,
@@ -209,12 +215,9 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
         contacts: [],
         mergedIds: [],
       },
-      events: Array.from({ length: d.below(12) }, (_, n) => randomEvent(d, `e${i}-${n}`, now)),
+      events,
       stored: Object.fromEntries(
-        STORED_TAGS.filter(() => d.chance(0.5)).map((t) => [
-          t,
-          t === STAGE_TAG ? d.pick(['new', 'dormant', 'active']) : d.pick(['a', '3', '3.0', '80', '']),
-        ]),
+        STORED_TAGS.filter(() => d.chance(0.5)).map((t) => [t, storedValue(d, t, events, now)]),
       ),
     }
   })
@@ -225,6 +228,14 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
     to.profile.mergedIds.push(from.profile._id)
   }
   return people
+}
+
+function storedValue(d: Dice, tagId: string, events: readonly RecordEvent[], now: Date): string {
+  if (tagId === STAGE_TAG) return d.pick(['new', 'dormant', 'active'])
+  if (tagId !== LAST_ORDER.id) return d.pick(['a', '3', '3.0', '80', ''])
+  if (d.chance(0.2)) return d.pick(['7', '12', '']) // as version 0.1 kept it
+  const orders = events.filter((e) => e.name === 'order_paid' && e.occurredAt <= now)
+  return orders.length === 0 ? '' : `@${Math.max(...orders.map((e) => e.occurredAt.getTime()))}`
 }
 
 /** One of the events that rules ask for, on or around a window's edge before `now`. */
@@ -276,7 +287,7 @@ export function meaningOf(rule: Rule, person: Person, now: Date, tagOf: (id: str
   return true
 }
 
-/** The value of a tag, from its definition. */
+/** The value of a tag as it is kept, from its definition. @param tagOf - values as rules read them */
 export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: string) => string): string {
   const test = (rule: Rule) => meaningOf(rule, person, now, tagOf)
   if ('rule' in e) return test(e.rule) ? '1' : ''
@@ -288,8 +299,7 @@ export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: 
     const events = eventsIn(tag.value, person, now)
     if (events.length === 0) return ''
     if (tag.value.sum !== undefined) return String(sumOf(events, tag.value.sum))
-    if (tag.value.daysSince === true)
-      return String(Math.floor((now.getTime() - events.at(-1)!.occurredAt.getTime()) / DAY_MS))
+    if (tag.value.daysSince === true) return `@${events.at(-1)!.occurredAt.getTime()}`
     return String(events.length)
   }
   const { points, max, unless } = tag.score!
@@ -298,6 +308,13 @@ export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: 
   if (unless !== undefined && test(unless)) return '0'
   const thousandths = points.reduce((sum, p, i) => sum + Math.round(p.weight * 1000) * counts[i]!, 0)
   return String(Math.min(max, Math.max(0, Math.trunc(thousandths / 1000))))
+}
+
+/** A kept value as rules read it. */
+export function readMeant(tag: Tag | undefined, kept: string, now: Date): string {
+  const counts = tag?.type === 'number' && tag.value?.daysSince === true
+  if (!counts || !kept.startsWith('@')) return kept
+  return String(Math.floor((now.getTime() - Number(kept.slice(1))) / DAY_MS))
 }
 
 type Window = Pick<Aggregate, 'event' | 'where' | 'within' | 'between'>

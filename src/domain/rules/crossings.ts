@@ -1,30 +1,31 @@
 import { eventsTable } from '../events/tables.js'
 import { tagKindOf } from '../tags/definition.js'
-import { clauseOf, type Rule, walkRule } from './rule.js'
+import { clauseOf, walkRule } from './rule.js'
 import { literal, SMALL_QUERY } from './sql.js'
-import type { Evaluable } from './tree.js'
-import type { TimeEdge } from './windows.js'
+import type { Evaluable, TreeOptions } from './tree.js'
+import type { CountedFrom, TimeEdge } from './windows.js'
 
 /** Milliseconds after an event of a name at which it crosses an edge. */
 type Edges = Map<string, Set<number>>
 
 /**
  * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs`
- * can have changed a rule, because an event of theirs crossed the edge of a window. Only windows over events move by
- * themselves. An event dated ahead of its arrival crosses none: a full refresh finds it.
+ * can have changed a rule, because an event of theirs crossed the edge of a window. Only windows over events, and
+ * days since one, move by themselves. An event dated ahead of its arrival crosses none: a full refresh finds it.
  *
  * @param profiles - only ids from `from` up to, not including, `to`
  * @returns undefined when none of the rules has a window
  */
 export function compileCrossings(
   evaluables: readonly Evaluable[],
-  segments: ReadonlyMap<string, Rule>,
+  defined: Pick<TreeOptions, 'segments' | 'tags'>,
   sinceMs: number,
   nowMs: number,
   profiles?: { from: number; to: number },
 ): string | undefined {
   const edges: Edges = new Map()
-  for (const e of evaluables) collectEdges(e, segments, edges)
+  const countedFrom = countedFromOf(defined.tags)
+  for (const e of evaluables) collectEdges(e, defined.segments, countedFrom, edges)
   const tests = [...edges].flatMap(([event, offsets]) => {
     const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
     return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
@@ -36,12 +37,12 @@ export function compileCrossings(
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
 }
 
-/** A number of days since something grows by itself for everybody: no edge tells when. */
-export function countsDays(e: Evaluable): boolean {
-  return 'tag' in e && tagKindOf(e.tag).countsDays(e.tag)
+export function countedFromOf(tags: TreeOptions['tags']): CountedFrom {
+  const events = new Map(tags.map((tag) => [tag.id, tagKindOf(tag).countedFrom(tag)]))
+  return (tagId) => events.get(tagId)
 }
 
-function collectEdges(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: Edges): void {
+function collectEdges(e: Evaluable, segments: TreeOptions['segments'], countedFrom: CountedFrom, edges: Edges): void {
   if ('tag' in e) for (const edge of tagKindOf(e.tag).edges(e.tag)) addEdge(edge, edges)
   const rules =
     'rule' in e
@@ -51,7 +52,7 @@ function collectEdges(e: Evaluable, segments: ReadonlyMap<string, Rule>, edges: 
           .map((at) => at.rule)
   for (const rule of rules)
     for (const at of walkRule(rule, [], segments))
-      for (const edge of clauseOf(at.rule).edges(at.rule)) addEdge(edge, edges)
+      for (const edge of clauseOf(at.rule).edges(at.rule, countedFrom)) addEdge(edge, edges)
 }
 
 function addEdge({ event, afterMs }: TimeEdge, edges: Edges): void {

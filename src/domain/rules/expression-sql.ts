@@ -1,3 +1,5 @@
+import { DAY_MS } from '../../time.js'
+import { INSTANT_SIGN } from './days.js'
 import type { Bool, Num, Text } from './expression.js'
 import { literal } from './sql.js'
 
@@ -32,7 +34,8 @@ export function boolSql(e: Bool, columnSql: ColumnSql = asNamed): string {
 /** Whether it may hold any words, not only figures of ours. */
 function isFreeText(e: Text): boolean {
   if (e.text === 'choice') return isFreeText(e.otherwise) || e.cases.some((c) => isFreeText(c.value))
-  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure'
+  if (e.text === 'days') return isFreeText(e.of)
+  return e.text === 'constant' ? e.value !== '' : e.text !== 'figure' && e.text !== 'instant'
 }
 
 export function textSql(e: Text, columnSql: ColumnSql = asNamed): string {
@@ -49,6 +52,13 @@ export function textSql(e: Text, columnSql: ColumnSql = asNamed): string {
       return literal(e.value)
     case 'choice':
       return `multiIf(${e.cases.map((c) => `${boolSql(c.when, columnSql)}, ${textSql(c.value, columnSql)}`).join(', ')}, ${textSql(e.otherwise, columnSql)})`
+    case 'instant':
+      return `concat(${literal(INSTANT_SIGN)}, toString(${numSql(e.of)}))`
+    case 'days': {
+      const kept = textSql(e.of, columnSql)
+      const ms = `toInt64OrZero(substring(${kept}, ${INSTANT_SIGN.length + 1}))`
+      return `if(startsWith(${kept}, ${literal(INSTANT_SIGN)}), toString(intDiv(${e.nowMs} - ${ms}, ${DAY_MS})), ${kept})`
+    }
     case 'figure': {
       const divided = e.per === 1 ? numSql(e.of) : `intDiv(${numSql(e.of)}, ${e.per})`
       const atLeast = e.min === undefined ? divided : `greatest(${e.min}, ${divided})`

@@ -1,3 +1,5 @@
+import { daysSince, INSTANT_SIGN } from './days.js'
+
 /**
  * What rules compile to: a small tree over the figures of one profile. It is written out as SQL, or computed here for the
  * profiles just touched; both from the same tree, and a differential test holds the two to each other.
@@ -15,6 +17,10 @@ export type Text =
   | { text: 'identifiers' }
   | { text: 'constant'; value: string }
   | { text: 'choice'; cases: { when: Bool; value: Text }[]; otherwise: Text }
+  /** An instant as it is kept: see `days.ts`. */
+  | { text: 'instant'; of: Num }
+  /** Whole days from a kept instant to `nowMs`. */
+  | { text: 'days'; of: Text; nowMs: number }
   /** Integer division by `per`, then bounded. */
   | { text: 'figure'; of: Num; per: number; min?: number; max?: number }
 
@@ -93,6 +99,10 @@ export function evaluateText(e: Text, p: ProfileFigures): string {
       return e.value
     case 'choice':
       return evaluateText(e.cases.find((c) => evaluateBool(c.when, p))?.value ?? e.otherwise, p)
+    case 'instant':
+      return `${INSTANT_SIGN}${evaluateNum(e.of, p)}`
+    case 'days':
+      return daysSince(evaluateText(e.of, p), e.nowMs)
     case 'figure': {
       let n = Math.trunc(evaluateNum(e.of, p) / e.per)
       if (e.min !== undefined) n = Math.max(e.min, n)

@@ -6,7 +6,7 @@ import { clauseOf, partsOf, type Rule } from './rule.js'
 
 /**
  * Something with a value per profile that is kept and compared: a tag, or a rule under an id (a journey's entry).
- * Values are text: '' absent, '1' a flag that is set, otherwise the choice, number or text itself.
+ * Values are text: '' absent, '1' a flag that is set, otherwise the choice, number, text or instant itself.
  */
 export type Evaluable = { id: string; tag: Tag } | { id: string; rule: Rule }
 
@@ -14,6 +14,8 @@ export type TreeOptions = {
   nowMs: number
   /** Rules behind `{segment: id}`. */
   segments: ReadonlyMap<string, Rule>
+  /** Every tag that rules may name. */
+  tags: readonly Tag[]
   /** Tags that are computed where a rule reads them, and not compared. */
   computed?: readonly Evaluable[]
 }
@@ -22,6 +24,8 @@ export type TreeOptions = {
 export class Tree implements TagBuild {
   readonly nowMs: number
   private readonly segments: ReadonlyMap<string, Rule>
+  /** Tags that count days: kept is the instant. */
+  private readonly counting: ReadonlySet<string>
   private readonly inPass: ReadonlyMap<string, Evaluable>
   private readonly resolving = new Set<string>()
   private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
@@ -30,9 +34,10 @@ export class Tree implements TagBuild {
   /** The traits that are read. Complete once all expressions are built. */
   readonly traits = new Set<string>()
 
-  constructor(evaluables: readonly Evaluable[], { nowMs, segments, computed = [] }: TreeOptions) {
+  constructor(evaluables: readonly Evaluable[], { nowMs, segments, tags, computed = [] }: TreeOptions) {
     this.nowMs = nowMs
     this.segments = segments
+    this.counting = new Set(tags.filter((tag) => tagKindOf(tag).countedFrom(tag) !== undefined).map((tag) => tag.id))
     this.inPass = new Map([...computed, ...evaluables].map((e) => [e.id, e]))
     for (const e of evaluables) this.storedTags.add(e.id)
   }
@@ -71,9 +76,9 @@ export class Tree implements TagBuild {
 
   tag(id: string): Text {
     const inPass = this.inPass.get(id)
-    if (inPass !== undefined) return this.valueOf(inPass)
-    this.storedTags.add(id)
-    return { text: 'stored', tagId: id }
+    if (inPass === undefined) this.storedTags.add(id)
+    const kept: Text = inPass === undefined ? { text: 'stored', tagId: id } : this.valueOf(inPass)
+    return this.counting.has(id) ? { text: 'days', of: kept, nowMs: this.nowMs } : kept
   }
 
   segment(id: string): Bool {

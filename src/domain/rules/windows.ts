@@ -2,7 +2,7 @@ import { DAY_MS } from '../../time.js'
 import type { Build } from './build.js'
 import { ABSENT, compareAll } from './comparisons.js'
 import type { Bool, Condition, Num, Text } from './expression.js'
-import type { Bounds, Windowed } from './fields.js'
+import type { Bounds, Comparators, Windowed } from './fields.js'
 
 /** An event of this name leaves or enters a window, or is this many days ago, `afterMs` after it happened. */
 export type TimeEdge = { event: string; afterMs: readonly number[] }
@@ -12,18 +12,29 @@ export function edgesOf({ event, within, between }: Windowed, daysSince: Bounds 
   return { event, afterMs: [...(within === undefined ? [] : [within]), ...(between ?? []), ...days] }
 }
 
+/** The event since which a tag counts the days; nothing for any other tag. */
+export type CountedFrom = (tagId: string) => string | undefined
+
+/** Of a value that is whole days since such an event: a test passes when a bound, or the day after it, is reached. */
+export function dayEdges(event: string | undefined, { is, in: anyOf = [], gte, gt, lte, lt }: Comparators): TimeEdge[] {
+  if (event === undefined) return []
+  const bounds = [is, ...anyOf, gte, gt, lte, lt].map(Number).filter(Number.isFinite)
+  return [{ event, afterMs: bounds.flatMap((days) => [Math.ceil(days) * DAY_MS, (Math.floor(days) + 1) * DAY_MS]) }]
+}
+
 /** How many events of the window there are. */
 export function countOf(build: Build, windowed: Windowed): Extract<Num, { num: 'column' }> {
   return { num: 'column', column: build.column({ of: 'count', on: conditionOf(build, windowed) }) }
 }
 
+/** The instant of the last of them, in milliseconds. */
+export function lastOf(build: Build, windowed: Windowed): Extract<Num, { num: 'column' }> {
+  return { num: 'column', column: build.column({ of: 'last', on: conditionOf(build, windowed) }) }
+}
+
 /** Milliseconds since the last of them. */
 export function sinceLast(build: Build, windowed: Windowed): Num {
-  return {
-    num: 'minusColumn',
-    from: build.nowMs,
-    column: build.column({ of: 'last', on: conditionOf(build, windowed) }),
-  }
+  return { num: 'minusColumn', from: build.nowMs, column: lastOf(build, windowed).column }
 }
 
 export function sumOf(build: Build, windowed: Windowed, property: string): Num {

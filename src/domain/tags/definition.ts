@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { LocalText } from '../local-text.js'
 import type { Path, Reference } from '../reference.js'
 import { STAGE_TAG } from '../rules/clauses/stage.js'
+import { daysSince } from '../rules/days.js'
 import { readsFrom, type Reads, Rule, ruleRefersTo } from '../rules/rule.js'
 import { choice, WritebackGroup } from './kinds/choice.js'
 import { flag } from './kinds/flag.js'
@@ -34,6 +35,12 @@ export const tagKinds: { [K in TagType]: TagKind<Extract<Schema, z.ZodType<{ typ
 export function tagKindOf(tag: Tag): TagKind<Schema, Tag> {
   // The kind was chosen by the tag's own type, so it is the one that reads it.
   return tagKinds[tag.type]
+}
+
+/** A kept value as rules and people read it. */
+export function shownValue(tag: Tag | undefined, kept: string, now: Date): string {
+  if (tag === undefined || tagKindOf(tag).countedFrom(tag) === undefined) return kept
+  return daysSince(kept, now.getTime())
 }
 
 export const TagFile = z.strictObject({ tags: z.array(Tag).min(1) }).describe('a file of tag definitions')

@@ -166,7 +166,7 @@ function findCircle({ tags, segments }: FileDefinitions): string | undefined {
     ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
   ]
   try {
-    compileDeltas(evaluables, { nowMs: 0, scope: { kind: 'all' }, segments })
+    compileDeltas(evaluables, { nowMs: 0, scope: { kind: 'all' }, segments, tags })
     return undefined
   } catch (err) {
     return messageOf(err)

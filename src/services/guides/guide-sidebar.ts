@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
+import { shownValue } from '../../domain/tags/definition.js'
 import { type LocalText, textOf } from '../../domain/local-text.js'
 import { NotFoundError } from '../../errors.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
@@ -43,7 +44,7 @@ const TOUCHES_SHOWN = 10
 /** @throws {NotFoundError} also when she is another guide's customer: nobody learns who is whose */
 export async function customerCard(deps: Deps, guideUserId: string, externalUserId: string): Promise<CustomerCard> {
   const { profile, since } = await customerOf(deps, guideUserId, externalUserId)
-  const { docs, definitions, brand } = deps
+  const { docs, definitions, brand, clock } = deps
   const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
   const tags = (await docs.profileTags.get(profile._id))?.tags ?? {}
   const tasks = await docs.tasks.find({ guideUserId, state: 'open', profileId: profile._id })
@@ -63,7 +64,8 @@ export async function customerCard(deps: Deps, guideUserId: string, externalUser
         const tag = named.get(tagId)
         if (tag === undefined || tagId === STAGE_TAG) return []
         const name = textOf(tag.name, brand.locale)
-        return [{ id: tagId, name, value: nameOfValue(tag, value, brand.locale), since: at.toISOString() }]
+        const shown = nameOfValue(tag, shownValue(tag, value, clock.now()), brand.locale)
+        return [{ id: tagId, name, value: shown, since: at.toISOString() }]
       })
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     tasks: await describe(deps, tasks),

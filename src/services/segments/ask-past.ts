@@ -29,7 +29,7 @@ export type TagReading = 'recorded' | 'computed'
 export type WhyUnknown = { reason: 'before_horizon'; from: string } | { reason: 'under_way' }
 
 export type Past = {
-  options: Pick<CompileOptions, 'nowMs' | 'segments' | 'knowledge' | 'computed'>
+  options: Pick<CompileOptions, 'nowMs' | 'segments' | 'tags' | 'knowledge' | 'computed'>
   tags: Record<string, TagReading>
 }
 
@@ -61,7 +61,7 @@ export async function askPast(
   if (asItHappened !== true && (await isUnderWay(deps, at, Object.values(read).includes('recorded'))))
     return { reason: 'under_way' }
   const knowledge = asItHappened === true ? 'happened' : 'then'
-  return { options: { nowMs: at.getTime(), segments, knowledge, computed }, tags: read }
+  return { options: { nowMs: at.getTime(), segments, tags, knowledge, computed }, tags: read }
 }
 
 /** Who this person was: of people who were found to be one later, the one that is named. @throws {NotFoundError} when there is nobody now */

@@ -39,7 +39,8 @@ export async function findMatching(deps: Deps, query: MatchingQuery): Promise<Ma
 }
 
 function now({ clock, definitions }: Deps): Past {
-  return { options: { nowMs: clock.now().getTime(), segments: definitions.current.segments }, tags: {} }
+  const { segments, tags } = definitions.current
+  return { options: { nowMs: clock.now().getTime(), segments, tags }, tags: {} }
 }
 
 function checked({ definitions }: Deps, rule: Rule): Rule {

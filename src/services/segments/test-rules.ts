@@ -22,9 +22,10 @@ export async function testRules(
   now: Date,
   segments: ReadonlyMap<string, Rule> = deps.definitions.current.segments,
 ): Promise<Map<number, boolean[]>> {
+  const { tags } = deps.definitions.current
   const profiles = await loadTouched(deps, profileIds)
   const compile = (some: readonly Profile[]) =>
-    compileTouched([], { nowMs: now.getTime(), scope: scopeOf(some), segments }, rules)
+    compileTouched([], { nowMs: now.getTime(), scope: scopeOf(some), segments, tags }, rules)
   const query = compile(profiles)
   const touched = await figuresAtHand(deps, query, profiles, compile)
   return new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))

@@ -159,7 +159,8 @@ async function differences(
 }
 
 function compileOptions(deps: Deps, now: Date) {
-  return { nowMs: now.getTime(), segments: deps.definitions.current.segments }
+  const { segments, tags } = deps.definitions.current
+  return { nowMs: now.getTime(), segments, tags }
 }
 
 /** Pieces of about `CHUNK` differences; those of one profile stay together. @param deltas - in order of the profiles */

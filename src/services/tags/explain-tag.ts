@@ -8,7 +8,7 @@ import {
 } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { LocalText } from '../../domain/local-text.js'
-import { type Tag, type TagType, tagKindOf } from '../../domain/tags/definition.js'
+import { shownValue, type Tag, type TagType, tagKindOf } from '../../domain/tags/definition.js'
 import type { Asked } from '../../domain/tags/kinds/kind.js'
 import { notDefined } from '../definitions/not-defined.js'
 import type { Deps } from '../runtime/deps.js'
@@ -104,8 +104,8 @@ async function explain(
 async function explainNow(deps: Deps, subject: Subject, person: PersonQuery): Promise<TagReason> {
   const { id, name, type, tag } = subject
   const profile = await findPerson(deps, person)
-  const { segments } = deps.definitions.current
-  const options = { nowMs: deps.clock.now().getTime(), segments, scope: scopeOf([profile]) }
+  const { segments, tags } = deps.definitions.current
+  const options = { nowMs: deps.clock.now().getTime(), segments, tags, scope: scopeOf([profile]) }
   const said = await lookAt(subject, options, async (query) => (await readFigures(deps, query, [profile]))[0])
   const since = tag && (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
   const { value, stored, cases } = said!
@@ -156,24 +156,35 @@ async function lookAt(
   options: CompileOptions,
   read: (query: TouchedQuery) => Promise<Touched | undefined>,
 ): Promise<Said | undefined> {
+  const now = new Date(options.nowMs)
   const explaining = compileExplain({ any: asked.map((a) => a.rule) }, options)
   const seen = await read(explaining)
   if (seen === undefined) return undefined
   const { parts = [] } = explaining.explain(seen.figures)
   const trees = asked.map(({ words }, i) => (words === undefined ? parts[i]! : { ...parts[i]!, clause: words }))
   if (tag === undefined)
-    return { value: trees[0]!.holds ? '1' : '', stored: '', cases: [{ tree: trees[0]! }], figures: seen.figures }
+    return {
+      ...{ value: trees[0]!.holds ? '1' : '', stored: '', cases: [{ tree: trees[0]! }] },
+      figures: { ...seen.figures, stored: shown(seen.figures.stored, options) },
+    }
   const valuing = compileTouched([{ id, tag }], options)
   const valued = await read(valuing)
   if (valued === undefined) return undefined
   const taken = trees.findIndex((t) => t.holds)
   return {
-    value: valuing.values(valued.figures)[0]!.value,
-    stored: valued.figures.stored[id] ?? '',
+    value: shownValue(tag, valuing.values(valued.figures)[0]!.value, now),
+    stored: shownValue(tag, valued.figures.stored[id] ?? '', now),
     cases: trees.map((tree, i) => {
       const value = asked[i]!.value
       return value === undefined ? { tree } : { value, taken: i === taken, tree }
     }),
-    figures: { ...seen.figures, stored: { ...seen.figures.stored, ...valued.figures.stored } },
+    figures: { ...seen.figures, stored: shown({ ...seen.figures.stored, ...valued.figures.stored }, options) },
   }
+}
+
+function shown(stored: Touched['figures']['stored'], { tags, nowMs }: CompileOptions): Record<string, string> {
+  const named = new Map(tags.map((tag) => [tag.id, tag]))
+  return Object.fromEntries(
+    Object.entries(stored).map(([id, value]) => [id, shownValue(named.get(id), value, new Date(nowMs))]),
+  )
 }

@@ -198,9 +198,8 @@ async function evaluate(
   if (evaluables.length === 0) return 0
   const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor)
   if (cursor.kind === 'all') return evaluateRange(deps, evaluation, isEverybody ? undefined : range)
-  const { segments } = deps.definitions.current
   const since = (cursor.since ?? cursor.now).getTime()
-  const sql = compileCrossings(evaluables, segments, since, cursor.now.getTime(), range)
+  const sql = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), range)
   if (sql === undefined) return 0
   const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
   const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))

@@ -2,7 +2,7 @@ import { hashKey } from '../../random.js'
 import { nextAt } from '../../domain/schedule.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
-import { countsDays } from '../../domain/rules/crossings.js'
+import { countedFromOf } from '../../domain/rules/crossings.js'
 import type { Refresh } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { isRefreshing, openRefresh, workRefreshes } from './refresh-profiles.js'
@@ -12,6 +12,8 @@ const NIGHTLY = '0 2 * * *'
 /** When everything is computed for everybody, whatever has been found by then. */
 const WEEKLY = '0 3 * * 0'
 const HOURLY = '0 * * * *'
+/** How values are written: another word here has everybody computed anew by programs that write them otherwise. */
+const VALUES = 'instants'
 /** The schedule that computes everything for everybody. */
 const FULL = 'weekly'
 
@@ -38,10 +40,14 @@ export function schedulesOf(deps: Deps): Schedule[] {
       })
   const idsOf = (chosen: readonly Evaluable[]) => chosen.map((e) => e.id)
   const { segments } = deps.definitions.current
+  const countedFrom = countedFromOf(tags)
   const isEntry = (e: Evaluable) => e.id.startsWith(ENTRY_PREFIX)
   const refreshOf = new Map(tags.map((t) => [t.id, t.refresh]))
-  // An entry rule over tags alone changes when a tag does; only windows over events move by themselves.
-  const entries = evaluables.filter((e) => isEntry(e) && readsOf(e, segments).events.size > 0)
+  // An entry rule over other tags alone changes when a tag does; only windows over events, and days since one, move by themselves.
+  const entries = evaluables.filter((e) => {
+    const reads = readsOf(e, segments)
+    return isEntry(e) && (reads.events.size > 0 || [...reads.tags].some((id) => countedFrom(id) !== undefined))
+  })
   const realtime = evaluables.filter((e) => isEntry(e) || refreshOf.get(e.id) === 'realtime')
   const schedules: Schedule[] = [
     { id: 'nightly', cron: NIGHTLY, run: refresh('nightly', 'crossed', idsOf(realtime)) },
@@ -53,8 +59,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
   const byCron = new Map<string, Evaluable[]>()
   for (const e of evaluables) {
     const refresh = refreshOf.get(e.id)
-    const cron = refresh !== undefined && refresh !== 'realtime' ? refresh : countsDays(e) ? NIGHTLY : undefined
-    if (cron !== undefined) byCron.set(cron, [...(byCron.get(cron) ?? []), e])
+    if (refresh !== undefined && refresh !== 'realtime') byCron.set(refresh, [...(byCron.get(refresh) ?? []), e])
   }
   for (const [cron, chosen] of [...byCron].sort(([a], [b]) => (a < b ? -1 : 1))) {
     schedules.push({ id: `refresh ${cron}`, cron, run: refresh(`refresh ${cron}`, 'all', idsOf(chosen)) })
@@ -73,7 +78,7 @@ export function schedulesOf(deps: Deps): Schedule[] {
 /** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
 export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
   const { evaluables, version } = definitions.current
-  const hash = hashKey(32, JSON.stringify(evaluables))
+  const hash = hashKey(32, VALUES, JSON.stringify(evaluables))
   const evaluated = await docs.meta.get('evaluated')
   // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
   if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return

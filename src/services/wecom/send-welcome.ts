@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { chooseWelcome, type WelcomeAttachment, type WelcomeRule } from '../../domain/wecom/welcome.js'
 import type { Profile } from '../../domain/identity/profile.js'
+import { shownValue } from '../../domain/tags/definition.js'
 import type { Content } from '../../domain/content/content.js'
 import type { WelcomeAttachment as Sent } from '../../ports/wecom.js'
 import { hashKey } from '../../random.js'
@@ -136,9 +137,10 @@ async function findProfile({ docs }: ServiceDeps, externalUserId: string): Promi
   return profile?.mergedInto === undefined ? profile : docs.profiles.get(profile.mergedInto)
 }
 
-async function tagsOf({ docs }: ServiceDeps, profileId: number): Promise<Map<string, string>> {
-  const tags = (await docs.profileTags.get(profileId))?.tags ?? {}
-  return new Map(Object.entries(tags).map(([tagId, { v }]) => [tagId, v]))
+async function tagsOf({ docs, definitions, clock }: ServiceDeps, profileId: number): Promise<Map<string, string>> {
+  const held = (await docs.profileTags.get(profileId))?.tags ?? {}
+  const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
+  return new Map(Object.entries(held).map(([id, { v }]) => [id, shownValue(named.get(id), v, clock.now())]))
 }
 
 async function sentAttachments(deps: ServiceDeps, rule: WelcomeRule, content: Content): Promise<Sent[]> {

@@ -24,7 +24,7 @@ const segments = new Map([
   ['buyers', rule({ event: 'order_paid' })],
   ['outer', rule({ all: [{ segment: 'buyers' }, { trait: 'city' }] })],
 ])
-const options = { nowMs: NOW_MS, scope: { kind: 'all' } as const, segments }
+const options = { nowMs: NOW_MS, scope: { kind: 'all' } as const, segments, tags: [] }
 const figures = (more: Partial<ProfileFigures>): ProfileFigures => ({
   traits: {},
   identifierTypes: [],

@@ -15,11 +15,13 @@ import { HOUR_MS } from '../../../src/time.js'
 import { readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
 import {
   Dice,
+  LAST_ORDER,
   meaningOf,
   type Person,
   randomEvaluables,
   randomPeople,
   randomRule,
+  readMeant,
   SEGMENTS,
   TEXTS,
   valueMeant,
@@ -27,7 +29,12 @@ import {
 import { sized } from '../../support/sized.js'
 
 const NOW = new Date('2026-03-29T10:00:00.500Z')
-const options = { nowMs: NOW.getTime(), segments: SEGMENTS }
+const optionsOf = (evaluables: readonly Evaluable[]) => ({
+  nowMs: NOW.getTime(),
+  segments: SEGMENTS,
+  tags: [LAST_ORDER, ...tagsIn(evaluables)],
+})
+const tagsIn = (evaluables: readonly Evaluable[]) => evaluables.flatMap((e) => ('tag' in e ? [e.tag] : []))
 const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 const PEOPLE = 60
 const SETS = sized(40, 1_000)
@@ -70,7 +77,7 @@ describe('a compiled rule means one thing', () => {
       expect(unclear.size).toBeLessThan(some.length * 0.75)
 
       const range = { kind: 'all', fromProfileId: 5, toProfileId: 30 } as const
-      const sql = compileDeltas(evaluables, { ...options, scope: range })
+      const sql = compileDeltas(evaluables, { ...optionsOf(evaluables), scope: range })
       expect(await events.query(sql, DeltaRow)).toEqual(everybody.filter((d) => d.p >= 5 && d.p < 30))
     },
   )
@@ -81,7 +88,11 @@ describe('a compiled rule means one thing', () => {
       const evaluables = randomEvaluables(dice, 5)
       const ids = evaluables.map((e) => e.id).filter((id) => !id.includes('/'))
       const rules = Array.from({ length: 6 }, () => randomRule(dice, 2, ids))
-      const query = compileTouched(evaluables, { ...options, scope: scopeOf(people.map((p) => p.profile)) }, rules)
+      const query = compileTouched(
+        evaluables,
+        { ...optionsOf(evaluables), scope: scopeOf(people.map((p) => p.profile)) },
+        rules,
+      )
       const figures = await readFigures(
         { events },
         query,
@@ -106,16 +117,17 @@ describe('a compiled rule means one thing', () => {
     const dice = new Dice('crossings')
     const since = new Date(NOW.getTime() - HOUR_MS)
     let changed = 0
-    for (let round = 0; round < 60; round++) {
-      const rules = Array.from({ length: 4 }, () => randomRule(dice, 2))
+    for (let round = 0; round < 120; round++) {
+      const days = { [dice.pick(['gte', 'gt', 'lte', 'lt', 'is'])]: dice.pick([0, 0.5, 1, 7, 8, 30]) }
+      const rules: Rule[] = [{ tag: 'last_order', ...days }, ...Array.from({ length: 4 }, () => randomRule(dice, 2))]
       const evaluables = rules.map((rule, i): Evaluable => ({ id: `enter/r${i}`, rule }))
-      const sql = compileCrossings(evaluables, SEGMENTS, since.getTime(), NOW.getTime())
+      const sql = compileCrossings(evaluables, optionsOf(evaluables), since.getTime(), NOW.getTime())
       const rows = sql === undefined ? [] : await events.query(sql, z.object({ p: z.number() }))
       const crossed = new Set(rows.map((r) => r.p))
       for (const person of people) {
         // What happened within the hour was seen when it arrived.
         if (person.events.some((e) => e.occurredAt > since && e.occurredAt <= NOW)) continue
-        const holds = (rule: Rule, at: Date) => meaningOf(rule, person, at, (id) => person.stored[id] ?? '')
+        const holds = (rule: Rule, at: Date) => meaningOf(rule, person, at, freshTags([], person, at))
         const moved = rules.filter((rule) => holds(rule, since) !== holds(rule, NOW))
         changed += moved.length
         const ids = [person.profile._id, ...person.profile.mergedIds]
@@ -155,7 +167,7 @@ const unclear = new Set<number>()
 
 /** As `touched`, on figures that are computed here. */
 function atHand(evaluables: readonly Evaluable[], some: readonly Person[]): Delta[] {
-  const query = compileTouched(evaluables, { ...options, scope: scopeOf(some.map((p) => p.profile)) })
+  const query = compileTouched(evaluables, { ...optionsOf(evaluables), scope: scopeOf(some.map((p) => p.profile)) })
   const compute = figuresOf(query.figures, query.nowMs)
   unclear.clear()
   return query.deltas(
@@ -178,19 +190,26 @@ function atHand(evaluables: readonly Evaluable[], some: readonly Person[]): Delt
 
 async function bySql(evaluables: readonly Evaluable[], some?: readonly Person[]): Promise<Delta[]> {
   const scope = some === undefined ? ({ kind: 'all' } as const) : scopeOf(some.map((p) => p.profile))
-  return events.query(compileDeltas(evaluables, { ...options, scope }), DeltaRow)
+  return events.query(compileDeltas(evaluables, { ...optionsOf(evaluables), scope }), DeltaRow)
 }
 
 async function touched(evaluables: readonly Evaluable[], some: readonly Person[]): Promise<Delta[]> {
   const profiles = some.map((p) => p.profile)
-  const query = compileTouched(evaluables, { ...options, scope: scopeOf(profiles) })
+  const query = compileTouched(evaluables, { ...optionsOf(evaluables), scope: scopeOf(profiles) })
   return query.deltas(await readFigures({ events }, query, profiles))
 }
 
-function freshTags(evaluables: readonly Evaluable[], person: Person): (id: string) => string {
+/** Values as rules read them: computed where they are evaluated, else as stored; days since something are counted. */
+function freshTags(evaluables: readonly Evaluable[], person: Person, at = NOW): (id: string) => string {
+  const { tags } = optionsOf(evaluables)
   const tagOf = (id: string): string => {
     const e = evaluables.find((x) => x.id === id)
-    return e === undefined ? (person.stored[id] ?? '') : valueMeant(e, person, NOW, tagOf)
+    const kept = e === undefined ? (person.stored[id] ?? '') : valueMeant(e, person, at, tagOf)
+    return readMeant(
+      tags.find((tag) => tag.id === id),
+      kept,
+      at,
+    )
   }
   return tagOf
 }
@@ -199,7 +218,7 @@ function meant(evaluables: readonly Evaluable[], some: readonly Person[]): Delta
   const sorted = [...evaluables].sort((a, b) => (a.id < b.id ? -1 : 1))
   return some.flatMap((person) =>
     sorted.flatMap((e) => {
-      const now = freshTags(evaluables, person)(e.id)
+      const now = valueMeant(e, person, NOW, freshTags(evaluables, person))
       const old = person.stored[e.id] ?? ''
       return now === old ? [] : [{ p: person.profile._id, id: e.id, old, new: now }]
     }),

@@ -97,7 +97,12 @@ describe('the lifecycle', () => {
   ])('gives everybody exactly one stage: %i days after the order %s', (days, stage) => {
     const tag = lifecycleTag(parseInput(Lifecycle, { stages }))
     const nowMs = Date.UTC(2026, 5, 1)
-    const query = compileTouched([{ id: tag.id, tag }], { nowMs, scope: { kind: 'all' }, segments: new Map() })
+    const query = compileTouched([{ id: tag.id, tag }], {
+      nowMs,
+      scope: { kind: 'all' },
+      segments: new Map(),
+      tags: [tag],
+    })
     const columns = Object.fromEntries(
       query.figures.map(({ column: c }) => [
         c,

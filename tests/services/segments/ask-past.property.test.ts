@@ -16,6 +16,7 @@ import {
   type Person,
   randomEvent,
   randomTagInput,
+  readMeant,
   ruleInput,
   scalar,
   STORED_TAGS,
@@ -49,6 +50,7 @@ const IDENTITY = {
 }
 const tags: object[] = [
   { ...common, id: 'imported', type: 'choice', cases: ['a', '3'].map((value) => ({ value, when: eventRule() })) },
+  { ...common, id: 'last_order', type: 'number', value: { event: 'order_paid', daysSince: true } },
   { ...common, id: 'old_score', type: 'number', score: { points: [{ event: 'product_viewed', weight: 40 }] } },
 ]
 const TAG_IDS: string[] = []
@@ -261,7 +263,7 @@ function isMeant(rule: Rule, person: Person, at: Date): boolean {
   const { tags } = world.deps.definitions.current
   const tagOf = (id: string): string => {
     const tag = tags.find((t) => t.id === id)
-    return tag === undefined ? '' : valueMeant({ id, tag }, person, at, tagOf)
+    return tag === undefined ? '' : readMeant(tag, valueMeant({ id, tag }, person, at, tagOf), at)
   }
   return meaningOf(rule, person, at, tagOf)
 }

@@ -30,6 +30,8 @@ const DEFINITIONS = {
     { id: 'orders', type: 'number', value: { event: 'order_paid', count: true } },
     { id: 'recent', type: 'flag', when: { event: 'order_paid', within: '2d' } },
     { id: 'spent_3d', type: 'number', value: { event: 'order_paid', within: '3d', sum: 'amountMinor' } },
+    { id: 'last_order', type: 'number', value: { event: 'order_paid', daysSince: true } },
+    { id: 'lapsed', type: 'flag', when: { tag: 'last_order', gte: 3 } },
     { id: 'loyal', type: 'flag', when: { all: [{ tag: 'orders', gte: 2 }, { tag: 'recent' }] } },
     {
       id: 'cooling',
@@ -202,11 +204,11 @@ type Values = Record<string, Record<string, string>>
 
 /** What the rules say of each profile at its instant, over everything that is stored now. */
 async function valuesAt(world: World, wanted: readonly (readonly [number, Date])[]): Promise<Values> {
-  const { evaluables, segments } = world.deps.definitions.current
+  const { evaluables, segments, tags } = world.deps.definitions.current
   const values: Values = {}
   for (const [id, now] of wanted) {
     const profiles = await loadTouched(world.deps, [id])
-    const query = compileTouched(evaluables, { nowMs: now.getTime(), segments, scope: scopeOf(profiles) })
+    const query = compileTouched(evaluables, { nowMs: now.getTime(), segments, tags, scope: scopeOf(profiles) })
     for (const { profileId, figures } of await readFigures(world.deps, query, profiles)) {
       const present = query.values(figures).filter(({ value }) => value !== '')
       values[profileId] = Object.fromEntries(present.map((v) => [v.id, v.value]))

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Path, Reference } from '../../reference.js'
 import type { Build } from '../build.js'
 import type { Bool, Text } from '../expression.js'
-import type { TimeEdge } from '../windows.js'
+import type { CountedFrom, TimeEdge } from '../windows.js'
 
 /**
  * Everything there is to know about one kind of clause. A clause of a rule is known by the field that has the kind's name.
@@ -19,7 +19,7 @@ export interface Clause<C, R = never> {
   /** What it names that is defined elsewhere; its parts name for themselves. */
   refersTo(clause: C): readonly Reference[]
   /** How long after an event the passing of time alone may change its answer. */
-  edges(clause: C): readonly TimeEdge[]
+  edges(clause: C, countedFrom: CountedFrom): readonly TimeEdge[]
   /** Whether it holds. `parts`: whether its parts do. */
   test(clause: C, build: Build, parts: readonly Bool[]): Bool
   /** The figure it was decided on, for explanations; that of a clause with parts is never shown. */

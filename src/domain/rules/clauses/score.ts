@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { comparesOrIsPresent } from '../comparisons.js'
 import { comparators, Name, sayFields } from '../fields.js'
+import { dayEdges } from '../windows.js'
 import type { Clause } from './clause.js'
 
 const { gte, gt, lte, lt } = comparators
@@ -13,7 +14,7 @@ export const score: Clause<z.infer<typeof ScoreClause>> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [{ kind: 'tag', name: clause.score, path: ['score'] }],
-  edges: () => [],
+  edges: (clause, countedFrom) => dayEdges(countedFrom(clause.score), clause),
   test: (clause, build) => comparesOrIsPresent(build.tag(clause.score), clause),
   figure: (clause, build) => build.tag(clause.score),
 }

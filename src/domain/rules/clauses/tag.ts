@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { comparesOrIsPresent } from '../comparisons.js'
 import { comparators, Name, sayFields } from '../fields.js'
+import { dayEdges } from '../windows.js'
 import type { Clause } from './clause.js'
 
 const TagClause = z.strictObject({ tag: Name, ...comparators })
@@ -12,7 +13,7 @@ export const tag: Clause<z.infer<typeof TagClause>> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [{ kind: 'tag', name: clause.tag, path: ['tag'] }],
-  edges: () => [],
+  edges: (clause, countedFrom) => dayEdges(countedFrom(clause.tag), clause),
   test: (clause, build) => comparesOrIsPresent(build.tag(clause.tag), clause),
   figure: (clause, build) => build.tag(clause.tag),
 }

@@ -28,7 +28,7 @@ export const choice: TagKind<typeof ChoiceTag> = {
   rules: (tag) => tag.cases.map((c, i) => ({ rule: c.when, path: ['cases', i, 'when'] })),
   refersTo: () => [],
   edges: () => [],
-  countsDays: () => false,
+  countedFrom: () => undefined,
   value: (tag, build) => ({
     text: 'choice',
     cases: tag.cases.map((c) => ({ when: build.test(c.when), value: constant(c.value) })),

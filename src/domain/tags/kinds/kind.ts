@@ -61,9 +61,12 @@ export interface TagKind<S extends z.ZodObject, T = z.infer<S>> {
   refersTo(tag: T): readonly Reference[]
   /** When the passing of time alone may change it; its rules have edges of their own. */
   edges(tag: T): readonly TimeEdge[]
-  /** Whether it grows by itself for everybody, day by day, so that no edge tells when. */
-  countsDays(tag: T): boolean
-  /** '' where it is absent. */
+  /**
+   * The event since which it counts the days. The value that is kept is then the instant, which nights do not change, and
+   * whoever reads it counts: see `shownValue`.
+   */
+  countedFrom(tag: T): string | undefined
+  /** The value that is kept; '' where it is absent. */
   value(tag: T, build: TagBuild): Text
   /** What its schema cannot say. Paths are within the tag. */
   lint(tag: T): readonly { path: Path; message: string; hint: string }[]

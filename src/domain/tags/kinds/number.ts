@@ -3,7 +3,7 @@ import { ABSENT, constant } from '../../rules/comparisons.js'
 import type { Num, Text } from '../../rules/expression.js'
 import { Aggregate } from '../../rules/fields.js'
 import { describeRule, Rule } from '../../rules/rule.js'
-import { absentIfNone, countOf, daysSinceOf, edgesOf, sumOf } from '../../rules/windows.js'
+import { absentIfNone, countOf, edgesOf, lastOf, sumOf } from '../../rules/windows.js'
 import { type Asked, common, type TagBuild, type TagKind } from './kind.js'
 
 /** Points for evidence; no evidence at all leaves the score unknown. */
@@ -37,7 +37,7 @@ export const number: TagKind<typeof NumberTag> = {
   ],
   edges: ({ value, score }) =>
     [...(value === undefined ? [] : [value]), ...(score?.points ?? [])].map((a) => edgesOf(a)),
-  countsDays: ({ value }) => value?.daysSince === true,
+  countedFrom: ({ value }) => (value?.daysSince === true ? value.event : undefined),
   // One of the two is there: see `lint`.
   value: ({ value, score }, build) => (score === undefined ? aggregateText(value!, build) : scoreText(score, build)),
   lint({ id, value, score }) {
@@ -66,12 +66,13 @@ export const number: TagKind<typeof NumberTag> = {
 }
 
 function aggregateText(a: Aggregate, build: TagBuild): Text {
-  if (a.sum === undefined && a.daysSince === true) return daysSinceOf(build, a)
-  return {
-    text: 'choice',
-    cases: [absentIfNone(build, a)],
-    otherwise: { text: 'figure', of: a.sum === undefined ? countOf(build, a) : sumOf(build, a, a.sum), per: 1 },
-  }
+  return { text: 'choice', cases: [absentIfNone(build, a)], otherwise: figureText(a, build) }
+}
+
+function figureText(a: Aggregate, build: TagBuild): Text {
+  if (a.sum !== undefined) return { text: 'figure', of: sumOf(build, a, a.sum), per: 1 }
+  if (a.daysSince === true) return { text: 'instant', of: lastOf(build, a) }
+  return { text: 'figure', of: countOf(build, a), per: 1 }
 }
 
 function scoreText(score: Score, build: TagBuild): Text {
