@@ -8,6 +8,7 @@ import Database from 'libsql'
 import { z } from 'zod'
 import { parseInput } from '../src/parse.js'
 import { HOUR_MS, systemClock } from '../src/time.js'
+import { beside } from './beside.js'
 import { demo } from './demo.js'
 import { documents } from './documents.js'
 import { ingest } from './ingest.js'
@@ -31,6 +32,7 @@ export const benchmarks: readonly Benchmark[] = [
   wecomSync,
   wecomCallbacks,
   versionsBenchmark,
+  beside,
 ]
 
 /** Those that run without being named. */

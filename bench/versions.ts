@@ -20,7 +20,7 @@ const PLANS: Record<Scale, Plan> = {
   tiny: { people: 100, seconds: 1, rounds: 1, demoDays: 1 },
 }
 
-const KEY = 'bench-key-0123456789abcdef'
+export const KEY = 'bench-key-0123456789abcdef'
 const RULES = 100
 /** Batches that wait at most, so that what is measured is work and not a heap of it. */
 const MAX_WAITING = 40
@@ -86,9 +86,9 @@ async function runVersions({ scale, dir, note, against }: BenchContext): Promise
   return cases
 }
 
-type Service = { child: ChildProcess; url: string; failed: () => Error | undefined }
+export type Service = { child: ChildProcess; url: string; failed: () => Error | undefined }
 
-async function start(folder: string, home: string): Promise<Service> {
+export async function start(folder: string, home: string): Promise<Service> {
   const port = await freePort()
   const config = join(home, 'service.yaml')
   const its = (path: string) => join(folder, path)
@@ -140,7 +140,7 @@ async function start(folder: string, home: string): Promise<Service> {
   }
 }
 
-async function stop({ child }: Service): Promise<void> {
+export async function stop({ child }: Service): Promise<void> {
   if (child.exitCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
@@ -182,7 +182,13 @@ function ruleOf(n: number): object {
 }
 
 /** Definitions and people, taken in by the version itself. */
-async function fill(folder: string, home: string, { people }: Plan, note: (text: string) => void): Promise<void> {
+export async function fill(
+  folder: string,
+  home: string,
+  { people }: Pick<Plan, 'people'>,
+  note: (text: string) => void,
+  journeys: readonly { id: string }[] = [],
+): Promise<void> {
   for (const name of ['tags', 'journeys', 'content', 'wecom']) mkdirSync(join(home, name), { recursive: true })
   const tags = Array.from({ length: RULES }, (_, n) => ({
     id: `bench_${n}`,
@@ -197,6 +203,7 @@ async function fill(folder: string, home: string, { people }: Plan, note: (text:
   const everybody = { id: 'everybody', name: 'everybody', purpose: 'benchmark', when: { identifier: 'member_id' } }
   writeFileSync(join(home, 'segments.yaml'), stringify({ segments: [everybody] }))
   cpSync(join(folder, 'config/lifecycle.yaml'), join(home, 'lifecycle.yaml'))
+  for (const journey of journeys) writeFileSync(join(home, 'journeys', `${journey.id}.yaml`), stringify(journey))
   const service = await start(folder, home)
   try {
     note(`${people} people: ${folder}`)
@@ -226,7 +233,7 @@ function person(n: number): Record<string, unknown> {
 }
 
 /** One event a record; one in twenty is about somebody new. */
-function eventRecord(name: string, n: number, people: number): Record<string, unknown> {
+export function eventRecord(name: string, n: number, people: number): Record<string, unknown> {
   const isNew = n % 20 === 0
   const about = isNew ? person(people + n) : person(intOf(people, 'bench who', n))
   const event = EVENTS[intOf(EVENTS.length, 'bench name', n)]!
@@ -247,13 +254,13 @@ function eventRecord(name: string, n: number, people: number): Record<string, un
   }
 }
 
-async function post({ url }: Service, key: string, records: readonly object[]): Promise<void> {
+export async function post({ url }: Service, key: string, records: readonly object[]): Promise<void> {
   const headers = { Authorization: `Bearer ${KEY}` }
   await axios.post(`${url}/v1/records`, { key, records }, { headers, timeout: MINUTE_MS, maxBodyLength: Infinity })
 }
 
 /** Waits until no more than so many batches wait. */
-async function hold(service: Service, most: number): Promise<void> {
+export async function hold(service: Service, most: number): Promise<void> {
   for (;;) {
     const failure = service.failed()
     if (failure !== undefined) throw failure
@@ -317,7 +324,7 @@ async function measured({ child }: Service, act: () => Promise<unknown>): Promis
 }
 
 /** User and system time of a process of ours, in ms; Linux counts in hundredths of a second. @see proc_pid_stat(5) */
-function cpuMsOf({ pid }: ChildProcess): number {
+export function cpuMsOf({ pid }: ChildProcess): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) * 10
 }

@@ -1,22 +1,26 @@
 import cron from 'node-cron'
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
-import type { JobQueue } from '../ports/job-queue.js'
+import type { JobOptions, JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
-import { dueWork } from '../services/runtime/lanes.js'
+import { type Work, workTimes } from '../services/runtime/lanes.js'
+import { SECOND_MS } from '../time.js'
 
 export type WakeOptions = { log: Log; /** Into how many shards work is split. */ split: { readonly current: number } }
 
+/** How often a second timers are looked at, while there are any. */
+const LOOKS = 5
+
 /**
- * Looks every second which lanes have work and adds a job for each to its group, where a burst delays no other: timers are
- * kept to the second, lost jobs are found again.
+ * Looks every second which lanes have work within it and adds jobs for each to its group, where a burst delays no other:
+ * timers are kept to a part of a second, lost jobs are found again.
  */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
   const { log, split } = options
   let running: Promise<void> | undefined
   const wake = async () => {
-    for (const { name, shard } of await dueWork(deps, split.current))
-      await queue.add(name, undefined, { key: name, shard })
+    for (const [name, hint] of hintsFor(await workTimes(deps, split.current), deps.clock.now()))
+      await queue.add(name, undefined, hint)
   }
   const task = cron.schedule('* * * * * *', () => {
     running ??= wake()
@@ -29,4 +33,19 @@ export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOpt
       await running
     },
   }
+}
+
+/** Jobs for the work of the second that begins now; later ones are for the next look. */
+export function hintsFor(work: readonly Work[], now: Date): [name: string, hint: JobOptions][] {
+  return work.flatMap(({ name, shard, at, timed }) => {
+    const firstMs = Math.max(0, at.getTime() - now.getTime())
+    if (firstMs >= SECOND_MS) return []
+    const looks = Array.from({ length: LOOKS - 1 }, (_, i) => ((i + 1) * SECOND_MS) / LOOKS)
+    const times = [firstMs, ...(timed ? looks.filter((ms) => ms > firstMs) : [])]
+    // A job that waits for its moment must not stand for one that is wanted at once: each has a key of its own.
+    return times.map((delayMs, i): [string, JobOptions] => [
+      name,
+      delayMs === 0 ? { key: name, shard } : { key: `${name} ${timed && i > 0 ? delayMs : 'soon'}`, shard, delayMs },
+    ])
+  })
 }

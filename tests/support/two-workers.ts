@@ -9,7 +9,7 @@ import { KnownEvents } from '../../src/services/ingest/known-events.js'
 import { Facts } from '../../src/services/segments/facts.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import { earliestOf } from '../../src/play/live.js'
-import { dueWork, workTimes } from '../../src/services/runtime/lanes.js'
+import { workTimes } from '../../src/services/runtime/lanes.js'
 import { createLeases, type Leases } from '../../src/services/runtime/with-lease.js'
 import type { Shard } from '../../src/ports/job-queue.js'
 import type { Collections } from '../../src/stored/collections.js'
@@ -134,7 +134,8 @@ export class Worker implements Teller {
     let looks = 0
     let rounds = 0
     for (;;) {
-      const due = await dueWork(this.deps)
+      const now = this.deps.clock.now()
+      const due = (await workTimes(this.deps)).filter(({ at }) => at <= now)
       if (due.length === 0) return
       let hasWorked = false
       for (const { name, shard } of due) hasWorked = (await this.work(name, shard)) || hasWorked

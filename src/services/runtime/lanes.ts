@@ -27,6 +27,8 @@ type Lane = {
   group: Group
   /** Split by `bucket` among workers: each shard is a job and a lease of its own, and reads its own documents only. */
   sharded?: true
+  /** Its work is timers, any number of which may end at any moment of a second. */
+  timed?: true
   run(deps: ServiceDeps, signal: AbortSignal | undefined, shard: Shard): Promise<void>
   /** The earliest instant at which this lane has work, in the past when it has some now. */
   dueAt(deps: ServiceDeps, shard: Shard): Promise<Date | undefined>
@@ -73,6 +75,7 @@ const LANES: readonly Lane[] = [
     name: 'resume-runs',
     group: 'journeys',
     sharded: true,
+    timed: true,
     run: resumeRuns,
     dueAt: async ({ docs }, shard) =>
       (await docs.runs.find({ state: 'waiting', ...inShard(shard) }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
@@ -134,7 +137,7 @@ async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
 }
 
 /** A lane that has work, or one shard of it. */
-export type Work = { name: string; shard: Shard; at: Date }
+export type Work = { name: string; shard: Shard; at: Date; timed: boolean }
 
 /** When each lane has work, in the order of the lanes; those without any are left out. */
 export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> {
@@ -142,7 +145,7 @@ export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> 
   for (const lane of lanes) {
     for (const shard of shardsOf(lane, shards)) {
       const at = await lane.dueAt(deps, shard)
-      if (at !== undefined) times.push({ name: lane.name, shard, at })
+      if (at !== undefined) times.push({ name: lane.name, shard, at, timed: lane.timed === true })
     }
   }
   return times
@@ -152,12 +155,6 @@ export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> 
 export function shardsOf({ sharded }: Pick<Lane, 'sharded'>, shards: number): Shard[] {
   const of = sharded === true ? shards : 1
   return Array.from({ length: of }, (_, index) => ({ index, of }))
-}
-
-/** What has work now, in the order of the lanes. */
-export async function dueWork(deps: ServiceDeps, shards = 1): Promise<Work[]> {
-  const now = deps.clock.now()
-  return (await workTimes(deps, shards)).filter(({ at }) => at <= now)
 }
 
 function earliest(times: readonly (Date | undefined)[]): Date | undefined {

@@ -3,7 +3,7 @@ import { BUCKETS, bucketOf, inShard } from '../../../src/stored/buckets.js'
 import { journeysCollections } from '../../../src/stored/journeys.js'
 import { touchesCollections } from '../../../src/stored/touches.js'
 import { workOff } from '../../../src/play/live.js'
-import { dueWork, lanes, shardsOf } from '../../../src/services/runtime/lanes.js'
+import { lanes, shardsOf, workTimes } from '../../../src/services/runtime/lanes.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
 import {
   buildWorld,
@@ -134,7 +134,9 @@ describe('lanes', () => {
     world.clock.set(new Date(Date.parse(START) + DAY_MS))
     const [run] = await world.docs.runs.find({ _id: { $exists: true } })
     await world.docs.runs.updateMany({ _id: { $nin: [run!._id] } }, { $set: { state: 'ended' }, $unset: { dueAt: 1 } })
-    const due = (await dueWork(world.deps, 4)).filter(({ name }) => name === 'resume-runs')
+    const due = (await workTimes(world.deps, 4)).filter(
+      ({ name, at }) => name === 'resume-runs' && at <= world.clock.now(),
+    )
     expect(due.map(({ shard }) => shard)).toEqual([{ index: Math.floor(run!.bucket / 16), of: 4 }])
   })
 })
