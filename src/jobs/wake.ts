@@ -1,10 +1,10 @@
-import cron from 'node-cron'
 import { messageOf } from '../errors.js'
 import type { Log } from '../log.js'
 import type { JobOptions, JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { type Work, workTimes } from '../services/runtime/lanes.js'
 import { SECOND_MS } from '../time.js'
+import { repeat } from './repeat.js'
 
 export type WakeOptions = { log: Log; /** Into how many shards work is split. */ split: { readonly current: number } }
 
@@ -17,22 +17,13 @@ const LOOKS = 5
  */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
   const { log, split } = options
-  let running: Promise<void> | undefined
   const wake = async () => {
     for (const [name, hint] of hintsFor(await workTimes(deps, split.current), deps.clock.now()))
       await queue.add(name, undefined, hint)
   }
-  const task = cron.schedule('* * * * * *', () => {
-    running ??= wake()
-      .catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) }))
-      .finally(() => (running = undefined))
-  })
-  return {
-    stop: async () => {
-      await task.destroy()
-      await running
-    },
-  }
+  return repeat('* * * * * *', SECOND_MS, () =>
+    wake().catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) })),
+  )
 }
 
 /** Jobs for the work of the second that begins now; later ones are for the next look. */
