@@ -23,13 +23,36 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
   return reads
 }
 
+/** Levels of one query: the engine needs a second or so to plan twenty. */
+const MAX_LEVELS = 20
+
+/**
+ * How many of the others each reads one behind the other, by id.
+ *
+ * @throws {RangeError} when tags or segments read each other in a circle
+ */
+export function levelsOf(evaluables: readonly Evaluable[], options: TreeOptions): Map<string, number> {
+  const tree = new Tree(evaluables, options)
+  for (const e of evaluables) tree.valueOf(e)
+  return new Map(evaluables.map((e) => [e.id, tree.levelOf(e)]))
+}
+
+/** What one query can decide together, in order: those of a later pass read what the passes before have stored. */
+export function passesOf(evaluables: readonly Evaluable[], options: TreeOptions): Evaluable[][] {
+  const levels = levelsOf(evaluables, options)
+  const passes: Evaluable[][] = []
+  for (const e of evaluables) (passes[Math.floor(levels.get(e.id)! / MAX_LEVELS)] ??= []).push(e)
+  return passes
+}
+
 /**
  * SELECT of what changed: columns `p` (profile id), `id`, `old`, `new`; one row per difference from the stored state,
  * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
  */
 export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
   const tree = new Tree(evaluables, options)
-  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.valueOf(e))})`)
+  for (const e of evaluables) tree.valueOf(e)
+  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.resultOf(e))})`)
   return `SELECT p, tupleElement(o, 1) AS id, st[tupleElement(o, 1)] AS old, tupleElement(o, 2) AS new
 FROM (
   SELECT p, st, arrayJoin(arrayFilter(x -> x.2 != st[x.1], [${pairs.join(',\n    ')}])) AS o
@@ -98,19 +121,40 @@ export function compileTouched(
 } {
   const tree = new Tree(evaluables, options)
   const compiledTests = tests.map((rule) => tree.test(rule))
-  const values = evaluables.map((e) => ({ id: e.id, value: tree.valueOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
+  for (const e of evaluables) tree.valueOf(e)
+  const values = evaluables.map((e) => ({ id: e.id, value: tree.resultOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
+  const computed = computedBy(tree)
   return {
     ...touchedQuery(tree, options),
-    holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
-    values: (figures) => values.map(({ id, value }) => ({ id, value: evaluateText(value, figures) })),
+    holds(figures) {
+      const all = computed(figures)
+      return compiledTests.map((test) => evaluateBool(test, all))
+    },
+    values(figures) {
+      const all = computed(figures)
+      return values.map(({ id, value }) => ({ id, value: evaluateText(value, all) }))
+    },
     deltas: (profiles) =>
-      profiles.flatMap((t) =>
-        values.flatMap(({ id, value }) => {
+      profiles.flatMap((t) => {
+        const all = computed(t.figures)
+        return values.flatMap(({ id, value }) => {
           const old = t.figures.stored[id] ?? ''
-          const now = evaluateText(value, t.figures)
+          const now = evaluateText(value, all)
           return now === old ? [] : [{ p: t.profileId, id, old, new: now }]
-        }),
-      ),
+        })
+      }),
+  }
+}
+
+/** Adds to a profile's figures the tags that others of the pass read; the tree is complete. */
+function computedBy({ levels }: Tree): (figures: ProfileFigures) => ProfileFigures {
+  const ordered = levels.flat()
+  if (ordered.length === 0) return (figures) => figures
+  return (figures) => {
+    const computed: Record<string, string> = {}
+    const all = { ...figures, computed }
+    for (const { id, value } of ordered) computed[id] = evaluateText(value, all)
+    return all
   }
 }
 
@@ -136,7 +180,8 @@ export function compileExplain(
     })
   }
   const explain = build(rule)
-  return { ...touchedQuery(tree, options), explain }
+  const computed = computedBy(tree)
+  return { ...touchedQuery(tree, options), explain: (figures) => explain(computed(figures)) }
 }
 
 /** The small queries for touched profiles, once all expressions are built. */

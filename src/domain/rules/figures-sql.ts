@@ -1,5 +1,5 @@
 import { type Aggregation, AMOUNT, type Condition } from './expression.js'
-import { boolSql } from './expression-sql.js'
+import { boolSql, computedColumn, textSql } from './expression-sql.js'
 import { nowSource } from './now-source.js'
 import { happenedSource, thenSource } from './past-source.js'
 import type { Scope } from './scope.js'
@@ -12,8 +12,21 @@ export type SourceOptions = { scope: Scope; knowledge?: Knowledge }
 
 const sources: { [K in Knowledge]: Source } = { now: nowSource, then: thenSource, happened: happenedSource }
 
-/** The joined source with `p`, `traits`, `identifier_types`, `st` and the columns of the tree, whose expressions are all built. */
+/**
+ * The joined source with `p`, `traits`, `identifier_types`, `st`, the columns of the tree, whose expressions are all built,
+ * and a column for every tag that another one reads: a SELECT for each level.
+ */
 export function sourceSql(tree: Tree, options: SourceOptions): string {
+  return tree.levels.reduce(
+    (from, level) => {
+      const columns = level.map(({ id, value }) => `${textSql(value)} AS ${computedColumn(id)}`)
+      return `(SELECT *, ${columns.join(',\n      ')} FROM ${from})`
+    },
+    joinedSql(tree, options),
+  )
+}
+
+function joinedSql(tree: Tree, options: SourceOptions): string {
   const { source, asked } = sourceOf(tree, options)
   const { p, id, value, from } = source.state(asked, tree.storedTags)
   const state = `SELECT ${named(p, 'p')}, mapFromArrays(groupArray(${id}), groupArray(${value})) AS st FROM ${from} GROUP BY p`

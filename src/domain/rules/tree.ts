@@ -28,6 +28,11 @@ export class Tree implements TagBuild {
   private readonly counting: ReadonlySet<string>
   private readonly inPass: ReadonlyMap<string, Evaluable>
   private readonly resolving = new Set<string>()
+  private readonly values = new Map<string, { value: Text; level: number }>()
+  /** Tags of this pass that are read in it. */
+  private readonly readInPass = new Set<string>()
+  /** One more than the highest level of what the expression that is being built has read so far. */
+  private level = 0
   private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
   /** The tags that are evaluated, and those that are read as stored. Complete once all expressions are built. */
   readonly storedTags = new Set<string>()
@@ -47,9 +52,41 @@ export class Tree implements TagBuild {
     return [...this.columns.values()]
   }
 
+  /**
+   * The tags of this pass that are read in it, by level: those of one read only those of the levels before. Complete once
+   * all expressions are built.
+   */
+  get levels(): { id: string; value: Text }[][] {
+    const levels: { id: string; value: Text }[][] = []
+    for (const id of this.readInPass) {
+      const { value, level } = this.values.get(id)!
+      ;(levels[level] ??= []).push({ id, value })
+    }
+    return levels.filter((level) => level.length > 0)
+  }
+
+  /** How many tags of this pass it reads one behind the other; of one that is built. */
+  levelOf({ id }: Evaluable): number {
+    return this.values.get(id)!.level
+  }
+
+  /** As `valueOf`, and where it is worked out for others, from there. Only when all expressions are built. */
+  resultOf(e: Evaluable): Text {
+    return this.readInPass.has(e.id) ? { text: 'computed', tagId: e.id } : this.valueOf(e)
+  }
+
   /** @throws {RangeError} when tags or segments read each other in a circle */
   valueOf(e: Evaluable): Text {
-    return this.once(e.id, () => ('rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)))
+    const outer = this.level
+    this.level = 0
+    const built = this.values.get(e.id) ?? this.once(e.id, () => ({ value: this.build(e), level: this.level }))
+    this.values.set(e.id, built)
+    this.level = Math.max(outer, built.level + 1)
+    return built.value
+  }
+
+  private build(e: Evaluable): Text {
+    return 'rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)
   }
 
   test(rule: Rule): Bool {
@@ -77,7 +114,11 @@ export class Tree implements TagBuild {
   tag(id: string): Text {
     const inPass = this.inPass.get(id)
     if (inPass === undefined) this.storedTags.add(id)
-    const kept: Text = inPass === undefined ? { text: 'stored', tagId: id } : this.valueOf(inPass)
+    else {
+      this.valueOf(inPass)
+      this.readInPass.add(id)
+    }
+    const kept: Text = { text: inPass === undefined ? 'stored' : 'computed', tagId: id }
     return this.counting.has(id) ? { text: 'days', of: kept, nowMs: this.nowMs } : kept
   }
 

@@ -1,13 +1,13 @@
 import { basename, dirname, extname, normalize } from 'node:path'
 import { systemEventNames } from '../../domain/events/system-events.js'
 import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
-import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
+import { type Evaluable, levelsOf } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { lifecycleTag, type Tag } from '../../domain/tags/definition.js'
 import type { Content, CouponPool } from '../../domain/content/content.js'
-import { InvalidInputError, messageOf, type Problem } from '../../errors.js'
+import { InvalidInputError, type Problem } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { nearest, type YamlFile } from '../../yaml-file.js'
 import { DefinitionReader, type Loaded } from './definition-reader.js'
@@ -46,12 +46,12 @@ type Files = { readonly [K in KindName]: readonly Loaded<FileOf<K>>[] }
 const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: systemEventNames, tag: [STAGE_TAG] }
 
 /**
- * Reads and checks every definition file; all problems at once, each with file and line. `loaded` is there unless something
+ * Reads and checks every definition file; all problems at once, each with file and line. `warnings` stop nobody. `loaded` is there unless something
  * other than a journey is wrong: then it leaves the broken journeys out, since a service runs on the published ones.
  */
 export async function checkDefinitions(
   paths: DefinitionPaths,
-): Promise<{ problems: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[] }> {
+): Promise<{ problems: Problem[]; warnings?: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[] }> {
   const reader = new DefinitionReader()
   const files = await readFiles(reader, paths)
   const whole: Whole = {
@@ -81,13 +81,20 @@ export async function checkDefinitions(
     tags: valuesOf('tags'),
     contents: valuesOf('contents'),
   })
-  const circle = findCircle(definitions)
+  const { circle, deep } = readEachOther(definitions)
   if (circle !== undefined)
     return { problems: [...problems, { file: paths.tags, path: '', message: circle, hint: 'break the circle' }] }
+  const warnings = deep.map(({ id, levels }) => ({
+    file: paths.tags,
+    path: '',
+    message: `${id} 依次读取 ${levels} 层标签 reads ${levels} tags one behind the other`,
+    hint: `超过 ${DEEP} 层很难看懂，也更慢；让它直接读事件 more than ${DEEP} are hard to follow, and slow: read events instead`,
+  }))
   const broken = new Set(problems.map((p) => p.file))
   const sound = files.journeys.filter((f) => !broken.has(f.yaml.file))
   return {
     problems,
+    warnings,
     loaded: {
       ...definitions,
       couponPools: valuesOf('coupons').flatMap((f) => f.pools),
@@ -159,17 +166,24 @@ function checkEach(reader: DefinitionReader, files: Files, whole: Whole): void {
         reader.add(yaml, path, message, hint)
 }
 
-/** Tags or segments that read each other in a circle, in words. */
-function findCircle({ tags, segments }: FileDefinitions): string | undefined {
+/** Tags that read others which read others: so many one behind the other are followed by few. */
+const DEEP = 10
+
+/** Tags or segments that read each other in a circle, in words; tags that read too many one behind the other. */
+function readEachOther({ tags, segments }: FileDefinitions): {
+  circle?: string
+  deep: { id: string; levels: number }[]
+} {
   const evaluables = [
     ...tags.map((tag): Evaluable => ({ id: tag.id, tag })),
     ...[...segments].map(([id, rule]): Evaluable => ({ id: `segment/${id}`, rule })),
   ]
   try {
-    compileDeltas(evaluables, { nowMs: 0, scope: { kind: 'all' }, segments, tags })
-    return undefined
+    const levels = levelsOf(evaluables, { nowMs: 0, segments, tags })
+    return { deep: [...levels].filter(([, n]) => n > DEEP).map(([id, n]) => ({ id, levels: n })) }
   } catch (err) {
-    return messageOf(err)
+    if (err instanceof RangeError) return { circle: err.message, deep: [] }
+    throw err
   }
 }
 

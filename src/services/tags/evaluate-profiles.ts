@@ -5,6 +5,7 @@ import {
   compileTouched,
   type Delta,
   type Evaluable,
+  passesOf,
   readsOf,
   type Touched,
 } from '../../domain/rules/compile.js'
@@ -78,17 +79,16 @@ export async function evaluateRange(
   range: { from: number; to: number } | undefined,
 ): Promise<number> {
   const ids = range === undefined ? {} : { fromProfileId: range.from, toProfileId: range.to }
-  const sql = compileDeltas(evaluation.evaluables, {
-    ...compileOptions(deps, evaluation.now),
-    scope: { kind: 'all', ...ids },
-  })
-  const deltas = await deps.events.query(sql, DeltaRow, 'scan')
+  const options = { ...compileOptions(deps, evaluation.now), scope: { kind: 'all', ...ids } } as const
   let changes = 0
-  for (const chunk of chunksOf(deltas)) {
-    const ours = new Set(await withoutOvertaken(deps, [...new Set(chunk.map((d) => d.p))]))
-    const applied = chunk.filter((d) => ours.has(d.p))
-    await applyChunk(deps, evaluation, applied)
-    changes += applied.length
+  for (const pass of passesOf(evaluation.evaluables, options)) {
+    const deltas = await deps.events.query(compileDeltas(pass, options), DeltaRow, 'scan')
+    for (const chunk of chunksOf(deltas)) {
+      const ours = new Set(await withoutOvertaken(deps, [...new Set(chunk.map((d) => d.p))]))
+      const applied = chunk.filter((d) => ours.has(d.p))
+      await applyChunk(deps, evaluation, applied)
+      changes += applied.length
+    }
   }
   return changes
 }

@@ -6,6 +6,8 @@ import {
   compileTouched,
   type Evaluable,
   type Knowledge,
+  levelsOf,
+  passesOf,
   readsOf,
 } from '../../../src/domain/rules/compile.js'
 import type { ProfileFigures } from '../../../src/domain/rules/expression.js'
@@ -33,6 +35,23 @@ const figures = (more: Partial<ProfileFigures>): ProfileFigures => ({
   ...more,
 })
 
+/** Tags of which each reads the one before, twice. */
+function chainOf(length: number): Evaluable[] {
+  return Array.from({ length }, (_, i) =>
+    flag(
+      `c${String(i).padStart(2, '0')}`,
+      i === 0
+        ? { event: 'order_paid' }
+        : {
+            any: [
+              { tag: `c${String(i - 1).padStart(2, '0')}` },
+              { all: [{ trait: 'city' }, { tag: `c${String(i - 1).padStart(2, '0')}` }] },
+            ],
+          },
+    ),
+  )
+}
+
 describe('compileDeltas', () => {
   it('lets a tag read another one in the same pass, in whichever order they stand', () => {
     const [a, b] = [flag('aa', { tag: 'bb' }), flag('bb', { trait: 'city', is: '上海' })]
@@ -49,6 +68,24 @@ describe('compileDeltas', () => {
         { p: 1, id: 'bb', old: '', new: '1' },
       ])
     }
+  })
+
+  it('says each tag once, however many read it, and how many one behind the other', () => {
+    const chain = chainOf(20)
+    const sql = compileDeltas(chain, options)
+    expect(sql.split("countIf(name = 'order_paid')").length).toBe(2)
+    expect(sql.length).toBeLessThan(20_000)
+    expect([...levelsOf(chain, options).values()]).toEqual(Array.from({ length: 20 }, (_, i) => i))
+    const query = compileTouched(chain, options)
+    const columns = Object.fromEntries(query.figures.map(({ column }) => [column, 1]))
+    const deltas = query.deltas([{ profileId: 1, figures: figures({ columns }) }])
+    expect(deltas.map((d) => d.new)).toEqual(chain.map(() => '1'))
+  })
+
+  it('takes more than 20 levels in passes, of which the later read what the former have stored', () => {
+    const passes = passesOf(chainOf(45).reverse(), options)
+    expect(passes.map((pass) => pass.length)).toEqual([20, 20, 5])
+    expect(compileDeltas(passes[1]!, options)).toContain("st['c19']")
   })
 
   it('reads a tag that is not in the pass from the stored state', () => {

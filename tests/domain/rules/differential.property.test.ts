@@ -10,6 +10,8 @@ import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../..
 import { compileCrossings } from '../../../src/domain/rules/crossings.js'
 import { figuresOf, propertiesOf } from '../../../src/domain/rules/figures.js'
 import type { Rule } from '../../../src/domain/rules/rule.js'
+import { Tag } from '../../../src/domain/tags/definition.js'
+import { parseInput } from '../../../src/parse.js'
 import type { EventStore } from '../../../src/ports/event-store.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
@@ -21,6 +23,7 @@ import {
   randomEvaluables,
   randomPeople,
   randomRule,
+  ruleInput,
   readMeant,
   SEGMENTS,
   TEXTS,
@@ -102,6 +105,21 @@ describe('a compiled rule means one thing', () => {
         people.map((p) => rules.map((rule) => meaningOf(rule, p, NOW, freshTags(evaluables, p)))),
       )
     }
+  })
+
+  it('and so do tags that read each other twenty deep', async () => {
+    const dice = new Dice('chain')
+    const base = { name: 'a tag', category: 'model', owner: 'crm', purpose: 'test' }
+    const chain = Array.from({ length: 20 }, (_, i): Evaluable => {
+      const before = i === 0 ? { event: 'order_paid' } : { tag: `chain_${i - 1}` }
+      const when = {
+        any: [{ all: [before, ruleInput(dice, 1, [])] }, { not: { any: [before, ruleInput(dice, 1, [])] } }],
+      }
+      return { id: `chain_${i}`, tag: parseInput(Tag, { ...base, id: `chain_${i}`, type: 'flag', when }) }
+    })
+    const everybody = await bySql(chain)
+    expect(everybody).toEqual(meant(chain, people))
+    expect(await touched(chain, people)).toEqual(everybody)
   })
 
   it('and the differences, once stored, are no differences any more', async () => {
@@ -202,7 +220,13 @@ async function touched(evaluables: readonly Evaluable[], some: readonly Person[]
 /** Values as rules read them: computed where they are evaluated, else as stored; days since something are counted. */
 function freshTags(evaluables: readonly Evaluable[], person: Person, at = NOW): (id: string) => string {
   const { tags } = optionsOf(evaluables)
+  const known = new Map<string, string>()
   const tagOf = (id: string): string => {
+    const value = known.get(id) ?? read(id)
+    known.set(id, value)
+    return value
+  }
+  const read = (id: string): string => {
     const e = evaluables.find((x) => x.id === id)
     const kept = e === undefined ? (person.stored[id] ?? '') : valueMeant(e, person, at, tagOf)
     return readMeant(

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { stringify } from 'yaml'
 import { loadConfig } from '../../../src/config.js'
 import type { DefinitionPaths } from '../../../src/services/definitions/kinds.js'
 import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
@@ -158,6 +159,21 @@ describe('checkDefinitions', () => {
         path: 'writeback',
         message: '分层/冠军客户 is already written by rfm_class=champions',
       },
+    ])
+  })
+
+  it('warns of tags that read more than ten others one behind the other, and takes them', async () => {
+    const tags = Array.from({ length: 13 }, (_, i) => ({
+      ...{ id: `t${i}`, name: `t${i}`, category: 'model', owner: 'crm', purpose: 'test', type: 'flag' },
+      when: i === 0 ? { event: 'order_paid' } : { tag: `t${i - 1}` },
+    }))
+    writeFileSync(join(home, 'config/tags/chain.yaml'), stringify({ tags }))
+    const { problems, warnings, loaded } = await checkDefinitions(paths)
+    expect(problems).toEqual([])
+    expect(loaded?.tags.some((tag) => tag.id === 't12')).toBe(true)
+    expect(warnings?.map((w) => w.message)).toEqual([
+      expect.stringMatching(/^t11 .*11/) as unknown as string,
+      expect.stringMatching(/^t12 .*12/) as unknown as string,
     ])
   })
 
