@@ -126,19 +126,24 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
       const { taskId, userId, key, selected } = parseInput(Bodies.press, body)
       const row = world.state.get<{ msgid: string }>('SELECT msgid FROM app_message WHERE task_id = ?', taskId)
       if (row === undefined) throw new NotFoundError(`no card with task_id "${taskId}"`)
-      return act('press', () => world.press(row.msgid, member(userId), key, sandbox.now(), selected))
+      return act('press', () => world.cards.press(row.msgid, member(userId), key, sandbox.now(), selected))
     },
     'POST /control/send': async (body) => {
       const { msgid, userId, externalUserIds } = parseInput(Bodies.send, body)
       const only = externalUserIds === undefined ? undefined : new Set(externalUserIds)
-      return act('send', () => world.confirm(msgid, member(userId), sandbox.now(), only))
+      return act('send', () => world.sending.confirm(msgid, member(userId), sandbox.now(), only))
     },
     'POST /control/contacts/add': async (body) => {
       const { name, gender, unionId, ...pair } = parseInput(Bodies.add, body)
       const { userId, externalUserId, addWay, state } = pair
       return act('add', () => {
-        world.putContact({ externalUserId, unionId, name: name ?? `顾客 ${externalUserId.slice(-4)}`, gender })
-        return world.addContact(
+        world.relations.putContact({
+          externalUserId,
+          unionId,
+          name: name ?? `顾客 ${externalUserId.slice(-4)}`,
+          gender,
+        })
+        return world.relations.add(
           {
             userId: member(userId),
             externalUserId,
@@ -153,7 +158,7 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
     },
     'POST /control/contacts/delete': async (body) => {
       const { userId, externalUserId, by } = parseInput(Bodies.delete, body)
-      return act('delete', () => world.deleteContact(member(userId), externalUserId, by, sandbox.now()))
+      return act('delete', () => world.relations.delete(member(userId), externalUserId, by, sandbox.now()))
     },
     'POST /control/contacts/edit': async (body) => {
       const { userId, externalUserId, remark, addTags, removeTags } = parseInput(Bodies.edit, body)
@@ -162,7 +167,7 @@ export function controlRoutes(parts: ControlParts): HandleParts['control'] {
           throw new NotFoundError(`no corp tag "${tagId}"`)
       }
       const edit = { addTags, removeTags, ...(remark === undefined ? {} : { remark }) }
-      return act('edit', () => world.editContact(member(userId), externalUserId, edit, sandbox.now()))
+      return act('edit', () => world.relations.edit(member(userId), externalUserId, edit, sandbox.now()))
     },
     'POST /control/fault': async (body) => {
       sandbox.fault(parseInput(Fault, body))

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { ConflictError, NotFoundError } from '../../../src/errors.js'
 import { parseInput } from '../../../src/parse.js'
-import { SECOND_MS } from '../../../src/time.js'
 import type { SandboxApp } from '../../identity.js'
 import type { World } from '../../world/world.js'
 import { buyQuota, deleteLink, linkCustomerWrites } from '../wecom/acquisition.js'
@@ -128,10 +127,6 @@ export function customerControls({ world, apps, now, act }: Parts): Record<strin
     const at = now()
     const tell = (ChangeType: string, TagType: string, Id: string) =>
       world.raise(at, {
-        ToUserName: world.identity.corpId,
-        FromUserName: 'sys',
-        CreateTime: Math.floor(at.getTime() / SECOND_MS),
-        MsgType: 'event',
         Event: 'change_external_tag',
         Id,
         TagType,

@@ -339,10 +339,6 @@ function dayOf(ms: number): number {
 /** Page 97299. */
 function raise(world: World, at: Date, fields: XmlFields): void {
   world.raise(at, {
-    ToUserName: world.identity.corpId,
-    FromUserName: 'sys',
-    CreateTime: Math.floor(at.getTime() / SECOND_MS),
-    MsgType: 'event',
     Event: 'customer_acquisition',
     ...fields,
   })

@@ -44,7 +44,7 @@ export function archiveEndpoints(world: World): Endpoints {
         return {
           agreeinfo: info.map(({ userid, exteranalopenid }) => {
             const userId = permittedMember(userid)
-            if (world.relationStatus(userId, exteranalopenid) === undefined)
+            if (world.relations.status(userId, exteranalopenid) === undefined)
               throw new Refusal(301061, 'external user not found')
             return { userid: userId, ...agreementOf(exteranalopenid, relationMs(userId, exteranalopenid)) }
           }),
@@ -94,7 +94,7 @@ export function archiveEndpoints(world: World): Endpoints {
   }
 
   function relationMs(userId: string, externalUserId: string): number {
-    return world.relation(userId, externalUserId)!.createdAt.getTime()
+    return world.relations.get(userId, externalUserId)!.createdAt.getTime()
   }
 
   /** A customer answers within a day of the first chat, the same to everybody. */

@@ -176,7 +176,7 @@ export function contactEndpoints(world: World): Endpoints {
 /** The member has the customer. @throws {Refusal} 41035, 40096, 84061 */
 export function checkRelation(world: World, userId: string, externalUserId: string | undefined): void {
   if (externalUserId === undefined) throw new Refusal(41035, 'missing external userid')
-  const status = world.relationStatus(userId, externalUserId)
+  const status = world.relations.status(userId, externalUserId)
   if (status === 'active' || status === 'customer_deleted') return
   const known = world.state.get('SELECT 1 FROM relation WHERE external_user_id = ? LIMIT 1', externalUserId)
   if (known === undefined) throw new Refusal(40096, 'invalid external userid')

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { hashKey } from '../../../src/random.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
-import { contentHashOf, type Content, type World } from '../../world/world.js'
+import { contentHashOf, type Content } from '../../world/messages.js'
+import type { World } from '../../world/world.js'
 import { ContentBody, readContent } from './content.js'
 import { type Endpoints, fromCursor, memberId, OptionalText, read, Refusal, toCursor } from '../core/endpoint.js'
 import { pageSize } from '../core/pages.js'
@@ -178,7 +179,7 @@ export function massEndpoints(world: World): Endpoints {
         state.run('INSERT INTO reminder VALUES (?, ?)', msgid!, now.getTime())
         const nth = state.get<{ n: number }>('SELECT count(*) AS n FROM reminder WHERE msgid = ?', msgid!)!.n
         for (const userId of waitingMembers(msgid!))
-          world.scheduleConfirm(msgid!, userId, mass.draw_key, `remind-${nth}`, now)
+          world.sending.scheduleConfirm(msgid!, userId, mass.draw_key, `remind-${nth}`, now)
         return {}
       },
     },
@@ -280,7 +281,7 @@ export function massEndpoints(world: World): Endpoints {
   /** Where a used-up quota shows at once, those who have had their share fail here and not when the member sends. */
   function withinQuota({ targets, senders, failed }: Tasks, now: Date): Tasks {
     if (behaviour.quotaStatus !== 'at_creation' || targets.length === 0) return { targets, senders, failed }
-    const left = targets.filter((t) => world.hasQuota(t.external_user_id, now))
+    const left = targets.filter((t) => world.sending.hasQuota(t.external_user_id, now))
     const over = targets.filter((t) => !left.includes(t)).map((t) => t.external_user_id)
     return tasksOf(left, [...failed, ...over])
   }
@@ -330,7 +331,7 @@ export function massEndpoints(world: World): Endpoints {
     )
     for (const userId of senders) {
       state.run('INSERT INTO mass_task (msgid, user_id) VALUES (?, ?)', msgid, userId)
-      world.scheduleConfirm(msgid, userId, drawKey, 'confirm', now)
+      world.sending.scheduleConfirm(msgid, userId, drawKey, 'confirm', now)
     }
     return msgid
   }

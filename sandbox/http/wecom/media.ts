@@ -136,10 +136,6 @@ export function mediaEndpoints(world: World): Endpoints {
         jobs.put(jobId, { ...job, status: 3, ...fetched })
       }
       world.raise(at, {
-        ToUserName: world.identity.corpId,
-        FromUserName: 'sys',
-        CreateTime: Math.floor(at.getTime() / SECOND_MS),
-        MsgType: 'event',
         Event: 'upload_media_job_finish',
         JobId: jobId,
       })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DAY_MS, HOUR_MS, SECOND_MS } from '../../../src/time.js'
+import { DAY_MS, HOUR_MS } from '../../../src/time.js'
 import { Member, type ScenarioDepartment, type ScenarioMember } from '../../scenario.js'
 import type { World } from '../../world/world.js'
 import type { XmlFields } from '../../xml.js'
@@ -42,7 +42,7 @@ const DepartmentBody = z.object({ id: z.int().nullish(), name: OptionalText, par
 export function memberEndpoints(world: World): Endpoints {
   const { state } = world
   const departmentOf = (id: number): ScenarioDepartment => {
-    const found = world.departments.find((d) => d.id === id)
+    const found = world.staff.departments.find((d) => d.id === id)
     if (found === undefined) throw new Refusal(60003, 'department not found')
     return found
   }
@@ -61,7 +61,7 @@ export function memberEndpoints(world: World): Endpoints {
     const { id } = read(z.object({ id: z.coerce.number().int().optional() }), params)
     if (id !== undefined) departmentOf(id)
     const ids = subtree(world, id ?? ROOT_DEPARTMENT)
-    return world.departments.filter((d) => ids.has(d.id))
+    return world.staff.departments.filter((d) => ids.has(d.id))
   }
   /** The one visible member for whom `matches`; wrong questions are counted. */
   const lookUp = ({ app, now }: Call, matches: (member: ScenarioMember) => boolean, count?: string) => {
@@ -207,8 +207,8 @@ export function memberEndpoints(world: World): Endpoints {
       handle: ({ params, now }) => {
         const body = read(DepartmentBody, params)
         const { name, parentId } = checked(body, undefined)
-        const id = body.id ?? Math.max(...world.departments.map((d) => d.id)) + 1
-        if (world.departments.some((d) => d.id === id)) throw new Refusal(60008, 'department existed')
+        const id = body.id ?? Math.max(...world.staff.departments.map((d) => d.id)) + 1
+        if (world.staff.departments.some((d) => d.id === id)) throw new Refusal(60008, 'department existed')
         world.staff.putDepartment(id, { id, name, parentId })
         raise(now, { ChangeType: 'create_party', Id: id, Name: name, ParentId: parentId })
         return { errmsg: 'created', id }
@@ -232,7 +232,7 @@ export function memberEndpoints(world: World): Endpoints {
       handle: ({ params, now }) => {
         const { id } = read(z.object({ id: z.coerce.number().int() }), params)
         departmentOf(id)
-        if (id === ROOT_DEPARTMENT || world.departments.some((d) => d.parentId === id))
+        if (id === ROOT_DEPARTMENT || world.staff.departments.some((d) => d.parentId === id))
           throw new Refusal(60006, 'department has sub departments, or is the root')
         if (world.staff.employed.some((m) => m.departmentIds.includes(id)))
           throw new Refusal(60005, 'department has members')
@@ -252,7 +252,7 @@ export function memberEndpoints(world: World): Endpoints {
     const parentId = body.parentid ?? before?.parentId
     if (name === undefined || parentId === undefined)
       throw new Refusal(40058, 'name and parentid unexpected empty. invalid Request Parameter')
-    if (before?.parentId !== 0 && !world.departments.some((d) => d.id === parentId))
+    if (before?.parentId !== 0 && !world.staff.departments.some((d) => d.id === parentId))
       throw new Refusal(60123, 'parent department not found')
     if (before !== undefined && parentId !== before.parentId && subtree(world, before.id).has(parentId))
       throw new Refusal(60123, 'parent department is below')
@@ -264,10 +264,6 @@ export function memberEndpoints(world: World): Endpoints {
   /** Addresses configured after 2022-08-15 are told the userid and the departments only (page 90970). */
   function raise(at: Date, fields: XmlFields): void {
     world.raise(at, {
-      ToUserName: world.identity.corpId,
-      FromUserName: 'sys',
-      CreateTime: Math.floor(at.getTime() / SECOND_MS),
-      MsgType: 'event',
       Event: 'change_contact',
       ...fields,
     })
@@ -288,7 +284,7 @@ export function privateDataOf(world: World, userId: string): { mobile: string; e
 /** The department and all below it. */
 function subtree(world: World, id: number): Set<number> {
   const children = new Map<number, number[]>()
-  for (const d of world.departments) children.set(d.parentId, [...(children.get(d.parentId) ?? []), d.id])
+  for (const d of world.staff.departments) children.set(d.parentId, [...(children.get(d.parentId) ?? []), d.id])
   const inside = new Set([id])
   for (const parent of inside) for (const child of children.get(parent) ?? []) inside.add(child)
   return inside
@@ -296,7 +292,7 @@ function subtree(world: World, id: number): Set<number> {
 
 /** 1: the root. */
 function levelOf(world: World, id: number): number {
-  const parents = new Map(world.departments.map((d) => [d.id, d.parentId]))
+  const parents = new Map(world.staff.departments.map((d) => [d.id, d.parentId]))
   let levels = 0
   for (let at: number | undefined = id; at !== undefined && at !== 0; at = parents.get(at)) levels++
   return levels

@@ -3,6 +3,7 @@ import { hashKey } from '../../../src/random.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 import type { App } from '../../identity.js'
 import { PLATFORM_TIME_ZONE } from '../../world/calendar.js'
+import type { CardBody } from '../../world/cards.js'
 import type { World } from '../../world/world.js'
 import { type Card, checkCard } from './cards.js'
 import { checkBytes, checkUrl, type Endpoints, OptionalText, read, Refusal } from '../core/endpoint.js'
@@ -67,7 +68,7 @@ export function messageEndpoints(world: World, limits: boolean): Endpoints {
         }
         const msgid = newMsgid(requestHash, now)
         const answers = card !== undefined && (INTERACTIVE.test(card.card_type) || Boolean(card.action_menu))
-        const code = answers ? world.issueResponseCode(msgid, 'send', now) : undefined
+        const code = answers ? world.codes.issueResponse(msgid, 'send', now) : undefined
         const reply = {
           invaliduser: invalidUser.map((id) => id.toLowerCase()).join('|'),
           invalidparty: invalidParty.join('|'),
@@ -93,7 +94,8 @@ export function messageEndpoints(world: World, limits: boolean): Endpoints {
             answers ? 'waiting' : 'plain',
           )
           state.count(card === undefined ? 'app_messages' : 'cards')
-          if (card?.card_type === 'button_interaction') world.schedulePress(msgid, userId, taskId!, toBody(card), now)
+          if (card?.card_type === 'button_interaction')
+            world.cards.schedulePress(msgid, userId, taskId!, toBody(card), now)
         }
         return reply
       },
@@ -384,7 +386,7 @@ function isLocked(card: Card): boolean {
 }
 
 /** What the world needs of a card to press its buttons. */
-function toBody(card: Card): Parameters<World['schedulePress']>[3] {
+function toBody(card: Card): CardBody {
   return { card_type: card.card_type, button_list: (card.button_list ?? []).map(({ type, key }) => ({ type, ...(key === undefined ? {} : { key }) })) } // prettier-ignore
 }
 

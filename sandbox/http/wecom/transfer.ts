@@ -160,7 +160,7 @@ export function transferEndpoints(world: World): Endpoints {
     if (from === to) return 40130
     if (state.get('SELECT 1 FROM relation WHERE external_user_id = ? LIMIT 1', externalUserId) === undefined)
       return 40096
-    const status = world.relationStatus(from, externalUserId)
+    const status = world.relations.status(from, externalUserId)
     if (status !== 'active' && status !== 'customer_deleted') return 40131
     if (leftAt !== undefined && (!resigned || now.getTime() - leftAt.getTime() > INHERITANCE_MS)) return 40131
     const earlier = world.transfers.ofContact(externalUserId)

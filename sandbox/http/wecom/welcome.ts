@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { SECOND_MS } from '../../../src/time.js'
 import type { App } from '../../identity.js'
 import { openObjects } from '../../objects.js'
-import { contentHashOf, type World } from '../../world/world.js'
+import { contentHashOf } from '../../world/messages.js'
+import type { World } from '../../world/world.js'
 import { type AttachmentKind, checkAttachment, ContentBody, readContent } from './content.js'
 import { checkBytes, type Endpoints, OptionalText, read, Refusal } from '../core/endpoint.js'
 
@@ -56,7 +57,10 @@ export function welcomeEndpoints(world: World): Endpoints {
         state.run('UPDATE welcome_code SET used_ms = ?, used_by = ? WHERE code = ?', now.getTime(), app.agentId, code)
         const contentHash = contentHashOf(content.text, content.link?.url)
         const target = { userId: row.user_id, externalUserId: row.external_user_id }
-        world.deliver({ kind: 'welcome', msgid: code, ...target, content, contentHash, createdMs: now.getTime() }, now)
+        world.sending.deliver(
+          { kind: 'welcome', msgid: code, ...target, content, contentHash, createdMs: now.getTime() },
+          now,
+        )
         return {}
       },
     },
