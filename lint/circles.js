@@ -8,25 +8,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 
-/** Circles that are waiting for a redesign: shorten a list, or take it away, with every file that has got out. */
-const WAITING = [['chats', 'life', 'sending', 'shop', 'transfers', 'world'].map((name) => `sandbox/world/${name}.ts`)]
-
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, '..'))
-const waiting = process.argv[2] === undefined ? WAITING : []
-
 const imports = new Map(filesOf(root).map((file) => [file, importsOf(file)]))
 const circles = findCircles(imports)
-const problems = [
-  ...circles
-    .filter((circle) => !waiting.some((list) => circle.every((file) => list.includes(file))))
-    .map((circle) => ['These files import each other in a circle:', ...circle.map((file) => describe(file, circle))]),
-  ...waiting
-    .map((list) => list.filter((file) => !circles.some((circle) => circle.includes(file))))
-    .filter((free) => free.length > 0)
-    .map((free) => ['In no circle any more, take them out of WAITING in lint/circles.js:', ...free]),
-]
-for (const lines of problems) console.error(lines.join('\n  '))
-if (problems.length > 0) process.exitCode = 1
+for (const circle of circles) {
+  const lines = circle.map((file) => describe(file, circle))
+  console.error(['These files import each other in a circle:', ...lines].join('\n  '))
+}
+if (circles.length > 0) process.exitCode = 1
 
 function filesOf(folder) {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import axios, { AxiosError, type AxiosAdapter, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios'
-import type { SandboxRequest, SandboxResponse } from './http/core/handle.js'
+import type { SandboxRequest } from './http/core/handle.js'
+import type { SandboxResponse } from './http/core/responses.js'
 
 type Target = {
   handle(request: SandboxRequest): Promise<SandboxResponse | undefined>

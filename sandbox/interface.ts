@@ -6,8 +6,8 @@ import type { PayAccount } from './http/pay/keys.js'
 import type { WeixinAccounts } from './http/weixin/people.js'
 import type { CallbackSecrets, SandboxApp } from './identity.js'
 import type { Scenario } from './scenario.js'
+import type { MessageLink } from './world/messages.js'
 import type { Click, Purchase } from './world/shop.js'
-import type { MessageLink } from './world/world.js'
 
 export type SandboxOptions = {
   /** SQLite state file, or `:memory:`. An existing file goes on where it stopped. */

@@ -1,12 +1,40 @@
 import type { State } from '../state.js'
+import type { ReplyKind } from './draws.js'
+import type { Answered, Unread } from './messages.js'
+
+/** A member and a customer who become friends. */
+export type Adding = {
+  userId: string
+  externalUserId: string
+  addWay: number
+  state?: string
+  remarkMobiles: string[]
+  tagIds: string[]
+}
+
+/** What can be going to happen, and what must be known then. Stored. */
+export type DueData = {
+  add: Adding
+  customer_deletes: { userId: string; externalUserId: string }
+  confirm: { msgid: string; userId: string }
+  read: Unread
+  reply: Answered & { reply: ReplyKind }
+  click: Answered
+  buy: Answered
+  own_send: { userId: string; n: number }
+  press: { msgid: string; userId: string; key: string }
+  takeover: { seq: number }
+  resign: { userId: string }
+}
+export type DueKind = keyof DueData
 
 /** What somebody will do at some instant. */
-export type Due = {
+export type Due<K extends DueKind = DueKind> = {
   atMs: number
-  kind: string
+  kind: K
   /** Ties at one instant are played in the order of kind and key. */
   key: string
-  data: unknown
+  data: DueData[K]
   /** False: kept elsewhere in the state by whoever put it here, and put back by him after a restart. */
   stored: boolean
 }
@@ -30,7 +58,8 @@ export class Agenda {
   }
 
   /** Stored with the running transaction; what is there already under the same instant, kind and key is not doubled. */
-  add(atMs: number, kind: string, key: string, data: unknown): void {
+  schedule<K extends DueKind>(at: Date, kind: K, key: string, data: DueData[K]): void {
+    const atMs = at.getTime()
     const added = this.state.run('INSERT OR IGNORE INTO due VALUES (?, ?, ?, ?)', atMs, kind, key, JSON.stringify(data))
     if (added > 0) this.push({ atMs, kind, key, data, stored: true })
   }
@@ -80,11 +109,11 @@ export class Agenda {
     this.takenNow = []
     this.takenMs = -Infinity
     // In order, so every push stays where it is put.
-    const rows = this.state.all<{ at_ms: number; kind: string; key: string; data: string }>(
+    const rows = this.state.all<{ at_ms: number; kind: DueKind; key: string; data: string }>(
       'SELECT at_ms, kind, key, data FROM due ORDER BY at_ms, kind, key',
     )
     for (const { at_ms: atMs, kind, key, data } of rows)
-      this.heap.push({ atMs, kind, key, data: JSON.parse(data) as unknown, stored: true })
+      this.heap.push({ atMs, kind, key, data: JSON.parse(data) as Due['data'], stored: true })
   }
 
   private sink(due: Due): void {

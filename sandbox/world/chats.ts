@@ -1,7 +1,6 @@
 import { hashKey } from '../../src/random.js'
-import { SECOND_MS } from '../../src/time.js'
 import type { XmlFields } from '../xml.js'
-import type { World } from './world.js'
+import type { Core } from './core.js'
 
 /** `groupchat/get`, join_scene (page 92122): 1 invited, 2 by an invitation link, 3 by a QR code. */
 export type JoinScene = 1 | 2 | 3
@@ -71,7 +70,7 @@ type MemberRow = {
  * (`change_external_chat`, page 92130); all inside the caller's transaction.
  */
 export class Chats {
-  constructor(private readonly world: World) {}
+  constructor(private readonly core: Core) {}
 
   /** @param chatId - default derived from the seed, the owner, the name and the instant @returns the new group's id */
   create(
@@ -79,7 +78,7 @@ export class Chats {
     at: Date,
   ): string {
     const { owner, name, notice = '', members } = chat
-    const { state, seed } = this.world
+    const { state, seed } = this.core
     let chatId = chat.chatId ?? ''
     for (let n = 0; chatId === '' || this.get(chatId) !== undefined; n++)
       chatId = `wr${hashKey(30, seed, 'chat', owner, name, at.getTime(), n)}`
@@ -89,19 +88,19 @@ export class Chats {
     ) // prettier-ignore
     this.put(chatId, [{ id: owner, type: 1 }, ...members.filter((m) => m.id !== owner)], at)
     this.newVersion(chatId, '', at)
-    this.world.happened(at, 'chat_created', chatId, owner)
+    this.core.happened(at, 'chat_created', chatId, owner)
     this.raise(chatId, at, { ChangeType: 'create' })
     return chatId
   }
 
   get(chatId: string): Chat | undefined {
-    const row = this.world.state.get<ChatRow>('SELECT * FROM chat WHERE chat_id = ?', chatId)
+    const row = this.core.state.get<ChatRow>('SELECT * FROM chat WHERE chat_id = ?', chatId)
     return row === undefined ? undefined : toChat(row)
   }
 
   /** In the order of joining, then of the id. */
   members(chatId: string): ChatMember[] {
-    return this.world.state
+    return this.core.state
       .all<MemberRow>('SELECT * FROM chat_member WHERE chat_id = ? ORDER BY join_ms, id', chatId)
       .map((row) => ({
         id: row.id,
@@ -118,7 +117,7 @@ export class Chats {
   /** Groups that were not dismissed, of some owners or of all, in the order of their ids. */
   list(filter: { owners?: readonly string[]; status?: ChatStatus; after?: string; limit: number }): Chat[] {
     const { owners, status, after = '', limit } = filter
-    return this.world.state
+    return this.core.state
       .all<ChatRow>(
         `SELECT * FROM chat WHERE chat_id > ? AND dismissed_ms IS NULL AND (? IS NULL OR status = ?)
            AND (? IS NULL OR owner IN (SELECT value FROM json_each(?))) ORDER BY chat_id LIMIT ?`,
@@ -136,7 +135,7 @@ export class Chats {
     if (joined.length === 0) return 0
     const versions = this.newVersion(chatId, chat.memberVersion, at)
     const scene = joined[0]!.scene ?? 1
-    for (const { id } of joined) this.world.happened(at, 'chat_joined', chatId, id)
+    for (const { id } of joined) this.core.happened(at, 'chat_joined', chatId, id)
     this.raiseUpdate(chatId, at, 'add_member', {
       JoinScene: scene === 3 ? 3 : 0, // the event's codes are not those of the group's details
       MemChangeCnt: joined.length,
@@ -150,7 +149,7 @@ export class Chats {
   leave(chatId: string, ids: readonly string[], scene: QuitScene, at: Date): number {
     const chat = this.alive(chatId)
     if (chat === undefined) return 0
-    const { state } = this.world
+    const { state } = this.core
     const gone = ids.filter((id) => {
       if (id === chat.owner) return false
       const was = state.get<{ type: number }>('SELECT type FROM chat_member WHERE chat_id = ? AND id = ?', chatId, id)
@@ -161,7 +160,7 @@ export class Chats {
     })
     if (gone.length === 0) return 0
     const versions = this.newVersion(chatId, chat.memberVersion, at)
-    for (const id of gone) this.world.happened(at, 'chat_left', chatId, id)
+    for (const id of gone) this.core.happened(at, 'chat_left', chatId, id)
     this.raiseUpdate(chatId, at, 'del_member', {
       QuitScene: scene,
       MemChangeCnt: gone.length,
@@ -174,8 +173,8 @@ export class Chats {
   /** @returns whether there was a group to dismiss. */
   dismiss(chatId: string, at: Date): boolean {
     if (this.alive(chatId) === undefined) return false
-    this.world.state.run('UPDATE chat SET dismissed_ms = ? WHERE chat_id = ?', at.getTime(), chatId)
-    this.world.happened(at, 'chat_dismissed', chatId)
+    this.core.state.run('UPDATE chat SET dismissed_ms = ? WHERE chat_id = ?', at.getTime(), chatId)
+    this.core.happened(at, 'chat_dismissed', chatId)
     this.raise(chatId, at, { ChangeType: 'dismiss' })
     return true
   }
@@ -189,15 +188,15 @@ export class Chats {
     const chat = this.alive(chatId)
     if (chat === undefined || chat.owner === owner) return false
     this.join(chatId, [{ id: owner, type: 1, invitor: chat.owner }], at)
-    this.world.state.run('UPDATE chat SET owner = ?, status = ? WHERE chat_id = ?', owner, status, chatId)
-    this.world.happened(at, 'chat_owner', chatId, owner)
+    this.core.state.run('UPDATE chat SET owner = ?, status = ? WHERE chat_id = ?', owner, status, chatId)
+    this.core.happened(at, 'chat_owner', chatId, owner)
     this.raiseUpdate(chatId, at, 'change_owner')
     return true
   }
 
   /** No callback: the platform tells nobody that a group waits for an heir. */
   setStatus(chatId: string, status: ChatStatus): void {
-    this.world.state.run('UPDATE chat SET status = ? WHERE chat_id = ?', status, chatId)
+    this.core.state.run('UPDATE chat SET status = ? WHERE chat_id = ?', status, chatId)
   }
 
   rename(chatId: string, name: string, at: Date): boolean {
@@ -210,8 +209,8 @@ export class Chats {
 
   private change(chatId: string, column: 'name' | 'notice', text: string, detail: string, at: Date): boolean {
     if (this.alive(chatId) === undefined) return false
-    if (this.world.state.run(`UPDATE chat SET ${column} = ? WHERE chat_id = ? AND ${column} <> ?`, text, chatId, text) === 0) return false // prettier-ignore
-    this.world.happened(at, detail, chatId)
+    if (this.core.state.run(`UPDATE chat SET ${column} = ? WHERE chat_id = ? AND ${column} <> ?`, text, chatId, text) === 0) return false // prettier-ignore
+    this.core.happened(at, detail, chatId)
     this.raiseUpdate(chatId, at, detail)
     return true
   }
@@ -223,7 +222,7 @@ export class Chats {
 
   private put(chatId: string, joining: readonly Joining[], at: Date): Joining[] {
     return joining.filter((m) => {
-      const added = this.world.state.run(
+      const added = this.core.state.run(
         `INSERT OR IGNORE INTO chat_member (chat_id, id, type, join_ms, join_scene, invitor, state, nickname)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
         chatId, m.id, m.type, at.getTime(), m.scene ?? 1, m.invitor ?? null, m.state ?? null, m.nickname ?? '',
@@ -234,7 +233,7 @@ export class Chats {
   }
 
   private move(chatId: string, id: string, type: number, joined: 0 | 1, at: Date): void {
-    this.world.state.run(
+    this.core.state.run(
       'INSERT INTO chat_move (chat_id, at_ms, id, type, joined) VALUES (?, ?, ?, ?, ?)',
       chatId, at.getTime(), id, type, joined,
     ) // prettier-ignore
@@ -242,7 +241,7 @@ export class Chats {
 
   private newVersion(chatId: string, before: string, at: Date): { LastMemVer: string; CurMemVer: string } {
     const version = hashKey(32, 'member-version', chatId, before, at.getTime())
-    this.world.state.run('UPDATE chat SET member_version = ? WHERE chat_id = ?', version, chatId)
+    this.core.state.run('UPDATE chat SET member_version = ? WHERE chat_id = ?', version, chatId)
     return { LastMemVer: before, CurMemVer: version }
   }
 
@@ -251,11 +250,7 @@ export class Chats {
   }
 
   private raise(chatId: string, at: Date, fields: XmlFields): void {
-    this.world.raise(at, {
-      ToUserName: this.world.identity.corpId,
-      FromUserName: 'sys',
-      CreateTime: Math.floor(at.getTime() / SECOND_MS),
-      MsgType: 'event',
+    this.core.raise(at, {
       Event: 'change_external_chat',
       ChatId: chatId,
       ...fields,

@@ -1,19 +1,16 @@
 import { quickUnitOf } from '../../src/random.js'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../src/time.js'
+import { DAY_MS } from '../../src/time.js'
 import type { LifeKind } from '../population.js'
 import type { State } from '../state.js'
 import { squeezeIntoDay, stretchOverDay } from './calendar.js'
 import type { People } from './people.js'
-import type { World } from './world.js'
 
 const YEAR_MS = 365 * DAY_MS
 /** An event beyond it never happens. */
 const NEVER_MS = Date.UTC(3000, 0, 1)
-/** Purposes of draws, told apart from those of `people.ts`. */
+/** Purposes of draws, told apart from those of `people.ts` and `deeds.ts`. */
 const INTERVAL = 101
 const KIND = 102
-const WHICH = 103
-const CONFIRMS = 104
 
 export type LifeEvent = { customer: number; kind: LifeKind | 'arrival'; atMs: number; n: number }
 
@@ -135,72 +132,4 @@ export class Life {
   private isBefore(a: number, b: number): boolean {
     return this.atMs[a]! < this.atMs[b]! || (this.atMs[a] === this.atMs[b] && a < b)
   }
-}
-
-/** Carries out what a customer does. What cannot be (he is nobody's customer any more) does not happen. */
-export function live(world: World, people: People, { customer, kind, n }: LifeEvent, at: Date): void {
-  const { state, seed } = world
-  const { externalUserId, name } = people.customer(customer)
-  const owner = people.members[people.owner(customer)]!.userId
-  const which = (of: number) => Math.floor(quickUnitOf(seed, WHICH, customer, n) * of)
-  const toRelation = (userId: string) => {
-    const channel = people.state(customer)
-    const added = { userId, externalUserId, addWay: channel === undefined ? 3 : 1, remarkMobiles: [], tagIds: [] }
-    return channel === undefined ? added : { ...added, state: channel }
-  }
-  const players: Record<LifeEvent['kind'], () => void> = {
-    arrival: () => {
-      people.followers(customer).forEach(({ userId }, i) => {
-        if (i > 0 || !people.arrivesHalf(customer)) return void world.addContact(toRelation(userId), at)
-        world.addHalf(toRelation(userId), at)
-        const confirmMs = at.getTime() + 5 * MINUTE_MS + quickUnitOf(seed, CONFIRMS, customer) * 6 * HOUR_MS
-        world.schedule(new Date(Math.floor(confirmMs)), 'add', `${externalUserId}/${userId}`, toRelation(userId))
-      })
-    },
-    orders: () => {
-      const order = { externalUserId, userId: owner, amountMinor: people.orderMinor(customer, n) }
-      world.shop.buy(order, n, at)
-    },
-    edits: () => {
-      const tagId = people.tagIds[which(people.tagIds.length * 4) % Math.max(1, people.tagIds.length)]
-      const tags = tagId === undefined ? [] : [tagId]
-      const doing = which(4)
-      world.editContact(
-        owner,
-        externalUserId,
-        {
-          ...(doing === 3 || tagId === undefined ? { remark: `${name} ${n}` } : {}),
-          addTags: doing < 2 ? tags : [],
-          removeTags: doing === 2 ? tags : [],
-        },
-        at,
-      )
-    },
-    groupJoins: () => {
-      const { perMember } = people.settings.groups
-      if (perMember === 0) return
-      const chatId = people.groupId(people.owner(customer), which(perMember))
-      world.chats.join(chatId, [{ id: externalUserId, type: 2, scene: 3 }], at)
-    },
-    groupLeaves: () => {
-      const chat = state.get<{ chat_id: string }>(
-        'SELECT chat_id FROM chat_member WHERE id = ? ORDER BY chat_id LIMIT 1',
-        externalUserId,
-      )
-      if (chat !== undefined) world.chats.leave(chat.chat_id, [externalUserId], 0, at)
-    },
-    adds: () => {
-      const member = people.members[which(people.members.length)]!
-      if (world.member(member.userId) !== undefined) world.addContact(toRelation(member.userId), at)
-    },
-    deletes: () => {
-      const relation = state.get<{ user_id: string }>(
-        `SELECT user_id FROM relation WHERE external_user_id = ? AND status = 'active' ORDER BY user_id LIMIT 1`,
-        externalUserId,
-      )
-      if (relation !== undefined) world.deleteContact(relation.user_id, externalUserId, 'customer', at)
-    },
-    deletedByMember: () => void world.deleteContact(owner, externalUserId, 'member', at),
-  }
-  players[kind]()
 }

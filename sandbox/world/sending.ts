@@ -1,24 +1,9 @@
 import { hashKey, unitOf } from '../../src/random.js'
 import { quotaPeriod } from './calendar.js'
-import { drawOwnSend, drawPurchase, drawReaction, drawReadAt, type ReplyKind } from './draws.js'
-import type { Content, World } from './world.js'
-
-export type Message = {
-  /** `group`: to a chat, whose id is in `externalUserId`. */
-  kind: 'mass' | 'group' | 'welcome'
-  msgid: string
-  userId: string
-  externalUserId: string
-  content: Content
-  contentHash: string
-  /** When the app made the request. */
-  createdMs: number
-}
-
-/** What is known of a message while its customer has not read it. */
-export type Unread = { seq: number; msgid: string; userId: string; externalUserId: string; contentHash: string; sentMs: number; hasLink: boolean } // prettier-ignore
-/** A message that was read, and who sent it. */
-export type Answered = { seq: number; msgid: string; userId: string; externalUserId: string }
+import type { Chats } from './chats.js'
+import type { Core } from './core.js'
+import { drawHandledAt, drawOwnSend, drawPurchase, drawReaction, drawReadAt, type ReplyKind } from './draws.js'
+import { type Answered, type Content, contentHashOf, type Message, type Unread } from './messages.js'
 
 type MassRow = {
   content: string
@@ -38,21 +23,19 @@ const REPLIED = `UPDATE delivery SET replied_ms = value ->> 1, reply = value ->>
 /** Ids of contents that are kept in memory. */
 const CONTENTS = 10_000
 
-/** A message's id follows from what it is, so it need not be stored. */
-export function messageIdOf(msgid: string, userId: string, externalUserId: string): string {
-  return hashKey(32, 'message', msgid, userId, externalUserId)
-}
-
 /** Messages on their way to customers, and what the customers do about them. */
 export class Sending {
   private nextSeq = 1
   private readonly contentIds = new Map<string, number>()
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly core: Core,
+    private readonly chats: Chats,
+  ) {}
 
   /** Puts back into the agenda what is not in its table: the messages that somebody is going to read. */
   restore(): void {
-    const { state, agenda } = this.world
+    const { state, agenda } = this.core
     this.forget()
     this.nextSeq = (state.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM delivery')?.seq ?? 0) + 1
     const rows = state.all<{
@@ -84,11 +67,23 @@ export class Sending {
     this.contentIds.clear()
   }
 
-  /** See `World.confirm`. */
-  confirm(msgid: string, userId: string, at: Date, only: ReadonlySet<string> | undefined): boolean {
-    const { state } = this.world
+  /** A mass task has reached a member; she may get to it. `purpose` tells the first notice from each reminder. */
+  scheduleConfirm(msgid: string, userId: string, drawKey: string, purpose: string, at: Date): void {
+    const { seed, scenario, staff, agenda } = this.core
+    const confirmAt = drawHandledAt(seed, staff.known(userId), scenario.timeZone, purpose, drawKey, at)
+    if (confirmAt !== undefined)
+      agenda.schedule(confirmAt, 'confirm', `${drawKey}/${userId}/${msgid}/${purpose}`, { msgid, userId })
+  }
+
+  /**
+   * The member presses send. Per customer: over the quota → 3, no friend any more → 2, else 1 and the message arrives.
+   * @param only - the customers or groups she leaves ticked; the others stay unsent. Default: all, but for her habits.
+   * @returns whether her task was still waiting.
+   */
+  confirm(msgid: string, userId: string, at: Date, only?: ReadonlySet<string>): boolean {
+    const { state } = this.core
     const mass = state.get<MassRow>('SELECT * FROM mass WHERE msgid = ?', msgid)
-    if (mass === undefined || mass.cancelled === 1 || this.world.staff.leftAt(userId) !== undefined) return false
+    if (mass === undefined || mass.cancelled === 1 || this.core.staff.leftAt(userId) !== undefined) return false
     const changed = state.run(
       'UPDATE mass_task SET status = 2, sent_ms = ? WHERE msgid = ? AND user_id = ? AND status = 0',
       at.getTime(),
@@ -121,7 +116,7 @@ export class Sending {
     this.touch(userId, allowed, at)
     for (const externalUserId of allowed) this.put({ ...message, externalUserId }, at)
     state.count('confirmed')
-    this.world.happened(at, 'confirmed', msgid, userId)
+    this.core.happened(at, 'confirmed', msgid, userId)
     return true
   }
 
@@ -131,9 +126,10 @@ export class Sending {
     this.put(message, at)
   }
 
+  /** Whether a customer or group may get one more mass message in the current period. */
   hasQuota(id: string, at: Date): boolean {
-    const { period, limit } = quotaPeriod(this.world.scenario.quotaMode, at)
-    const row = this.world.state.get<{ used: number }>(
+    const { period, limit } = quotaPeriod(this.core.scenario.quotaMode, at)
+    const row = this.core.state.get<{ used: number }>(
       'SELECT used FROM quota WHERE external_user_id = ? AND period = ?',
       id,
       period,
@@ -143,37 +139,40 @@ export class Sending {
 
   /** The customer opens it; what he does then is drawn now. */
   read(unread: Unread, at: Date): void {
-    const { state, seed, scenario } = this.world
+    const { state, seed, scenario } = this.core
     const { seq, msgid, userId, externalUserId, contentHash } = unread
     state.change(READ, [seq, at.getTime()])
     state.count('reads')
-    this.world.happened(at, 'read', userId, externalUserId, msgid)
+    this.core.happened(at, 'read', userId, externalUserId, msgid)
     const about = `${userId}/${contentHash}`
     const answered: Answered = { seq, msgid, userId, externalUserId }
     const reaction = drawReaction(seed, scenario, externalUserId, about, at)
     if (reaction?.kind === 'reply')
-      this.world.schedule(reaction.at, 'reply', keyOf(unread), { ...answered, reply: reaction.reply })
+      this.core.agenda.schedule(reaction.at, 'reply', keyOf(unread), { ...answered, reply: reaction.reply })
     if (reaction?.kind === 'delete')
-      this.world.schedule(reaction.at, 'customer_deletes', `${externalUserId}/${userId}`, { userId, externalUserId })
+      this.core.agenda.schedule(reaction.at, 'customer_deletes', `${externalUserId}/${userId}`, {
+        userId,
+        externalUserId,
+      })
     const { clickAt, buyAt } = drawPurchase(seed, scenario, externalUserId, about, new Date(unread.sentMs), at)
-    if (clickAt !== undefined && unread.hasLink) this.world.schedule(clickAt, 'click', keyOf(unread), answered)
-    if (buyAt !== undefined) this.world.schedule(buyAt, 'buy', keyOf(unread), answered)
+    if (clickAt !== undefined && unread.hasLink) this.core.agenda.schedule(clickAt, 'click', keyOf(unread), answered)
+    if (buyAt !== undefined) this.core.agenda.schedule(buyAt, 'buy', keyOf(unread), answered)
   }
 
   reply({ seq, msgid, userId, externalUserId }: Answered, reply: ReplyKind, at: Date): void {
-    const { state } = this.world
+    const { state } = this.core
     state.change(REPLIED, [seq, at.getTime(), reply])
     this.touch(userId, [externalUserId], at)
     state.count(`replies:${reply}`)
-    this.world.happened(at, 'replied', userId, externalUserId, msgid, reply)
+    this.core.happened(at, 'replied', userId, externalUserId, msgid, reply)
   }
 
   /** A mass message of the member's own, to a part of her customers: it eats their quota like any other. */
   sendOwn(userId: string, n: number, at: Date): void {
-    const { state, seed } = this.world
-    const member = this.world.staff.find(userId)!
+    const { state, seed } = this.core
+    const member = this.core.staff.find(userId)!
     const content: Content = { text: `到店有礼 ${userId} ${n}`, attachments: [] }
-    const contentHash = hashKey(32, content.text, '')
+    const contentHash = contentHashOf(content.text)
     const msgid = `msg${hashKey(29, 'own', seed, userId, n)}`
     const targets = state
       .many<{ id: string }>(
@@ -198,11 +197,11 @@ export class Sending {
       userId,
       JSON.stringify(targets.map((t) => t.id)),
     )
-    this.confirm(msgid, userId, at, undefined)
+    this.confirm(msgid, userId, at)
   }
 
   private put(message: Message, at: Date): void {
-    const { state, seed, scenario } = this.world
+    const { state, seed, scenario } = this.core
     const { kind, msgid, userId, externalUserId, content, contentHash, createdMs } = message
     const seq = this.nextSeq++
     // Who of a group reads what is not told to anybody.
@@ -210,16 +209,16 @@ export class Sending {
       kind === 'group' ? undefined : drawReadAt(seed, scenario, externalUserId, `${userId}/${contentHash}`, at)
     state.append(DELIVERY, [seq, kind, msgid, userId, externalUserId, this.contentId(content, contentHash), at.getTime(), createdMs, readAt?.getTime() ?? null]) // prettier-ignore
     state.count('messages')
-    this.world.happened(at, 'delivered', userId, externalUserId, msgid)
+    this.core.happened(at, 'delivered', userId, externalUserId, msgid)
     if (readAt === undefined) return
     const hasLink = content.link !== undefined
     const unread: Unread = { seq, msgid, userId, externalUserId, contentHash, sentMs: at.getTime(), hasLink }
-    this.world.agenda.push({ atMs: readAt.getTime(), kind: 'read', key: keyOf(unread), data: unread, stored: false })
+    this.core.agenda.push({ atMs: readAt.getTime(), kind: 'read', key: keyOf(unread), data: unread, stored: false })
   }
 
   /** A text and link are stored once, however many get them. */
   private contentId({ text, link }: Content, hash: string): number {
-    const { state } = this.world
+    const { state } = this.core
     const linkText = link === undefined ? null : JSON.stringify(link)
     const key = JSON.stringify([hash, text, linkText])
     let id = this.contentIds.get(key)
@@ -243,24 +242,24 @@ export class Sending {
 
   /** Her customers or groups that the message goes to: those she leaves ticked. In the order of their ids. */
   private targetsOf(msgid: string, userId: string, mass: MassRow, only: ReadonlySet<string> | undefined): string[] {
-    const all = this.world.state.many<{ id: string }>(
+    const all = this.core.state.many<{ id: string }>(
       'SELECT external_user_id AS id FROM mass_target WHERE msgid = ? AND user_id = ? ORDER BY external_user_id',
       msgid,
       userId,
     )
-    const unticked = mass.allow_select === 1 ? this.world.staff.find(userId)!.untickRatio : 0
+    const unticked = mass.allow_select === 1 ? this.core.staff.find(userId)!.untickRatio : 0
     const isTicked = (id: string) =>
       only !== undefined
         ? only.has(id)
-        : unticked === 0 || unitOf(this.world.seed, 'untick', userId, id, mass.content_hash) >= unticked
+        : unticked === 0 || unitOf(this.core.seed, 'untick', userId, id, mass.content_hash) >= unticked
     return all.flatMap(({ id }) => (isTicked(id) ? [id] : []))
   }
 
   /** A message to groups without a list of them: its member takes those she ticks, or all she owns. */
   private chooseChats(msgid: string, userId: string, only: ReadonlySet<string> | undefined): void {
-    const { state, chats } = this.world
+    const { state } = this.core
     if (state.get('SELECT 1 FROM mass_target WHERE msgid = ?', msgid) !== undefined) return
-    for (const { chatId } of chats.list({ owners: [userId], limit: Number.MAX_SAFE_INTEGER })) {
+    for (const { chatId } of this.chats.list({ owners: [userId], limit: Number.MAX_SAFE_INTEGER })) {
       if (only === undefined || only.has(chatId))
         state.run('INSERT INTO mass_target (msgid, user_id, external_user_id) VALUES (?, ?, ?)', msgid, userId, chatId)
     }
@@ -268,7 +267,7 @@ export class Sending {
 
   private ownChats(userId: string, ids: readonly string[]): string[] {
     return ids.filter((id) => {
-      const chat = this.world.chats.get(id)
+      const chat = this.chats.get(id)
       return chat?.owner === userId && chat.dismissedAt === undefined
     })
   }
@@ -284,8 +283,8 @@ export class Sending {
 
   /** Counts one message for each; those who have had their share are left out. */
   private takeQuota(ids: readonly string[], at: Date): string[] {
-    const { period, limit } = quotaPeriod(this.world.scenario.quotaMode, at)
-    const rows = this.world.state.all<{ id: string }>(
+    const { period, limit } = quotaPeriod(this.core.scenario.quotaMode, at)
+    const rows = this.core.state.all<{ id: string }>(
       `INSERT INTO quota SELECT value, ?, 1 FROM json_each(?) WHERE true
          ON CONFLICT (external_user_id, period) DO UPDATE SET used = used + 1 WHERE used < ? RETURNING external_user_id AS id`,
       period,
@@ -298,7 +297,7 @@ export class Sending {
   /** The send status of page 93563: 1 sent, 2 no friend any more, 3 the customer has had his share. */
   private settle(msgid: string, userId: string, ids: readonly string[], status: 1 | 2 | 3, at: Date | undefined): void {
     if (ids.length === 0) return
-    this.world.state.run(
+    this.core.state.run(
       `UPDATE mass_target SET status = ?, sent_ms = ? WHERE msgid = ? AND user_id = ?
          AND external_user_id IN (SELECT value FROM json_each(?))`,
       status,
@@ -311,7 +310,7 @@ export class Sending {
 
   /** They have been in touch. */
   private touch(userId: string, ids: readonly string[], at: Date): void {
-    this.world.state.run(
+    this.core.state.run(
       'UPDATE relation SET last_ms = ? WHERE user_id = ? AND external_user_id IN (SELECT value FROM json_each(?))',
       at.getTime(),
       userId,
@@ -320,7 +319,7 @@ export class Sending {
   }
 
   private idsOf(sql: string, ...params: (string | number)[]): string[] {
-    return this.world.state.many<{ id: string }>(sql, ...params).map((row) => row.id)
+    return this.core.state.many<{ id: string }>(sql, ...params).map((row) => row.id)
   }
 }
 

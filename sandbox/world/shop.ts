@@ -1,6 +1,6 @@
 import { hashKey } from '../../src/random.js'
-import { messageIdOf } from './sending.js'
-import type { World } from './world.js'
+import type { Core } from './core.js'
+import { messageIdOf } from './messages.js'
 
 export type Purchase = {
   /** For `after`: rises with time. */
@@ -32,7 +32,7 @@ type Source = { msgid: string | null; sender: string | null; external_user_id: s
 
 /** What customers buy and click, for an app under test to import; no platform tells of it. */
 export class Shop {
-  constructor(private readonly world: World) {}
+  constructor(private readonly core: Core) {}
 
   /** @param about - makes the order number, with the customer: something that happens once */
   buy(
@@ -41,25 +41,25 @@ export class Shop {
     at: Date,
   ): void {
     const { externalUserId, userId, amountMinor, delivery } = order
-    const orderNo = `so${hashKey(18, this.world.seed, 'order', externalUserId, about)}`
-    this.world.state.append(
+    const orderNo = `so${hashKey(18, this.core.seed, 'order', externalUserId, about)}`
+    this.core.state.append(
       'purchase (at_ms, order_no, external_user_id, user_id, amount_minor, delivery)',
       [at.getTime(), orderNo, externalUserId, userId ?? null, amountMinor, delivery ?? null],
     ) // prettier-ignore
-    this.world.state.count('purchases')
-    this.world.happened(at, 'bought', orderNo, externalUserId, String(amountMinor))
+    this.core.state.count('purchases')
+    this.core.happened(at, 'bought', orderNo, externalUserId, String(amountMinor))
   }
 
   click(delivery: number, keys: readonly string[], at: Date): void {
-    this.world.state.append('click (at_ms, delivery)', [at.getTime(), delivery])
-    this.world.state.count('clicks')
-    this.world.happened(at, 'clicked', ...keys)
+    this.core.state.append('click (at_ms, delivery)', [at.getTime(), delivery])
+    this.core.state.count('clicks')
+    this.core.happened(at, 'clicked', ...keys)
   }
 
   /** In the order of time, those after `after`. */
   purchases(after = 0, limit = 1_000): Purchase[] {
     type Row = Source & { seq: number; at_ms: number; order_no: string; user_id: string | null; amount_minor: number; union_id: string | null } // prettier-ignore
-    return this.world.state
+    return this.core.state
       .all<Row>(
         `SELECT p.*, d.msgid, d.user_id AS sender, c.union_id FROM purchase p LEFT JOIN delivery d ON d.seq = p.delivery
          LEFT JOIN contact c ON c.external_user_id = p.external_user_id WHERE p.seq > ? ORDER BY p.seq LIMIT ?`,
@@ -83,7 +83,7 @@ export class Shop {
   /** In the order of time, those after `after`. */
   clicks(after = 0, limit = 1_000): Click[] {
     type Row = { seq: number; at_ms: number; msgid: string; user_id: string; external_user_id: string; link: string }
-    return this.world.state
+    return this.core.state
       .all<Row>(
         `SELECT k.seq, k.at_ms, m.msgid, m.user_id, m.external_user_id, m.link FROM click k JOIN message m ON m.seq = k.delivery
          WHERE k.seq > ? ORDER BY k.seq LIMIT ?`,

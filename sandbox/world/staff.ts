@@ -2,6 +2,8 @@ import { openObjects } from '../objects.js'
 import type { ScenarioDepartment, ScenarioMember } from '../scenario.js'
 import type { State } from '../state.js'
 
+type Company = { members: readonly ScenarioMember[]; departments: readonly ScenarioDepartment[] }
+
 /**
  * Who works for the company. The scenario says who they are at first; the state says who has left, and what was written
  * through the API since.
@@ -13,10 +15,20 @@ export class Staff {
   private left = new Map<string, Date>()
   private written = new Map<number, ScenarioDepartment | undefined>()
 
+  /** @param listed - as they are on the first day */
   constructor(
     private readonly state: State,
-    private readonly listed: readonly ScenarioMember[],
+    private listed: Company,
   ) {
+    this.refresh()
+  }
+
+  /** There are more of them on the first day than those of the constructor. */
+  list({ members, departments }: Company): void {
+    this.listed = {
+      members: [...this.listed.members, ...members],
+      departments: [...this.listed.departments, ...departments],
+    }
     this.refresh()
   }
 
@@ -28,6 +40,13 @@ export class Staff {
   /** Whoever works or worked here. Ids are case-insensitive on input. */
   find(userId: string): ScenarioMember | undefined {
     return this.byKey.get(userId.toLowerCase())
+  }
+
+  /** As `find`. @throws {RangeError} when there is nobody of that id */
+  known(userId: string): ScenarioMember {
+    const member = this.find(userId)
+    if (member === undefined) throw new RangeError(`no member "${userId}" in the scenario`)
+    return member
   }
 
   /** When she left; `undefined` while she works here. */
@@ -55,8 +74,9 @@ export class Staff {
     this.refresh()
   }
 
-  /** The departments as they are now, given those of the first day. */
-  departments(listed: readonly ScenarioDepartment[]): readonly ScenarioDepartment[] {
+  /** The departments as they are now, the root first. */
+  get departments(): readonly ScenarioDepartment[] {
+    const listed = this.listed.departments
     if (this.written.size === 0) return listed
     const all = new Map(listed.map((d) => [d.id, d as ScenarioDepartment | undefined]))
     for (const [id, department] of this.written) all.set(id, department)
@@ -70,8 +90,8 @@ export class Staff {
     const written = this.writtenMembers()
       .list()
       .map((row) => row.body)
-    this.byKey = new Map([...this.listed, ...written].map((m) => [m.userId.toLowerCase(), m]))
-    this.all = written.length === 0 ? this.listed : [...this.byKey.values()]
+    this.byKey = new Map([...this.listed.members, ...written].map((m) => [m.userId.toLowerCase(), m]))
+    this.all = written.length === 0 ? this.listed.members : [...this.byKey.values()]
     const departments = this.writtenDepartments().list()
     this.written = new Map(departments.map((row) => [Number(row.id), row.body ?? undefined]))
   }

@@ -1,6 +1,7 @@
 import { unitOf } from '../../src/random.js'
 import { DAY_MS } from '../../src/time.js'
-import type { World } from './world.js'
+import type { Core } from './core.js'
+import type { Relations } from './relations.js'
 
 /** Page 92125: the customer changes hands by himself after 24 hours, unless he refuses. */
 const TRANSFER_MS = DAY_MS
@@ -34,31 +35,34 @@ type Row = {
 
 /** Customers handed from one member to another (客户继承, pages 92125, 94081). Inside the caller's transaction. */
 export class Transfers {
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly core: Core,
+    private readonly relations: Relations,
+  ) {}
 
   /** Accepts a transfer, which happens a day later. Whether it may be asked for is checked by the caller. */
   start(ask: { handover: string; takeover: string; externalUserId: string; resigned: boolean }, at: Date): Transfer {
     const { handover, takeover, externalUserId, resigned } = ask
     const takeoverAt = new Date(at.getTime() + TRANSFER_MS)
-    this.world.state.run(
+    this.core.state.run(
       'INSERT INTO transfer (handover, takeover, external_user_id, resigned, asked_ms, takeover_ms, status) VALUES (?, ?, ?, ?, ?, ?, 2)',
       handover, takeover, externalUserId, resigned ? 1 : 0, at.getTime(), takeoverAt.getTime(),
     ) // prettier-ignore
     const transfer = this.ofContact(externalUserId).at(-1)!
-    this.world.schedule(takeoverAt, 'takeover', `${externalUserId}/${handover}`, { seq: transfer.seq })
+    this.core.agenda.schedule(takeoverAt, 'takeover', `${externalUserId}/${handover}`, { seq: transfer.seq })
     return transfer
   }
 
   /** All transfers of a customer, the earliest first: for "at most 2 in 90 days" and "already under way". */
   ofContact(externalUserId: string): Transfer[] {
-    return this.world.state
+    return this.core.state
       .all<Row>('SELECT * FROM transfer WHERE external_user_id = ? ORDER BY seq', externalUserId)
       .map(toTransfer)
   }
 
   /** The transfers between two members, in the order they were asked for. */
   between(handover: string, takeover: string, resigned: boolean, afterSeq: number, limit: number): Transfer[] {
-    return this.world.state
+    return this.core.state
       .all<Row>(
         'SELECT * FROM transfer WHERE handover = ? AND takeover = ? AND resigned = ? AND seq > ? ORDER BY seq LIMIT ?',
         handover, takeover, resigned ? 1 : 0, afterSeq, limit,
@@ -71,34 +75,34 @@ export class Transfers {
    * before; the handover's deletion names its source, and a member who has left is told nothing.
    */
   carryOut(seq: number, at: Date): void {
-    const row = this.world.state.get<Row>('SELECT * FROM transfer WHERE seq = ? AND status = 2', seq)
+    const row = this.core.state.get<Row>('SELECT * FROM transfer WHERE seq = ? AND status = 2', seq)
     if (row === undefined) return
     const { handover, takeover, externalUserId, resigned } = toTransfer(row)
-    const { world } = this
+    const { core, relations } = this
     const settle = (status: TransferStatus) =>
-      void world.state.run('UPDATE transfer SET status = ?, takeover_ms = ? WHERE seq = ?', status, status === 1 ? at.getTime() : 0, seq) // prettier-ignore
+      void core.state.run('UPDATE transfer SET status = ?, takeover_ms = ? WHERE seq = ?', status, status === 1 ? at.getTime() : 0, seq) // prettier-ignore
     const fail = (status: TransferStatus, reason: string) => {
       settle(status)
-      world.happened(at, 'transfer_failed', externalUserId, takeover)
-      world.raiseContactEvent('transfer_fail', takeover, externalUserId, at, { FailReason: reason })
+      core.happened(at, 'transfer_failed', externalUserId, takeover)
+      relations.raise('transfer_fail', takeover, externalUserId, at, { FailReason: reason })
     }
-    const old = world.relation(handover, externalUserId)
-    const refuses = unitOf(world.seed, 'refuse-transfer', externalUserId, takeover) < world.scenario.habits.refuseTransferRatio // prettier-ignore
+    const old = relations.get(handover, externalUserId)
+    const refuses = unitOf(core.seed, 'refuse-transfer', externalUserId, takeover) < core.scenario.habits.refuseTransferRatio // prettier-ignore
     if (refuses || old === undefined || old.status === 'member_deleted') return fail(3, 'customer_refused')
-    const before = world.relationStatus(takeover, externalUserId)
-    if (before !== 'active' && this.customersOf(takeover) >= world.staff.find(takeover)!.customerLimit)
+    const before = relations.status(takeover, externalUserId)
+    if (before !== 'active' && this.customersOf(takeover) >= core.staff.find(takeover)!.customerLimit)
       return fail(4, 'customer_limit_exceed')
     settle(1)
-    if (before !== 'active') world.copyRelation(old, takeover, at)
-    world.endRelation(handover, externalUserId)
-    world.happened(at, 'transferred', externalUserId, handover, takeover)
-    if (before === undefined) world.raiseContactEvent('add_external_contact', takeover, externalUserId, at)
+    if (before !== 'active') relations.copy(old, takeover, at)
+    relations.end(handover, externalUserId)
+    core.happened(at, 'transferred', externalUserId, handover, takeover)
+    if (before === undefined) relations.raise('add_external_contact', takeover, externalUserId, at)
     if (!resigned)
-      world.raiseContactEvent('del_external_contact', handover, externalUserId, at, { Source: 'DELETE_BY_TRANSFER' })
+      relations.raise('del_external_contact', handover, externalUserId, at, { Source: 'DELETE_BY_TRANSFER' })
   }
 
   private customersOf(userId: string): number {
-    return this.world.state.get<{ n: number }>(
+    return this.core.state.get<{ n: number }>(
       `SELECT count(*) AS n FROM relation WHERE user_id = ? AND status = 'active'`,
       userId,
     )!.n

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import type { Sandbox } from '../../sandbox/sandbox.js'
-import { contentHashOf } from '../../sandbox/world/world.js'
+import { contentHashOf } from '../../sandbox/world/messages.js'
 import {
   type Api,
   client,

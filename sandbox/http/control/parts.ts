@@ -16,3 +16,6 @@ export type ControlParts = {
   act: () => Promise<void>
   handler: () => Handler
 }
+
+/** By method and path. */
+export type ControlRoutes = Record<string, (body: unknown, query: URLSearchParams) => Promise<{ json: unknown }>>

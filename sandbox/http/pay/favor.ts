@@ -4,7 +4,16 @@ import { hashKey } from '../../../src/random.js'
 import { DAY_MS, MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 import type { World } from '../../world/world.js'
 import { payAccountOf } from './keys.js'
-import { checkAppId, once, PayRefusal, type PayRequest, type PayRoute, readParams, wireTime } from './merchant.js'
+import {
+  checkAppId,
+  once,
+  PayRefusal,
+  type PayReply,
+  type PayRequest,
+  type PayRoute,
+  readParams,
+  wireTime,
+} from './merchant.js'
 import { raisePayCallback } from './outbox.js'
 import {
   addStock,
@@ -83,183 +92,196 @@ const MOVES = {
 
 /** Cash coupons (代金券). @see pay.weixin.qq.com/doc/v3/merchant/4012534633 (read 2026-08) */
 export function favorRoutes(world: World): PayRoute[] {
-  const mchId = () => payAccountOf(world.seed).mchId
-  const checkCreator = (given: string) => {
-    if (given !== mchId()) throw new PayRefusal(403, 'NO_AUTH', '无权操作其他商户的批次')
-  }
-  const stockFor = (request: PayRequest): StockRow => {
-    checkCreator(readParams(Creator, request).stock_creator_mchid)
-    return stockOf(world, 'favor', request.parts[0]!)
-  }
   return [
     {
       method: 'POST',
       path: '/v3/marketing/favor/coupon-stocks',
       limit: [60, MINUTE_MS],
-      handle: (request) => {
-        const body = readParams(StockBody, request)
-        if (body.belong_merchant !== mchId()) throw new PayRefusal(403, 'NO_AUTH', '批次归属商户号必须为调用方')
-        checkStock(body, request.now)
-        return once(world, 'favor-stock', body.out_request_no, request, () => ({
-          stock_id: addStock(world, 'favor', request.params, 'unactivated', request.now),
-          create_time: wireTime(request.now.getTime()),
-        }))
-      },
+      handle: (call) => createStock(world, call),
     },
-    ...(Object.keys(MOVES) as (keyof typeof MOVES)[]).map((action): PayRoute => {
-      const { from, to, field } = MOVES[action]
-      return {
-        method: 'POST',
-        path: `/v3/marketing/favor/stocks/:stock_id/${action}`,
-        handle: (request) => {
-          const stock = stockFor(request)
-          if (!(from as readonly string[]).includes(stock.status)) {
-            throw new PayRefusal(400, 'INVALID_REQUEST', `批次状态${stock.status}不允许${action}`)
-          }
-          setStock(world, stock.stock_id, { status: to })
-          return { stock_id: stock.stock_id, [field]: wireTime(request.now.getTime()) }
-        },
-      }
-    }),
+    ...(Object.keys(MOVES) as (keyof typeof MOVES)[]).map((action) => moveRoute(world, action)),
     {
       method: 'POST',
       path: '/v3/marketing/favor/users/:openid/coupons',
       limit: [500, SECOND_MS],
-      handle: (request) => {
-        const body = readParams(SendBody, request)
-        checkCreator(body.stock_creator_mchid)
-        checkAppId(world, body.appid)
-        return once(world, 'favor-send', body.out_request_no, request, () => {
-          const stock = stockOf(world, 'favor', body.stock_id)
-          const rules = StockBody.parse(JSON.parse(stock.body))
-          const nowMs = request.now.getTime()
-          if (stock.status !== 'running') throw new PayRefusal(400, 'INVALID_REQUEST', '活动未开始或已结束')
-          if (nowMs < rules.available_begin_time || nowMs >= rules.available_end_time) {
-            throw new PayRefusal(403, 'REQUEST_BLOCKED', '不在批次可发放时间内')
-          }
-          const amount = rules.coupon_use_rule.fixed_normal_coupon.coupon_amount
-          const coupon = giveCoupon(
-            world,
-            stock,
-            {
-              maxCoupons: rules.stock_use_rule.max_coupons,
-              maxCouponsPerUser: rules.stock_use_rule.max_coupons_per_user,
-              maxAmountByDay: rules.stock_use_rule.max_amount_by_day,
-              ...(!rules.no_cash && { maxAmountPerUserAndMonth: PREPAID_CAP }),
-            },
-            {
-              openid: request.parts[0]!,
-              appid: body.appid,
-              amount,
-              request_no: body.out_request_no,
-              expires_ms: rules.available_end_time,
-            },
-            request.now,
-          )
-          return { coupon_id: coupon.coupon_id }
-        })
-      },
+      handle: (call) => sendCoupon(world, call),
     },
-    {
-      method: 'GET',
-      path: '/v3/marketing/favor/users/:openid/coupons',
-      handle: (request) => {
-        const query = readParams(CouponQuery, request)
-        const { rows, total } = couponsOf(world, 'favor', request.parts[0]!, request.now, {
-          stockId: query.stock_id,
-          status: query.status,
-          offset: query.offset,
-          limit: query.limit,
-        })
-        const data = rows.map((row) => couponView(world, row, request.now))
-        return { total_count: total, offset: query.offset, limit: query.limit, ...(total > 0 && { data }) }
-      },
-    },
+    { method: 'GET', path: '/v3/marketing/favor/users/:openid/coupons', handle: (call) => listCoupons(world, call) },
     {
       method: 'GET',
       path: '/v3/marketing/favor/users/:openid/coupons/:coupon_id',
-      handle: (request) => {
-        const { appid } = readParams(z.looseObject({ appid: z.string().min(1) }), request)
-        const coupon = couponOf(world, 'favor', request.parts[1]!)
-        if (coupon.openid !== request.parts[0] || coupon.appid !== appid) {
-          throw new PayRefusal(404, 'RESOURCE_NOT_EXISTS', '券不存在')
-        }
-        return couponView(world, coupon, request.now)
-      },
+      handle: (call) => getCoupon(world, call),
     },
-    {
-      method: 'GET',
-      path: '/v3/marketing/favor/stocks',
-      handle: (request) => {
-        const { stock_creator_mchid: creator, status, offset, limit } = readParams(StockQuery, request)
-        checkCreator(creator)
-        const rows = world.state
-          .all<StockRow>(`SELECT * FROM pay_stock WHERE family = 'favor' ORDER BY created_ms, stock_id`)
-          .filter((row) => status === undefined || row.status === status)
-        const data = rows.slice(offset, offset + limit).map((row) => stockView(world, row))
-        return { total_count: rows.length, offset, limit, ...(rows.length > 0 && { data }) }
-      },
-    },
+    { method: 'GET', path: '/v3/marketing/favor/stocks', handle: (call) => listStocks(world, call) },
     {
       method: 'GET',
       path: '/v3/marketing/favor/stocks/:stock_id',
       limit: [1_000, SECOND_MS],
-      handle: (request) => stockView(world, stockFor(request)),
+      handle: (request) => stockView(world, stockFor(world, request)),
     },
-    ...(['merchants', 'items'] as const).map((list): PayRoute => ({
-      method: 'GET',
-      path: `/v3/marketing/favor/stocks/:stock_id/${list}`,
-      handle: (request) => {
-        const stock = stockFor(request)
-        const { offset, limit } = readParams(z.looseObject(paging(list === 'items' ? 100 : 50, 50)), request)
-        const rules = (JSON.parse(stock.body) as { coupon_use_rule: Record<string, unknown> }).coupon_use_rule
-        const all = (rules[`available_${list}`] as string[] | undefined) ?? (list === 'merchants' ? [mchId()] : [])
-        const data = all.slice(offset, offset + limit)
-        return { total_count: all.length, offset, limit, stock_id: stock.stock_id, ...(all.length > 0 && { data }) }
-      },
-    })),
-    ...(['use-flow', 'refund-flow'] as const).map((flow): PayRoute => ({
-      method: 'GET',
-      path: `/v3/marketing/favor/stocks/:stock_id/${flow}`,
-      handle: ({ parts, now, origin }) => {
-        const { stock_id: stockId } = stockOf(world, 'favor', parts[0]!)
-        const until = now.getTime() + FLOW_MS
-        const token = [stockId, flow, until, hashKey(16, world.seed, 'flow', stockId, flow, until)].join('.')
-        const hash = createHash('sha1')
-          .update(flowText(world, stockId, flow))
-          .digest('hex')
-        const url = `${origin}/v3/billdownload/file?token=${token}`
-        return { url, hash_value: hash, hash_type: 'SHA1' }
-      },
-    })),
-    {
-      method: 'GET',
-      path: '/v3/billdownload/file',
-      handle: (request) => {
-        const { token } = readParams(z.looseObject({ token: z.string() }), request)
-        const [stockId = '', flow = '', until = '', hash] = token.split('.')
-        const isOurs = hash === hashKey(16, world.seed, 'flow', stockId, flow, Number(until))
-        if (!isOurs || request.now.getTime() > Number(until)) {
-          throw new PayRefusal(400, 'INVALID_REQUEST', '下载地址已失效')
-        }
-        return flowText(world, stockId, flow)
-      },
-    },
-    {
-      method: 'POST',
-      path: '/v3/marketing/favor/callbacks',
-      handle: (request) => {
-        const { notify_url: url, switch: on } = readParams(CallbackBody, request)
-        world.state.setMeta('pay_callback_favor', on ? url : '')
-        return { update_time: wireTime(request.now.getTime()), notify_url: url }
-      },
-    },
+    ...(['merchants', 'items'] as const).map((list) => listRoute(world, list)),
+    ...(['use-flow', 'refund-flow'] as const).map((flow) => flowRoute(world, flow)),
+    { method: 'GET', path: '/v3/billdownload/file', handle: (call) => downloadFlow(world, call) },
+    { method: 'POST', path: '/v3/marketing/favor/callbacks', handle: (call) => setCallback(world, call) },
     {
       method: 'GET',
       path: '/v3/marketing/favor/callbacks',
-      handle: () => ({ mchid: mchId(), notify_url: world.state.meta('pay_callback_favor') ?? '' }),
+      handle: () => ({ mchid: mchId(world), notify_url: world.state.meta('pay_callback_favor') ?? '' }),
     },
   ]
+}
+
+function createStock(world: World, request: PayRequest): PayReply {
+  const body = readParams(StockBody, request)
+  if (body.belong_merchant !== mchId(world)) throw new PayRefusal(403, 'NO_AUTH', '批次归属商户号必须为调用方')
+  checkStock(body, request.now)
+  return once(world, 'favor-stock', body.out_request_no, request, () => ({
+    stock_id: addStock(world, 'favor', request.params, 'unactivated', request.now),
+    create_time: wireTime(request.now.getTime()),
+  }))
+}
+
+function sendCoupon(world: World, request: PayRequest): PayReply {
+  const body = readParams(SendBody, request)
+  checkCreator(world, body.stock_creator_mchid)
+  checkAppId(world, body.appid)
+  return once(world, 'favor-send', body.out_request_no, request, () => {
+    const stock = stockOf(world, 'favor', body.stock_id)
+    const rules = StockBody.parse(JSON.parse(stock.body))
+    const nowMs = request.now.getTime()
+    if (stock.status !== 'running') throw new PayRefusal(400, 'INVALID_REQUEST', '活动未开始或已结束')
+    if (nowMs < rules.available_begin_time || nowMs >= rules.available_end_time) {
+      throw new PayRefusal(403, 'REQUEST_BLOCKED', '不在批次可发放时间内')
+    }
+    const amount = rules.coupon_use_rule.fixed_normal_coupon.coupon_amount
+    const coupon = giveCoupon(
+      world,
+      stock,
+      {
+        maxCoupons: rules.stock_use_rule.max_coupons,
+        maxCouponsPerUser: rules.stock_use_rule.max_coupons_per_user,
+        maxAmountByDay: rules.stock_use_rule.max_amount_by_day,
+        ...(!rules.no_cash && { maxAmountPerUserAndMonth: PREPAID_CAP }),
+      },
+      {
+        openid: request.parts[0]!,
+        appid: body.appid,
+        amount,
+        request_no: body.out_request_no,
+        expires_ms: rules.available_end_time,
+      },
+      request.now,
+    )
+    return { coupon_id: coupon.coupon_id }
+  })
+}
+
+function listCoupons(world: World, request: PayRequest): PayReply {
+  const query = readParams(CouponQuery, request)
+  const { rows, total } = couponsOf(world, 'favor', request.parts[0]!, request.now, {
+    stockId: query.stock_id,
+    status: query.status,
+    offset: query.offset,
+    limit: query.limit,
+  })
+  const data = rows.map((row) => couponView(world, row, request.now))
+  return { total_count: total, offset: query.offset, limit: query.limit, ...(total > 0 && { data }) }
+}
+
+function getCoupon(world: World, request: PayRequest): PayReply {
+  const { appid } = readParams(z.looseObject({ appid: z.string().min(1) }), request)
+  const coupon = couponOf(world, 'favor', request.parts[1]!)
+  if (coupon.openid !== request.parts[0] || coupon.appid !== appid) {
+    throw new PayRefusal(404, 'RESOURCE_NOT_EXISTS', '券不存在')
+  }
+  return couponView(world, coupon, request.now)
+}
+
+function listStocks(world: World, request: PayRequest): PayReply {
+  const { stock_creator_mchid: creator, status, offset, limit } = readParams(StockQuery, request)
+  checkCreator(world, creator)
+  const rows = world.state
+    .all<StockRow>(`SELECT * FROM pay_stock WHERE family = 'favor' ORDER BY created_ms, stock_id`)
+    .filter((row) => status === undefined || row.status === status)
+  const data = rows.slice(offset, offset + limit).map((row) => stockView(world, row))
+  return { total_count: rows.length, offset, limit, ...(rows.length > 0 && { data }) }
+}
+
+function downloadFlow(world: World, request: PayRequest): PayReply {
+  const { token } = readParams(z.looseObject({ token: z.string() }), request)
+  const [stockId = '', flow = '', until = '', hash] = token.split('.')
+  const isOurs = hash === hashKey(16, world.seed, 'flow', stockId, flow, Number(until))
+  if (!isOurs || request.now.getTime() > Number(until)) {
+    throw new PayRefusal(400, 'INVALID_REQUEST', '下载地址已失效')
+  }
+  return flowText(world, stockId, flow)
+}
+
+function setCallback(world: World, request: PayRequest): PayReply {
+  const { notify_url: url, switch: on } = readParams(CallbackBody, request)
+  world.state.setMeta('pay_callback_favor', on ? url : '')
+  return { update_time: wireTime(request.now.getTime()), notify_url: url }
+}
+
+function mchId(world: World) {
+  return payAccountOf(world.seed).mchId
+}
+
+function checkCreator(world: World, given: string) {
+  if (given !== mchId(world)) throw new PayRefusal(403, 'NO_AUTH', '无权操作其他商户的批次')
+}
+
+function stockFor(world: World, request: PayRequest): StockRow {
+  checkCreator(world, readParams(Creator, request).stock_creator_mchid)
+  return stockOf(world, 'favor', request.parts[0]!)
+}
+
+function moveRoute(world: World, action: keyof typeof MOVES): PayRoute {
+  const { from, to, field } = MOVES[action]
+  return {
+    method: 'POST',
+    path: `/v3/marketing/favor/stocks/:stock_id/${action}`,
+    handle: (request) => {
+      const stock = stockFor(world, request)
+      if (!(from as readonly string[]).includes(stock.status)) {
+        throw new PayRefusal(400, 'INVALID_REQUEST', `批次状态${stock.status}不允许${action}`)
+      }
+      setStock(world, stock.stock_id, { status: to })
+      return { stock_id: stock.stock_id, [field]: wireTime(request.now.getTime()) }
+    },
+  }
+}
+
+function listRoute(world: World, list: 'merchants' | 'items'): PayRoute {
+  return {
+    method: 'GET',
+    path: `/v3/marketing/favor/stocks/:stock_id/${list}`,
+    handle: (request) => {
+      const stock = stockFor(world, request)
+      const { offset, limit } = readParams(z.looseObject(paging(list === 'items' ? 100 : 50, 50)), request)
+      const rules = (JSON.parse(stock.body) as { coupon_use_rule: Record<string, unknown> }).coupon_use_rule
+      const all = (rules[`available_${list}`] as string[] | undefined) ?? (list === 'merchants' ? [mchId(world)] : [])
+      const data = all.slice(offset, offset + limit)
+      return { total_count: all.length, offset, limit, stock_id: stock.stock_id, ...(all.length > 0 && { data }) }
+    },
+  }
+}
+
+function flowRoute(world: World, flow: 'use-flow' | 'refund-flow'): PayRoute {
+  return {
+    method: 'GET',
+    path: `/v3/marketing/favor/stocks/:stock_id/${flow}`,
+    handle: ({ parts, now, origin }) => {
+      const { stock_id: stockId } = stockOf(world, 'favor', parts[0]!)
+      const until = now.getTime() + FLOW_MS
+      const token = [stockId, flow, until, hashKey(16, world.seed, 'flow', stockId, flow, until)].join('.')
+      const hash = createHash('sha1')
+        .update(flowText(world, stockId, flow))
+        .digest('hex')
+      const url = `${origin}/v3/billdownload/file?token=${token}`
+      return { url, hash_value: hash, hash_type: 'SHA1' }
+    },
+  }
 }
 
 /** The customer pays and the coupon is taken off. @throws {PayRefusal} when it cannot be used (any more) */

@@ -74,31 +74,43 @@ export function payNeighbour(world: World, limits: boolean): Neighbour {
     matches: (path) => path.startsWith('/v3/') || path === COUPON_PAGE,
     answer(request) {
       if (request.path === COUPON_PAGE) return couponPage(world, request)
-      let status = 200
-      let reply: PayReply
-      try {
-        reply = handle(request)
-        if (reply === undefined) status = 204
-      } catch (err) {
-        const refusal =
-          err instanceof PayRefusal ? err : new PayRefusal(500, 'SYSTEM_ERROR', `系统错误: ${messageOf(err)}`)
-        status = refusal.status
-        reply = { code: refusal.code, message: refusal.message, ...(refusal.detail && { detail: refusal.detail }) }
-      }
-      if (typeof reply === 'string') {
-        return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: Buffer.from(reply) }
-      }
-      const text = reply === undefined ? '' : JSON.stringify(reply)
-      const requestId = hashKey(24, request.url, request.now.getTime(), text).toUpperCase()
-      const key = signingKeyFor(world, headerOf(request, 'wechatpay-serial'))
-      const headers = {
-        ...(text !== '' && { 'content-type': 'application/json; charset=utf-8' }),
-        'request-id': requestId,
-        ...signatureHeaders(key, text, stampOf(request), requestId),
-      }
-      return { status, headers, body: Buffer.from(text) }
+      const { status, reply } = settle(() => handle(request))
+      return respond(world, request, status, reply)
     },
   }
+}
+
+/** What a call answers, or why it is refused. */
+function settle(work: () => PayReply): { status: number; reply: PayReply } {
+  try {
+    const reply = work()
+    return { status: reply === undefined ? 204 : 200, reply }
+  } catch (err) {
+    const { status, code, message, detail } =
+      err instanceof PayRefusal ? err : new PayRefusal(500, 'SYSTEM_ERROR', `系统错误: ${messageOf(err)}`)
+    return { status, reply: { code, message, ...(detail && { detail }) } }
+  }
+}
+
+/** With the platform's signature. */
+function respond(
+  world: World,
+  request: NeighbourRequest,
+  status: number,
+  reply: PayReply,
+): ReturnType<Neighbour['answer']> {
+  if (typeof reply === 'string') {
+    return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: Buffer.from(reply) }
+  }
+  const text = reply === undefined ? '' : JSON.stringify(reply)
+  const requestId = hashKey(24, request.url, request.now.getTime(), text).toUpperCase()
+  const key = signingKeyFor(world, headerOf(request, 'wechatpay-serial'))
+  const headers = {
+    ...(text !== '' && { 'content-type': 'application/json; charset=utf-8' }),
+    'request-id': requestId,
+    ...signatureHeaders(key, text, stampOf(request), requestId),
+  }
+  return { status, headers, body: Buffer.from(text) }
 }
 
 /** The certificate that signs now, and the one before it. */

@@ -11,6 +11,7 @@ import {
   OptionalText,
   read,
   Refusal,
+  type Reply,
   toCursor,
 } from '../core/endpoint.js'
 import { sees } from './visibility.js'
@@ -66,191 +67,191 @@ function chatKeys({ state, seed }: World): Objects<ChatKey> {
   return openObjects<ChatKey>(state, seed, 'link_chat_key')
 }
 
+const PATH = '/cgi-bin/externalcontact/customer_acquisition'
+const Name = z
+  .string()
+  .min(1)
+  .refine((name) => [...name].length <= NAME_MAX, `exceed max length ${NAME_MAX}`)
+
 /** Acquisition links (获客助手, pages 97297, 97298, 97375). An app sees the links it made. */
 export function acquisitionEndpoints(world: World): Endpoints {
-  const all = links(world)
-  const path = '/cgi-bin/externalcontact/customer_acquisition'
-  const own = ({ app, params }: Call): [string, Link] => {
-    const { link_id: id } = read(z.object({ link_id: z.string().min(1) }), params)
-    const link = all.get(id)
-    if (link?.maker !== app.name) throw new Refusal(40058, 'invalid link_id. invalid Request Parameter')
-    return [id, link]
-  }
-  const checked = ({ app }: Call, range: z.infer<typeof Range>): z.infer<typeof Range> => {
-    const user = range.user.map((id) => memberId(world, id))
-    for (const id of user) checkMember(world, app, id)
-    const people = targetsOf(world, { user, party: range.party }).length
-    if (user.length + range.party.length === 0 || people > PEOPLE_MAX)
-      throw new Refusal(40058, `range must be 1 to ${PEOPLE_MAX} people. invalid Request Parameter`)
-    return { user, party: range.party }
-  }
-  const Name = z
-    .string()
-    .min(1)
-    .refine((name) => [...name].length <= NAME_MAX, `exceed max length ${NAME_MAX}`)
-
   return {
-    [`${path}/list_link`]: {
-      handle: ({ params, app }) => {
-        const Body = z.object({
-          cursor: OptionalText,
-          limit: z.int().min(1).max(LINKS_PER_PAGE).default(LINKS_PER_PAGE),
-        })
-        const { cursor, limit } = read(Body, params)
-        const after = fromCursor(cursor, z.tuple([z.literal('links'), z.int()]))?.[1] ?? 0
-        const rows = all.list(after).filter((row) => row.body.maker === app.name)
-        const page = rows.slice(0, limit)
-        const next = rows.length > limit ? toCursor('links', page.at(-1)!.seq) : ''
-        return { link_id_list: page.map((row) => row.id), next_cursor: next }
-      },
-    },
-    [`${path}/get`]: {
-      handle: (call) => {
-        const [, link] = own(call)
-        return {
-          link: {
-            link_name: link.name,
-            url: link.url,
-            create_time: Math.floor(link.createdMs / SECOND_MS),
-            skip_verify: link.skipVerify,
-            mark_source: true,
-          },
-          range: { user_list: link.user, department_list: link.party },
-          ...(link.priority && { priority_option: link.priority }),
-        }
-      },
-    },
-    [`${path}/create_link`]: {
-      writes: true,
-      handle: (call) => {
-        const Body = z.object({
-          link_name: Name,
-          range: Range,
-          skip_verify: z.boolean().default(true),
-          priority_option: Priority.nullish(),
-        })
-        const body = read(Body, call.params)
-        const range = checked(call, body.range)
-        const id = all.newId('cawcde', 24)
-        const createdMs = call.now.getTime()
-        const link: Link = {
-          maker: call.app.name,
-          name: body.link_name,
-          url: `https://work.weixin.qq.com/ca/${id}`,
-          createdMs,
-          ...range,
-          skipVerify: body.skip_verify,
-          ...(body.priority_option != null && { priority: body.priority_option }),
-          scans: 0,
-        }
-        all.put(id, link)
-        const create_time = Math.floor(createdMs / SECOND_MS)
-        return { link: { link_id: id, link_name: link.name, url: link.url, create_time } }
-      },
-    },
-    [`${path}/update_link`]: {
-      writes: true,
-      handle: (call) => {
-        const [id, link] = own(call)
-        const Body = z.object({
-          link_name: Name.optional(),
-          range: Range.optional(),
-          skip_verify: z.boolean().optional(),
-          priority_option: Priority.optional(),
-        })
-        const body = read(Body, call.params)
-        all.put(id, {
-          ...link,
-          ...(body.link_name !== undefined && { name: body.link_name }),
-          ...(body.range !== undefined && checked(call, body.range)),
-          ...(body.skip_verify !== undefined && { skipVerify: body.skip_verify }),
-          ...(body.priority_option !== undefined && { priority: body.priority_option }),
-        })
-        return {}
-      },
-    },
-    [`${path}/delete_link`]: {
-      writes: true,
-      handle: (call) => {
-        const [id] = own(call)
-        all.delete(id)
-        return {}
-      },
-    },
-    [`${path}/customer`]: {
-      handle: (call) => {
-        const [id] = own(call)
-        const Body = z.object({
-          cursor: OptionalText,
-          limit: z.int().min(1).max(CUSTOMERS_PER_PAGE).default(CUSTOMERS_PER_PAGE),
-        })
-        const { cursor, limit } = read(Body, call.params)
-        const after = fromCursor(cursor, z.tuple([z.literal('link'), z.int()]))?.[1] ?? 0
-        const rows = customersOf(world, id).list(after, limit + 1)
-        const page = rows.slice(0, limit)
-        return {
-          customer_list: page
-            .filter(({ body }) => sees(world, call.app, body.userId))
-            .map(({ body }) => ({
-              external_userid: body.externalUserId,
-              userid: body.userId,
-              chat_status: body.messages > 0 ? 1 : 0,
-              state: body.state,
-            })),
-          next_cursor: rows.length > limit ? toCursor('link', page.at(-1)!.seq) : '',
-        }
-      },
-    },
-    '/cgi-bin/externalcontact/customer_acquisition_quota': {
-      handle: ({ now }) => {
-        const { total, balance } = quotaOf(world)
-        // All of it was bought at once, for a year.
-        const expires = Date.UTC(now.getUTCFullYear() + 1, 0, 1) / SECOND_MS
-        return { total, balance, quota_list: [{ expire_date: expires, balance }] }
-      },
-    },
-    [`${path}/statistic`]: {
-      handle: (call) => {
-        const [id] = own(call)
-        const { start_time: from, end_time: to } = read(
-          z.object({ start_time: z.int(), end_time: z.int() }),
-          call.params,
-        )
-        const [first, last] = [dayOf(from * SECOND_MS), dayOf(to * SECOND_MS)]
-        const today = dayOf(call.now.getTime())
-        if (last < first || last - first > SPAN_DAYS || first < today - BACK_DAYS)
-          throw new Refusal(40058, 'invalid time range. invalid Request Parameter')
-        const days = daysOf(world, id)
-        const reply = { click_link_customer_cnt: 0, new_customer_cnt: 0 }
-        for (let day = first; day <= last; day++) {
-          const figures = days.get(String(day))
-          reply.click_link_customer_cnt += figures?.clicks ?? 0
-          reply.new_customer_cnt += figures?.added ?? 0
-        }
-        return reply
-      },
-    },
-    [`${path}/get_chat_info`]: {
-      handle: ({ params, now }) => {
-        const { chat_key: key } = read(z.object({ chat_key: z.string().min(1) }), params)
-        const chat = chatKeys(world).get(key)
-        const customer = chat && customersOf(world, chat.linkId).get(chat.externalUserId)
-        if (chat === undefined || customer === undefined || chat.untilMs <= now.getTime())
-          throw new Refusal(40058, 'invalid chat_key. invalid Request Parameter')
-        return {
-          userid: customer.userId,
-          external_userid: customer.externalUserId,
-          chat_info: { recv_msg_cnt: customer.messages, link_id: chat.linkId, state: customer.state },
-        }
-      },
-    },
-    '/cgi-bin/externalcontact/customer_acquisition_app/get_permit': {
-      handle: ({ app }) => {
-        const users = world.staff.employed.filter((m) => m.hasCustomerContact && sees(world, app, m.userId))
-        return { user_list: users.map((m) => m.userId), department_list: [], tag_list: [] }
-      },
-    },
+    [`${PATH}/list_link`]: { handle: (call) => listLink(world, call) },
+    [`${PATH}/get`]: { handle: (call) => getLink(world, call) },
+    [`${PATH}/create_link`]: { writes: true, handle: (call) => createLink(world, call) },
+    [`${PATH}/update_link`]: { writes: true, handle: (call) => updateLink(world, call) },
+    [`${PATH}/delete_link`]: { writes: true, handle: (call) => deleteOwnLink(world, call) },
+    [`${PATH}/customer`]: { handle: (call) => listLinkCustomers(world, call) },
+    '/cgi-bin/externalcontact/customer_acquisition_quota': { handle: (call) => getQuota(world, call) },
+    [`${PATH}/statistic`]: { handle: (call) => linkStatistic(world, call) },
+    [`${PATH}/get_chat_info`]: { handle: (call) => getChatInfo(world, call) },
+    '/cgi-bin/externalcontact/customer_acquisition_app/get_permit': { handle: (call) => getPermit(world, call) },
   }
+}
+
+function listLink(world: World, { params, app }: Call): Reply {
+  const all = links(world)
+  const Body = z.object({
+    cursor: OptionalText,
+    limit: z.int().min(1).max(LINKS_PER_PAGE).default(LINKS_PER_PAGE),
+  })
+  const { cursor, limit } = read(Body, params)
+  const after = fromCursor(cursor, z.tuple([z.literal('links'), z.int()]))?.[1] ?? 0
+  const rows = all.list(after).filter((row) => row.body.maker === app.name)
+  const page = rows.slice(0, limit)
+  const next = rows.length > limit ? toCursor('links', page.at(-1)!.seq) : ''
+  return { link_id_list: page.map((row) => row.id), next_cursor: next }
+}
+
+function getLink(world: World, call: Call): Reply {
+  const [, link] = own(world, call)
+  return {
+    link: {
+      link_name: link.name,
+      url: link.url,
+      create_time: Math.floor(link.createdMs / SECOND_MS),
+      skip_verify: link.skipVerify,
+      mark_source: true,
+    },
+    range: { user_list: link.user, department_list: link.party },
+    ...(link.priority && { priority_option: link.priority }),
+  }
+}
+
+function createLink(world: World, call: Call): Reply {
+  const all = links(world)
+  const Body = z.object({
+    link_name: Name,
+    range: Range,
+    skip_verify: z.boolean().default(true),
+    priority_option: Priority.nullish(),
+  })
+  const body = read(Body, call.params)
+  const range = checked(world, call, body.range)
+  const id = all.newId('cawcde', 24)
+  const createdMs = call.now.getTime()
+  const link: Link = {
+    maker: call.app.name,
+    name: body.link_name,
+    url: `https://work.weixin.qq.com/ca/${id}`,
+    createdMs,
+    ...range,
+    skipVerify: body.skip_verify,
+    ...(body.priority_option != null && { priority: body.priority_option }),
+    scans: 0,
+  }
+  all.put(id, link)
+  const create_time = Math.floor(createdMs / SECOND_MS)
+  return { link: { link_id: id, link_name: link.name, url: link.url, create_time } }
+}
+
+function updateLink(world: World, call: Call): Reply {
+  const all = links(world)
+  const [id, link] = own(world, call)
+  const Body = z.object({
+    link_name: Name.optional(),
+    range: Range.optional(),
+    skip_verify: z.boolean().optional(),
+    priority_option: Priority.optional(),
+  })
+  const body = read(Body, call.params)
+  all.put(id, {
+    ...link,
+    ...(body.link_name !== undefined && { name: body.link_name }),
+    ...(body.range !== undefined && checked(world, call, body.range)),
+    ...(body.skip_verify !== undefined && { skipVerify: body.skip_verify }),
+    ...(body.priority_option !== undefined && { priority: body.priority_option }),
+  })
+  return {}
+}
+
+function deleteOwnLink(world: World, call: Call): Reply {
+  const all = links(world)
+  const [id] = own(world, call)
+  all.delete(id)
+  return {}
+}
+
+function listLinkCustomers(world: World, call: Call): Reply {
+  const [id] = own(world, call)
+  const Body = z.object({
+    cursor: OptionalText,
+    limit: z.int().min(1).max(CUSTOMERS_PER_PAGE).default(CUSTOMERS_PER_PAGE),
+  })
+  const { cursor, limit } = read(Body, call.params)
+  const after = fromCursor(cursor, z.tuple([z.literal('link'), z.int()]))?.[1] ?? 0
+  const rows = customersOf(world, id).list(after, limit + 1)
+  const page = rows.slice(0, limit)
+  return {
+    customer_list: page
+      .filter(({ body }) => sees(world, call.app, body.userId))
+      .map(({ body }) => ({
+        external_userid: body.externalUserId,
+        userid: body.userId,
+        chat_status: body.messages > 0 ? 1 : 0,
+        state: body.state,
+      })),
+    next_cursor: rows.length > limit ? toCursor('link', page.at(-1)!.seq) : '',
+  }
+}
+
+function getQuota(world: World, { now }: Call): Reply {
+  const { total, balance } = quotaOf(world)
+  // All of it was bought at once, for a year.
+  const expires = Date.UTC(now.getUTCFullYear() + 1, 0, 1) / SECOND_MS
+  return { total, balance, quota_list: [{ expire_date: expires, balance }] }
+}
+
+function linkStatistic(world: World, call: Call): Reply {
+  const [id] = own(world, call)
+  const { start_time: from, end_time: to } = read(z.object({ start_time: z.int(), end_time: z.int() }), call.params)
+  const [first, last] = [dayOf(from * SECOND_MS), dayOf(to * SECOND_MS)]
+  const today = dayOf(call.now.getTime())
+  if (last < first || last - first > SPAN_DAYS || first < today - BACK_DAYS)
+    throw new Refusal(40058, 'invalid time range. invalid Request Parameter')
+  const days = daysOf(world, id)
+  const reply = { click_link_customer_cnt: 0, new_customer_cnt: 0 }
+  for (let day = first; day <= last; day++) {
+    const figures = days.get(String(day))
+    reply.click_link_customer_cnt += figures?.clicks ?? 0
+    reply.new_customer_cnt += figures?.added ?? 0
+  }
+  return reply
+}
+
+function getChatInfo(world: World, { params, now }: Call): Reply {
+  const { chat_key: key } = read(z.object({ chat_key: z.string().min(1) }), params)
+  const chat = chatKeys(world).get(key)
+  const customer = chat && customersOf(world, chat.linkId).get(chat.externalUserId)
+  if (chat === undefined || customer === undefined || chat.untilMs <= now.getTime())
+    throw new Refusal(40058, 'invalid chat_key. invalid Request Parameter')
+  return {
+    userid: customer.userId,
+    external_userid: customer.externalUserId,
+    chat_info: { recv_msg_cnt: customer.messages, link_id: chat.linkId, state: customer.state },
+  }
+}
+
+function getPermit(world: World, { app }: Call): Reply {
+  const users = world.staff.employed.filter((m) => m.hasCustomerContact && sees(world, app, m.userId))
+  return { user_list: users.map((m) => m.userId), department_list: [], tag_list: [] }
+}
+
+function own(world: World, { app, params }: Call): [string, Link] {
+  const all = links(world)
+  const { link_id: id } = read(z.object({ link_id: z.string().min(1) }), params)
+  const link = all.get(id)
+  if (link?.maker !== app.name) throw new Refusal(40058, 'invalid link_id. invalid Request Parameter')
+  return [id, link]
+}
+
+function checked(world: World, { app }: Call, range: z.infer<typeof Range>): z.infer<typeof Range> {
+  const user = range.user.map((id) => memberId(world, id))
+  for (const id of user) checkMember(world, app, id)
+  const people = targetsOf(world, { user, party: range.party }).length
+  if (user.length + range.party.length === 0 || people > PEOPLE_MAX)
+    throw new Refusal(40058, `range must be 1 to ${PEOPLE_MAX} people. invalid Request Parameter`)
+  return { user, party: range.party }
 }
 
 /** Customers bought, and how many may still be added. */
@@ -339,10 +340,6 @@ function dayOf(ms: number): number {
 /** Page 97299. */
 function raise(world: World, at: Date, fields: XmlFields): void {
   world.raise(at, {
-    ToUserName: world.identity.corpId,
-    FromUserName: 'sys',
-    CreateTime: Math.floor(at.getTime() / SECOND_MS),
-    MsgType: 'event',
     Event: 'customer_acquisition',
     ...fields,
   })

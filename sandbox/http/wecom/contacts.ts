@@ -3,7 +3,17 @@ import { hashKey } from '../../../src/random.js'
 import { HOUR_MS, SECOND_MS } from '../../../src/time.js'
 import type { State } from '../../state.js'
 import type { World } from '../../world/world.js'
-import { type Endpoints, fromCursor, memberId, OptionalText, read, Refusal, toCursor } from '../core/endpoint.js'
+import {
+  type Call,
+  type Endpoints,
+  fromCursor,
+  memberId,
+  OptionalText,
+  read,
+  Refusal,
+  type Reply,
+  toCursor,
+} from '../core/endpoint.js'
 import { tagsShown } from './late-tags.js'
 import { sees } from './visibility.js'
 
@@ -46,137 +56,132 @@ const BatchCursor = z.tuple([z.literal('user'), z.string(), z.string()])
 
 /** Customers (section 客户管理: pages 92571, 92113, 92114, 92994, 92115). */
 export function contactEndpoints(world: World): Endpoints {
-  const { state } = world
   return {
     '/cgi-bin/externalcontact/get_follow_user_list': {
       empty: { follow_user: [] },
       handle: () => ({ follow_user: world.staff.employed.filter((m) => m.hasCustomerContact).map((m) => m.userId) }),
     },
-    '/cgi-bin/externalcontact/list': {
-      empty: { external_userid: [] },
-      handle: ({ params }) => {
-        const userId = memberId(world, read(Userid, params).userid)
-        if (world.member(userId)?.hasCustomerContact === false)
-          throw new Refusal(84074, 'no external contact permission')
-        const rows = state.many<{ id: string }>(
-          `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND ${FRIENDS} ORDER BY created_ms, external_user_id`,
-          userId,
-        )
-        if (rows.length === 0) throw new Refusal(84061, 'not external contact')
-        return { external_userid: rows.map((row) => row.id) }
-      },
-    },
-    '/cgi-bin/externalcontact/get': {
-      empty: { follow_user: [] },
-      handle: ({ params, now }) => {
-        const { external_userid: id, cursor } = read(OneCustomer, params)
-        if (id === undefined) throw new Refusal(41035, 'missing external userid')
-        const after = fromCursor(cursor, FollowersCursor)?.[1] ?? 0
-        const contact = state.get<ContactRow>('SELECT * FROM contact WHERE external_user_id = ?', id)
-        const relations = state.all<RelationRow & { status: string }>(
-          'SELECT * FROM relation WHERE external_user_id = ? ORDER BY created_ms, user_id',
-          id,
-        )
-        if (contact === undefined || relations.length === 0) throw new Refusal(40096, 'invalid external userid')
-        const friends = relations.filter((r) => r.status === 'active' || r.status === 'customer_deleted')
-        if (friends.length === 0) throw new Refusal(84061, 'not external contact')
-        const end = after + FOLLOWERS_MAX
-        return {
-          external_contact: toContact(contact),
-          follow_user: friends.slice(after, end).map((r) => ({ ...toFollow(r), tags: tagsOf(world, r, now) })),
-          next_cursor: end < friends.length ? toCursor('followers', end) : '',
-        }
-      },
-    },
+    '/cgi-bin/externalcontact/list': { empty: { external_userid: [] }, handle: (call) => listContacts(world, call) },
+    '/cgi-bin/externalcontact/get': { empty: { follow_user: [] }, handle: (call) => getContact(world, call) },
     '/cgi-bin/externalcontact/batch/get_by_user': {
       empty: { external_contact_list: [] },
-      handle: ({ params, now }) => {
-        const { userid_list: list, userid, cursor, limit } = read(BatchQuery, params)
-        // `userid` is not documented, and clients send it.
-        const named = list ?? (userid !== undefined && world.scenario.behaviour.getByUserUserid ? [userid] : undefined)
-        if (named === undefined) throw new Refusal(41009, 'missing userid')
-        const users = [...new Set(named.map((id) => memberId(world, id)))].sort()
-        const size = Math.min(limit ?? BATCH_DEFAULT, BATCH_MAX)
-        const from = fromCursor(cursor, BatchCursor)
-        const rows: BatchRow[] = []
-        for (const userId of users) {
-          if (from !== undefined && userId < from[1]) continue
-          const after = from !== undefined && userId === from[1] ? from[2] : ''
-          rows.push(...batchOf(state, userId, after, size + 1 - rows.length))
-          if (rows.length > size) break
-        }
-        const page = rows.slice(0, size)
-        const last = page.at(-1)
-        return {
-          external_contact_list: page.map((r) => ({
-            external_contact: toContact(r),
-            follow_info: {
-              ...toFollow(r),
-              tag_id: tagsShown(world, r.user_id, r.external_user_id, now, JSON.parse(r.tag_ids) as string[]),
-            },
-          })),
-          next_cursor:
-            rows.length > size && last !== undefined ? toCursor('user', last.user_id, last.external_user_id) : '',
-        }
-      },
+      handle: (call) => getContactsByUser(world, call),
     },
-    '/cgi-bin/externalcontact/contact_list': {
-      empty: { info_list: [] },
-      handle: ({ params, app, now }) => {
-        const Body = z.object({ cursor: OptionalText, limit: z.int().min(1).max(SERVED_MAX).default(SERVED_MAX) })
-        const { cursor, limit } = read(Body, params)
-        const Key = z.tuple([z.enum(['friends', 'groups']), z.string(), z.string()])
-        const [kind, ...from] = fromCursor(cursor, Key) ?? (['friends', '', ''] as const)
-        const rows = kind === 'friends' ? friendsAfter(state, from, limit + 1) : []
-        if (rows.length <= limit)
-          rows.push(...groupPeopleAfter(state, kind === 'groups' ? from : ['', ''], limit + 1 - rows.length))
-        const page = rows.slice(0, limit)
-        const last = page.at(-1)
-        return {
-          info_list: page.filter((r) => sees(world, app, r.user_id)).map((r) => toServed(r, world.seed, now)),
-          next_cursor: rows.length > limit && last !== undefined ? toCursor(last.kind, ...last.key) : '',
-        }
-      },
-    },
-    '/cgi-bin/externalcontact/remark': {
-      writes: true,
-      handle: ({ params }) => {
-        const Body = z.object({
-          userid: OptionalText,
-          external_userid: OptionalText,
-          remark: z.string().max(20, 'exceed max length 20').optional(),
-          description: z.string().max(150, 'exceed max length 150').optional(),
-          remark_company: z.string().max(20, 'exceed max length 20').optional(),
-          remark_mobiles: z.union([z.array(z.string()), z.literal('').transform(() => [])]).optional(),
-          remark_pic_mediaid: z.string().optional(),
-        })
-        const { userid, external_userid: id, ...change } = read(Body, params)
-        const userId = memberId(world, userid)
-        checkRelation(world, userId, id)
-        if (Object.values(change).every((value) => value === undefined)) {
-          throw new Refusal(
-            40058,
-            'remark, description, remark_company, remark_mobiles and remark_pic_mediaid unexpected empty. invalid Request Parameter',
-          )
-        }
-        const mobiles = change.remark_mobiles?.filter((number) => number !== '')
-        state.run(
-          `UPDATE relation SET remark = coalesce(?, remark), description = coalesce(?, description),
-             remark_company = coalesce(?, remark_company), remark_mobiles = coalesce(?, remark_mobiles)
-           WHERE user_id = ? AND external_user_id = ?`,
-          change.remark ?? null, change.description ?? null, change.remark_company ?? null,
-          mobiles === undefined ? null : JSON.stringify(mobiles), userId, id!,
-        ) // prettier-ignore
-        return {}
-      },
-    },
+    '/cgi-bin/externalcontact/contact_list': { empty: { info_list: [] }, handle: (call) => contactList(world, call) },
+    '/cgi-bin/externalcontact/remark': { writes: true, handle: (call) => remark(world, call) },
   }
+}
+
+function listContacts(world: World, { params }: Call): Reply {
+  const userId = memberId(world, read(Userid, params).userid)
+  if (world.member(userId)?.hasCustomerContact === false) throw new Refusal(84074, 'no external contact permission')
+  const rows = world.state.many<{ id: string }>(
+    `SELECT external_user_id AS id FROM relation WHERE user_id = ? AND ${FRIENDS} ORDER BY created_ms, external_user_id`,
+    userId,
+  )
+  if (rows.length === 0) throw new Refusal(84061, 'not external contact')
+  return { external_userid: rows.map((row) => row.id) }
+}
+
+function getContact(world: World, { params, now }: Call): Reply {
+  const { external_userid: id, cursor } = read(OneCustomer, params)
+  if (id === undefined) throw new Refusal(41035, 'missing external userid')
+  const after = fromCursor(cursor, FollowersCursor)?.[1] ?? 0
+  const contact = world.state.get<ContactRow>('SELECT * FROM contact WHERE external_user_id = ?', id)
+  const relations = world.state.all<RelationRow & { status: string }>(
+    'SELECT * FROM relation WHERE external_user_id = ? ORDER BY created_ms, user_id',
+    id,
+  )
+  if (contact === undefined || relations.length === 0) throw new Refusal(40096, 'invalid external userid')
+  const friends = relations.filter((r) => r.status === 'active' || r.status === 'customer_deleted')
+  if (friends.length === 0) throw new Refusal(84061, 'not external contact')
+  const end = after + FOLLOWERS_MAX
+  return {
+    external_contact: toContact(contact),
+    follow_user: friends.slice(after, end).map((r) => ({ ...toFollow(r), tags: tagsOf(world, r, now) })),
+    next_cursor: end < friends.length ? toCursor('followers', end) : '',
+  }
+}
+
+function getContactsByUser(world: World, { params, now }: Call): Reply {
+  const { userid_list: list, userid, cursor, limit } = read(BatchQuery, params)
+  // `userid` is not documented, and clients send it.
+  const named = list ?? (userid !== undefined && world.scenario.behaviour.getByUserUserid ? [userid] : undefined)
+  if (named === undefined) throw new Refusal(41009, 'missing userid')
+  const users = [...new Set(named.map((id) => memberId(world, id)))].sort()
+  const size = Math.min(limit ?? BATCH_DEFAULT, BATCH_MAX)
+  const from = fromCursor(cursor, BatchCursor)
+  const rows: BatchRow[] = []
+  for (const userId of users) {
+    if (from !== undefined && userId < from[1]) continue
+    const after = from !== undefined && userId === from[1] ? from[2] : ''
+    rows.push(...batchOf(world.state, userId, after, size + 1 - rows.length))
+    if (rows.length > size) break
+  }
+  const page = rows.slice(0, size)
+  const last = page.at(-1)
+  return {
+    external_contact_list: page.map((r) => ({
+      external_contact: toContact(r),
+      follow_info: {
+        ...toFollow(r),
+        tag_id: tagsShown(world, r.user_id, r.external_user_id, now, JSON.parse(r.tag_ids) as string[]),
+      },
+    })),
+    next_cursor: rows.length > size && last !== undefined ? toCursor('user', last.user_id, last.external_user_id) : '',
+  }
+}
+
+function contactList(world: World, { params, app, now }: Call): Reply {
+  const Body = z.object({ cursor: OptionalText, limit: z.int().min(1).max(SERVED_MAX).default(SERVED_MAX) })
+  const { cursor, limit } = read(Body, params)
+  const Key = z.tuple([z.enum(['friends', 'groups']), z.string(), z.string()])
+  const [kind, ...from] = fromCursor(cursor, Key) ?? (['friends', '', ''] as const)
+  const rows = kind === 'friends' ? friendsAfter(world.state, from, limit + 1) : []
+  if (rows.length <= limit)
+    rows.push(...groupPeopleAfter(world.state, kind === 'groups' ? from : ['', ''], limit + 1 - rows.length))
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    info_list: page.filter((r) => sees(world, app, r.user_id)).map((r) => toServed(r, world.seed, now)),
+    next_cursor: rows.length > limit && last !== undefined ? toCursor(last.kind, ...last.key) : '',
+  }
+}
+
+function remark(world: World, { params }: Call): Reply {
+  const Body = z.object({
+    userid: OptionalText,
+    external_userid: OptionalText,
+    remark: z.string().max(20, 'exceed max length 20').optional(),
+    description: z.string().max(150, 'exceed max length 150').optional(),
+    remark_company: z.string().max(20, 'exceed max length 20').optional(),
+    remark_mobiles: z.union([z.array(z.string()), z.literal('').transform(() => [])]).optional(),
+    remark_pic_mediaid: z.string().optional(),
+  })
+  const { userid, external_userid: id, ...change } = read(Body, params)
+  const userId = memberId(world, userid)
+  checkRelation(world, userId, id)
+  if (Object.values(change).every((value) => value === undefined)) {
+    throw new Refusal(
+      40058,
+      'remark, description, remark_company, remark_mobiles and remark_pic_mediaid unexpected empty. invalid Request Parameter',
+    )
+  }
+  const mobiles = change.remark_mobiles?.filter((number) => number !== '')
+  world.state.run(
+    `UPDATE relation SET remark = coalesce(?, remark), description = coalesce(?, description),
+       remark_company = coalesce(?, remark_company), remark_mobiles = coalesce(?, remark_mobiles)
+     WHERE user_id = ? AND external_user_id = ?`,
+    change.remark ?? null, change.description ?? null, change.remark_company ?? null,
+    mobiles === undefined ? null : JSON.stringify(mobiles), userId, id!,
+  ) // prettier-ignore
+  return {}
 }
 
 /** The member has the customer. @throws {Refusal} 41035, 40096, 84061 */
 export function checkRelation(world: World, userId: string, externalUserId: string | undefined): void {
   if (externalUserId === undefined) throw new Refusal(41035, 'missing external userid')
-  const status = world.relationStatus(userId, externalUserId)
+  const status = world.relations.status(userId, externalUserId)
   if (status === 'active' || status === 'customer_deleted') return
   const known = world.state.get('SELECT 1 FROM relation WHERE external_user_id = ? LIMIT 1', externalUserId)
   if (known === undefined) throw new Refusal(40096, 'invalid external userid')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Content, MessageLink, World } from '../../world/world.js'
+import type { Content, MessageLink } from '../../world/messages.js'
+import type { World } from '../../world/world.js'
 import { checkBytes, checkUrl, OptionalText, read, Refusal } from '../core/endpoint.js'
 import { checkMedia, isPictureUrl } from './media.js'
 

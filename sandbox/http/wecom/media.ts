@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { hashKey } from '../../../src/random.js'
 import { DAY_MS, HOUR_MS, SECOND_MS } from '../../../src/time.js'
-import { openObjects } from '../../objects.js'
+import { type Objects, openObjects } from '../../objects.js'
 import type { World } from '../../world/world.js'
 import { download } from '../core/download.js'
-import { type Call, checkBytes, type Endpoints, OptionalText, read, Refusal } from '../core/endpoint.js'
+import { type Call, checkBytes, type Endpoints, OptionalText, read, Refusal, type Reply } from '../core/endpoint.js'
 import { isMp4, isPicture, mp4Seconds, voiceSeconds } from './media-formats.js'
 
 const MB = 1024 * 1024
@@ -32,119 +32,117 @@ type Job = { createdMs: number; status: 1 | 2 | 3; errcode: number; errmsg: stri
 
 /** Temporary media, three days, and permanent picture addresses (pages 90253, 90254, 90255, 90256, 95098, 96488). */
 export function mediaEndpoints(world: World): Endpoints {
-  const { state } = world
-  const jobs = openObjects<Job>(state, world.seed, 'upload_job')
   return {
-    '/cgi-bin/media/upload': {
-      writes: true,
-      handle: (call) => {
-        const { type, mediaId } = uploadMedia(world, call, 'temporary')
-        return { type, media_id: mediaId, created_at: String(Math.floor(call.now.getTime() / SECOND_MS)) }
-      },
-    },
-    '/cgi-bin/media/uploadimg': {
-      writes: true,
-      handle: ({ raw, contentType, now }) => {
-        const part = mediaPart(raw, contentType)
-        checkSize(part.content, IMAGE_URL_MAX_BYTES)
-        if (!isPicture(part.content)) throw new Refusal(40004, 'invalid media type')
-        return { url: `${PICTURE_URL}${storeMedia(world, 'image', part, 'permanent', now)}/0` }
-      },
-    },
-    '/cgi-bin/media/upload_attachment': {
-      writes: true,
-      handle: ({ params, raw, contentType, now }) => {
-        const { media_type: type, attachment_type: purpose } = read(
-          z.object({ media_type: OptionalText, attachment_type: z.coerce.string() }),
-          params,
-        )
-        const wanted = ATTACHMENT_SCENES[purpose]
-        if (wanted === undefined) throw new Refusal(40058, 'attachment_type invalid. invalid Request Parameter')
-        if (!isMediaType(type)) throw new Refusal(40005, 'invalid media_type')
-        if (!wanted.types.includes(type)) throw new Refusal(41072, 'attachment_type and media_type do not fit')
-        const part = mediaPart(raw, contentType)
-        checkSize(part.content, MAX_BYTES[type], 41080)
-        if (type === 'image' && !isPicture(part.content)) throw new Refusal(40123, 'invalid image')
-        if (type === 'video' && !isMp4(part.content)) throw new Refusal(41090, 'invalid video format')
-        if (type === 'video' && mp4Seconds(part.content) > MAX_MOMENT_VIDEO_SECONDS)
-          throw new Refusal(41082, 'video duration out of limit')
-        const mediaId = storeMedia(world, type, part, wanted.scene, now)
-        return { type, media_id: mediaId, created_at: Math.floor(now.getTime() / SECOND_MS) }
-      },
-    },
-    '/cgi-bin/media/upload_by_url': {
-      writes: true,
-      handle: ({ params, now }) => {
-        const Body = z.object({
-          scene: z.literal(1),
-          type: z.enum(['video', 'file']),
-          filename: z.string().min(1),
-          url: z.string().min(1),
-          md5: z.string().regex(/^[0-9a-f]{32}$/i),
-        })
-        const { type, filename, url, md5 } = read(Body, params)
-        checkBytes('filename', filename, 128)
-        checkBytes('url', url, 1_024)
-        const jobId = jobs.newId('jobid', 43)
-        jobs.put(jobId, { createdMs: now.getTime(), status: 1, errcode: 0, errmsg: 'ok' })
-        void fetchInto(jobId, { type, filename, url, md5 }, now)
-        return { jobid: jobId }
-      },
-    },
-    '/cgi-bin/media/get_upload_by_url_result': {
-      handle: ({ params, now }) => {
-        const { jobid } = read(z.object({ jobid: z.string().min(1) }), params)
-        const job = jobs.get(jobid)
-        if (job === undefined || now.getTime() > job.createdMs + JOB_MS)
-          throw new Refusal(40058, 'jobid invalid. invalid Request Parameter')
-        const { status, errcode, errmsg, mediaId } = job
-        if (status === 1) return { status }
-        const createdAt = String(Math.floor(job.createdMs / SECOND_MS))
-        const made = mediaId === undefined ? {} : { media_id: mediaId, created_at: createdAt }
-        return { status, detail: { errcode, errmsg, ...made } }
-      },
-    },
-    '/cgi-bin/media/get': { handle: (call) => fileOf(call) },
-    '/cgi-bin/media/get/jssdk': { handle: (call) => fileOf(call, 'voice') },
+    '/cgi-bin/media/upload': { writes: true, handle: (call) => upload(world, call) },
+    '/cgi-bin/media/uploadimg': { writes: true, handle: (call) => uploadimg(world, call) },
+    '/cgi-bin/media/upload_attachment': { writes: true, handle: (call) => uploadAttachment(world, call) },
+    '/cgi-bin/media/upload_by_url': { writes: true, handle: (call) => uploadByUrl(world, call) },
+    '/cgi-bin/media/get_upload_by_url_result': { handle: (call) => getUploadByUrlResult(world, call) },
+    '/cgi-bin/media/get': { handle: (call) => fileOf(world, call) },
+    '/cgi-bin/media/get/jssdk': { handle: (call) => fileOf(world, call, 'voice') },
   }
+}
 
-  function fileOf({ params, now }: Call, type?: MediaType) {
-    const { media_id: id } = read(z.object({ media_id: OptionalText }), params)
-    if (id === undefined) throw new Refusal(41006, 'missing media_id')
-    const { file_name: fileName } = mediaOf(world, id, now, type)
-    const { content } = state.get<{ content: Buffer }>('SELECT content FROM media WHERE media_id = ?', id)!
-    return { fileName, content: Buffer.from(content) }
-  }
+function jobsOf({ state, seed }: World): Objects<Job> {
+  return openObjects<Job>(state, seed, 'upload_job')
+}
 
-  /** Fetches outside the request, as the platform does; the app learns the end by a callback and asks for the result. */
-  async function fetchInto(
-    jobId: string,
-    { type, filename, url, md5 }: { type: MediaType; filename: string; url: string; md5: string },
-    at: Date,
-  ): Promise<void> {
-    const fetched = await download(url, md5, MAX_BYTES[type])
-    if (state.closed) return
-    world.write(() => {
-      const job = jobs.get(jobId)!
-      if (Buffer.isBuffer(fetched)) {
-        const part = { fileName: filename, content: fetched }
-        const problem = problemOf(type, fetched)
-        if (problem === undefined)
-          jobs.put(jobId, { ...job, status: 2, mediaId: storeMedia(world, type, part, 'temporary', at) })
-        else jobs.put(jobId, { ...job, status: 3, errcode: problem.errcode, errmsg: problem.message })
-      } else {
-        jobs.put(jobId, { ...job, status: 3, ...fetched })
-      }
-      world.raise(at, {
-        ToUserName: world.identity.corpId,
-        FromUserName: 'sys',
-        CreateTime: Math.floor(at.getTime() / SECOND_MS),
-        MsgType: 'event',
-        Event: 'upload_media_job_finish',
-        JobId: jobId,
-      })
+function upload(world: World, call: Call): Reply {
+  const { type, mediaId } = uploadMedia(world, call, 'temporary')
+  return { type, media_id: mediaId, created_at: String(Math.floor(call.now.getTime() / SECOND_MS)) }
+}
+
+function uploadimg(world: World, { raw, contentType, now }: Call): Reply {
+  const part = mediaPart(raw, contentType)
+  checkSize(part.content, IMAGE_URL_MAX_BYTES)
+  if (!isPicture(part.content)) throw new Refusal(40004, 'invalid media type')
+  return { url: `${PICTURE_URL}${storeMedia(world, 'image', part, 'permanent', now)}/0` }
+}
+
+function uploadAttachment(world: World, { params, raw, contentType, now }: Call): Reply {
+  const { media_type: type, attachment_type: purpose } = read(
+    z.object({ media_type: OptionalText, attachment_type: z.coerce.string() }),
+    params,
+  )
+  const wanted = ATTACHMENT_SCENES[purpose]
+  if (wanted === undefined) throw new Refusal(40058, 'attachment_type invalid. invalid Request Parameter')
+  if (!isMediaType(type)) throw new Refusal(40005, 'invalid media_type')
+  if (!wanted.types.includes(type)) throw new Refusal(41072, 'attachment_type and media_type do not fit')
+  const part = mediaPart(raw, contentType)
+  checkSize(part.content, MAX_BYTES[type], 41080)
+  if (type === 'image' && !isPicture(part.content)) throw new Refusal(40123, 'invalid image')
+  if (type === 'video' && !isMp4(part.content)) throw new Refusal(41090, 'invalid video format')
+  if (type === 'video' && mp4Seconds(part.content) > MAX_MOMENT_VIDEO_SECONDS)
+    throw new Refusal(41082, 'video duration out of limit')
+  const mediaId = storeMedia(world, type, part, wanted.scene, now)
+  return { type, media_id: mediaId, created_at: Math.floor(now.getTime() / SECOND_MS) }
+}
+
+function uploadByUrl(world: World, { params, now }: Call): Reply {
+  const jobs = jobsOf(world)
+  const Body = z.object({
+    scene: z.literal(1),
+    type: z.enum(['video', 'file']),
+    filename: z.string().min(1),
+    url: z.string().min(1),
+    md5: z.string().regex(/^[0-9a-f]{32}$/i),
+  })
+  const { type, filename, url, md5 } = read(Body, params)
+  checkBytes('filename', filename, 128)
+  checkBytes('url', url, 1_024)
+  const jobId = jobs.newId('jobid', 43)
+  jobs.put(jobId, { createdMs: now.getTime(), status: 1, errcode: 0, errmsg: 'ok' })
+  void fetchInto(world, jobId, { type, filename, url, md5 }, now)
+  return { jobid: jobId }
+}
+
+function getUploadByUrlResult(world: World, { params, now }: Call): Reply {
+  const jobs = jobsOf(world)
+  const { jobid } = read(z.object({ jobid: z.string().min(1) }), params)
+  const job = jobs.get(jobid)
+  if (job === undefined || now.getTime() > job.createdMs + JOB_MS)
+    throw new Refusal(40058, 'jobid invalid. invalid Request Parameter')
+  const { status, errcode, errmsg, mediaId } = job
+  if (status === 1) return { status }
+  const createdAt = String(Math.floor(job.createdMs / SECOND_MS))
+  const made = mediaId === undefined ? {} : { media_id: mediaId, created_at: createdAt }
+  return { status, detail: { errcode, errmsg, ...made } }
+}
+
+function fileOf(world: World, { params, now }: Call, type?: MediaType) {
+  const { media_id: id } = read(z.object({ media_id: OptionalText }), params)
+  if (id === undefined) throw new Refusal(41006, 'missing media_id')
+  const { file_name: fileName } = mediaOf(world, id, now, type)
+  const { content } = world.state.get<{ content: Buffer }>('SELECT content FROM media WHERE media_id = ?', id)!
+  return { fileName, content: Buffer.from(content) }
+}
+
+/** Fetches outside the request, as the platform does; the app learns the end by a callback and asks for the result. */
+async function fetchInto(
+  world: World,
+  jobId: string,
+  { type, filename, url, md5 }: { type: MediaType; filename: string; url: string; md5: string },
+  at: Date,
+): Promise<void> {
+  const jobs = jobsOf(world)
+  const fetched = await download(url, md5, MAX_BYTES[type])
+  if (world.state.closed) return
+  world.write(() => {
+    const job = jobs.get(jobId)!
+    if (Buffer.isBuffer(fetched)) {
+      const part = { fileName: filename, content: fetched }
+      const problem = problemOf(type, fetched)
+      if (problem === undefined)
+        jobs.put(jobId, { ...job, status: 2, mediaId: storeMedia(world, type, part, 'temporary', at) })
+      else jobs.put(jobId, { ...job, status: 3, errcode: problem.errcode, errmsg: problem.message })
+    } else {
+      jobs.put(jobId, { ...job, status: 3, ...fetched })
+    }
+    world.raise(at, {
+      Event: 'upload_media_job_finish',
+      JobId: jobId,
     })
-  }
+  })
 }
 
 /** A form with a file under `media`, checked and kept. @throws {Refusal} 40005, 40004, 40006, 41005, 44001, 45007, 301017 */

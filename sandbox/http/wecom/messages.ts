@@ -3,9 +3,19 @@ import { hashKey } from '../../../src/random.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 import type { App } from '../../identity.js'
 import { PLATFORM_TIME_ZONE } from '../../world/calendar.js'
+import type { CardBody } from '../../world/cards.js'
 import type { World } from '../../world/world.js'
 import { type Card, checkCard } from './cards.js'
-import { checkBytes, checkUrl, type Endpoints, OptionalText, read, Refusal } from '../core/endpoint.js'
+import {
+  type Call,
+  checkBytes,
+  checkUrl,
+  type Endpoints,
+  OptionalText,
+  read,
+  Refusal,
+  type Reply,
+} from '../core/endpoint.js'
 import { checkMedia, type MediaType } from './media.js'
 import { takeQuota } from '../core/quota.js'
 import { departmentMembers } from './recipients.js'
@@ -37,200 +47,195 @@ const INTERACTIVE = /_interaction$/
 
 /** Messages of the app to members (pages 90236, 94888, 94867). */
 export function messageEndpoints(world: World, limits: boolean): Endpoints {
-  const { state } = world
   return {
-    '/cgi-bin/message/send': {
-      writes: true,
-      unlimited: true,
-      handle: ({ params, app, now }) => {
-        const body = read(NewMessage, params)
-        const agentId = checkAgent(body.agentid, app)
-        const { users, invalidUser, invalidParty, invalidTag } = recipientsOf(body, app)
-        const { stored, card } = checkMessage(world, body.msgtype, params, body.safe, now)
-        const requestHash = hashKey(40, agentId, JSON.stringify(params))
-        if (body.enable_duplicate_check === 1) {
-          const since = now.getTime() - body.duplicate_check_interval * SECOND_MS
-          const same = state.get<{ reply: string }>(
-            'SELECT reply FROM app_message WHERE request_hash = ? AND created_ms > ? ORDER BY created_ms, msgid LIMIT 1',
-            requestHash,
-            since,
-          )
-          if (same !== undefined) return JSON.parse(same.reply) as Record<string, unknown>
-        }
-        const taskId = card?.task_id
-        if (taskId !== undefined && state.get('SELECT 1 FROM app_message WHERE task_id = ?', taskId) !== undefined) {
-          throw new Refusal(42014, `task_id: ${taskId} already exists. invalid template_card task_id`)
-        }
-        if (limits) {
-          const most = PER_ACCOUNT_PER_DAY * (world.scenario.limits.accounts ?? Math.max(200, world.staff.all.length))
-          takeQuota(state, { name: `app_message ${agentId}`, per: 'day', most }, now, users.length)
-        }
-        const msgid = newMsgid(requestHash, now)
-        const answers = card !== undefined && (INTERACTIVE.test(card.card_type) || Boolean(card.action_menu))
-        const code = answers ? world.issueResponseCode(msgid, 'send', now) : undefined
-        const reply = {
-          invaliduser: invalidUser.map((id) => id.toLowerCase()).join('|'),
-          invalidparty: invalidParty.join('|'),
-          invalidtag: invalidTag.join('|'),
-          unlicenseduser: '',
-          msgid,
-          ...(code === undefined ? {} : { response_code: code }),
-        }
-        state.run(
-          'INSERT INTO app_message (msgid, agent_id, created_ms, request_hash, reply, task_id, body) VALUES (?, ?, ?, ?, ?, ?, ?)',
-          msgid, agentId, now.getTime(), requestHash, JSON.stringify(reply), taskId ?? null, JSON.stringify(stored),
-        ) // prettier-ignore
-        for (const userId of users) {
-          if (limits && isFlooded(userId, now)) {
-            state.count('dropped_app_messages') // errcode stays 0: the platform drops in silence
-            continue
-          }
-          state.run(
-            'INSERT INTO app_delivery (user_id, at_ms, msgid, status) VALUES (?, ?, ?, ?)',
-            userId,
-            now.getTime(),
-            msgid,
-            answers ? 'waiting' : 'plain',
-          )
-          state.count(card === undefined ? 'app_messages' : 'cards')
-          if (card?.card_type === 'button_interaction') world.schedulePress(msgid, userId, taskId!, toBody(card), now)
-        }
-        return reply
-      },
-    },
-    '/cgi-bin/message/update_template_card': {
-      writes: true,
-      handle: ({ params, app, now }) => {
-        const Body = z.object({
-          userids: z.array(z.string()).max(MAX_USERS).nullish(),
-          partyids: z.array(z.int()).max(MAX_PARTIES).nullish(),
-          tagids: z.array(z.int()).max(MAX_TAGS).nullish(),
-          atall: z.int().min(0).max(1).default(0),
-          agentid: z.unknown(),
-          response_code: OptionalText,
-          button: z.object({ replace_name: z.string().min(1) }).nullish(),
-          template_card: z.record(z.string(), z.unknown()).nullish(),
-        })
-        const body = read(Body, params)
-        checkAgent(body.agentid, app)
-        if (!body.button && !body.template_card)
-          throw new Refusal(40058, 'button and template_card unexpected empty. invalid Request Parameter')
-        const given = body.userids ?? []
-        const parties = body.partyids ?? []
-        if (given.length === 0 && parties.length === 0 && (body.tagids ?? []).length === 0 && body.atall === 0)
-          throw new Refusal(82001, 'userids, partyids and tagids all empty')
-        const row = state.get<{ msgid: string; expires_ms: number; used: number }>(
-          'SELECT * FROM response_code WHERE code = ?',
-          body.response_code ?? '',
-        )
-        if (row === undefined || row.used === 1 || now.getTime() > row.expires_ms)
-          throw new Refusal(60140, 'invalid response_code')
-        const card = body.template_card ? checkCard(body.template_card, cardRules()) : undefined
-        state.run('UPDATE response_code SET used = 1 WHERE code = ?', body.response_code!)
-        const invalid = given.filter((id) => world.member(id) === undefined)
-        const users = new Set(given.flatMap((id) => world.member(id)?.userId ?? []))
-        for (const id of parties) departmentMembers(world, id)?.forEach((userId) => users.add(userId))
-        const receivers = state.all<{ user_id: string }>('SELECT user_id FROM app_delivery WHERE msgid = ?', row.msgid)
-        for (const { user_id: userId } of receivers.filter((r) => body.atall === 1 || users.has(r.user_id))) {
-          // A replaced button is dead; a card that brings buttons of its own can be pressed (again).
-          const alive = card !== undefined && INTERACTIVE.test(card.card_type) && !isLocked(card)
-          state.run(
-            `UPDATE app_delivery SET status = ? WHERE msgid = ? AND user_id = ? AND status IN ('waiting', 'pressed')`,
-            alive ? 'waiting' : 'locked',
-            row.msgid,
-            userId,
-          )
-        }
-        if (card !== undefined)
-          state.run('UPDATE app_message SET body = ? WHERE msgid = ?', JSON.stringify(body.template_card), row.msgid)
-        return { invaliduser: invalid }
-      },
-    },
-    '/cgi-bin/message/recall': {
-      writes: true,
-      handle: ({ params, app, now }) => {
-        const { msgid } = read(z.object({ msgid: OptionalText }), params)
-        const row = state.get<{ created_ms: number; agent_id: number }>(
-          'SELECT created_ms, agent_id FROM app_message WHERE msgid = ?',
-          msgid ?? '',
-        )
-        if (row === undefined || row.agent_id !== app.agentId)
-          throw new Refusal(40058, 'msgid invalid. invalid Request Parameter')
-        if (now.getTime() > row.created_ms + RECALL_MS) throw new Refusal(42052, 'recall time out of limit')
-        state.run('UPDATE app_message SET recalled = 1 WHERE msgid = ?', msgid!)
-        return {}
-      },
-    },
-    '/cgi-bin/message/get_statistics': {
-      empty: { statistics: [] },
-      handle: ({ params, app, now }) => {
-        const { time_type: yesterday } = read(z.object({ time_type: z.int().min(0).max(1).default(0) }), params)
-        const midnight = (daysLater: number) => atTimeOfDay(now, 0, PLATFORM_TIME_ZONE, daysLater).getTime()
-        const count = state.get<{ n: number }>(
-          `SELECT count(*) AS n FROM app_delivery JOIN app_message USING (msgid) WHERE agent_id = ? AND at_ms >= ? AND at_ms < ?`,
-          app.agentId,
-          midnight(-yesterday),
-          midnight(1 - yesterday),
-        )!.n
-        return { statistics: count === 0 ? [] : [{ agentid: app.agentId, app_name: app.name, count }] }
-      },
-    },
+    '/cgi-bin/message/send': { writes: true, unlimited: true, handle: (call) => sendMessage(world, limits, call) },
+    '/cgi-bin/message/update_template_card': { writes: true, handle: (call) => updateTemplateCard(world, call) },
+    '/cgi-bin/message/recall': { writes: true, handle: (call) => recallMessage(world, call) },
+    '/cgi-bin/message/get_statistics': { empty: { statistics: [] }, handle: (call) => getStatistics(world, call) },
   }
+}
 
-  function cardRules() {
-    return { refuseLongTexts: world.scenario.behaviour.refuseLongCardTexts }
+function sendMessage(world: World, limits: boolean, { params, app, now }: Call): Reply {
+  const body = read(NewMessage, params)
+  const agentId = checkAgent(body.agentid, app)
+  const { users, invalidUser, invalidParty, invalidTag } = recipientsOf(world, body, app)
+  const { stored, card } = checkMessage(world, body.msgtype, params, body.safe, now)
+  const requestHash = hashKey(40, agentId, JSON.stringify(params))
+  if (body.enable_duplicate_check === 1) {
+    const since = now.getTime() - body.duplicate_check_interval * SECOND_MS
+    const same = world.state.get<{ reply: string }>(
+      'SELECT reply FROM app_message WHERE request_hash = ? AND created_ms > ? ORDER BY created_ms, msgid LIMIT 1',
+      requestHash,
+      since,
+    )
+    if (same !== undefined) return JSON.parse(same.reply) as Record<string, unknown>
   }
-
-  function checkAgent(agentId: unknown, app: App): number {
-    const agent = typeof agentId === 'string' && /^\d+$/.test(agentId) ? Number(agentId) : agentId
-    if (typeof agent !== 'number' || !Number.isInteger(agent)) throw new Refusal(40056, 'invalid agentid')
-    if (agent !== app.agentId) throw new Refusal(301002, 'not allow operate another agent with this accesstoken.')
-    return agent
+  const taskId = card?.task_id
+  if (taskId !== undefined && world.state.get('SELECT 1 FROM app_message WHERE task_id = ?', taskId) !== undefined) {
+    throw new Refusal(42014, `task_id: ${taskId} already exists. invalid template_card task_id`)
   }
-
-  function recipientsOf(
-    to: { touser?: string | undefined; toparty?: string | undefined; totag?: string | undefined },
-    app: App,
-  ) {
-    const seen = (id: string) => (sees(world, app, id) ? world.member(id)?.userId : undefined)
-    if (to.touser === undefined && to.toparty === undefined && to.totag === undefined)
-      throw new Refusal(82001, 'touser, toparty and totag all empty')
-    if (to.touser === '@all') {
-      const all = world.staff.employed.flatMap((m) => seen(m.userId) ?? [])
-      return { users: all, invalidUser: [], invalidParty: [], invalidTag: [] }
+  if (limits) {
+    const most = PER_ACCOUNT_PER_DAY * (world.scenario.limits.accounts ?? Math.max(200, world.staff.all.length))
+    takeQuota(world.state, { name: `app_message ${agentId}`, per: 'day', most }, now, users.length)
+  }
+  const msgid = newMsgid(world, requestHash, now)
+  const answers = card !== undefined && (INTERACTIVE.test(card.card_type) || Boolean(card.action_menu))
+  const code = answers ? world.codes.issueResponse(msgid, 'send', now) : undefined
+  const reply = {
+    invaliduser: invalidUser.map((id) => id.toLowerCase()).join('|'),
+    invalidparty: invalidParty.join('|'),
+    invalidtag: invalidTag.join('|'),
+    unlicenseduser: '',
+    msgid,
+    ...(code === undefined ? {} : { response_code: code }),
+  }
+  world.state.run(
+    'INSERT INTO app_message (msgid, agent_id, created_ms, request_hash, reply, task_id, body) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    msgid, agentId, now.getTime(), requestHash, JSON.stringify(reply), taskId ?? null, JSON.stringify(stored),
+  ) // prettier-ignore
+  for (const userId of users) {
+    if (limits && isFlooded(world, userId, now)) {
+      world.state.count('dropped_app_messages') // errcode stays 0: the platform drops in silence
+      continue
     }
-    const [listed, parties, tags] = [split(to.touser), split(to.toparty), split(to.totag)]
-    if (listed.length > MAX_USERS) throw new Refusal(40032, 'invalid userid list length')
-    if (parties.length > MAX_PARTIES) throw new Refusal(82002, 'party list size out of limit')
-    if (tags.length > MAX_TAGS) throw new Refusal(82003, 'tag list size out of limit')
-    const users = new Set(listed.flatMap((id) => seen(id) ?? []))
-    const invalidParty: string[] = []
-    for (const id of parties) {
-      const members = departmentMembers(world, Number(id))?.filter((userId) => seen(userId) !== undefined)
-      if (members === undefined) invalidParty.push(id)
-      else members.forEach((userId) => users.add(userId))
-    }
-    if (users.size === 0) throw new Refusal(81013, 'user & party & tag all invalid')
-    const invalidUser = listed.filter((id) => seen(id) === undefined)
-    return { users: [...users], invalidUser, invalidParty, invalidTag: tags } // the world has no member tags
+    world.state.run(
+      'INSERT INTO app_delivery (user_id, at_ms, msgid, status) VALUES (?, ?, ?, ?)',
+      userId,
+      now.getTime(),
+      msgid,
+      answers ? 'waiting' : 'plain',
+    )
+    world.state.count(card === undefined ? 'app_messages' : 'cards')
+    if (card?.card_type === 'button_interaction') world.cards.schedulePress(msgid, userId, taskId!, toBody(card), now)
   }
+  return reply
+}
 
-  /** What was sent to her in the last minute and hour; counted from stored deliveries, so a restart forgets nothing. */
-  function isFlooded(userId: string, now: Date): boolean {
-    const since = (ms: number) =>
-      state.get<{ n: number }>(
-        'SELECT count(*) AS n FROM app_delivery WHERE user_id = ? AND at_ms > ?',
-        userId,
-        now.getTime() - ms,
-      )!.n
-    return since(MINUTE_MS) >= PER_MEMBER_PER_MINUTE || since(HOUR_MS) >= PER_MEMBER_PER_HOUR
+function updateTemplateCard(world: World, { params, app, now }: Call): Reply {
+  const Body = z.object({
+    userids: z.array(z.string()).max(MAX_USERS).nullish(),
+    partyids: z.array(z.int()).max(MAX_PARTIES).nullish(),
+    tagids: z.array(z.int()).max(MAX_TAGS).nullish(),
+    atall: z.int().min(0).max(1).default(0),
+    agentid: z.unknown(),
+    response_code: OptionalText,
+    button: z.object({ replace_name: z.string().min(1) }).nullish(),
+    template_card: z.record(z.string(), z.unknown()).nullish(),
+  })
+  const body = read(Body, params)
+  checkAgent(body.agentid, app)
+  if (!body.button && !body.template_card)
+    throw new Refusal(40058, 'button and template_card unexpected empty. invalid Request Parameter')
+  const given = body.userids ?? []
+  const parties = body.partyids ?? []
+  if (given.length === 0 && parties.length === 0 && (body.tagids ?? []).length === 0 && body.atall === 0)
+    throw new Refusal(82001, 'userids, partyids and tagids all empty')
+  const row = world.state.get<{ msgid: string; expires_ms: number; used: number }>(
+    'SELECT * FROM response_code WHERE code = ?',
+    body.response_code ?? '',
+  )
+  if (row === undefined || row.used === 1 || now.getTime() > row.expires_ms)
+    throw new Refusal(60140, 'invalid response_code')
+  const card = body.template_card ? checkCard(body.template_card, cardRules(world)) : undefined
+  world.state.run('UPDATE response_code SET used = 1 WHERE code = ?', body.response_code!)
+  const invalid = given.filter((id) => world.member(id) === undefined)
+  const users = new Set(given.flatMap((id) => world.member(id)?.userId ?? []))
+  for (const id of parties) departmentMembers(world, id)?.forEach((userId) => users.add(userId))
+  const receivers = world.state.all<{ user_id: string }>('SELECT user_id FROM app_delivery WHERE msgid = ?', row.msgid)
+  for (const { user_id: userId } of receivers.filter((r) => body.atall === 1 || users.has(r.user_id))) {
+    // A replaced button is dead; a card that brings buttons of its own can be pressed (again).
+    const alive = card !== undefined && INTERACTIVE.test(card.card_type) && !isLocked(card)
+    world.state.run(
+      `UPDATE app_delivery SET status = ? WHERE msgid = ? AND user_id = ? AND status IN ('waiting', 'pressed')`,
+      alive ? 'waiting' : 'locked',
+      row.msgid,
+      userId,
+    )
   }
+  if (card !== undefined)
+    world.state.run('UPDATE app_message SET body = ? WHERE msgid = ?', JSON.stringify(body.template_card), row.msgid)
+  return { invaliduser: invalid }
+}
 
-  function newMsgid(requestHash: string, now: Date): string {
-    for (let n = 0; ; n++) {
-      const msgid = `app${hashKey(40, 'app-message', now.getTime(), requestHash, n)}`
-      if (state.get('SELECT 1 FROM app_message WHERE msgid = ?', msgid) === undefined) return msgid
-    }
+function recallMessage({ state }: World, { params, app, now }: Call): Reply {
+  const { msgid } = read(z.object({ msgid: OptionalText }), params)
+  const row = state.get<{ created_ms: number; agent_id: number }>(
+    'SELECT created_ms, agent_id FROM app_message WHERE msgid = ?',
+    msgid ?? '',
+  )
+  if (row === undefined || row.agent_id !== app.agentId)
+    throw new Refusal(40058, 'msgid invalid. invalid Request Parameter')
+  if (now.getTime() > row.created_ms + RECALL_MS) throw new Refusal(42052, 'recall time out of limit')
+  state.run('UPDATE app_message SET recalled = 1 WHERE msgid = ?', msgid!)
+  return {}
+}
+
+function getStatistics({ state }: World, { params, app, now }: Call): Reply {
+  const { time_type: yesterday } = read(z.object({ time_type: z.int().min(0).max(1).default(0) }), params)
+  const midnight = (daysLater: number) => atTimeOfDay(now, 0, PLATFORM_TIME_ZONE, daysLater).getTime()
+  const count = state.get<{ n: number }>(
+    `SELECT count(*) AS n FROM app_delivery JOIN app_message USING (msgid) WHERE agent_id = ? AND at_ms >= ? AND at_ms < ?`,
+    app.agentId,
+    midnight(-yesterday),
+    midnight(1 - yesterday),
+  )!.n
+  return { statistics: count === 0 ? [] : [{ agentid: app.agentId, app_name: app.name, count }] }
+}
+
+function cardRules(world: World) {
+  return { refuseLongTexts: world.scenario.behaviour.refuseLongCardTexts }
+}
+
+function checkAgent(agentId: unknown, app: App): number {
+  const agent = typeof agentId === 'string' && /^\d+$/.test(agentId) ? Number(agentId) : agentId
+  if (typeof agent !== 'number' || !Number.isInteger(agent)) throw new Refusal(40056, 'invalid agentid')
+  if (agent !== app.agentId) throw new Refusal(301002, 'not allow operate another agent with this accesstoken.')
+  return agent
+}
+
+function recipientsOf(
+  world: World,
+  to: { touser?: string | undefined; toparty?: string | undefined; totag?: string | undefined },
+  app: App,
+) {
+  const seen = (id: string) => (sees(world, app, id) ? world.member(id)?.userId : undefined)
+  if (to.touser === undefined && to.toparty === undefined && to.totag === undefined)
+    throw new Refusal(82001, 'touser, toparty and totag all empty')
+  if (to.touser === '@all') {
+    const all = world.staff.employed.flatMap((m) => seen(m.userId) ?? [])
+    return { users: all, invalidUser: [], invalidParty: [], invalidTag: [] }
+  }
+  const [listed, parties, tags] = [split(to.touser), split(to.toparty), split(to.totag)]
+  if (listed.length > MAX_USERS) throw new Refusal(40032, 'invalid userid list length')
+  if (parties.length > MAX_PARTIES) throw new Refusal(82002, 'party list size out of limit')
+  if (tags.length > MAX_TAGS) throw new Refusal(82003, 'tag list size out of limit')
+  const users = new Set(listed.flatMap((id) => seen(id) ?? []))
+  const invalidParty: string[] = []
+  for (const id of parties) {
+    const members = departmentMembers(world, Number(id))?.filter((userId) => seen(userId) !== undefined)
+    if (members === undefined) invalidParty.push(id)
+    else members.forEach((userId) => users.add(userId))
+  }
+  if (users.size === 0) throw new Refusal(81013, 'user & party & tag all invalid')
+  const invalidUser = listed.filter((id) => seen(id) === undefined)
+  return { users: [...users], invalidUser, invalidParty, invalidTag: tags } // the world has no member tags
+}
+
+/** What was sent to her in the last minute and hour; counted from stored deliveries, so a restart forgets nothing. */
+function isFlooded({ state }: World, userId: string, now: Date): boolean {
+  const since = (ms: number) =>
+    state.get<{ n: number }>(
+      'SELECT count(*) AS n FROM app_delivery WHERE user_id = ? AND at_ms > ?',
+      userId,
+      now.getTime() - ms,
+    )!.n
+  return since(MINUTE_MS) >= PER_MEMBER_PER_MINUTE || since(HOUR_MS) >= PER_MEMBER_PER_HOUR
+}
+
+function newMsgid({ state }: World, requestHash: string, now: Date): string {
+  for (let n = 0; ; n++) {
+    const msgid = `app${hashKey(40, 'app-message', now.getTime(), requestHash, n)}`
+    if (state.get('SELECT 1 FROM app_message WHERE msgid = ?', msgid) === undefined) return msgid
   }
 }
 
@@ -384,7 +389,7 @@ function isLocked(card: Card): boolean {
 }
 
 /** What the world needs of a card to press its buttons. */
-function toBody(card: Card): Parameters<World['schedulePress']>[3] {
+function toBody(card: Card): CardBody {
   return { card_type: card.card_type, button_list: (card.button_list ?? []).map(({ type, key }) => ({ type, ...(key === undefined ? {} : { key }) })) } // prettier-ignore
 }
 

@@ -2,7 +2,7 @@ import type { World } from '../../world/world.js'
 
 /** Everybody in a department and those below it; `undefined` when there is no such department. */
 export function departmentMembers(world: World, departmentId: number): string[] | undefined {
-  const { departments } = world
+  const { departments } = world.staff
   if (!departments.some((d) => d.id === departmentId)) return undefined
   const inside = new Set([departmentId])
   // Parents may come after their children: go round until nothing is new.

@@ -34,7 +34,7 @@ export type Scanned =
  * @throws {NotFoundError} no such way or link; {ConflictError} it leads nowhere
  */
 export function scan(world: World, { configId, externalUserId, name, unionId, channel }: Scan, now: Date): Scanned {
-  world.putContact({ externalUserId, unionId, name: name ?? `顾客 ${externalUserId.slice(-4)}`, gender: 0 })
+  world.relations.putContact({ externalUserId, unionId, name: name ?? `顾客 ${externalUserId.slice(-4)}`, gender: 0 })
   const way = contactWays(world).get(configId)
   if (way !== undefined) return scanContactWay(world, configId, way, externalUserId, unionId, now)
   const join = joinWays(world).get(configId)
@@ -101,7 +101,7 @@ function nextMember<T extends { user: string[]; party: number[]; scans: number }
   preferred: readonly string[],
 ): string {
   const members = targetsOf(world, way).filter((userId) => world.member(userId)?.isActivated)
-  const known = members.find((userId) => world.relationStatus(userId, externalUserId) === 'active')
+  const known = members.find((userId) => world.relations.status(userId, externalUserId) === 'active')
   if (known !== undefined) return known
   const choice = preferred.length > 0 ? preferred.filter((userId) => world.member(userId)?.isActivated) : members
   const candidates = choice.length > 0 ? choice : members
@@ -118,17 +118,17 @@ function meet(
   skipsConsent: boolean,
   now: Date,
 ): Scanned {
-  const status = world.relationStatus(userId, externalUserId)
+  const status = world.relations.status(userId, externalUserId)
   if (status === 'active' || status === 'half') return { kind: 'known', userId }
   const data = { userId, externalUserId, addWay, remarkMobiles: [], tagIds: [], ...(state !== '' && { state }) }
   if (skipsConsent && world.scenario.behaviour.skipVerifyAdds === 'at_once') {
-    world.addContact(data, now)
+    world.relations.add(data, now)
     return { kind: 'added', userId }
   }
-  if (skipsConsent) world.addHalf(data, now)
+  if (skipsConsent) world.relations.addHalf(data, now)
   const { seed, scenario } = world
   const at = drawHandledAt(seed, world.member(userId)!, scenario.timeZone, 'consent', externalUserId, now)
-  if (at !== undefined) world.schedule(at, 'add', `${externalUserId}/${userId}`, data)
+  if (at !== undefined) world.agenda.schedule(at, 'add', `${externalUserId}/${userId}`, data)
   return { kind: skipsConsent ? 'half' : 'asked', userId }
 }
 

@@ -3,7 +3,7 @@ import { SECOND_MS } from '../../../src/time.js'
 import type { World } from '../../world/world.js'
 import { checkRelation } from './contacts.js'
 import { corpTags, type GroupRow, type TagRow } from './corp-tags.js'
-import { type Call, type Endpoints, memberId, OptionalText, read, Refusal } from '../core/endpoint.js'
+import { type Call, type Endpoints, memberId, OptionalText, read, Refusal, type Reply } from '../core/endpoint.js'
 import { rememberMark } from './late-tags.js'
 
 /** Page 92117 (2026): tags of a company, and of one relation. */
@@ -29,128 +29,130 @@ export const TagEdit = z.object({ id: OptionalText, name: OptionalText, order: O
 export const TagIds = z.object({ tag_id: Ids, group_id: Ids })
 
 const Mark = z.object({ userid: OptionalText, external_userid: OptionalText, add_tag: Ids, remove_tag: Ids })
+
 /**
  * Corp tags (pages 92117, 92118). An app changes and deletes only what it made: anything else is 40068, as for tags that do
  * not exist. Changes by API call nobody back (page 92130).
  */
 export function tagEndpoints(world: World): Endpoints {
-  const { state } = world
-  const tags = corpTags(world)
-  const checkMaker = (id: string, { app }: Call) => {
-    const isThere = tags.tag(id) !== undefined || tags.group(id) !== undefined
-    if (!isThere || tags.makerOf(id) !== app.name) throw new Refusal(40068, `invalid tagid: ${id}`)
-  }
   return {
     '/cgi-bin/externalcontact/get_corp_tag_list': {
       empty: { tag_group: [] },
-      handle: ({ params }) => {
-        const { tag_id: tagIds, group_id: groupIds } = read(TagIds, params)
-        const byGroup = groupIds.length > 0 // then tag ids are ignored
-        const byId = byGroup || tagIds.length > 0
-        const wanted = (tag: TagRow) =>
-          byGroup ? groupIds.includes(tag.group_id) : !byId || tagIds.includes(tag.tag_id)
-        const alive = tags.tags().filter(wanted)
-        const lost = byId ? tags.deleted(byGroup ? { groupIds } : { tagIds }) : []
-        const groups = tags.groups()
-        const known = new Set(groups.map((group) => group.group_id))
-        const extinct = new Map(
-          lost.filter((l) => !known.has(l.group.group_id)).map((l) => [l.group.group_id, l.group]),
-        )
-        const shown = (group: GroupRow, deleted: boolean) => {
-          const own = alive.filter((tag) => tag.group_id === group.group_id)
-          const ghosts = lost.filter((l) => l.group.group_id === group.group_id).map((l) => l.tag)
-          return own.length + ghosts.length === 0 ? [] : [toGroup(group, own, byId ? { ghosts, deleted } : undefined)]
-        }
-        return {
-          tag_group: [
-            ...groups.flatMap((group) => shown(group, false)),
-            ...[...extinct.values()].flatMap((group) => shown(group, true)),
-          ],
-        }
-      },
+      handle: (call) => getCorpTagList(world, call),
     },
-    '/cgi-bin/externalcontact/add_corp_tag': {
-      writes: true,
-      handle: (call) => {
-        const { group_id: groupId, group_name: groupName, order, tag: wanted } = read(NewTags, call.params)
-        for (const { name } of wanted) checkName(name)
-        if (groupId === undefined) checkName(groupName ?? '')
-        const group =
-          groupId === undefined
-            ? (tags.groupNamed(groupName!) ?? tags.addGroup(groupName!, order, call.now, call.app.name))
-            : tags.group(groupId)
-        if (group === undefined) throw new Refusal(40068, `invalid tag group id: ${groupId}`)
-        const taken = new Set(tags.tagsIn(group.group_id).map((t) => t.name))
-        const added = new Map<string, TagRow>()
-        for (const { name, order: tagOrder } of wanted) {
-          if (taken.has(name)) throw new Refusal(40071, 'UserTag Name Already Exist')
-          // Duplicates in one request collapse.
-          if (!added.has(name)) added.set(name, tags.addTag(group, name, tagOrder, call.now, call.app.name))
-        }
-        if (tags.count() > MAX_TAGS) throw new Refusal(40126, `UserTag count exceed ${MAX_TAGS}`)
-        return { tag_group: toGroup(group, [...added.values()]) }
-      },
-    },
-    '/cgi-bin/externalcontact/edit_corp_tag': {
-      writes: true,
-      handle: (call) => {
-        const { id, name, order } = read(TagEdit, call.params)
-        if (id === undefined) throw new Refusal(40068, 'missing tagid')
-        checkMaker(id, call)
-        const tag = tags.tag(id)
-        if (name !== undefined) {
-          checkName(name)
-          const namesake = tag === undefined ? tags.groupNamed(name)?.group_id : namesakeIn(tag.group_id, name)
-          if (namesake !== undefined && namesake !== id) throw new Refusal(40071, 'UserTag Name Already Exist')
-        }
-        tags.edit(id, { name, order })
-        return {}
-      },
-    },
-    '/cgi-bin/externalcontact/del_corp_tag': {
-      writes: true,
-      handle: (call) => {
-        const { tag_id: tagIds, group_id: groupIds } = read(TagIds, call.params)
-        if (tagIds.length + groupIds.length === 0) throw new Refusal(40068, 'missing tagid')
-        for (const id of [...tagIds, ...groupIds]) checkMaker(id, call)
-        const doomed = [...tagIds.map((id) => tags.tag(id)), ...groupIds.flatMap((id) => tags.tagsIn(id))]
-        for (const tag of new Map(doomed.map((t) => [t?.tag_id, t])).values()) if (tag !== undefined) tags.delete(tag)
-        return {}
-      },
-    },
-    '/cgi-bin/externalcontact/mark_tag': {
-      writes: true,
-      handle: ({ params, now }) => {
-        const { userid, external_userid: id, add_tag: add, remove_tag: remove } = read(Mark, params)
-        const userId = memberId(world, userid)
-        checkRelation(world, userId, id)
-        if (add.length + remove.length === 0)
-          throw new Refusal(40058, 'add_tag and remove_tag unexpected empty. invalid Request Parameter')
-        for (const tagId of [...add, ...remove])
-          if (tags.tag(tagId) === undefined) throw new Refusal(40068, `invalid tagid: ${tagId}`)
-        rememberMark(world, userId, id!, now)
-        for (const tagId of add) state.run('INSERT OR IGNORE INTO relation_tag VALUES (?, ?, ?)', userId, id!, tagId)
-        for (const tagId of remove)
-          state.run(
-            'DELETE FROM relation_tag WHERE user_id = ? AND external_user_id = ? AND tag_id = ?',
-            userId,
-            id!,
-            tagId,
-          )
-        const held = state.get<{ n: number }>(
-          'SELECT count(*) AS n FROM relation_tag WHERE user_id = ? AND external_user_id = ?',
-          userId,
-          id!,
-        )!.n
-        if (held > MAX_TAGS_PER_RELATION) throw new Refusal(40126, `UserTag count exceed ${MAX_TAGS_PER_RELATION}`)
-        return {}
-      },
-    },
+    '/cgi-bin/externalcontact/add_corp_tag': { writes: true, handle: (call) => addCorpTag(world, call) },
+    '/cgi-bin/externalcontact/edit_corp_tag': { writes: true, handle: (call) => editCorpTag(world, call) },
+    '/cgi-bin/externalcontact/del_corp_tag': { writes: true, handle: (call) => delCorpTag(world, call) },
+    '/cgi-bin/externalcontact/mark_tag': { writes: true, handle: (call) => markTag(world, call) },
   }
+}
 
-  function namesakeIn(groupId: string, name: string): string | undefined {
-    return tags.tagsIn(groupId).find((tag) => tag.name === name)?.tag_id
+function getCorpTagList(world: World, { params }: Call): Reply {
+  const tags = corpTags(world)
+  const { tag_id: tagIds, group_id: groupIds } = read(TagIds, params)
+  const byGroup = groupIds.length > 0 // then tag ids are ignored
+  const byId = byGroup || tagIds.length > 0
+  const wanted = (tag: TagRow) => (byGroup ? groupIds.includes(tag.group_id) : !byId || tagIds.includes(tag.tag_id))
+  const alive = tags.tags().filter(wanted)
+  const lost = byId ? tags.deleted(byGroup ? { groupIds } : { tagIds }) : []
+  const groups = tags.groups()
+  const known = new Set(groups.map((group) => group.group_id))
+  const extinct = new Map(lost.filter((l) => !known.has(l.group.group_id)).map((l) => [l.group.group_id, l.group]))
+  const shown = (group: GroupRow, deleted: boolean) => {
+    const own = alive.filter((tag) => tag.group_id === group.group_id)
+    const ghosts = lost.filter((l) => l.group.group_id === group.group_id).map((l) => l.tag)
+    return own.length + ghosts.length === 0 ? [] : [toGroup(group, own, byId ? { ghosts, deleted } : undefined)]
   }
+  return {
+    tag_group: [
+      ...groups.flatMap((group) => shown(group, false)),
+      ...[...extinct.values()].flatMap((group) => shown(group, true)),
+    ],
+  }
+}
+
+function addCorpTag(world: World, call: Call): Reply {
+  const tags = corpTags(world)
+  const { group_id: groupId, group_name: groupName, order, tag: wanted } = read(NewTags, call.params)
+  for (const { name } of wanted) checkName(name)
+  if (groupId === undefined) checkName(groupName ?? '')
+  const group =
+    groupId === undefined
+      ? (tags.groupNamed(groupName!) ?? tags.addGroup(groupName!, order, call.now, call.app.name))
+      : tags.group(groupId)
+  if (group === undefined) throw new Refusal(40068, `invalid tag group id: ${groupId}`)
+  const taken = new Set(tags.tagsIn(group.group_id).map((t) => t.name))
+  const added = new Map<string, TagRow>()
+  for (const { name, order: tagOrder } of wanted) {
+    if (taken.has(name)) throw new Refusal(40071, 'UserTag Name Already Exist')
+    // Duplicates in one request collapse.
+    if (!added.has(name)) added.set(name, tags.addTag(group, name, tagOrder, call.now, call.app.name))
+  }
+  if (tags.count() > MAX_TAGS) throw new Refusal(40126, `UserTag count exceed ${MAX_TAGS}`)
+  return { tag_group: toGroup(group, [...added.values()]) }
+}
+
+function editCorpTag(world: World, call: Call): Reply {
+  const tags = corpTags(world)
+  const { id, name, order } = read(TagEdit, call.params)
+  if (id === undefined) throw new Refusal(40068, 'missing tagid')
+  checkMaker(world, id, call)
+  const tag = tags.tag(id)
+  if (name !== undefined) {
+    checkName(name)
+    const namesake = tag === undefined ? tags.groupNamed(name)?.group_id : namesakeIn(world, tag.group_id, name)
+    if (namesake !== undefined && namesake !== id) throw new Refusal(40071, 'UserTag Name Already Exist')
+  }
+  tags.edit(id, { name, order })
+  return {}
+}
+
+function delCorpTag(world: World, call: Call): Reply {
+  const tags = corpTags(world)
+  const { tag_id: tagIds, group_id: groupIds } = read(TagIds, call.params)
+  if (tagIds.length + groupIds.length === 0) throw new Refusal(40068, 'missing tagid')
+  for (const id of [...tagIds, ...groupIds]) checkMaker(world, id, call)
+  const doomed = [...tagIds.map((id) => tags.tag(id)), ...groupIds.flatMap((id) => tags.tagsIn(id))]
+  for (const tag of new Map(doomed.map((t) => [t?.tag_id, t])).values()) if (tag !== undefined) tags.delete(tag)
+  return {}
+}
+
+function markTag(world: World, { params, now }: Call): Reply {
+  const tags = corpTags(world)
+  const { userid, external_userid: id, add_tag: add, remove_tag: remove } = read(Mark, params)
+  const userId = memberId(world, userid)
+  checkRelation(world, userId, id)
+  if (add.length + remove.length === 0)
+    throw new Refusal(40058, 'add_tag and remove_tag unexpected empty. invalid Request Parameter')
+  for (const tagId of [...add, ...remove])
+    if (tags.tag(tagId) === undefined) throw new Refusal(40068, `invalid tagid: ${tagId}`)
+  rememberMark(world, userId, id!, now)
+  for (const tagId of add) world.state.run('INSERT OR IGNORE INTO relation_tag VALUES (?, ?, ?)', userId, id!, tagId)
+  for (const tagId of remove)
+    world.state.run(
+      'DELETE FROM relation_tag WHERE user_id = ? AND external_user_id = ? AND tag_id = ?',
+      userId,
+      id!,
+      tagId,
+    )
+  const held = world.state.get<{ n: number }>(
+    'SELECT count(*) AS n FROM relation_tag WHERE user_id = ? AND external_user_id = ?',
+    userId,
+    id!,
+  )!.n
+  if (held > MAX_TAGS_PER_RELATION) throw new Refusal(40126, `UserTag count exceed ${MAX_TAGS_PER_RELATION}`)
+  return {}
+}
+
+function checkMaker(world: World, id: string, { app }: Call) {
+  const tags = corpTags(world)
+  const isThere = tags.tag(id) !== undefined || tags.group(id) !== undefined
+  if (!isThere || tags.makerOf(id) !== app.name) throw new Refusal(40068, `invalid tagid: ${id}`)
+}
+
+function namesakeIn(world: World, groupId: string, name: string): string | undefined {
+  const tags = corpTags(world)
+  return tags.tagsIn(groupId).find((tag) => tag.name === name)?.tag_id
 }
 
 export function checkName(name: string): void {

@@ -42,7 +42,7 @@ export function visibleReply(world: World, app: App, path: string, reply: Reply)
 }
 
 function isBelow(world: World, departmentId: number, roots: readonly number[]): boolean {
-  const parents = new Map(world.departments.map((d) => [d.id, d.parentId]))
+  const parents = new Map(world.staff.departments.map((d) => [d.id, d.parentId]))
   for (let id: number | undefined = departmentId; id !== undefined && id !== 0; id = parents.get(id)) {
     if (roots.includes(id)) return true
   }

@@ -1,6 +1,7 @@
 import { hashKey, intOf, unitOf } from '../../../src/random.js'
 import { DAY_MS } from '../../../src/time.js'
 import type { World } from '../../world/world.js'
+import { Refusal } from '../core/endpoint.js'
 
 /** A customer as an official account or a mini program knows her. */
 export type Person = {
@@ -70,4 +71,12 @@ export function meetPeople(world: World, now: Date): boolean {
     state.setMeta('weixin_met', String(contacts))
   })
   return strangers.length > 0
+}
+
+/** Who of an account's people that is. @throws {Refusal} 40003, 49003 */
+export function readPerson(world: World, openid: string, appId: string, now: Date): Person {
+  const person = personOf(world, openid, now)
+  if (person === undefined) throw new Refusal(40003, 'invalid openid')
+  if (person.appid !== appId) throw new Refusal(49003, 'not match openid with appid')
+  return person
 }

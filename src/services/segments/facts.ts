@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { eventsTable, tagChangesTable, tagStateTable } from '../../domain/events/tables.js'
+import { eventsTable, type RowOf, tagChangesTable, tagStateTable } from '../../domain/events/tables.js'
 import type { RecordEvent } from '../../domain/events/record.js'
 import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
 import type { Touched, TouchedQuery } from '../../domain/rules/compile.js'
@@ -32,7 +32,12 @@ type Person = {
 }
 
 /** A load that is under way; what changes of its people meanwhile makes what it finds of them worthless. */
-type Load = { changed: Set<number>; isStale: boolean }
+type Load = {
+  /** Who is loaded, by their ids: those of merged profiles too. */
+  owners: ReadonlyMap<number, number>
+  changed: Set<number>
+  isStale: boolean
+}
 
 /** The definitions whose tags are kept; other ones are another object. */
 type Tagged = { readonly evaluables: readonly { id: string }[]; readonly tags: readonly { id: string }[] }
@@ -172,68 +177,81 @@ export class Facts {
   }
 
   private async load(profiles: readonly Profile[], seq: number): Promise<void> {
-    const load: Load = { changed: new Set(), isStale: false }
+    const owners = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
+    const load: Load = { owners, changed: new Set(), isStale: false }
     this.loads.add(load)
     try {
       const ids = profiles.map((p) => p._id)
       // First what waits: what arrives meanwhile is in both.
       const [waitingEvents, waitingChanges] = [this.events.unread(eventsTable), this.events.unread(tagChangesTable)]
-      const owners = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
-      const [events, states] = await Promise.all([
-        this.events.query(
-          `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amountMinor, properties
-          FROM ${eventsTable.name} WHERE profile_id IN (${literals([...owners.keys()])}) LIMIT ${MAX_EVENTS + 1} BY profile_id LIMIT ${MAX_LOADED} ${SMALL_QUERY}`,
-          EventRow,
-          'serving',
-          { behind: true },
-        ),
-        this.events.query(
-          `SELECT profile_id AS p, tag_id AS id, value, version FROM ${tagStateTable.name} FINAL
-          WHERE tag_id IN (${literals(['', ...this.tagIds.keys()])}) AND profile_id IN (${literals(ids)}) ${SMALL_QUERY}`,
-          StateRow,
-          'serving',
-          { behind: true },
-        ),
-      ])
+      const [events, states] = await Promise.all([this.queryEvents([...owners.keys()]), this.queryTags(ids)])
       if (load.isStale || events.length === MAX_LOADED) return
       for (const id of ids)
         if (!load.changed.has(id)) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
-      const seen = new Set<string>()
-      const arrive = (
-        profileId: number,
-        { properties, ...event }: Omit<RuleEvent, 'properties'> & { properties: string },
-      ) => {
-        const owner = owners.get(profileId)
-        const person = owner === undefined ? undefined : this.people.get(owner)
-        if (person === undefined || load.changed.has(owner!) || seen.has(event.id)) return
-        seen.add(event.id)
-        const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
-        this.addEvent(owner!, person, { ...event, properties: read }) // there is a person, so there is an owner
-      }
-      for (const { p, ...event } of events) arrive(p, event)
-      for (const row of waitingEvents) {
-        const { profile_id, name, occurred_at, event_id: id, amount_minor: amountMinor, properties } = row
-        arrive(profile_id, { name, ms: occurred_at.getTime(), id, amountMinor, properties })
-      }
-      const keep = (id: number, tag: string, value: string) => {
-        const person = this.people.get(id)
-        if (person !== undefined && owners.get(id) === id && !load.changed.has(id)) this.setTag(person, tag, value)
-      }
-      const versions = new Map<string, number>()
-      const changes = waitingChanges.map((c) => ({
-        p: c.profile_id,
-        id: c.tag_id,
-        value: c.new_value,
-        version: c.version,
-      }))
-      for (const { p, id, value, version } of [...states, ...changes]) {
-        if (version < (versions.get(`${p} ${id}`) ?? 0)) continue
-        versions.set(`${p} ${id}`, version)
-        keep(p, id, value)
-      }
+      this.takeEvents(load, events, waitingEvents)
+      this.takeTags(load, states, waitingChanges)
     } finally {
       this.loads.delete(load)
     }
+  }
+
+  private queryEvents(ids: readonly number[]): Promise<z.infer<typeof EventRow>[]> {
+    return this.events.query(
+      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amountMinor, properties
+      FROM ${eventsTable.name} WHERE profile_id IN (${literals(ids)}) LIMIT ${MAX_EVENTS + 1} BY profile_id LIMIT ${MAX_LOADED} ${SMALL_QUERY}`,
+      EventRow,
+      'serving',
+      { behind: true },
+    )
+  }
+
+  private queryTags(ids: readonly number[]): Promise<z.infer<typeof StateRow>[]> {
+    return this.events.query(
+      `SELECT profile_id AS p, tag_id AS id, value, version FROM ${tagStateTable.name} FINAL
+      WHERE tag_id IN (${literals(['', ...this.tagIds.keys()])}) AND profile_id IN (${literals(ids)}) ${SMALL_QUERY}`,
+      StateRow,
+      'serving',
+      { behind: true },
+    )
+  }
+
+  /** Each event once, though it may be in both. */
+  private takeEvents(
+    { owners, changed }: Load,
+    stored: readonly z.infer<typeof EventRow>[],
+    waiting: readonly RowOf<typeof eventsTable>[],
+  ): void {
+    const seen = new Set<string>()
+    const take = (id: number, { properties, ...event }: Omit<z.infer<typeof EventRow>, 'p'>) => {
+      const owner = owners.get(id)
+      const person = owner === undefined ? undefined : this.people.get(owner)
+      if (owner === undefined || person === undefined || changed.has(owner) || seen.has(event.id)) return
+      seen.add(event.id)
+      const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
+      this.addEvent(owner, person, { ...event, properties: read })
+    }
+    for (const { p, ...event } of stored) take(p, event)
+    for (const row of waiting) {
+      const { profile_id, name, occurred_at, event_id: id, amount_minor: amountMinor, properties } = row
+      take(profile_id, { name, ms: occurred_at.getTime(), id, amountMinor, properties })
+    }
+  }
+
+  /** Of every tag the value of the highest version. */
+  private takeTags(
+    { owners, changed }: Load,
+    stored: readonly z.infer<typeof StateRow>[],
+    waiting: readonly RowOf<typeof tagChangesTable>[],
+  ): void {
+    const versions = new Map<string, number>()
+    const take = (id: number, tag: string, value: string, version: number) => {
+      if (version < (versions.get(`${id} ${tag}`) ?? 0)) return
+      versions.set(`${id} ${tag}`, version)
+      const person = this.people.get(id)
+      if (person !== undefined && owners.get(id) === id && !changed.has(id)) this.setTag(person, tag, value)
+    }
+    for (const { p, id, value, version } of stored) take(p, id, value, version)
+    for (const row of waiting) take(row.profile_id, row.tag_id, row.new_value, row.version)
   }
 
   private addEvent(profileId: number, person: Person, event: RuleEvent): void {

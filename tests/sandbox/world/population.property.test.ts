@@ -43,7 +43,7 @@ describe('a population', () => {
     const world = start()
     const people = world.people!
     expect(world.staff.all.map((m) => m.userId)).toEqual(['guide001', 'guide002', 'guide003', 'guide004', 'guide005', 'guide006']) // prettier-ignore
-    expect(world.departments.map((d) => d.id)).toEqual([1, 2, 3])
+    expect(world.staff.departments.map((d) => d.id)).toEqual([1, 2, 3])
     expect(count(world, 'contact')).toBe(400)
     const here = count(world, '(SELECT DISTINCT external_user_id FROM relation)')
     expect(here).toBeGreaterThan(260)

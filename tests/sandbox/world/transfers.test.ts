@@ -18,8 +18,12 @@ describe('handing a customer over', () => {
     expect(raised(world)).toEqual([])
     play(world, hours(24))
     expect(world.transfers.ofContact('wmc1')).toMatchObject([{ status: 1, takeoverAt: hours(24) }])
-    expect(world.relation('g3', 'wmc1')).toMatchObject({ status: 'active', tagIds: ['etVip'], createdAt: hours(24) })
-    expect(world.relationStatus('g1', 'wmc1')).toBe('member_deleted')
+    expect(world.relations.get('g3', 'wmc1')).toMatchObject({
+      status: 'active',
+      tagIds: ['etVip'],
+      createdAt: hours(24),
+    })
+    expect(world.relations.status('g1', 'wmc1')).toBe('member_deleted')
     expect(raised(world)).toMatchObject([
       { ChangeType: 'add_external_contact', UserID: 'g3', ExternalUserID: 'wmc1' },
       { ChangeType: 'del_external_contact', UserID: 'g1', Source: 'DELETE_BY_TRANSFER' },
@@ -42,7 +46,7 @@ describe('handing a customer over', () => {
       { ChangeType: 'del_external_contact', UserID: 'g2' },
       { ChangeType: 'del_external_contact', UserID: 'g3' }, // g2 gets an old customer back: no event
     ])
-    expect(world.relationStatus('g2', 'wmc5')).toBe('active')
+    expect(world.relations.status('g2', 'wmc5')).toBe('active')
   })
 
   it('fails when the customer refuses or the new owner is full', () => {
@@ -53,7 +57,7 @@ describe('handing a customer over', () => {
     expect(raised(refusing)).toMatchObject([
       { ChangeType: 'transfer_fail', UserID: 'g3', FailReason: 'customer_refused' },
     ])
-    expect(refusing.relationStatus('g1', 'wmc1')).toBe('active')
+    expect(refusing.relations.status('g1', 'wmc1')).toBe('active')
 
     const members = smallScenario().members!.map((m) => ({ ...m, customerLimit: 2 })) // g2 has wmc4 and wmc5
     const full = openWorld(smallScenario({ members }))
@@ -68,10 +72,10 @@ describe('a half-added customer', () => {
   it('becomes a customer when the member adds him back, with one welcome code for both', () => {
     const world = openWorld()
     const data = { userId: 'g3', externalUserId: 'wmc4', addWay: 1, state: 'door', remarkMobiles: [], tagIds: [] }
-    world.write(() => expect(world.addHalf(data, START)).toBe(true))
-    expect(world.relationStatus('g3', 'wmc4')).toBe('half')
-    world.write(() => expect(world.addContact(data, hours(1))).toBe(true))
-    expect(world.relationStatus('g3', 'wmc4')).toBe('active')
+    world.write(() => expect(world.relations.addHalf(data, START)).toBe(true))
+    expect(world.relations.status('g3', 'wmc4')).toBe('half')
+    world.write(() => expect(world.relations.add(data, hours(1))).toBe(true))
+    expect(world.relations.status('g3', 'wmc4')).toBe('active')
     const [half, full] = raised(world)
     expect(half).toMatchObject({ ChangeType: 'add_half_external_contact', State: 'door' })
     expect(half!['WelcomeCode']).toMatch(/^WELCOME/)

@@ -56,9 +56,7 @@ export function visitKf(
   }
   sessions.put(key, session)
   world.raise(at, {
-    ToUserName: world.identity.corpId,
-    CreateTime: Math.floor(at.getTime() / SECOND_MS),
-    MsgType: 'event',
+    FromUserName: undefined,
     Event: 'kf_msg_or_event',
     Token: tokenAt(world, at),
     OpenKfId: openKfId,
