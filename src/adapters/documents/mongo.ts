@@ -100,8 +100,9 @@ async function connect(url: string, database: string | undefined, host: string):
   try {
     return await connection.openUri(url, {
       dbName: database ?? (/^[^/]+\/\/[^/]+\/([^?]+)/.exec(url)?.[1] || 'siyu'),
-      serverSelectionTimeoutMS: 5_000,
-      connectTimeoutMS: 5_000,
+      serverSelectionTimeoutMS: 10_000,
+      // Also how long a heartbeat may take: a machine that is busy with other things answers late.
+      connectTimeoutMS: 30_000,
       waitQueueTimeoutMS: 10_000,
       socketTimeoutMS: 60_000,
       writeConcern: { w: 'majority', journal: true, wtimeoutMS: 30_000 },
