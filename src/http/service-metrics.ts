@@ -3,6 +3,7 @@ import { TouchState } from '../domain/touches/touch.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
 import { countHeld } from '../services/journeys/list-held.js'
+import { countHeldTouches } from '../services/touches/held-touches.js'
 import { isStopped } from '../services/touches/switch-sending.js'
 import { SECOND_MS } from '../time.js'
 
@@ -51,6 +52,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     registers,
     async collect() {
       this.set(await countHeld(docs))
+    },
+  })
+  new Gauge({
+    name: 'siyu_touches_held',
+    help: 'Touches on their way through a channel that this version does not know: they wait for one that does',
+    registers,
+    async collect() {
+      this.set(await countHeldTouches(docs))
     },
   })
   new Gauge({
