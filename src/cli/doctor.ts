@@ -99,7 +99,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
 async function sourceProblems(config: Config) {
   const { checkSources } = await import('../app/check-sources.js')
   try {
-    return await checkSources(config.sources, config)
+    return await checkSources(config)
   } catch (err) {
     return [{ path: 'sources', message: messageOf(err) }]
   }
