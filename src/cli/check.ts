@@ -3,8 +3,8 @@ import type { Config, Env } from '../config.js'
 import { InvalidInputError, type Problem } from '../errors.js'
 import type { Ways } from '../domain/ways/definition.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
-import { truncate } from './print/display-width.js'
-import { renderTable } from './print/table.js'
+import { truncate } from '../print/display-width.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, type WithConfig } from './options.js'
 
 export function registerCheck(program: Command, { env }: CommandContext): void {

@@ -6,7 +6,7 @@ import type { DoctorDeps } from '../services/runtime/run-doctor.js'
 import type { OperationResult } from '../services/runtime/operations.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
-import { renderTable } from './print/table.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
 
 export function registerDoctor(program: Command, { env }: CommandContext): void {
