@@ -109,7 +109,7 @@ export function measureWecomCalls(registry: Registry, read: () => Readonly<Recor
   count('siyu_wecom_too_often_total', 'Calls refused with 45009: too often', (f) => f.tooOften)
   count('siyu_wecom_too_parallel_total', 'Calls refused with 45033: too many at a time', (f) => f.tooParallel)
   new Gauge({
-    name: 'siyu_wecom_lanes',
+    name: 'siyu_wecom_width',
     help: 'Calls of one API that may run at a time, as learnt so far',
     labelNames: ['api'],
     registers: [registry],

@@ -55,7 +55,7 @@ describe('figures of the work', () => {
 })
 
 describe('figures of the calls to WeCom', () => {
-  it('count calls, time queued, refusals and lanes per API, the same however often they are read', async () => {
+  it('count calls, time queued, refusals and calls at a time per API, the same however often they are read', async () => {
     const stats = createCallStats()
     stats.add(GET, { lease: { width: 8 }, waitedMs: 1_500 }, 0, 0)
     stats.add(GET, { lease: { width: 7 }, waitedMs: 250 }, 45033, 0)
@@ -73,7 +73,7 @@ describe('figures of the calls to WeCom', () => {
     expect(text).toContain(`siyu_wecom_too_often_total{api="${GET}"} 1\n`)
     expect(text).toContain(`siyu_wecom_too_parallel_total{api="${GET}"} 1\n`)
     expect(text).toContain(`siyu_wecom_too_parallel_total{api="${MARK}"} 0\n`)
-    expect(text).toContain(`siyu_wecom_lanes{api="${GET}"} 7\n`)
+    expect(text).toContain(`siyu_wecom_width{api="${GET}"} 7\n`)
   })
 
   it('follow the calls between two readings', async () => {

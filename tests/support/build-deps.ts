@@ -48,9 +48,9 @@ export async function openEventHome(): Promise<EventHome> {
   const behind = new Set<EventStore>()
   const store: EventStore = {
     ...engine,
-    async query(sql, row, lane, options) {
+    async query(sql, row, queue, options) {
       for (const events of behind) await events.query('SELECT 1 AS one', z.object({ one: z.number() }))
-      return engine.query(sql, row, lane, options)
+      return engine.query(sql, row, queue, options)
     },
   }
   return {
