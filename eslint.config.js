@@ -1,55 +1,72 @@
+import { readFileSync } from 'node:fs'
 import js from '@eslint/js'
 import globals from 'globals'
 import prettier from 'eslint-config-prettier'
 import tseslint from 'typescript-eslint'
 import { rooms } from './lint/rooms.js'
 
-const CLOCK = [
-  {
-    selector: "CallExpression[callee.object.name='Date'][callee.property.name='now']",
-    message: 'The clock lives in src/time.ts: take a Clock or a `now` parameter.',
-  },
-  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'The clock lives in src/time.ts.' },
-]
-const DICE = [
-  {
-    selector: "CallExpression[callee.object.name='Math'][callee.property.name='random']",
-    message: 'Chance lives in src/random.ts: hash (seed, purpose, identifier) instead.',
-  },
-]
-const TEST_CLOCK = [
-  "MemberExpression[object.name='performance']",
-  "MemberExpression[property.name='performance']",
-  "MemberExpression[object.name='Date'][property.name='now']",
-  "MemberExpression[object.property.name='Date'][property.name='now']",
-  "MemberExpression[object.name='systemClock'][property.name='now']",
-  "MemberExpression[object.property.name='systemClock'][property.name='now']",
-  "MemberExpression[object.name='process'][property.name='hrtime']",
-  "MemberExpression[property.name='elapsedMs']",
-  "NewExpression[callee.name='Date'][arguments.length=0]",
-  "CallExpression[callee.name='Date']",
-  'VariableDeclarator[id.type=ObjectPattern][init.name=/^(performance|Date|systemClock)$/]',
-  'ImportDeclaration[source.value=/^(node:)?perf_hooks$/]',
-  "ImportSpecifier[imported.name='elapsedMs']",
-  "ImportDeclaration[source.value=/^(node:)?process$/] ImportSpecifier[imported.name='hrtime']",
-].map((selector) => ({
-  selector,
-  message:
-    'Tests do not measure time, or a slow machine fails them. Count calls, rows or timers, wait with waitUntil, inject a clock or use stopClocks (tests/support); what is worth measuring goes to bench/.',
-}))
-const ENV = [
-  {
-    selector: "MemberExpression[object.name='process'][property.name='env']",
-    message: 'process.env is read in main.ts only.',
-  },
-]
+/** Every way to get at `<object>.<property>`: named, in brackets, by way of another object, taken apart, imported. */
+function waysTo(object, property, module) {
+  return [
+    `MemberExpression[object.name='${object}'][property.name='${property}']`,
+    `MemberExpression[object.name='${object}'][property.value='${property}']`,
+    `MemberExpression[object.property.name='${object}'][property.name='${property}']`,
+    `MemberExpression[object.property.name='${object}'][property.value='${property}']`,
+    `VariableDeclarator[init.name='${object}'] > ObjectPattern > Property[key.name='${property}']`,
+    `VariableDeclarator[init.property.name='${object}'] > ObjectPattern > Property[key.name='${property}']`,
+    ...(module === undefined
+      ? []
+      : [`ImportDeclaration[source.value=/^(node:)?${module}$/] ImportSpecifier[imported.name='${property}']`]),
+  ]
+}
+const saying = (message, selectors) => selectors.map((selector) => ({ selector, message }))
 
-/** A table's name after the word of SQL that wants one: `FROM events`, and not `FROM numbers(…)` or `FROM system.tables`. */
-const TABLE_NAME = '/\\b(FROM|JOIN|INTO|TABLE|VIEW) (IF (NOT )?EXISTS )?[a-z_]+(?![\\w.(])/'
-const TABLES = [`Literal[value=${TABLE_NAME}]`, `TemplateElement[value.raw=${TABLE_NAME}]`].map((selector) => ({
-  selector,
-  message: 'Tables of the event store are named in src/domain/events/tables.ts: write `${eventsTable.name}`.',
-}))
+/** The time of day, and what counts from a start that nobody sets. */
+const TELLING_TIME = [
+  ...waysTo('Date', 'now'),
+  ...waysTo('performance', 'now'),
+  ...waysTo('process', 'hrtime', 'process'),
+  'ImportDeclaration[source.value=/^(node:)?perf_hooks$/]',
+  "CallExpression[callee.name='Date']",
+  "NewExpression[callee.name='Date'][arguments.length=0]",
+  "NewExpression[callee.property.name='Date'][arguments.length=0]",
+]
+const CLOCK = saying('The clock lives in src/time.ts: take a Clock or a `now` parameter.', TELLING_TIME)
+const DICE = saying('Chance lives in src/random.ts: hash (seed, purpose, identifier) instead.', [
+  ...waysTo('Math', 'random'),
+  'MemberExpression[property.name=/^(randomUUID|randomBytes|randomInt|getRandomValues)$/]',
+  'ImportSpecifier[imported.name=/^(randomUUID|randomBytes|randomInt|getRandomValues|webcrypto)$/]',
+])
+const TEST_CLOCK = saying(
+  'Tests do not measure time, or a slow machine fails them. Count calls, rows or timers, wait with waitUntil, inject a clock or use stopClocks (tests/support); what is worth measuring goes to bench/.',
+  [
+    ...TELLING_TIME,
+    ...waysTo('systemClock', 'now'),
+    "MemberExpression[object.name='performance']",
+    "MemberExpression[property.name='performance']",
+    "MemberExpression[property.name='elapsedMs']",
+    'VariableDeclarator[id.type=ObjectPattern][init.name=/^(performance|Date|systemClock)$/]',
+    "ImportSpecifier[imported.name='elapsedMs']",
+  ],
+)
+const ENV = saying('process.env is read in main.ts only.', waysTo('process', 'env', 'process'))
+
+/** Of the event store, as they are called where they are at home. */
+const TABLES_AT_HOME = [
+  ...readFileSync(new URL('src/domain/events/tables.ts', import.meta.url), 'utf8').matchAll(/defineTable\('(\w+)'/g),
+].map(([, name]) => name)
+const BEFORE_A_TABLE = '(FROM|JOIN|INTO|TABLE|VIEW)\\s+(IF\\s+(NOT\\s+)?EXISTS\\s+)?'
+const TABLES = [
+  /** Whatever stands after the word of SQL that wants a table: `FROM events`, and not `FROM numbers(…)` or `FROM system.tables`. */
+  `/\\b${BEFORE_A_TABLE}[a-z_]+(?![\\w.(])/`,
+  /** One of ours after such a word, however that is written. */
+  `/\\b${BEFORE_A_TABLE}\`?(${TABLES_AT_HOME.join('|')})\\b/i`,
+].flatMap((text) =>
+  saying('Tables of the event store are named in src/domain/events/tables.ts: write `${eventsTable.name}`.', [
+    `Literal[value=${text}]`,
+    `TemplateElement[value.raw=${text}]`,
+  ]),
+)
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '.siyu/**', 'schemas/**'] },

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { runDemo } from '../demo/run-demo.js'
-import { createProgress } from '../src/cli/print/progress.js'
+import { createProgress } from '../src/print/progress.js'
 import { quietLog } from '../src/log.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
 import type { CaseResult } from './result.js'

@@ -1,4 +1,4 @@
-import { renderTable } from '../src/cli/print/table.js'
+import { renderTable } from '../src/print/table.js'
 import type { CaseResult, RunResult, Side, Spread } from './result.js'
 
 /** One table a benchmark, for people; ends in a line break. */

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { renderTable } from '../src/cli/print/table.js'
+import { renderTable } from '../src/print/table.js'
 import { AppError, messageOf } from '../src/errors.js'
 import type { Benchmark, Scale } from './measure.js'
 import { renderRun } from './report.js'

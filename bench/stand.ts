@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type App, type AppOptions, createApp } from '../src/app/compose.js'
 import { type Config, loadConfig } from '../src/config.js'
 import { quietLog } from '../src/log.js'
-import { packageRoot } from '../src/package-root.js'
+import { packageRoot } from '../demo/package-root.js'
 import type { Clock } from '../src/time.js'
 
 export const root = packageRoot()

@@ -68,11 +68,11 @@ async function runVersions({ scale, dir, note, against }: BenchContext): Promise
 
   const many = plan.seconds * 2_000
   await measure('batches of 100 to 1,000', many, (service, round) =>
-    fire(service, plan, { round, events: many, size: 'many', lanes: 4 }),
+    fire(service, plan, { round, events: many, size: 'many', senders: 4 }),
   )
   const singles = plan.seconds * 300
   await measure('one event a request, 50 at a time', singles, (service, round) =>
-    fire(service, plan, { round, events: singles, size: 'one', lanes: 50 }),
+    fire(service, plan, { round, events: singles, size: 'one', senders: 50 }),
   )
   await measure('one event a second, minus idle', plan.seconds, (service, round) => trickle(service, plan, round))
   const demos: Record<keyof typeof sides, Round[]> = { product: [], baseline: [] }
@@ -275,12 +275,12 @@ export async function hold(service: Service, most: number): Promise<void> {
   }
 }
 
-type Load = { round: number; events: number; size: 'one' | 'many'; lanes: number }
+type Load = { round: number; events: number; size: 'one' | 'many'; senders: number }
 
-async function fire(service: Service, { people }: Plan, { round, events, size, lanes }: Load): Promise<Round> {
+async function fire(service: Service, { people }: Plan, { round, events, size, senders }: Load): Promise<Round> {
   const name = `e${round}`
   let next = 1
-  const lane = async () => {
+  const sender = async () => {
     while (next <= events) {
       const first = next
       const count = size === 'one' ? 1 : Math.min(events - first + 1, 100 + intOf(901, 'bench size', first))
@@ -294,7 +294,7 @@ async function fire(service: Service, { people }: Plan, { round, events, size, l
     }
   }
   return measured(service, async () => {
-    await Promise.all(Array.from({ length: lanes }, lane))
+    await Promise.all(Array.from({ length: senders }, sender))
     await hold(service, 0)
   })
 }

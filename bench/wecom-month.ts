@@ -292,8 +292,8 @@ async function ignoring(meanings: readonly string[], work: Promise<void>): Promi
 
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   let next = 0
-  const lane = async () => {
+  const caller = async () => {
     while (next < items.length) await work(items[next++]!)
   }
-  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, lane))
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, caller))
 }

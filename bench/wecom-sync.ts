@@ -28,7 +28,7 @@ const SIZES: Record<Scale, { customers: number; members: number; wallCustomers: 
   tiny: { customers: 2_000, members: 10, wallCustomers: 2_000 },
 }
 /** What the client is not told: calls of one API at once above which 45033, and what other apps use of the limits. */
-const HIDDEN_LANES = 8
+const HIDDEN_WIDTH = 8
 const OTHER_APPS_SHARE = 0.2
 const LATENCY = { p50Ms: 200, p99Ms: 1_000 }
 /** Page 90312. */
@@ -36,7 +36,7 @@ const LIMITS = [
   { calls: 10_000, windowMs: MINUTE_MS },
   { calls: 150_000, windowMs: HOUR_MS },
 ]
-/** Promises of a full run; a small one is over before the lanes are known. */
+/** Promises of a full run; a small one is over before the width is known. */
 const MOST_OF_BOUND = 1.25
 const MOST_TOO_PARALLEL_RATIO = 0.01
 const READERS = 16
@@ -58,7 +58,7 @@ async function simulated({ scale, dir, note }: BenchContext): Promise<CaseResult
   note(`simulated: a world of ${customers} customers`)
   const world = await openWorld(join(dir, 'world.sqlite'), customers, members, time, {
     latency: LATENCY,
-    limits: { defaultLanes: HIDDEN_LANES },
+    limits: { defaultLanes: HIDDEN_WIDTH },
     otherApps: { share: OTHER_APPS_SHARE },
   })
   const { sandbox } = world
@@ -271,13 +271,13 @@ function watch(sandbox: Sandbox, clock: { now(): Date }) {
   }
 }
 
-/** No client could be faster: what the lanes allow, and what others leave of the limits. APIs have lanes of their own. */
+/** No client could be faster: what the width allows, and what others leave of the limits. APIs have widths of their own. */
 function boundMsOf({ calls, answeredMs, tooParallel, tooOften }: Seen): number {
   const windows = LIMITS.map(({ calls: most, windowMs }) => {
     const ours = most * (1 - OTHER_APPS_SHARE)
     return ((calls - tooParallel - tooOften) / ours - 1) * windowMs // the first window's at once
   })
-  return Math.max(answeredMs / HIDDEN_LANES, ...windows)
+  return Math.max(answeredMs / HIDDEN_WIDTH, ...windows)
 }
 
 /** Whether the mirror has what the world has, each relation once. */

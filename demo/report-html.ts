@@ -1,7 +1,7 @@
 import type { DemoReport, JourneyFigures } from './demo-report.js'
 import * as text from './report-text.js'
-import { formatCount, formatRatio, formatMinor } from '../src/cli/print/numbers.js'
-import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/cli/print/words.js'
+import { formatCount, formatRatio, formatMinor } from '../src/print/numbers.js'
+import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/print/words.js'
 
 /**
  * The demo's report as one HTML file: no script, nothing loaded from elsewhere, light and dark, fit for print and phones.

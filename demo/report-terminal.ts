@@ -1,8 +1,8 @@
 import type { DemoReport, JourneyFigures } from './demo-report.js'
-import { displayWidth, padEnd, padStart, truncate } from '../src/cli/print/display-width.js'
+import { displayWidth, padEnd, padStart, truncate } from '../src/print/display-width.js'
 import * as text from './report-text.js'
-import { formatCount, formatRatio, formatMinor } from '../src/cli/print/numbers.js'
-import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/cli/print/words.js'
+import { formatCount, formatRatio, formatMinor } from '../src/print/numbers.js'
+import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/print/words.js'
 
 /** `width` in terminal cells, at least 60; `zh` shows Chinese first with English beside it. */
 export type RenderOptions = { locale: 'zh' | 'en'; width: number; colour: boolean }

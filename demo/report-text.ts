@@ -1,6 +1,6 @@
 import type { Effect } from '../src/domain/measures/newcombe.js'
 import type { DemoReport, JourneyFigures } from './demo-report.js'
-import { type Bilingual, both } from '../src/cli/print/words.js'
+import { type Bilingual, both } from '../src/print/words.js'
 
 export const IDENTITY_FIELDS = [
   'records',

@@ -9,7 +9,7 @@ const LEAVES = ['src/errors.ts', 'src/log.ts', 'src/parse.ts', 'src/random.ts', 
 /** What rules may stand on: nothing that reads or writes. */
 const PURE = ['src/errors.ts', 'src/parse.ts', 'src/random.ts', 'src/time.ts']
 
-/** Room, and the rooms of ours that it may import beside itself. A file of a room that is not named here is free. */
+/** Room, and the rooms of ours that it may import beside itself. What is not named here is free outside `src`, and an error in it. */
 const ARROWS = {
   'src/errors.ts': [],
   'src/time.ts': [],
@@ -28,6 +28,8 @@ const ARROWS = {
   'src/channels': [...LEAVES, 'src/domain', 'src/ports', 'src/adapters/wecom'],
   'src/http': [...LEAVES, 'src/domain', 'src/ports', 'src/services'],
   'src/jobs': [...LEAVES, 'src/ports', 'src/services'],
+  // Words, tables and figures on a terminal, for commands, the demo and benchmarks.
+  'src/print': [...PURE, 'src/domain'],
   // Virtual time: for the demo, tests and what will look back or ahead.
   'src/play': [...PURE, 'src/ports', 'src/services'],
   'src/app': [
@@ -50,10 +52,11 @@ const ARROWS = {
     'src/stored',
     'src/services',
     'src/app',
+    'src/print',
     'connectors',
     'sandbox',
   ],
-  'src/cli/demo.ts': [...LEAVES, 'src/config.ts', 'src/cli', 'demo'],
+  'src/cli/demo.ts': [...LEAVES, 'src/config.ts', 'src/cli', 'src/print', 'demo'],
   'src/main.ts': ['src/errors.ts', 'src/cli'],
   // Each folder of it is a room.
   connectors: ['src/connector.ts'],
@@ -108,11 +111,23 @@ export function wrongImport(file, specifier) {
     return `${specifier} is at home in ${homes.join(', ')} only.`
   }
   const room = roomOf(file)
+  // A file of `src` in no room is reported for that.
   if (room === undefined) return undefined
   const target = relative(ROOT, resolve(ROOT, dirname(file), specifier)).replace(/\.js$/, '.ts')
   const allowed = ARROWS[room] ?? ARROWS.connectors
   if ([room, ...allowed].some((other) => isWithin(target, other))) return undefined
   return `${room} may not import ${target}: see the table in lint/rooms.js.`
+}
+
+/**
+ * What is wrong with the place of this file, if anything.
+ *
+ * @param {string} file - from the root of the checkout
+ * @returns {string | undefined}
+ */
+export function wrongPlace(file) {
+  if (!file.startsWith('src/') || roomOf(file) !== undefined) return undefined
+  return `${file} is in no room: give it one, or name its room in lint/rooms.js and docs/architecture.md.`
 }
 
 /** @type {import('eslint').Rule.RuleModule} */
@@ -126,6 +141,10 @@ const imports = {
       if (message !== undefined) context.report({ node: source, message })
     }
     return {
+      Program(node) {
+        const message = wrongPlace(file)
+        if (message !== undefined) context.report({ node, message })
+      },
       ImportDeclaration: look,
       ExportNamedDeclaration: look,
       ExportAllDeclaration: look,

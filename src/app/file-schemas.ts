@@ -1,16 +1,14 @@
 import type { z } from 'zod'
-import { CsvMapping } from '../../connectors/csv/mapping.js'
-import { ChatRules } from '../../connectors/wechaty/rules.js'
 import { ServiceConfig } from '../config.js'
 import { JoinWayFile, LinkFile, WayFile } from '../domain/ways/definition.js'
 import { kindNames, kindOf } from '../services/definitions/kinds.js'
+import { connectors } from './connectors.js'
 
 /** Every kind of file that people edit. `npm run schemas` writes `schemas/<name>.schema.json` for editors from it. */
 export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'service', schema: ServiceConfig },
   ...kindNames.map(kindOf).map(({ schemaName, schema }) => ({ name: schemaName, schema })),
-  { name: 'source', schema: CsvMapping },
-  { name: 'wechaty', schema: ChatRules },
+  ...Object.values(connectors).map(({ schemaName, schema }) => ({ name: schemaName, schema })),
   { name: 'wecom-ways', schema: WayFile },
   { name: 'wecom-join-ways', schema: JoinWayFile },
   { name: 'wecom-links', schema: LinkFile },

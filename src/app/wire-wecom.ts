@@ -1,4 +1,4 @@
-import { createActions, missingActions } from '../adapters/wecom/port/actions.js'
+import { createActions } from '../adapters/wecom/port/actions.js'
 import { type CallbackReader, openCallback } from '../adapters/wecom/transport/callback.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import { createWecomClient, type WecomOptions } from '../adapters/wecom/client.js'
@@ -6,6 +6,7 @@ import { createWecomPort } from '../adapters/wecom/port/port.js'
 import { createInProcessQuota } from '../adapters/wecom/transport/quota-in-process.js'
 import { openRedisQuota } from '../adapters/wecom/transport/quota-redis.js'
 import { createSignIn } from '../adapters/wecom/calls/sign-in.js'
+import { refusing } from './refusing.js'
 import { missingChannels, openChannels } from '../channels/registry.js'
 import { closeCard } from '../channels/task.js'
 import type { Config } from '../config.js'
@@ -71,32 +72,7 @@ function withoutWecom(): Pick<Wired, 'port' | 'actions' | 'channels'> {
   ])
   return {
     channels: missingChannels(missing.message),
-    port: missingPort(missing),
-    actions: missingActions(missing),
-  }
-}
-
-function missingPort(missing: ConfigError): WecomPort {
-  const fail = () => Promise.reject(missing)
-  return {
-    readEvent: () => {
-      throw missing
-    },
-    // eslint-disable-next-line require-yield -- there is nothing to yield
-    async *groupIds() {
-      throw missing
-    },
-    servingMembers: fail,
-    relationPage: fail,
-    customersOf: fail,
-    relationsOf: fail,
-    departments: fail,
-    membersOf: fail,
-    tags: fail,
-    group: fail,
-    sendWelcome: fail,
-    uploadImage: fail,
-    tell: fail,
-    closeCard: fail,
+    port: refusing(missing),
+    actions: refusing(missing),
   }
 }

@@ -16,7 +16,7 @@ export function openChannels(wiring: ChannelWiring): Channels {
   return channelsBy((name) => openers[name](wiring))
 }
 
-/** Stand-ins that refuse, and say what is missing. */
+/** Stand-ins for channels: there a refusal is a value, so that what they were asked to send is refused and says why. */
 export function missingChannels(message: string): Channels {
   return channelsBy((name) => ({
     ...traitsOf(name),

@@ -3,8 +3,8 @@ import type { Config, Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { Ways } from '../domain/ways/definition.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
-import { truncate } from './print/display-width.js'
-import { renderTable } from './print/table.js'
+import { truncate } from '../print/display-width.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, type WithConfig } from './options.js'
 
 export function registerCheck(program: Command, { env }: CommandContext): void {
@@ -20,18 +20,13 @@ export function registerCheck(program: Command, { env }: CommandContext): void {
 /** `siyu check`: everything that is wrong with the files, at once; opens no store. @throws {InvalidInputError} */
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
   const { loadConfig } = await import('../config.js')
-  const { checkChatRules, checkSources } = await import('../app/check-sources.js')
+  const { checkSources } = await import('../app/check-sources.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { checkWays } = await import('../services/definitions/load-ways.js')
   const config = await loadConfig({ file, env })
   const { shown, problems, warnings = [] } = await checkDefinitions(config.paths)
   const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
-  const all = [
-    ...problems,
-    ...wayProblems,
-    ...(await checkChatRules(config)),
-    ...(await checkSources(config.sources, config)),
-  ]
+  const all = [...problems, ...wayProblems, ...(await checkSources(config))]
   if (shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(

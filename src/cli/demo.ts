@@ -46,7 +46,7 @@ export async function demoCommand(command: DemoCommand, env: Env, stopped: Abort
       import('../../demo/demo-report.js'),
       import('../errors.js'),
       import('../log.js'),
-      import('./print/progress.js'),
+      import('../print/progress.js'),
       import('../../demo/report-terminal.js'),
     ])
   const problems: Problem[] = []

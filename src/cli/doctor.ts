@@ -6,7 +6,7 @@ import type { DoctorDeps } from '../services/runtime/run-doctor.js'
 import type { OperationResult } from '../services/runtime/operations.js'
 import type { SendingStatus } from '../services/touches/switch-sending.js'
 import type { Clock } from '../time.js'
-import { renderTable } from './print/table.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
 
 export function registerDoctor(program: Command, { env }: CommandContext): void {
@@ -72,6 +72,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/journeys/held', {})) as OperationResult<'journeys/held'>)
+  const heldTouches =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/touches/held', {})) as OperationResult<'touches/held'>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -84,6 +88,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     timeZone: config.brand.timeZone,
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
     ...(held !== undefined && { held }),
+    ...(heldTouches !== undefined && { heldTouches }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =
@@ -94,7 +99,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
 async function sourceProblems(config: Config) {
   const { checkSources } = await import('../app/check-sources.js')
   try {
-    return await checkSources(config.sources, config)
+    return await checkSources(config)
   } catch (err) {
     return [{ path: 'sources', message: messageOf(err) }]
   }

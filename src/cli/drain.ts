@@ -1,5 +1,5 @@
 import type { Service } from '../app/open-service.js'
-import type { Progress } from './print/progress.js'
+import type { Progress } from '../print/progress.js'
 
 /** Waits under a bar until everything handed over has been worked off; resolves to false when it was interrupted before. */
 export async function drain(service: Service, progress: Progress): Promise<boolean> {

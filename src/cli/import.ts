@@ -7,10 +7,10 @@ import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { problemsFound } from './check.js'
 import { drain } from './drain.js'
 import type { Service, ServiceOptions } from '../app/open-service.js'
-import { createProgress, type Progress } from './print/progress.js'
-import { formatCount, formatMinor } from './print/numbers.js'
-import { nameOf, SOURCE_FIELDS } from './print/words.js'
-import { renderTable } from './print/table.js'
+import { createProgress, type Progress } from '../print/progress.js'
+import { formatCount, formatMinor } from '../print/numbers.js'
+import { nameOf, SOURCE_FIELDS } from '../print/words.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -40,7 +40,7 @@ const SHOWN_PROBLEMS = 10
  */
 export async function importCommand(mappings: readonly string[], options: ServiceOptions): Promise<void> {
   const { loadConfig } = await import('../config.js')
-  const { checkSources } = await import('../app/check-sources.js')
+  const { checkMappings } = await import('../app/check-sources.js')
   const { loadCsvMapping } = await import('../../connectors/csv/mapping.js')
   const config = await loadConfig({ file: options.config, env: options.env })
   const files = mappings.length > 0 ? mappings : config.sources
@@ -55,7 +55,7 @@ export async function importCommand(mappings: readonly string[], options: Servic
     ])
   }
   // All of them before the first record of any.
-  const problems = await checkSources(files, config)
+  const problems = await checkMappings(files, config)
   if (problems.length > 0) throw problemsFound(problems)
   const progress = createProgress({ stream: process.stderr, locale: config.brand.locale })
   await withService(options, async (service) => {

@@ -4,7 +4,7 @@ import type { PersonQuery } from '../services/identity/find-person.js'
 import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
 import { parsePerson, personOptions, type PersonOptions } from './person.js'
-import { renderReason } from './print/tag-reason.js'
+import { renderReason } from './tag-reason.js'
 import { withService } from './with-service.js'
 
 export function registerJourneys(program: Command, context: CommandContext): void {

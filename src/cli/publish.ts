@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Publication } from '../services/definitions/publish-definitions.js'
 import type { Service, ServiceOptions } from '../app/open-service.js'
-import { renderTable } from './print/table.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 

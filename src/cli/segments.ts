@@ -4,9 +4,9 @@ import type { PersonQuery } from '../services/identity/find-person.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
 import { parsePerson, personOptions, type PersonOptions } from './person.js'
-import { formatCount } from './print/numbers.js'
-import { sayPast, sayReadings, sayUnknown } from './print/past.js'
-import { renderReason } from './print/tag-reason.js'
+import { formatCount } from '../print/numbers.js'
+import { sayPast, sayReadings, sayUnknown } from './say-past.js'
+import { renderReason } from './tag-reason.js'
 import { withService } from './with-service.js'
 
 export function registerSegments(program: Command, context: CommandContext): void {

@@ -3,7 +3,7 @@ import type { SendingAction, SendingStatus } from '../services/touches/switch-se
 import { systemClock } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import type { OperationResult } from '../services/runtime/operations.js'
-import { formatAt } from './print/table.js'
+import { formatAt } from '../print/table.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 
 const ACTIONS: readonly [SendingAction, string][] = [

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { ArrivalRow, MemberRow } from '../services/wecom/count-arrivals.js'
 import type { ServiceOptions } from '../app/open-service.js'
-import { formatCount, formatRatio } from './print/numbers.js'
-import { type Column, renderTable } from './print/table.js'
+import { formatCount, formatRatio } from '../print/numbers.js'
+import { type Column, renderTable } from '../print/table.js'
 import { type CommandContext, configOption, serviceOptions, wholeNumber, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { drain } from './drain.js'
 import type { ServiceOptions } from '../app/open-service.js'
-import { createProgress } from './print/progress.js'
-import { formatCount } from './print/numbers.js'
-import { renderTable } from './print/table.js'
+import { createProgress } from '../print/progress.js'
+import { formatCount } from '../print/numbers.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 

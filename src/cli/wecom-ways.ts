@@ -3,7 +3,7 @@ import type { WayAction } from '../domain/ways/plan.js'
 import type { WayKind } from '../domain/ways/definition.js'
 import type { WayRow } from '../services/wecom/apply-ways.js'
 import type { ServiceOptions } from '../app/open-service.js'
-import { renderTable } from './print/table.js'
+import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 

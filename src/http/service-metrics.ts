@@ -3,6 +3,7 @@ import { TouchState } from '../domain/touches/touch.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
 import { countHeld } from '../services/journeys/list-held.js'
+import { countHeldTouches } from '../services/touches/held-touches.js'
 import { isStopped } from '../services/touches/switch-sending.js'
 import { SECOND_MS } from '../time.js'
 
@@ -54,6 +55,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     },
   })
   new Gauge({
+    name: 'siyu_touches_held',
+    help: 'Touches on their way through a channel that this version does not know: they wait for one that does',
+    registers,
+    async collect() {
+      this.set(await countHeldTouches(docs))
+    },
+  })
+  new Gauge({
     name: 'siyu_tasks_open',
     help: 'Guide tasks that are open',
     registers,
@@ -100,7 +109,7 @@ export function measureWecomCalls(registry: Registry, read: () => Readonly<Recor
   count('siyu_wecom_too_often_total', 'Calls refused with 45009: too often', (f) => f.tooOften)
   count('siyu_wecom_too_parallel_total', 'Calls refused with 45033: too many at a time', (f) => f.tooParallel)
   new Gauge({
-    name: 'siyu_wecom_lanes',
+    name: 'siyu_wecom_width',
     help: 'Calls of one API that may run at a time, as learnt so far',
     labelNames: ['api'],
     registers: [registry],

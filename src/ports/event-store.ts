@@ -13,13 +13,13 @@ export interface EventStore {
    */
   insert<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): Promise<void>
   /**
-   * Runs a SELECT and parses every row. 64-bit integers arrive as numbers (all of ours stay below 2^53). The lane says
+   * Runs a SELECT and parses every row. 64-bit integers arrive as numbers (all of ours stay below 2^53). The queue says
    * who waits for whom: `serving` (small, quick) never queues behind `scan` (large).
    */
   query<S extends z.ZodType>(
     sql: string,
     row: S,
-    lane?: 'serving' | 'scan',
+    queue?: 'serving' | 'scan',
     /** `behind`: acknowledged rows may be missing, for who reads them from `unread`, before. */
     options?: { behind?: true },
   ): Promise<z.infer<S>[]>

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { renderRun } from '../../bench/report.js'
 import { RunResult } from '../../bench/result.js'
-import { displayWidth } from '../../src/cli/print/display-width.js'
+import { displayWidth } from '../../src/print/display-width.js'
 import { parseInput } from '../../src/parse.js'
 import { compiled } from '../support/compiled.js'
 

@@ -103,7 +103,7 @@ describe('dispatch', () => {
     expect(stub.calls).toHaveLength(1)
   })
 
-  it('is later when lanes are full again and again', async () => {
+  it('is later when too many run at a time again and again', async () => {
     stub.on('externalcontact/add_msg_template', { errcode: 45033 })
     await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'later', reason: 'wecom_45033' })
     expect(stub.calls.length).toBeGreaterThan(1)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { renderAudit, verdictText } from '../../src/cli/audit.js'
-import { displayWidth } from '../../src/cli/print/display-width.js'
+import { displayWidth } from '../../src/print/display-width.js'
 import type { AuditLine } from '../../src/services/runtime/audit.js'
 
 const row = (n: number, more: Partial<AuditLine>): AuditLine => ({

@@ -79,6 +79,7 @@ describe('siyu doctor', () => {
     expect(of.get('stores.documents')?.state).toBe('skipped')
     expect(of.get('past')?.state).toBe('skipped')
     expect(of.get('journeys.held')?.state).toBe('skipped')
+    expect(of.get('touches.held')?.state).toBe('skipped')
   })
 
   it.each<[string, Settings, string, RegExp]>([
@@ -175,6 +176,7 @@ describe('siyu doctor', () => {
           { journeyId: 'news', version: 1, reason: 'it is gone', runs: 1, since: AT.toISOString() },
         ],
       },
+      '/v1/touches/held': { touches: 3, channels: [{ channel: 'letter', touches: 3 }] },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
@@ -196,6 +198,10 @@ describe('siyu doctor', () => {
       expect(of.get('journeys.held')).toMatchObject({
         state: 'warned',
         found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+      })
+      expect(of.get('touches.held')).toMatchObject({
+        state: 'warned',
+        found: '3，不认识的渠道 of channels unknown here: letter ×3',
       })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import type { Bucket, Lanes } from '../../src/adapters/wecom/transport/limits.js'
+import type { AtOnce, Bucket } from '../../src/adapters/wecom/transport/limits.js'
 import type { CallEnd, Lease, QuotaAnswer, QuotaStore } from '../../src/adapters/wecom/transport/quota.js'
 import { DAY_MS, HOUR_MS, ManualClock, MINUTE_MS, SECOND_MS } from '../../src/time.js'
 
 const START = new Date('2026-08-03T02:00:00Z') // 10:00 in Shanghai
 const API = 'externalcontact/get'
-const LANES: Lanes = { start: 4, most: 8 }
-const WIDE: Lanes = { start: 1_000_000, most: 1_000_000 }
+const AT_ONCE: AtOnce = { start: 4, most: 8 }
+const WIDE: AtOnce = { start: 1_000_000, most: 1_000_000 }
 const LEASE_MS = 15 * SECOND_MS
 const SYNC = 4
 
@@ -30,10 +30,12 @@ export function wecomQuotaContract(
     })
 
     const pass = (ms: number) => clock.set(new Date(clock.now().getTime() + ms))
-    const acquire = (ask: { api?: string; lanes?: Lanes; buckets?: Bucket[]; rank?: number; from?: QuotaStore } = {}) =>
+    const acquire = (
+      ask: { api?: string; atOnce?: AtOnce; buckets?: Bucket[]; rank?: number; from?: QuotaStore } = {},
+    ) =>
       (ask.from ?? store).acquire({
         api: ask.api ?? API,
-        lanes: ask.lanes ?? LANES,
+        atOnce: ask.atOnce ?? AT_ONCE,
         buckets: ask.buckets ?? [],
         rank: ask.rank ?? 0,
         leaseMs: LEASE_MS,
@@ -43,10 +45,10 @@ export function wecomQuotaContract(
       if (answer.kind !== 'granted') throw new Error(`not granted: ${answer.kind} ${answer.waitMs}`)
       return answer.lease
     }
-    const give = (lease: Lease, end: CallEnd, lanes = LANES, api = API) => store.release(api, lanes, lease, end)
+    const give = (lease: Lease, end: CallEnd, atOnce = AT_ONCE, api = API) => store.release(api, atOnce, lease, end)
     /** One call alone. */
     const once = async (end: CallEnd) => give(await take(), end)
-    /** Fills the lanes, gives all back. Resolves to how many there were. */
+    /** Fills every place, gives all back. Resolves to how many there were. */
     const fill = async (end: CallEnd): Promise<number> => {
       const leases: Lease[] = []
       for (let answer = await acquire(); answer.kind === 'granted'; answer = await acquire()) leases.push(answer.lease)
@@ -66,7 +68,7 @@ export function wecomQuotaContract(
       const atMs: number[] = []
       const endMs = clock.now().getTime() + forMs
       while (clock.now().getTime() < endMs) {
-        const answer = await acquire({ buckets, rank, lanes: WIDE })
+        const answer = await acquire({ buckets, rank, atOnce: WIDE })
         if (answer.kind === 'granted') {
           atMs.push(clock.now().getTime() - START.getTime())
           await give(answer.lease, 'answered', WIDE)
@@ -85,10 +87,10 @@ export function wecomQuotaContract(
 
       it('are the same for everybody who shares the state', async () => {
         for (let i = 0; i < 5; i++) {
-          await take({ buckets: [bucket(10, 60)], lanes: WIDE })
-          await take({ buckets: [bucket(10, 60)], from: other, lanes: WIDE })
+          await take({ buckets: [bucket(10, 60)], atOnce: WIDE })
+          await take({ buckets: [bucket(10, 60)], from: other, atOnce: WIDE })
         }
-        expect(await acquire({ buckets: [bucket(10, 60)], lanes: WIDE })).toMatchObject({
+        expect(await acquire({ buckets: [bucket(10, 60)], atOnce: WIDE })).toMatchObject({
           kind: 'bucket',
           waitMs: 1_000,
         })
@@ -106,7 +108,7 @@ export function wecomQuotaContract(
       it('keep a part back for welcome messages', async () => {
         const granted = async (rank: number) => {
           let n = 0
-          while ((await acquire({ buckets: [bucket(100, 60)], rank, lanes: WIDE })).kind === 'granted') n++
+          while ((await acquire({ buckets: [bucket(100, 60)], rank, atOnce: WIDE })).kind === 'granted') n++
           return n
         }
         expect(await granted(SYNC)).toBe(90)
@@ -119,15 +121,15 @@ export function wecomQuotaContract(
       })
     })
 
-    describe('lanes', () => {
+    describe('calls at a time', () => {
       it('hold as many calls as the table says, over everybody, until they are given back', async () => {
         const mine = [await take(), await take()]
         await take({ from: other })
         await take({ from: other })
-        expect(await acquire()).toMatchObject({ kind: 'lane', held: 4 })
+        expect(await acquire()).toMatchObject({ kind: 'full', held: 4 })
         await give(mine[0]!, 'answered')
         await take({ from: other })
-        expect(await acquire()).toMatchObject({ kind: 'lane', held: 4 })
+        expect(await acquire()).toMatchObject({ kind: 'full', held: 4 })
         await take({ api: 'user/get' })
       })
 
@@ -135,11 +137,11 @@ export function wecomQuotaContract(
         const lease = await take()
         for (let i = 0; i < 3; i++) await take({ from: other })
         pass(LEASE_MS - 1)
-        expect((await acquire()).kind).toBe('lane')
+        expect((await acquire()).kind).toBe('full')
         pass(1)
         for (let i = 0; i < 4; i++) await take()
         await give(lease, 'answered')
-        expect((await acquire()).kind).toBe('lane')
+        expect((await acquire()).kind).toBe('full')
       })
 
       it('narrow once for all calls that were refused together', async () => {
@@ -186,14 +188,14 @@ export function wecomQuotaContract(
 
       it('are left to whoever goes first, until she has it or asks no more', async () => {
         const leases = [await take(), await take(), await take(), await take()]
-        expect((await acquire({ rank: 1 })).kind).toBe('lane')
+        expect((await acquire({ rank: 1 })).kind).toBe('full')
         await give(leases[0]!, 'answered')
         expect((await acquire({ rank: SYNC, from: other })).kind).toBe('yield')
         await take({ rank: 1 })
         await give(leases[1]!, 'answered')
         await take({ rank: SYNC, from: other })
 
-        expect((await acquire({ rank: 1 })).kind).toBe('lane')
+        expect((await acquire({ rank: 1 })).kind).toBe('full')
         await give(leases[2]!, 'answered')
         expect((await acquire({ rank: SYNC, from: other })).kind).toBe('yield')
         pass(SECOND_MS)
@@ -265,7 +267,7 @@ export function wecomQuotaContract(
     it('goes ahead of the clock for whoever says so', async () => {
       const buckets = [bucket(1, 1)]
       await take({ buckets })
-      const ask = { api: API, lanes: LANES, buckets, rank: 0, leaseMs: LEASE_MS }
+      const ask = { api: API, atOnce: AT_ONCE, buckets, rank: 0, leaseMs: LEASE_MS }
       const later: QuotaAnswer = await store.acquire({ ...ask, aheadMs: MINUTE_MS })
       expect(later.kind).toBe('granted')
     })

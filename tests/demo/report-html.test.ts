@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { renderReportHtml } from '../../demo/report-html.js'
 import { formatEffect } from '../../demo/report-text.js'
-import { formatCount, formatMinor, formatRatio } from '../../src/cli/print/numbers.js'
+import { formatCount, formatMinor, formatRatio } from '../../src/print/numbers.js'
 import type { DemoReport } from '../../demo/demo-report.js'
 import { buildDemoReport } from '../support/demo-report.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { displayWidth } from '../../src/cli/print/display-width.js'
+import { displayWidth } from '../../src/print/display-width.js'
 import { renderReport } from '../../demo/report-terminal.js'
 import { computeEffect } from '../../src/domain/measures/newcombe.js'
 import { buildDemoReport } from '../support/demo-report.js'

@@ -1,16 +1,28 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 
 const root = join(import.meta.dirname, '../..')
 const run = promisify(execFile)
 
-/** The files that CONTRIBUTING names for one of each, and the lines in the records. */
-const FILES: Record<string, string> = {
-  'src/domain/rules/clauses/lives.ts': `
+type OneMore = {
+  /** How CONTRIBUTING's tables call it. */
+  row: string
+  name: string
+  files: Readonly<Record<string, string>>
+  lines: readonly [file: string, imported: string, before: string, after: string][]
+}
+
+/** One more of each kind: its files, and its lines in the records. */
+const KINDS: readonly OneMore[] = [
+  {
+    row: 'rule clause',
+    name: 'lives',
+    files: {
+      'src/domain/rules/clauses/lives.ts': `
 import { z } from 'zod'
 import { sayFields } from '../fields.js'
 import type { Clause } from './clause.js'
@@ -39,7 +51,21 @@ export const incomplete: Clause<z.infer<typeof Lives>> = {
   figure: (_clause, build) => build.trait('city'),
 }
 `,
-  'src/domain/tags/kinds/fixed.ts': `
+    },
+    lines: [
+      [
+        'src/domain/rules/rule.ts',
+        "import { lives } from './clauses/lives.js'",
+        'const simple = { event,',
+        'const simple = { lives, event,',
+      ],
+    ],
+  },
+  {
+    row: 'tag kind',
+    name: 'fixed',
+    files: {
+      'src/domain/tags/kinds/fixed.ts': `
 import { z } from 'zod'
 import { constant } from '../../rules/comparisons.js'
 import { common, type TagKind } from './kind.js'
@@ -59,8 +85,26 @@ export const fixed: TagKind<typeof FixedTag> = {
   asked: () => [],
   writeback: () => [],
 }
+
+const { writeback: _writeback, ...rest } = fixed
+// @ts-expect-error -- a tag kind that does not say whether it can be written to WeCom
+export const incomplete: TagKind<typeof FixedTag> = rest
 `,
-  'src/domain/journeys/steps/skip.ts': `
+    },
+    lines: [
+      [
+        'src/domain/tags/definition.ts',
+        "import { fixed } from './kinds/fixed.js'",
+        'const kinds = { flag,',
+        'const kinds = { fixed, flag,',
+      ],
+    ],
+  },
+  {
+    row: 'journey step',
+    name: 'skip',
+    files: {
+      'src/domain/journeys/steps/skip.ts': `
 import { z } from 'zod'
 import { goTo } from '../decision.js'
 import { common, type StepKind } from './step.js'
@@ -74,8 +118,26 @@ export const skip: StepKind<z.infer<typeof Skip>> = {
   refersTo: () => [],
   decide: (_step, { then }) => goTo(then),
 }
+
+const { decide: _decide, ...rest } = skip
+// @ts-expect-error -- a step that decides nothing
+export const incomplete: StepKind<z.infer<typeof Skip>> = rest
 `,
-  'src/domain/touches/kinds/letter.ts': `
+    },
+    lines: [
+      [
+        'src/domain/journeys/steps.ts',
+        "import { skip } from './steps/skip.js'",
+        'const simple = { send,',
+        'const simple = { skip, send,',
+      ],
+    ],
+  },
+  {
+    row: 'channel',
+    name: 'letter',
+    files: {
+      'src/domain/touches/kinds/letter.ts': `
 import type { ChannelKind } from './kind.js'
 
 export const letter = {
@@ -87,8 +149,12 @@ export const letter = {
   handsOverCode: false,
   inSteps: 'a letter',
 } as const satisfies ChannelKind
+
+const { usesQuota: _usesQuota, ...rest } = letter
+// @ts-expect-error -- a channel that does not say whether it uses the quota of mass messages
+export const incomplete: ChannelKind = rest
 `,
-  'src/channels/letter.ts': `
+      'src/channels/letter.ts': `
 import { traitsOf } from '../domain/touches/channels.js'
 import type { Channel } from '../ports/channel.js'
 
@@ -104,7 +170,28 @@ export function createLetterChannel(): Channel {
   }
 }
 `,
-  'src/services/definitions/kinds/offers.ts': `
+    },
+    lines: [
+      [
+        'src/domain/touches/channels.ts',
+        "import { letter } from './kinds/letter.js'",
+        'const kinds = { wecom,',
+        'const kinds = { letter, wecom,',
+      ],
+      [
+        'src/channels/registry.ts',
+        "import { createLetterChannel } from './letter.js'",
+        '  wecom: createWecomChannel,',
+        `  letter: createLetterChannel,
+  wecom: createWecomChannel,`,
+      ],
+    ],
+  },
+  {
+    row: 'kind of definition',
+    name: 'offers',
+    files: {
+      'src/services/definitions/kinds/offers.ts': `
 import { z } from 'zod'
 import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
 
@@ -115,7 +202,7 @@ export const offers = {
   schema: OfferFile,
   schemaName: 'offers',
   folder: { setting: 'offers', holds: 'file' },
-  provides: { kind: 'coupon pool', names: (file) => namesIn('offers', file.offers) },
+  provides: { kind: 'offer', names: (file) => namesIn('offers', file.offers) },
   references: (file) =>
     file.offers.map((offer, i) => ({ kind: 'content', name: offer.content, path: ['offers', i, 'content'] })),
   lint: () => [],
@@ -128,57 +215,120 @@ const { references: _references, ...rest } = offers
 // @ts-expect-error -- a kind that does not say what its files name
 export const incomplete: DefinitionKind<typeof OfferFile> = rest
 `,
+    },
+    lines: [
+      [
+        'src/services/definitions/kinds.ts',
+        "import { offers } from './kinds/offers.js'",
+        'const kinds = { identity,',
+        'const kinds = { offers, identity,',
+      ],
+      ['src/domain/reference.ts', '', "'coupon pool' | 'journey'", "'coupon pool' | 'journey' | 'offer'"],
+      [
+        'src/config.ts',
+        '',
+        'const Paths = z.strictObject({',
+        `const Paths = z.strictObject({
+  offers: z.string().min(1).default('config/offers.yaml'),`,
+      ],
+    ],
+  },
+  {
+    row: 'connector',
+    name: 'till',
+    files: {
+      'connectors/till/index.ts': `
+import { z } from 'zod'
+import { defineConnector } from '../../src/connector.js'
+
+/** What people write: \`config/till.yaml\`. */
+export const TillFile = z.strictObject({ identifier: z.string() })
+type TillFile = z.infer<typeof TillFile>
+const Receipt = z.strictObject({ no: z.string(), card: z.string(), cents: z.int() })
+
+export const till = ({ identifier }: TillFile) =>
+  defineConnector({
+    name: 'till',
+    payload: Receipt,
+    toRecords: ({ no, card, cents }, now) => [
+      {
+        ref: \`till:\${no}\`,
+        source: 'till',
+        observedAt: now,
+        identifiers: [{ type: identifier, value: card }],
+        events: [{ id: \`till:\${no}\`, name: 'order_paid', occurredAt: now, amountMinor: cents }],
+      },
+    ],
+  })
+
+// @ts-expect-error -- a connector that does not say what comes in
+export const incomplete = defineConnector({ name: 'till', toRecords: () => [] })
+`,
+    },
+    lines: [
+      [
+        'src/app/connectors.ts',
+        "import { TillFile } from '../../connectors/till/index.js'",
+        'export const connectors = {',
+        `export const connectors = {
+  till: { schemaName: 'till', schema: TillFile, files: ({ till }) => (till === undefined ? [] : [till]) },`,
+      ],
+      [
+        'src/config.ts',
+        '',
+        'export const ServiceConfig = z.strictObject({',
+        `export const ServiceConfig = z.strictObject({
+  till: z.string().min(1).optional(),`,
+      ],
+    ],
+  },
+  {
+    row: 'command',
+    name: 'hello',
+    files: {
+      'src/cli/hello.ts': `
+import { type CommandContext, examples, type RegisterCommand } from './options.js'
+
+export const registerHello: RegisterCommand = (program, { env }: CommandContext) => {
+  program
+    .command('hello')
+    .description('问好 · says hello')
+    .addHelpText('after', examples('siyu hello'))
+    .action(() => void process.stdout.write(\`hello \${env['USER'] ?? ''}\\n\`))
 }
-const LINES: [file: string, imported: string, before: string, after: string][] = [
-  [
-    'src/domain/rules/rule.ts',
-    "import { lives } from './clauses/lives.js'",
-    'const simple = { event,',
-    'const simple = { lives, event,',
-  ],
-  [
-    'src/domain/tags/definition.ts',
-    "import { fixed } from './kinds/fixed.js'",
-    'const kinds = { flag,',
-    'const kinds = { fixed, flag,',
-  ],
-  [
-    'src/domain/journeys/steps.ts',
-    "import { skip } from './steps/skip.js'",
-    'const simple = { send,',
-    'const simple = { skip, send,',
-  ],
-  [
-    'src/domain/touches/channels.ts',
-    "import { letter } from './kinds/letter.js'",
-    'const kinds = { wecom,',
-    'const kinds = { letter, wecom,',
-  ],
-  [
-    'src/channels/registry.ts',
-    "import { createLetterChannel } from './letter.js'",
-    '  wecom: createWecomChannel,',
-    '  letter: createLetterChannel,\n  wecom: createWecomChannel,',
-  ],
-  [
-    'src/services/definitions/kinds.ts',
-    "import { offers } from './kinds/offers.js'",
-    'const kinds = { identity,',
-    'const kinds = { offers, identity,',
-  ],
-  [
-    'src/config.ts',
-    '',
-    'const Paths = z.strictObject({',
-    "const Paths = z.strictObject({\n  offers: z.string().min(1).default('config/offers.yaml'),",
-  ],
+
+// @ts-expect-error -- a command that joins no program
+export const incomplete: RegisterCommand = (program: string) => void program
+`,
+    },
+    lines: [
+      [
+        'src/cli/program.ts',
+        "import { registerHello } from './hello.js'",
+        '  registerDemo,',
+        `  registerHello,
+  registerDemo,`,
+      ],
+      [
+        'src/app/doors.ts',
+        '',
+        "  demo: { why: 'plays",
+        `  hello: { why: 'says hello and nothing else' },
+  demo: { why: 'plays`,
+      ],
+    ],
+  },
 ]
 
-/** What the copy says of a journey, a tag, a channel and a definition of the new kinds. */
+/** What the copy says of one of each. */
 const ASK = `
-import { writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { loadConfig } from './dist/src/config.js'
+import { till } from './dist/connectors/till/index.js'
+import { checkSources } from './dist/src/app/check-sources.js'
+import { COMMANDS } from './dist/src/app/doors.js'
 import { fileSchemas } from './dist/src/app/file-schemas.js'
+import { createProgram } from './dist/src/cli/program.js'
 import { checkDefinitions } from './dist/src/services/definitions/load-definitions.js'
 import { Journey, placeSteps } from './dist/src/domain/journeys/definition.js'
 import { decide } from './dist/src/domain/journeys/decide.js'
@@ -196,10 +346,17 @@ const options = { nowMs: 0, scope: { kind: 'all' }, segments: new Map() }
 const query = compileTouched([{ id: tag.id, tag }], options, [journey.enter.when])
 const figures = { traits: { city: '上海' }, identifierTypes: [], stored: {}, columns: {} }
 await writeFile('config/offers.yaml', 'offers: [{ id: spring, content: follow-up }, { id: autumn, content: folow-up }]')
-const { problems } = await checkDefinitions((await loadConfig({ file: 'config/service.yaml', env: {} })).paths)
+await writeFile('config/till.yaml', 'identifyer: member_id')
+await appendFile('config/service.yaml', '\\ntill: config/till.yaml\\n')
+const config = await loadConfig({ file: 'config/service.yaml', env: {} })
+const { problems } = await checkDefinitions(config.paths)
+const program = createProgram({ env: {}, signal: new AbortController().signal })
 console.log(JSON.stringify({
   problems: problems.map((p) => [p.file, p.path, p.message]),
-  schema: fileSchemas.some((f) => f.name === 'offers'),
+  sources: (await checkSources(config)).map((p) => [p.file, p.path]),
+  schemas: fileSchemas.map((f) => f.name).filter((name) => ['offers', 'till'].includes(name)),
+  records: till({ identifier: 'member_id' }).toRecords({ no: '7', card: 'm1', cents: 100 }, at.now).map((r) => r.ref),
+  commands: program.commands.map((c) => c.name()).filter((name) => COMMANDS[name]?.why === 'says hello and nothing else'),
   places: placeSteps(journey.steps).length,
   first: decide(journey, { path: '0', arrivedAt: new Date(0) }, at),
   holds: query.holds(figures),
@@ -208,7 +365,7 @@ console.log(JSON.stringify({
 }))
 `
 
-describe('a copy with one more clause, tag kind, step, channel and kind of definition', () => {
+describe('a copy with one more of each kind', () => {
   let copy: string
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), 'siyu-kinds-'))
@@ -220,14 +377,36 @@ describe('a copy with one more clause, tag kind, step, channel and kind of defin
     for (const file of ['package.json', 'tsconfig.json', 'tsconfig.build.json'])
       await cp(join(root, file), join(copy, file))
     await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
-    for (const [file, text] of Object.entries(FILES)) await writeFile(join(copy, file), text)
-    for (const [file, imported, before, after] of LINES) {
-      const text = await readFile(join(copy, file), 'utf8')
-      expect(text).toContain(before)
-      await writeFile(join(copy, file), `${imported}\n${text.replace(before, after)}`)
+    for (const { files, lines } of KINDS) {
+      for (const [file, text] of Object.entries(files)) {
+        await mkdir(dirname(join(copy, file)), { recursive: true })
+        await writeFile(join(copy, file), text)
+      }
+      for (const [file, imported, before, after] of lines) {
+        const text = await readFile(join(copy, file), 'utf8')
+        expect(text).toContain(before)
+        await writeFile(join(copy, file), `${imported}\n${text.replace(before, after)}`)
+      }
     }
   })
   afterAll(() => rm(copy, { recursive: true, force: true }))
+
+  it.each(KINDS)(
+    '$row: by the files that CONTRIBUTING names, no more and no fewer',
+    async ({ row, name, files, lines }) => {
+      const text = await readFile(join(root, 'CONTRIBUTING.md'), 'utf8')
+      const found = text.split('\n').filter((line) => new RegExp(`^\\| ${row} +\\| .(src|connectors)/`).test(line))
+      expect(found).toHaveLength(1)
+      const named = [...found[0]!.matchAll(/`((?:src|connectors)\/[^`]+)`/g)].map(([, file]) =>
+        file!.replace(/<\w+>/, name),
+      )
+      const touched = [...Object.keys(files), ...lines.map(([file]) => file)]
+      const asNamed = touched.map(
+        (file) => named.find((place) => place.endsWith('/') && file.startsWith(place)) ?? file,
+      )
+      expect([...new Set(asNamed)].sort()).toEqual(named.sort())
+    },
+  )
 
   it('compiles by these files and lines alone, and knows them', async () => {
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
@@ -239,13 +418,21 @@ describe('a copy with one more clause, tag kind, step, channel and kind of defin
     const { stdout } = await run(process.execPath, ['ask.js'], { cwd: copy })
     expect(JSON.parse(stdout)).toEqual({
       problems: [['config/offers.yaml', 'offers.1.content', 'there is no content "folow-up"']],
-      schema: true,
+      sources: [
+        ['config/till.yaml', 'identifier'],
+        ['config/till.yaml', 'identifyer'],
+      ],
+      schemas: ['offers', 'till'],
+      records: ['till:7'],
+      commands: ['hello'],
       places: 2,
       first: { kind: 'goto', path: '1' },
       holds: [true],
       tag: 'x',
       channels: ['letter', 'wecom', 'task'],
     })
+    const help = await run(process.execPath, ['dist/src/main.js', 'hello', '--help'], { cwd: copy })
+    expect(help.stdout).toContain('问好 · says hello')
     // Compiling everything takes half a minute of an idle machine's.
   }, 1_200_000)
 })

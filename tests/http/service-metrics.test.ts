@@ -4,6 +4,7 @@ import { createCallStats } from '../../src/adapters/wecom/transport/call-stats.j
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { measureService, measureWecomCalls } from '../../src/http/service-metrics.js'
+import type { Touch } from '../../src/domain/touches/touch.js'
 import { openCollections } from '../../src/stored/collections.js'
 import type { Run } from '../../src/stored/journeys.js'
 
@@ -11,7 +12,7 @@ const GET = '/cgi-bin/externalcontact/get'
 const MARK = '/cgi-bin/externalcontact/mark_tag'
 
 describe('figures of the work', () => {
-  it('count runs that nobody can decide beside all that wait', async () => {
+  it('count what nobody here can decide or send beside all that waits', async () => {
     const store = openSqliteDocuments({ file: ':memory:', fsync: false })
     const docs = await openCollections(store)
     const queue = openInProcessQueue()
@@ -32,6 +33,16 @@ describe('figures of the work', () => {
     })
     const held = { reason: 'it is gone', since: new Date(0) }
     await docs.runs.insert([run('a', {}), run('b', { held }), run('c', { held, state: 'ended' })])
+    const touch = (_id: string, channel: string, state: Touch['state']): Touch => ({
+      ...{ _id, channel: channel as Touch['channel'], state, profileId: 1, journeyId: 'care', runId: 'a', stepId: '0' },
+      ...{ contentId: 'hello', plannedAt: new Date(0) },
+    })
+    await docs.touches.insert([
+      touch('a', 'wecom', 'planned'),
+      touch('b', 'letter', 'planned'),
+      touch('c', 'letter', 'created'),
+      touch('d', 'letter', 'delivered'),
+    ])
     const registry = new Registry()
     measureService(registry, { docs }, queue)
     const text = await registry.metrics()
@@ -39,11 +50,12 @@ describe('figures of the work', () => {
     await store.close()
     expect(text).toContain('siyu_runs_waiting 2\n')
     expect(text).toContain('siyu_runs_held 1\n')
+    expect(text).toContain('siyu_touches_held 2\n')
   })
 })
 
 describe('figures of the calls to WeCom', () => {
-  it('count calls, time queued, refusals and lanes per API, the same however often they are read', async () => {
+  it('count calls, time queued, refusals and calls at a time per API, the same however often they are read', async () => {
     const stats = createCallStats()
     stats.add(GET, { lease: { width: 8 }, waitedMs: 1_500 }, 0, 0)
     stats.add(GET, { lease: { width: 7 }, waitedMs: 250 }, 45033, 0)
@@ -61,7 +73,7 @@ describe('figures of the calls to WeCom', () => {
     expect(text).toContain(`siyu_wecom_too_often_total{api="${GET}"} 1\n`)
     expect(text).toContain(`siyu_wecom_too_parallel_total{api="${GET}"} 1\n`)
     expect(text).toContain(`siyu_wecom_too_parallel_total{api="${MARK}"} 0\n`)
-    expect(text).toContain(`siyu_wecom_lanes{api="${GET}"} 7\n`)
+    expect(text).toContain(`siyu_wecom_width{api="${GET}"} 7\n`)
   })
 
   it('follow the calls between two readings', async () => {

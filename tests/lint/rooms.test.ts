@@ -3,8 +3,11 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
 import { ESLint } from 'eslint'
 
-type Rooms = { wrongImport: (file: string, specifier: string) => string | undefined }
-const { wrongImport } = (await import(pathToFileURL(resolve('lint/rooms.js')).href)) as Rooms
+type Rooms = {
+  wrongImport: (file: string, specifier: string) => string | undefined
+  wrongPlace: (file: string) => string | undefined
+}
+const { wrongImport, wrongPlace } = (await import(pathToFileURL(resolve('lint/rooms.js')).href)) as Rooms
 
 describe('who may import whom', () => {
   it.each([
@@ -21,6 +24,8 @@ describe('who may import whom', () => {
     ['src/app/x.ts', '../cli/serve.js'],
     ['src/app/x.ts', '../../demo/run-demo.js'],
     ['src/cli/serve.ts', '../../demo/run-demo.js'],
+    ['src/print/x.ts', '../services/tags/list-tags.js'],
+    ['src/print/x.ts', '../cli/serve.js'],
     ['src/time.ts', './domain/schedule.js'],
     ['connectors/csv/x.ts', '../../src/domain/events/record.js'],
     ['connectors/csv/x.ts', '../wechaty/index.js'],
@@ -52,6 +57,26 @@ describe('who may import whom', () => {
   ])('%s may not import the package %s', (file, specifier) => {
     expect(wrongImport(file, specifier)).toContain('is at home in')
     expect(wrongImport('src/http/x.ts', '@koa/router')).toBeUndefined()
+  })
+
+  it.each(['src/helpers/x.ts', 'src/x.ts', 'src/servicesx/x.ts'])('%s is in no room', (file) => {
+    expect(wrongPlace(file)).toContain('is in no room')
+  })
+
+  it.each(['src/services/tags/x.ts', 'src/time.ts', 'src/print/x.ts', 'demo/x.ts', 'tests/x.test.ts', 'lint/x.js'])(
+    '%s is where it may be',
+    (file) => {
+      expect(wrongPlace(file)).toBeUndefined()
+    },
+  )
+
+  it('says so of a file that imports nothing', async () => {
+    const eslint = new ESLint({
+      overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+      ruleFilter: ({ ruleId }) => ruleId === 'rooms/imports',
+    })
+    const [result] = await eslint.lintText('export const one = 1\n', { filePath: 'src/helpers/x.ts' })
+    expect(result!.messages.map((m) => m.message)).toEqual([wrongPlace('src/helpers/x.ts')])
   })
 
   it('holds for every way to import', async () => {

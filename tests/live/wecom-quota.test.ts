@@ -35,7 +35,7 @@ afterAll(async () => {
   await own?.stop()
 })
 
-const ask = (api: string) => ({ api, lanes: { start: 2, most: 2 }, buckets: [], rank: 0, leaseMs: HOUR_MS })
+const ask = (api: string) => ({ api, atOnce: { start: 2, most: 2 }, buckets: [], rank: 0, leaseMs: HOUR_MS })
 
 withRedis('WeCom limits on Redis', () => {
   wecomQuotaContract('The quota on Redis', async (clock) => {
@@ -90,8 +90,8 @@ withOwnServer('WeCom limits on a Redis that goes away', () => {
     server = undefined
 
     asks.mockClear()
-    const lanes = { start: 2, most: 2 }
-    if (before.kind === 'granted') expect(await store.release('a', lanes, before.lease, 'too_often')).toBe(60_000)
+    const atOnce = { start: 2, most: 2 }
+    if (before.kind === 'granted') expect(await store.release('a', atOnce, before.lease, 'too_often')).toBe(60_000)
     expect((await store.acquire(ask('a'))).kind).toBe('blocked')
     for (let i = 0; i < 50; i++) expect((await store.acquire(ask(`b${i}`))).kind).toBe('granted')
     clock.pass(5 * SECOND_MS - 1)

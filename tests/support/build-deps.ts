@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { writeBehind } from '../../src/adapters/events/write-behind.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
-import { missingActions } from '../../src/adapters/wecom/port/actions.js'
+import { refusing } from '../../src/app/refusing.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { tables } from '../../src/domain/events/tables.js'
 import { SourceRecord } from '../../src/domain/events/record.js'
@@ -48,9 +48,9 @@ export async function openEventHome(): Promise<EventHome> {
   const behind = new Set<EventStore>()
   const store: EventStore = {
     ...engine,
-    async query(sql, row, lane, options) {
+    async query(sql, row, queue, options) {
       for (const events of behind) await events.query('SELECT 1 AS one', z.object({ one: z.number() }))
-      return engine.query(sql, row, lane, options)
+      return engine.query(sql, row, queue, options)
     },
   }
   return {
@@ -263,7 +263,7 @@ export async function buildWorld(
     seed: options.seed ?? 1,
     worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false },
     wecom: port,
-    wecomActions: missingActions(new Error('this test changes nothing in WeCom')),
+    wecomActions: refusing(new Error('this test changes nothing in WeCom')),
     wecomSettings: {
       reconcileAt: 'off',
       lostNotice: { guide: false, userIds: [] },

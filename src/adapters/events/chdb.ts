@@ -6,7 +6,7 @@ import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
-import { connectionsOf, laneSettings, openClickhouseClientEvents, type Lane } from './clickhouse-client.js'
+import { connectionsOf, queueSettings, openClickhouseClientEvents, type EventQueue } from './clickhouse-client.js'
 
 export type ChdbEventsOptions = {
   /** Data directory; made when absent. One process holds it, and a process holds one at a time. */
@@ -28,7 +28,7 @@ const DATABASE = 'siyu'
 const SYSTEM = 'chDB'
 
 /**
- * The event store inside this process, one connection a lane.
+ * The event store inside this process, a connection or two a queue.
  *
  * @throws {ConflictError} when another process holds the directory, or this process holds another one
  * @throws {ConfigError} when the directory was written by a newer version of this program
@@ -44,16 +44,17 @@ export async function openChdbEvents({
   const opened: ClickHouseClient[] = []
   try {
     // Two each where small statements come in pairs; a connection does one thing at a time.
-    const open = async (lane: Lane, connections: number) => {
+    const open = async (queue: EventQueue, connections: number) => {
       const clients: ClickHouseClient[] = []
-      for (let i = 0; i < connections; i++) clients.push(await openLane(path, lane, memoryLimitMb, maxThreads, opened))
+      for (let i = 0; i < connections; i++)
+        clients.push(await openConnection(path, queue, memoryLimitMb, maxThreads, opened))
       return connectionsOf(clients)
     }
-    const lanes = { insert: await open('insert', 2), serving: await open('serving', 2), scan: await open('scan', 1) }
+    const queues = { insert: await open('insert', 2), serving: await open('serving', 2), scan: await open('scan', 1) }
     return await openClickhouseClientEvents({
       kind: 'chdb',
       system: SYSTEM,
-      lanes,
+      queues,
       clients: opened,
       database: DATABASE,
       dialect: { cluster: undefined, fsync },
@@ -67,9 +68,9 @@ export async function openChdbEvents({
   }
 }
 
-async function openLane(
+async function openConnection(
   path: string,
-  lane: Lane,
+  queue: EventQueue,
   memoryLimitMb: number,
   maxThreads: number,
   opened: ClickHouseClient[],
@@ -82,7 +83,7 @@ async function openLane(
     await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` })
     await client.command({ query: `USE ${DATABASE}` })
     const settings = {
-      ...laneSettings(lane),
+      ...queueSettings(queue),
       max_memory_usage_for_user: memoryLimitMb * 2 ** 20,
       max_threads: maxThreads,
     }

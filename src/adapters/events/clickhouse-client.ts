@@ -8,26 +8,27 @@ import type { EventStore } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
 import { createMigrationsTable, migrations, type SchemaDialect } from './schema.js'
 
-export type Lane = 'insert' | 'serving' | 'scan'
+/** Statements of one queue wait for each other, those of different ones do not. */
+export type EventQueue = 'insert' | 'serving' | 'scan'
 
-/** Longest a statement may run, by lane. The engine stops it (`max_execution_time`), over HTTP the socket as well. */
-export const LANE_TIMEOUT_MS: Readonly<Record<Lane, number>> = {
+/** Longest a statement may run, by queue. The engine stops it (`max_execution_time`), over HTTP the socket as well. */
+export const QUEUE_TIMEOUT_MS: Readonly<Record<EventQueue, number>> = {
   insert: 60 * SECOND_MS,
   serving: 30 * SECOND_MS,
   scan: 600 * SECOND_MS,
 }
 
 /** Settings every statement runs under; a caller overrides one in the `SETTINGS` clause of its query. */
-export function laneSettings(lane: Lane) {
+export function queueSettings(queue: EventQueue) {
   return {
-    max_execution_time: LANE_TIMEOUT_MS[lane] / SECOND_MS,
+    max_execution_time: QUEUE_TIMEOUT_MS[queue] / SECOND_MS,
     output_format_json_quote_64bit_integers: 0 as const,
     // ALTER … DELETE has happened once the call returns.
     mutations_sync: '2',
   }
 }
 
-/** Runs an act on the connection of a lane that has the least to do. */
+/** Runs an act on the connection of a queue that has the least to do. */
 export type Connections = <T>(act: (client: ClickHouseClient) => Promise<T>) => Promise<T>
 
 export function connectionsOf(clients: readonly ClickHouseClient[]): Connections {
@@ -47,10 +48,10 @@ export type ClickhouseClientOptions = {
   kind: EventStore['kind']
   /** Named in errors: `chDB`, `ClickHouse at host:port`. Never a URL, which may hold a password. */
   system: string
-  /** Every client of the lanes, to be closed. */
+  /** Every client of the queues, to be closed. */
   clients: readonly ClickHouseClient[]
-  /** One client a lane: a chDB connection is one queue, so lanes that must not wait for each other need their own. */
-  lanes: Readonly<Record<Lane, Connections>>
+  /** Connections of each: a chDB connection does one thing at a time, so what must not wait for each other needs its own. */
+  queues: Readonly<Record<EventQueue, Connections>>
   database: string
   dialect: SchemaDialect
   /** Attempts for reads and inserts (an insert repeats its token, so it lands once). 1 where nothing is transient. */
@@ -66,7 +67,7 @@ export type ClickhouseClientOptions = {
  * @throws {UpstreamError} when the engine refuses or cannot be reached
  */
 export async function openClickhouseClientEvents(options: ClickhouseClientOptions): Promise<EventStore> {
-  const { kind, system, lanes, database, dialect, attempts } = options
+  const { kind, system, queues, database, dialect, attempts } = options
   const running = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
 
@@ -88,9 +89,9 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
     return result
   }
 
-  async function readRows<S extends z.ZodType>(sql: string, row: S, lane: Lane): Promise<z.infer<S>[]> {
+  async function readRows<S extends z.ZodType>(sql: string, row: S, queue: EventQueue): Promise<z.infer<S>[]> {
     const rows = await call('query', attempts, async () => {
-      const result = await lanes[lane]((client) => client.query({ query: sql, format: 'JSONEachRow' }))
+      const result = await queues[queue]((client) => client.query({ query: sql, format: 'JSONEachRow' }))
       // Line breaks inside values are escaped, so every real one ends a row.
       return JSON.parse(`[${(await result.text()).trimEnd().replaceAll('\n', ',')}]`) as unknown
     })
@@ -113,16 +114,16 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
       const sql = insertStatement(table, rows, token)
       const what = `insert of ${rows.length} rows into ${table.name}`
       // A parse error quotes the row, and rows hold customers' data: such texts go no further.
-      await call(what, attempts, () => lanes.insert((client) => client.command({ query: sql })), true)
+      await call(what, attempts, () => queues.insert((client) => client.command({ query: sql })), true)
     },
-    query: (sql, row, lane = 'serving') => readRows(sql, row, lane),
+    query: (sql, row, queue = 'serving') => readRows(sql, row, queue),
     unread: () => [],
     async command(sql) {
-      await call('command', 1, () => lanes.scan((client) => client.command({ query: sql })))
+      await call('command', 1, () => queues.scan((client) => client.command({ query: sql })))
     },
     async ping() {
       await call('ping', 1, async () =>
-        (await lanes.serving((client) => client.query({ query: 'SELECT 1', format: 'JSONEachRow' }))).text(),
+        (await queues.serving((client) => client.query({ query: 'SELECT 1', format: 'JSONEachRow' }))).text(),
       )
     },
     async drop() {

@@ -3,11 +3,11 @@ import { ConfigError } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
 import {
   connectionsOf,
-  LANE_TIMEOUT_MS,
-  laneSettings,
+  QUEUE_TIMEOUT_MS,
+  queueSettings,
   openClickhouseClientEvents,
   toUpstreamError,
-  type Lane,
+  type EventQueue,
 } from './clickhouse-client.js'
 
 export type ClickhouseEventsOptions = {
@@ -15,7 +15,7 @@ export type ClickhouseEventsOptions = {
   url: string
   /** Made when absent; `drop` removes it. */
   database: string
-  /** Cluster name when tables are replicated. All lanes talk to the one server in `url`. */
+  /** Cluster name when tables are replicated. All queues talk to the one server in `url`. */
   cluster?: string
 }
 
@@ -41,19 +41,19 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
   }
   const system = `ClickHouse at ${server.host} (CLICKHOUSE_URL)`
   await createDatabase(access, system, database, cluster)
-  const lane = (name: Lane) =>
+  const open = (name: EventQueue) =>
     createClient({
       ...access,
       database,
-      request_timeout: LANE_TIMEOUT_MS[name],
+      request_timeout: QUEUE_TIMEOUT_MS[name],
       // The whole result first: a query that fails half-way then gives its error, not half a result.
-      clickhouse_settings: { ...laneSettings(name), wait_end_of_query: 1 },
+      clickhouse_settings: { ...queueSettings(name), wait_end_of_query: 1 },
     })
-  const [insert, serving, scan] = [lane('insert'), lane('serving'), lane('scan')]
+  const [insert, serving, scan] = [open('insert'), open('serving'), open('scan')]
   return openClickhouseClientEvents({
     kind: 'clickhouse',
     system,
-    lanes: { insert: connectionsOf([insert]), serving: connectionsOf([serving]), scan: connectionsOf([scan]) },
+    queues: { insert: connectionsOf([insert]), serving: connectionsOf([serving]), scan: connectionsOf([scan]) },
     clients: [insert, serving, scan],
     database,
     dialect: { cluster, fsync: false },
@@ -68,7 +68,7 @@ async function createDatabase(
   database: string,
   cluster: string | undefined,
 ): Promise<void> {
-  const admin = createClient({ ...access, request_timeout: LANE_TIMEOUT_MS.serving })
+  const admin = createClient({ ...access, request_timeout: QUEUE_TIMEOUT_MS.serving })
   const onCluster = cluster === undefined ? '' : ` ON CLUSTER \`${cluster}\``
   try {
     await admin.command({ query: `CREATE DATABASE IF NOT EXISTS \`${database}\`${onCluster}` })

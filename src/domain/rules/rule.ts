@@ -118,8 +118,14 @@ export function collectReads(rule: Rule, reads: Reads = emptyReads()): Reads {
 
 export function readsFrom(references: readonly Reference[], reads: Reads = emptyReads()): Reads {
   for (const { kind, name } of references) {
+    const key = `${kind}s`
     if (kind === 'stage') reads.tags.add(STAGE_TAG)
-    else if (kind !== 'content' && kind !== 'coupon pool' && kind !== 'journey') reads[`${kind}s`].add(name)
+    else if (isKeyOf(reads, key)) reads[key].add(name)
   }
   return reads
+}
+
+/** Rules look at some of what can be named; the rest, contents and journeys, is for steps. */
+function isKeyOf(reads: Reads, key: string): key is keyof Reads {
+  return Object.hasOwn(reads, key)
 }

@@ -20,6 +20,11 @@ export const stepChannels = channelNames.filter((name) => channelKinds[name].inS
   ...StepChannel[],
 ]
 
+/** False for what a newer version of this program has stored under a name that this one does not have. */
+export function isKnownChannel(name: string): name is ChannelName {
+  return Object.hasOwn(kinds, name)
+}
+
 /** What a channel tells of itself. */
 export function traitsOf(
   name: CarrierName,
@@ -33,10 +38,12 @@ export function carrierOf(name: ChannelName): CarrierName {
   return (channelKinds[name].carriedBy ?? name) as CarrierName
 }
 
+/** Those that go out by themselves. */
+export const carrierNames = channelNames.filter((name) => carrierOf(name) === name) as readonly CarrierName[]
+
 /** One of something for each channel that goes out by itself. */
 export function channelsBy<T>(make: (name: CarrierName) => T): { [K in CarrierName]: T } {
-  const names = channelNames.filter((name) => carrierOf(name) === name)
-  return Object.fromEntries(names.map((name) => [name, make(name as CarrierName)])) as { [K in CarrierName]: T }
+  return Object.fromEntries(carrierNames.map((name) => [name, make(name)])) as { [K in CarrierName]: T }
 }
 
 /** Names of the channels for which `test` holds. */

@@ -1,7 +1,7 @@
 import type { Content } from '../content/content.js'
 import { type Contact, ownerOf, type Profile } from '../identity/profile.js'
 import { relationId } from '../wecom/relation.js'
-import { channelKinds } from './channels.js'
+import { channelKinds, isKnownChannel } from './channels.js'
 import { decideRelease, type Policy, type ReleaseFacts } from './policy.js'
 import type { SuppressReason, Touch } from './touch.js'
 
@@ -46,7 +46,7 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
   const places = new Map<number, { at: Date; mass: boolean }[]>()
   const take = ({ profileId, channel }: Pick<Touch, 'profileId' | 'channel'>, at: Date) => {
     const mine = places.get(profileId) ?? []
-    mine.push({ at, mass: channelKinds[channel].usesQuota })
+    mine.push({ at, mass: isKnownChannel(channel) && channelKinds[channel].usesQuota })
     places.set(profileId, mine)
   }
   for (const touch of facts.earlier) take(touch, touch.releasedAt)
@@ -54,6 +54,7 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
   return inOrder(policy, due).map((touch): PlannedTouch => {
     if (facts.left.has(touch.runId)) return { kind: 'suppress', touch, reason: 'exited' }
     if (facts.withdrawn.has(touch.contentId)) return { kind: 'suppress', touch, reason: CONTENT_WITHDRAWN }
+    if (!isKnownChannel(touch.channel)) return { kind: 'later', touch, reason: unknownChannel(touch.channel) }
     const content = facts.contentOf(touch)
     if (content === undefined) return { kind: 'suppress', touch, reason: 'no_content' }
     if ('unreadable' in content) return { kind: 'later', touch, reason: content.unreadable }
@@ -78,6 +79,11 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
     take(touch, facts.now)
     return { kind: 'release', touch, profile: profile!, contact: contact!, content } // reachable, so both are known
   })
+}
+
+/** Why a touch waits whose channel only a newer version of this program has. */
+export function unknownChannel(name: string): string {
+  return `this version knows no channel "${name}"`
 }
 
 function inOrder({ priority }: Policy, touches: readonly Touch[]): Touch[] {

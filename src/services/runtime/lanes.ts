@@ -9,12 +9,14 @@ import { processBatches, waitingAt } from '../ingest/process-batches.js'
 import { nextReconciliationAt, reconcileWecom } from '../wecom/reconcile-wecom.js'
 import { nextPushAt, pushTags } from '../tags/push-tags.js'
 import { nextStatisticsAt, pullStatistics } from '../wecom/pull-statistics.js'
+import { OF_KNOWN_CHANNELS } from '../touches/held-touches.js'
 import { releaseTouches } from '../touches/release-touches.js'
 import { nextSettlingAt, sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
 import { isStopped } from '../touches/switch-sending.js'
+import { UNMARKED } from '../touches/write-dispatches.js'
 import { nextChatSweepAt, sweepChats } from '../ingest/take-chats.js'
 import { followTransfers, nextTransferAt } from '../wecom/transfer-customers.js'
 
@@ -95,7 +97,7 @@ const LANES: readonly Lane[] = [
     dueAt: async (deps, shard) => {
       if (await isStopped(deps)) return undefined
       const { dispatches } = deps.docs
-      const part = inShard(shard)
+      const part = { ...OF_KNOWN_CHANNELS, ...inShard(shard) }
       const ready = (await dispatches.find({ state: 'ready', ...part }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
       // What is released goes out in the same round.
       return earliest([await nextReleaseAt(deps), await nextSettlingAt(deps, shard), ready])
@@ -106,9 +108,10 @@ const LANES: readonly Lane[] = [
     group: 'send',
     sharded: true,
     run: collectResults,
-    dueAt: async ({ docs }, shard) =>
-      (await docs.dispatches.find({ state: 'created', ...inShard(shard) }, { sort: { nextAt: 1 }, limit: 1 }))[0]
-        ?.nextAt,
+    dueAt: async ({ docs }, shard) => {
+      const open = { state: 'created', ...OF_KNOWN_CHANNELS, ...inShard(shard) }
+      return (await docs.dispatches.find(open, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+    },
   },
   { name: 'push-tags', group: 'wecom', run: pushTags, dueAt: nextPushAt },
   { name: 'follow-transfers', group: 'wecom', run: followTransfers, dueAt: nextTransferAt },
@@ -131,7 +134,7 @@ export const lanes: readonly Lane[] = LANES.map((lane) => ({
 }))
 
 async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
-  if ((await docs.dispatches.findOne({ state: 'new' })) !== undefined) return LONG_AGO
+  if ((await docs.dispatches.findOne(UNMARKED)) !== undefined) return LONG_AGO
   const waiting = { state: 'planned', releaseAt: { $exists: true } }
   return (await docs.touches.find(waiting, { sort: { releaseAt: 1 }, limit: 1 }))[0]?.releaseAt
 }

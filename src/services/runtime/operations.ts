@@ -21,6 +21,7 @@ import { applyWays, planWayFiles, type WayRow } from '../wecom/apply-ways.js'
 import { countArrivals } from '../wecom/count-arrivals.js'
 import { listTransfers } from '../wecom/list-transfers.js'
 import { SendingAction, switchSending } from '../touches/switch-sending.js'
+import { listHeldTouches } from '../touches/held-touches.js'
 import { stopContent } from '../touches/withdraw-content.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
@@ -177,6 +178,11 @@ export const operations = {
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
   'journeys/held': quick(z.strictObject({}), async ({ deps }) => listHeld(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
+  'touches/held': quick(z.strictObject({}), async ({ deps }) => listHeldTouches(deps.docs), {
     effect: 'read',
     roles: LOOKERS,
     scope: 'none',

@@ -24,6 +24,8 @@ export type DoctorDeps = {
   problems: readonly Problem[]
   /** Absent while no service runs. */
   held?: { runs: number; groups: readonly HeldRuns[] }
+  /** Touches through channels that the running service does not know; absent while no service runs. */
+  heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -38,6 +40,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
       : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     heldFinding(deps.held),
+    heldTouchesFinding(deps.heldTouches),
     sendingFinding(deps.sending),
   ]
 }
@@ -131,6 +134,17 @@ function heldFinding(held: DoctorDeps['held']): Finding {
   return check.warned(
     `${held.runs}，${groups.slice(0, HELD_SHOWN).join('；')}${more}`,
     '升级落后的进程，或重新发布缺的版本；每十分钟自动再试 · update the process that is behind, or publish what is missing; they are tried again every ten minutes',
+  )
+}
+
+function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
+  const check = about('touches.held', '停住的触达 held touches')
+  if (held === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (held.touches === 0) return check.ok('没有 none')
+  return check.warned(
+    `${held.touches}，不认识的渠道 of channels unknown here: ${held.channels.map((c) => `${c.channel} ×${c.touches}`).join('；')}`,
+    '升级落后的进程；认识它的进程会接着发 · update the process that is behind; one that knows the channel goes on with them',
   )
 }
 

@@ -19,7 +19,7 @@ import { findHolders } from './tag-holders.js'
 
 const BATCH = 200
 /** WeCom takes five calls of `mark_tag` at once. */
-const LANES = 5
+const AT_ONCE = 5
 /** What was worked out is sent within this long: by then nobody has taken the lane over and sent what is newer. */
 const PLAN_LIFE_MS = 15 * SECOND_MS
 const CURSOR = 'writeback'
@@ -65,7 +65,7 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     // Two edits of one customer at the same time are refused (45033, 45035): hers go one after the other.
     const byCustomer = new Map<string, Planned[]>()
     for (const p of planned) byCustomer.set(p.doc.externalUserId, [...(byCustomer.get(p.doc.externalUserId) ?? []), p])
-    await inParallel([...byCustomer.values()], LANES, async (hers) => {
+    await inParallel([...byCustomer.values()], AT_ONCE, async (hers) => {
       for (const p of hers) {
         // Too old to be sure of: it is due as before, and planned anew.
         if (signal?.aborted === true || deps.worker.elapsedMs() >= deadlineMs) return

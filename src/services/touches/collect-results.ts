@@ -13,6 +13,7 @@ import { acceptRecords } from '../ingest/accept-records.js'
 import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
+import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
 import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
 import { systemRecord } from '../ingest/system-records.js'
@@ -25,7 +26,7 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
     const due = await deps.docs.dispatches.find(
-      { state: 'created', nextAt: { $lte: now }, ...inShard(shard) },
+      { state: 'created', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) },
       { sort: { nextAt: 1, _id: 1 }, limit: 200 },
     )
     if (due.length === 0) return

@@ -1,4 +1,4 @@
-import { channelKinds } from '../../domain/touches/channels.js'
+import { carrierNames, isForGuide } from '../../domain/touches/channels.js'
 import type { Content } from '../../domain/content/content.js'
 import type { DispatchContent } from '../../ports/channel.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -13,7 +13,7 @@ export async function correctContent(deps: Deps, contentId: string): Promise<voi
   const content = definitions.current.contents.get(contentId)
   if (content === undefined) return
   const isUnasked = { state: { $in: [...UNASKED] } }
-  for (const dispatch of await docs.dispatches.find({ contentId, ...isUnasked })) {
+  for (const dispatch of await docs.dispatches.find({ contentId, channel: { $in: carrierNames }, ...isUnasked })) {
     const corrected = await correctedContent(deps, dispatch, content)
     if (corrected === undefined)
       log.warn('released card keeps its words: they have no code', { dispatchId: dispatch._id, contentId })
@@ -26,7 +26,7 @@ async function correctedContent(
   { _id, channel, recipients, content: before }: DispatchDoc,
   content: Content,
 ): Promise<DispatchContent | undefined> {
-  if (channelKinds[channel].address.kind !== 'staff') return messageContent(deps, content, _id)
+  if (!isForGuide(channel)) return messageContent(deps, content, _id)
   const code = (await deps.docs.coupons.findOne({ touchId: recipients[0]?.touchId }))?.code
   if (content.coupon !== undefined && code === undefined) return undefined
   const variables = {

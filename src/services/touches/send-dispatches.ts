@@ -10,6 +10,7 @@ import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
+import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { isStopped } from './switch-sending.js'
 import { UNASKED } from './take-back.js'
 import { isWithdrawn, stopDispatch } from './withdraw-content.js'
@@ -30,7 +31,7 @@ export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
-  const open = await docs.dispatches.find({ state: 'sending', ...inShard(shard) })
+  const open = await docs.dispatches.find({ state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) })
   if (open.length === 0) return undefined
   return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
 }
@@ -50,7 +51,7 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
-    const due = { state: 'ready', nextAt: { $lte: now }, ...inShard(shard) }
+    const due = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
     const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200 })
     if (found.length === 0) return
     // Released in time, then put off by the platform or by a crash.
@@ -67,7 +68,8 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
 }
 
 async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
-  for (const doc of await deps.docs.dispatches.find({ state: 'sending', ...inShard(shard) })) {
+  const open = await deps.docs.dispatches.find({ state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) })
+  for (const doc of open) {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
     const claimed = await claim(deps, doc._id, claimedAs(doc))
     if (claimed === undefined) continue

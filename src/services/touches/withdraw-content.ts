@@ -1,4 +1,4 @@
-import { channelKinds } from '../../domain/touches/channels.js'
+import { isForGuide, isKnownChannel } from '../../domain/touches/channels.js'
 import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -33,7 +33,7 @@ export async function stopDispatch(docs: Collections, dispatch: DispatchDoc, now
     // What becomes of it is not known yet; its first look at the results finds the reason.
     await docs.dispatches.update(_id, { $set: { reason } }, { state: 'sending' })
   }
-  if (channelKinds[channel].address.kind !== 'staff') return
+  if (isKnownChannel(channel) && !isForGuide(channel)) return
   const task = await docs.tasks.get(_id)
   if (task?.state !== 'open') return
   await suppress(docs, task.touchIds)

@@ -2,7 +2,10 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { Filter } from '../../ports/document-store.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
+import { OF_KNOWN_CHANNELS } from './held-touches.js'
 
+/** Written down, and the touches not all marked yet. */
+export const UNMARKED: Filter = { state: 'new', ...OF_KNOWN_CHANNELS }
 /** Its touches were released by another dispatch. */
 const SUPERSEDED = 'superseded'
 
@@ -78,7 +81,7 @@ async function dropEmpty({ docs, clock }: Deps, dispatch: DispatchDoc, reason: s
 
 /** After a crash: dispatches that were written down, but whose touches may not be marked. */
 export async function adoptNew(deps: Deps): Promise<void> {
-  for (const dispatch of await deps.docs.dispatches.find({ state: 'new' })) {
+  for (const dispatch of await deps.docs.dispatches.find(UNMARKED)) {
     const [first] = dispatch.recipients
     const hasCode = isForGuide(dispatch.channel) && first !== undefined
     const coupon = hasCode ? await deps.docs.coupons.findOne({ touchId: first.touchId }) : undefined

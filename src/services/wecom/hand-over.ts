@@ -15,7 +15,7 @@ import { systemRecord } from '../ingest/system-records.js'
 
 export const TRANSFERRED = 'transferred'
 /** Of cards that wait to go to one guide: beyond it the platform drops them silently. */
-const cardChannels_A_MINUTE_MAX = 20
+const CARDS_A_MINUTE_MAX = 20
 
 export type Handover = {
   /** Of the transfer: keys of what follows from it. */
@@ -64,7 +64,7 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
   deps.log.info('customer handed over', { externalUserId, from, to })
 }
 
-/** Channels that reach the customer in the name of a member, and those that reach the member. */
+/** Channels that reach the customer in the name of a member. */
 const TO_HER = channelsWith(({ address }) => address.kind === 'identifier')
 
 /** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
@@ -164,7 +164,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
 
 /** Cards that move together are spread: WeCom drops what goes beyond 30 a minute to one member. */
 async function nextCardAt({ docs, definitions }: ServiceDeps, userId: string, now: Date): Promise<Date> {
-  const perMinute = Math.min(cardChannels_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
+  const perMinute = Math.min(CARDS_A_MINUTE_MAX, definitions.current.policy.tasksPerGuidePerMinute)
   const ahead = await docs.dispatches.count({
     senderUserId: userId,
     channel: { $in: cardChannels },

@@ -27,7 +27,7 @@ const PAUSE_MS = 200
 const BURST_PER_SECOND = 500
 /** A burst holds work up no longer than this. */
 const MAX_HOLD_MS = MINUTE_MS
-/** Contacts asked for at the same time; the client keeps to the platform's lanes and quotas. */
+/** Contacts asked for at the same time; the client keeps to the platform's limits. */
 const AT_ONCE = 16
 
 type Told = { stored: StoredCallback; event: WecomEvent }

@@ -6,7 +6,7 @@ import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 
-/** Groups asked for at the same time: more than the platform's lanes, so that these are never idle. */
+/** Groups asked for at the same time: more than the platform works on at a time, so that it is never idle. */
 const READERS = 16
 
 /** Corp tags. Those who carry a tag with a new name are told anew. @returns how many tags there are */

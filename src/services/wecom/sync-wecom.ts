@@ -18,7 +18,7 @@ export type SyncResult = {
   tags: number
 }
 
-/** Pages asked for at the same time: more than the platform's lanes, so that these are never idle. */
+/** Pages asked for at the same time: more than the platform works on at a time, so that it is never idle. */
 const READERS = 16
 /** The last chunks run with fewer and fewer others beside them: small ones keep that short. */
 const CHUNKS_PER_READER = 8

@@ -115,7 +115,7 @@ describe('tokens', () => {
 describe('calls without an effect', () => {
   it.each<[string, StubAnswer]>([
     ['a busy platform', { errcode: -1, errmsg: 'system error' }],
-    ['too many lanes', { errcode: 45033, errmsg: 'api concurrent out of limit' }],
+    ['too many at a time', { errcode: 45033, errmsg: 'api concurrent out of limit' }],
     ['a broken connection', 'cut'],
     ['no answer in time', 'hang'],
     ['a proxy that answers HTML', '<html>502 Bad Gateway</html>'],
@@ -242,7 +242,7 @@ describe('writes that leave the same state however often they are applied', () =
   })
 })
 
-it('counts calls, codes and lanes by API', async () => {
+it('counts calls, codes and how many run at a time by API', async () => {
   stub.on('externalcontact/get_follow_user_list', { errcode: 45033, errmsg: 'api concurrent out of limit' }, 'cut', {})
   await client.contacts.followUsers()
   expect(client.stats()['externalcontact/get_follow_user_list']).toEqual({
@@ -280,7 +280,7 @@ describe('secrets', () => {
     ['a refusal with a phone number', { errcode: 40003, errmsg: 'invalid userid 10000000001, from ip: 203.0.113.9' }],
     ['a token that is not taken', { errcode: 40014, errmsg: ECHO }],
     ['a used-up limit', { errcode: 45009, errmsg: ECHO }],
-    ['too many lanes', { errcode: 45033, errmsg: ECHO }],
+    ['too many at a time', { errcode: 45033, errmsg: ECHO }],
     ['a busy platform', { errcode: -1, errmsg: ECHO }],
     ['a setting to change', { errcode: 60020, errmsg: ECHO }],
     ['an unknown code', { errcode: 999999, errmsg: ECHO }],

@@ -11,7 +11,7 @@ import { inParallel } from '../../../src/services/runtime/in-parallel.js'
 import { MINUTE_MS, SECOND_MS } from '../../../src/time.js'
 
 const START = new Date('2026-06-01T02:00:00Z')
-const HIDDEN_LANES = 3
+const HIDDEN_WIDTH = 3
 
 let time: VirtualTime
 let sandbox: Sandbox
@@ -37,7 +37,7 @@ beforeEach(async () => {
     population: { members: 20, customers: 600, perYear: { orders: 0, edits: 0, adds: 0, deletes: 0 } },
     corpTags: [{ name: '客户等级', tags: [{ name: '一般' }, { name: '重要' }] }],
     latency: { p50Ms: 200, p99Ms: 1_000 },
-    limits: { defaultLanes: HIDDEN_LANES },
+    limits: { defaultLanes: HIDDEN_WIDTH },
   })
   sandbox = await startSandbox({ file: ':memory:', seed: 3, startAt: START, clock: time, scenario })
   client = open()
@@ -63,7 +63,7 @@ describe('the client on a clock that jumps', () => {
     expect(jest.getTimerCount()).toBe(0)
   })
 
-  it('finds the hidden lanes and reads every customer, with three refusals at most', async () => {
+  it('finds the hidden width and reads every customer, with three refusals at most', async () => {
     const seen = new Set<string>()
     await time.run(async () => {
       await inParallel(await client.contacts.followUsers(), 10, async (userId) => {
@@ -75,11 +75,11 @@ describe('the client on a clock that jumps', () => {
     })
     expect(new Set([...seen].map((id) => id.split('/')[1])).size).toBe(600)
     const { width, tooParallel } = client.stats()['externalcontact/batch/get_by_user']!
-    expect(width).toBe(HIDDEN_LANES)
+    expect(width).toBe(HIDDEN_WIDTH)
     expect(tooParallel).toBeLessThanOrEqual(3)
   })
 
-  it('marks tags from two clients at once without a refusal, as they share their lanes', async () => {
+  it('marks tags from two clients at once without a refusal, as they share what runs at a time', async () => {
     const quota = createInProcessQuota(time)
     const both = [open(quota), open(quota)]
     await time.run(async () => {

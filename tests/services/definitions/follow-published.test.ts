@@ -105,8 +105,8 @@ describe('a worker that has not followed a publication', () => {
     const tag = (id: string) => ({ id, type: 'flag', when: { event: 'asked' } })
     await world.publish({ contents: CONTENTS, tags: [tag('first')] })
     let published = false
-    const query: typeof other.events.query = async (sql, row, lane) => {
-      if (!published && lane === 'scan') {
+    const query: typeof other.events.query = async (sql, row, queue) => {
+      if (!published && queue === 'scan') {
         published = true
         await world.publish({
           contents: CONTENTS,
@@ -115,7 +115,7 @@ describe('a worker that has not followed a publication', () => {
         })
         await work('collect-results', world.deps) // the publisher takes it over, and asks for a refresh
       }
-      return world.deps.events.query(sql, row, lane)
+      return world.deps.events.query(sql, row, queue)
     }
     const busy = { ...other, events: { ...world.deps.events, query } }
     await work('run-schedules', busy)

@@ -15,9 +15,9 @@ beforeEach(() => {
 function asked() {
   return {
     ...home.store,
-    query: ((sql: string, row: never, lane: never) => {
+    query: ((sql: string, row: never, queue: never) => {
       questions.push(sql)
-      return home.store.query(sql, row, lane)
+      return home.store.query(sql, row, queue)
     }) as typeof home.store.query,
   }
 }

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { renderReason } from '../../../src/cli/print/tag-reason.js'
+import { renderReason } from '../../../src/cli/tag-reason.js'
 import { identityChangesTable } from '../../../src/domain/events/tables.js'
 import { identityUnit, profileUnit } from '../../../src/domain/identity/identity-unit.js'
 import { parseInput } from '../../../src/parse.js'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { renderReason } from '../../../src/cli/print/tag-reason.js'
+import { renderReason } from '../../../src/cli/tag-reason.js'
 import { explainEntry, explainTag } from '../../../src/services/tags/explain-tag.js'
 import { type EventHome, openEventHome, buildWorld, type World } from '../../support/build-deps.js'
 

@@ -35,21 +35,6 @@ export function createActions(client: WecomClient): WecomActions {
   }
 }
 
-/** Without WeCom in the configuration: everything fails with what is missing. */
-export function missingActions(missing: Error): WecomActions {
-  const fail = () => Promise.reject(missing)
-  // eslint-disable-next-line require-yield -- there is nothing to yield
-  async function* failing(): AsyncGenerator<never> {
-    throw missing
-  }
-  return {
-    tags: { list: fail, add: fail, mark: fail, remark: fail },
-    ways: { find: failing, create: fail, update: fail, delete: fail },
-    transfers: { ask: fail, results: failing, unassignedOf: fail },
-    statistics: { ofMember: fail, ofOwners: fail },
-  }
-}
-
 function tagActions(client: WecomClient): WecomTags {
   const { tags, contacts } = client.as('send')
   return {

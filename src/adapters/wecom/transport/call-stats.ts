@@ -9,7 +9,7 @@ export type ApiStats = {
   /** 45009 and 45033, which `codes` has as well. */
   tooOften: number
   tooParallel: number
-  /** Lanes of the last call. */
+  /** How many could run at a time at the last call. */
   width: number
   /** Length of the last block. */
   blockedMs: number

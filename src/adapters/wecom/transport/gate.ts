@@ -131,9 +131,9 @@ export function createGate({ store, clock, leaseMs, pause }: GateOptions): Gate 
             reject(queue, one, new WecomError(plan.api, 45009, 'not asked again yet', answer.waitMs))
         }
       }
-      // A lane of our own that becomes free wakes the queue by itself.
-      const isOurs = answer.kind === 'lane' && answer.held <= queue.here
-      if (!isOurs && everyone(queue).length > 0) wakeLater(queue, answer.waitMs, answer.kind !== 'lane')
+      // A call of our own that ends wakes the queue by itself.
+      const isOurs = answer.kind === 'full' && answer.held <= queue.here
+      if (!isOurs && everyone(queue).length > 0) wakeLater(queue, answer.waitMs, answer.kind !== 'full')
       break
     }
     const nextMs = Math.min(...queue.aside.map(({ notBeforeMs }) => notBeforeMs))
@@ -177,7 +177,7 @@ export function createGate({ store, clock, leaseMs, pause }: GateOptions): Gate 
     async leave({ plan, lease }, end) {
       const queue = queueOf(plan.api)
       queue.here--
-      const blockedMs = await store.release(plan.api, plan.lanes, lease, end)
+      const blockedMs = await store.release(plan.api, plan.atOnce, lease, end)
       void pump(queue)
       return blockedMs
     },

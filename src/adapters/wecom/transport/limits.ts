@@ -23,11 +23,11 @@ type Scope = 'corp' | 'ip' | 'app' | 'member' | 'key'
 type Rule = { scope: Scope; calls: number; windowMs: number; burstRatio?: number }
 
 /** Calls of one API at the same time: where to begin, and how far it may be tried. */
-export type Lanes = { start: number; most: number }
+export type AtOnce = { start: number; most: number }
 
 type Row = {
   rules: readonly Rule[]
-  lanes?: Lanes
+  atOnce?: AtOnce
   /** Whatever the caller's priority is. */
   priority?: Priority
   source: string
@@ -51,11 +51,11 @@ const BASIC: readonly Rule[] = [
 ]
 
 /**
- * Nothing is published about lanes. Staff and developers name 5 for writes to customers, one SDK "about 5" for reads, and
- * 40 were fine on `user/get`: an API of which nothing is known begins with 5 and is tried, one lane at a time, up to 20.
+ * Nothing is published about calls at a time. Staff and developers name 5 for writes to customers, one SDK "about 5" for reads, and
+ * 40 were fine on `user/get`: an API of which nothing is known begins with 5 and is tried, one more at a time, up to 20.
  */
-const UNKNOWN_LANES: Lanes = { start: 5, most: 20 }
-const NARROW: Lanes = { start: 5, most: 5 }
+const UNKNOWN: AtOnce = { start: 5, most: 20 }
+const NARROW: AtOnce = { start: 5, most: 5 }
 
 const row = (source: string, rules: readonly Rule[], rest: Omit<Row, 'source' | 'rules'> = {}): Row => ({
   source,
@@ -65,10 +65,10 @@ const row = (source: string, rules: readonly Rule[], rest: Omit<Row, 'source' | 
 
 /** Everything that is not basic, by path below `/cgi-bin/`. Pages: developer.work.weixin.qq.com/document/path/… (read 2026-08). */
 const TABLE: Readonly<Record<string, Row>> = {
-  'externalcontact/mark_tag': row('5 lanes: staff answer', BASIC, { lanes: NARROW }),
-  'externalcontact/remark': row('5 lanes: staff answer', BASIC, { lanes: NARROW }),
-  'kf/sync_msg': row('5 lanes: staff answer; stricter without a token from the event', BASIC, { lanes: NARROW }),
-  'user/get': row('40 lanes were fine, 400 were 45033', BASIC, { lanes: { start: 40, most: 40 } }),
+  'externalcontact/mark_tag': row('5 at once: staff answer', BASIC, { atOnce: NARROW }),
+  'externalcontact/remark': row('5 at once: staff answer', BASIC, { atOnce: NARROW }),
+  'kf/sync_msg': row('5 at once: staff answer; stricter without a token from the event', BASIC, { atOnce: NARROW }),
+  'user/get': row('40 at once were fine, 400 were 45033', BASIC, { atOnce: { start: 40, most: 40 } }),
   'externalcontact/send_welcome_msg': row('page 92137: within 20 s', BASIC, { priority: 'welcome' }),
   'externalcontact/add_msg_template': row('page 92135', BASIC, { priority: 'send' }),
   'externalcontact/remind_groupmsg_send': row('page 97610', BASIC, { priority: 'send' }),
@@ -117,7 +117,7 @@ export type Bucket = {
   /** Shared with the other apps of the company, so that our share of it is learnt. */
   shared: boolean
 }
-export type Plan = { api: string; lanes: Lanes; buckets: readonly Bucket[]; priority?: Priority }
+export type Plan = { api: string; atOnce: AtOnce; buckets: readonly Bucket[]; priority?: Priority }
 
 /** Of every limit this much is used: clocks differ, and calls travel. */
 const MARGIN_RATIO = 0.95
@@ -127,7 +127,7 @@ const MARGIN_RATIO = 0.95
  */
 const BURST_RATIO = 0.1
 
-/** The lanes and buckets one call needs. `agentId`: whose call it is. */
+/** How many may run at once, and the buckets one call needs. `agentId`: whose call it is. */
 export function planOf(
   call: { api: string; query?: Record<string, string | number>; body?: unknown },
   agentId: number,
@@ -139,7 +139,7 @@ export function planOf(
   )
   return {
     api: call.api,
-    lanes: known?.lanes ?? UNKNOWN_LANES,
+    atOnce: known?.atOnce ?? UNKNOWN,
     buckets,
     ...(known?.priority && { priority: known.priority }),
   }

@@ -1,9 +1,9 @@
 import type { Clock } from '../../../time.js'
-import type { Bucket, Lanes } from './limits.js'
+import type { AtOnce, Bucket } from './limits.js'
 import {
   blockLengthMs,
   type CallEnd,
-  LANE_POLL_MS,
+  PLACE_POLL_MS,
   LEARNING,
   type Lease,
   type QuotaAnswer,
@@ -18,13 +18,14 @@ type Api = {
   blockedUntilMs: number
   blocksInARow: number
   share: { ratio: number; atMs: number; refusedAtRatio: number }
-  lane: Lane
-  /** When each call under way gives its lane back at the latest. */
+  learnt: Learnt
+  /** When each call under way gives its place back at the latest. */
   leases: Map<string, number>
   /** By rank: until when somebody is taken to wait. */
   waiting: number[]
 }
-type Lane = {
+/** How many calls may run at a time, as learnt so far. */
+type Learnt = {
   width: number
   /** Largest width that has held. */
   proven: number
@@ -42,15 +43,15 @@ export function createInProcessQuota(clock: Clock): QuotaStore {
   const levels = new Map<string, Level>()
   let leases = 0
 
-  function apiOf(name: string, lanes?: Lanes): Api {
+  function apiOf(name: string, atOnce?: AtOnce): Api {
     let api = apis.get(name)
     if (api === undefined) {
       api = {
         blockedUntilMs: 0,
         blocksInARow: 0,
         share: { ratio: 1, atMs: 0, refusedAtRatio: 1 },
-        lane: {
-          width: lanes?.start ?? 0,
+        learnt: {
+          width: atOnce?.start ?? 0,
           proven: 0,
           refused: Infinity,
           probing: false,
@@ -61,7 +62,7 @@ export function createInProcessQuota(clock: Clock): QuotaStore {
         leases: new Map(),
         waiting: [],
       }
-      if (lanes !== undefined) apis.set(name, api)
+      if (atOnce !== undefined) apis.set(name, api)
     }
     return api
   }
@@ -88,20 +89,20 @@ export function createInProcessQuota(clock: Clock): QuotaStore {
     }
   }
 
-  function acquire({ api: name, lanes, buckets, rank, leaseMs, aheadMs = 0 }: QuotaAsk): QuotaAnswer {
-    const api = apiOf(name, lanes)
+  function acquire({ api: name, atOnce, buckets, rank, leaseMs, aheadMs = 0 }: QuotaAsk): QuotaAnswer {
+    const api = apiOf(name, atOnce)
     const nowMs = clock.now().getTime() + aheadMs
     for (const [id, untilMs] of api.leases) if (untilMs <= nowMs) api.leases.delete(id)
     const held = api.leases.size
     if (api.blockedUntilMs > nowMs) return { kind: 'blocked', waitMs: api.blockedUntilMs - nowMs, held }
 
-    const width = Math.min(api.lane.width, lanes.most)
+    const width = Math.min(api.learnt.width, atOnce.most)
     if (held >= width) {
       api.waiting[rank] = nowMs + WAITING_MS
-      return { kind: 'lane', waitMs: LANE_POLL_MS, held }
+      return { kind: 'full', waitMs: PLACE_POLL_MS, held }
     }
     if (api.waiting.some((untilMs, other) => other < rank && untilMs > nowMs))
-      return { kind: 'yield', waitMs: LANE_POLL_MS, held }
+      return { kind: 'yield', waitMs: PLACE_POLL_MS, held }
 
     const share = recoveredShare(api.share, nowMs)
     let kind: 'bucket' | 'own' = 'own'
@@ -121,17 +122,17 @@ export function createInProcessQuota(clock: Clock): QuotaStore {
     api.waiting[rank] = 0
     const id = String(++leases)
     api.leases.set(id, nowMs + leaseMs)
-    return { kind: 'granted', lease: { id, width, full: held + 1 >= width, turn: api.lane.turn } }
+    return { kind: 'granted', lease: { id, width, full: held + 1 >= width, turn: api.learnt.turn } }
   }
 
-  function release(name: string, lanes: Lanes, lease: Lease, end: CallEnd): number {
-    const api = apiOf(name, lanes)
+  function release(name: string, atOnce: AtOnce, lease: Lease, end: CallEnd): number {
+    const api = apiOf(name, atOnce)
     const nowMs = clock.now().getTime()
     if (!api.leases.delete(lease.id) || end === 'none') return 0
-    if (end === 'too_parallel') narrow(api.lane, lease)
+    if (end === 'too_parallel') narrow(api.learnt, lease)
     else if (end === 'answered') {
       if (api.blockedUntilMs <= nowMs) api.blocksInARow = 0 // an answer that was under way does not end a block
-      widen(api.lane, lease, lanes)
+      widen(api.learnt, lease, atOnce)
     } else {
       // Calls that were under way when the block began do not lengthen it.
       if (api.blockedUntilMs <= nowMs) {
@@ -146,32 +147,32 @@ export function createInProcessQuota(clock: Clock): QuotaStore {
 
   return {
     acquire: async (ask) => acquire(ask),
-    release: async (name, lanes, lease, end) => release(name, lanes, lease, end),
+    release: async (name, atOnce, lease, end) => release(name, atOnce, lease, end),
     close: async () => undefined,
   }
 }
 
-function widen(lane: Lane, lease: Lease, { most }: Lanes): void {
-  if (!lease.full || lease.turn !== lane.turn || lane.width >= most) return
-  const again = lane.width + 1 >= lane.refused
-  if (++lane.streak < (again ? lane.probeAfter : LEARNING.growAfter * lane.width)) return
-  lane.proven = lane.width++
-  if (again) lane.refused = lane.width + 1 // what lies above was refused with it
-  lane.probing = again
-  lane.streak = 0
-  lane.turn++
+function widen(learnt: Learnt, lease: Lease, { most }: AtOnce): void {
+  if (!lease.full || lease.turn !== learnt.turn || learnt.width >= most) return
+  const again = learnt.width + 1 >= learnt.refused
+  if (++learnt.streak < (again ? learnt.probeAfter : LEARNING.growAfter * learnt.width)) return
+  learnt.proven = learnt.width++
+  if (again) learnt.refused = learnt.width + 1 // what lies above was refused with it
+  learnt.probing = again
+  learnt.streak = 0
+  learnt.turn++
 }
 
-function narrow(lane: Lane, lease: Lease): void {
-  if (lease.turn !== lane.turn) return
-  if (lane.probing) lane.probeAfter = Math.min(lane.probeAfter * 2, LEARNING.probeAfterMost)
-  lane.refused = lane.width
-  const held = lane.proven > 0 && lane.proven < lane.width
-  lane.width = held ? lane.proven : Math.max(1, Math.floor(lane.width * LEARNING.narrowRatio))
-  if (!held) lane.proven = 0
-  lane.probing = false
-  lane.streak = 0
-  lane.turn++
+function narrow(learnt: Learnt, lease: Lease): void {
+  if (lease.turn !== learnt.turn) return
+  if (learnt.probing) learnt.probeAfter = Math.min(learnt.probeAfter * 2, LEARNING.probeAfterMost)
+  learnt.refused = learnt.width
+  const held = learnt.proven > 0 && learnt.proven < learnt.width
+  learnt.width = held ? learnt.proven : Math.max(1, Math.floor(learnt.width * LEARNING.narrowRatio))
+  if (!held) learnt.proven = 0
+  learnt.probing = false
+  learnt.streak = 0
+  learnt.turn++
 }
 
 function cutShare(api: Api, nowMs: number): void {

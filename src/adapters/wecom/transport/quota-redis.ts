@@ -5,7 +5,7 @@ import { secretHex } from '../../../random.js'
 import { type Clock, SECOND_MS, systemClock } from '../../../time.js'
 import {
   FORGET_MS,
-  LANE_POLL_MS,
+  PLACE_POLL_MS,
   LEARNING,
   type Lease,
   type QuotaAnswer,
@@ -29,6 +29,9 @@ export type RedisQuotaOptions = {
 const COMMAND_WITHIN_MS = SECOND_MS
 /** After a failure Redis is left alone for so long: sends must not wait for it again and again. */
 const LEFT_ALONE_MS = 5 * SECOND_MS
+
+/** Kind of the key under which calls under way are counted. All versions of this program share it, so it keeps its name. */
+const UNDER_WAY = 'lanes'
 
 /**
  * Limits that all processes of one company share. While Redis is away each process counts for itself, with an ERROR in
@@ -87,29 +90,29 @@ export async function openRedisQuota(options: RedisQuotaOptions): Promise<QuotaS
 
   return {
     async acquire(request) {
-      const { api, lanes, buckets, rank, leaseMs, aheadMs = 0 } = request
+      const { api, atOnce, buckets, rank, leaseMs, aheadMs = 0 } = request
       const id = `${owner}:${++calls}`
       const answer = await ask(
         ACQUIRE,
-        [keyOf('api', api), keyOf('lanes', api), ...buckets.map(({ key }) => keyOf('bucket', key))],
+        [keyOf('api', api), keyOf(UNDER_WAY, api), ...buckets.map(({ key }) => keyOf('bucket', key))],
         [
-          ...[aheadMs, id, leaseMs, lanes.start, lanes.most, rank, RESERVE_RATIOS[rank] ?? 0],
+          ...[aheadMs, id, leaseMs, atOnce.start, atOnce.most, rank, RESERVE_RATIOS[rank] ?? 0],
           ...buckets.flatMap((b) => [b.capacity, b.refillPerMs, b.own ? 1 : 0, b.shared ? 1 : 0]),
         ],
       )
       return answer === undefined ? alone.acquire(request) : toAnswer(id, answer as (string | number)[])
     },
-    async release(api, lanes, lease, end) {
-      if (!lease.id.includes(':')) return alone.release(api, lanes, lease, end) // granted while Redis was away
+    async release(api, atOnce, lease, end) {
+      if (!lease.id.includes(':')) return alone.release(api, atOnce, lease, end) // granted while Redis was away
       const answer = await ask(
         RELEASE,
-        [keyOf('api', api), keyOf('lanes', api)],
-        [lease.id, end, lease.full ? 1 : 0, lease.turn, lanes.start, lanes.most],
+        [keyOf('api', api), keyOf(UNDER_WAY, api)],
+        [lease.id, end, lease.full ? 1 : 0, lease.turn, atOnce.start, atOnce.most],
       )
       if (answer !== undefined) return Number(answer)
       if (end !== 'too_often') return 0
-      const here = await alone.acquire({ api, lanes, buckets: [], rank: 0, leaseMs: SECOND_MS })
-      return here.kind === 'granted' ? alone.release(api, lanes, here.lease, end) : here.waitMs
+      const here = await alone.acquire({ api, atOnce, buckets: [], rank: 0, leaseMs: SECOND_MS })
+      return here.kind === 'granted' ? alone.release(api, atOnce, here.lease, end) : here.waitMs
     },
     async close() {
       isClosing = true
@@ -165,10 +168,10 @@ const ACQUIRE = `${PREAMBLE}
   local width = math.min(s.width or start, most)
   if held >= width then
     set({ ['waiting' .. rank] = now + ${WAITING_MS} })
-    return { 'lane', ${LANE_POLL_MS}, held }
+    return { 'full', ${PLACE_POLL_MS}, held }
   end
   for other = 0, rank - 1 do
-    if (s['waiting' .. other] or 0) > now then return { 'yield', ${LANE_POLL_MS}, held } end
+    if (s['waiting' .. other] or 0) > now then return { 'yield', ${PLACE_POLL_MS}, held } end
   end
   local ratio, kind, wait, levels = share(), 'own', 0, {}
   for i = 3, #KEYS do

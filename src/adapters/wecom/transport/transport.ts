@@ -29,7 +29,7 @@ export type WecomOptions = {
   timeoutMs?: number
   log: Log
   /**
-   * Limits and lanes that this client shares with others of the same company, in this process or (Redis) beyond; whoever
+   * Limits and calls at a time that this client shares with others of the same company, in this process or (Redis) beyond; whoever
    * opened it closes it. Default: one of its own.
    */
   quota?: QuotaStore

@@ -20,7 +20,7 @@ beforeEach(() => {
 
 const sinceStartMs = () => time.now().getTime() - START_MS
 
-/** What nobody tells the client: the lanes there really are, and how much of the limit others use. */
+/** What nobody tells the client: how many calls may really run at a time, and how much of the limit others use. */
 describe('a platform that is narrower than the table says', () => {
   type Platform = { cap: number; others: number; sliding: boolean }
   async function drive({ cap, others, sliding }: Platform, calls: number, streams: number) {
@@ -79,7 +79,7 @@ describe('a platform that is narrower than the table says', () => {
     refillPerMs: b.refillPerMs / 10,
   })
 
-  it.each([1, 3, 5, 8, 13, 20])('settles on %i lanes', async (cap) => {
+  it.each([1, 3, 5, 8, 13, 20])('settles on %i at a time', async (cap) => {
     const calls = cap === 1 ? 600 : 3_000
     const { refusedParallel, done, tookMs, insideBlock } = await drive({ cap, others: 0, sliding: false }, calls, 40)
     expect(done).toBeGreaterThanOrEqual(calls)

@@ -121,7 +121,7 @@ describe('calls that wait', () => {
     expect(sinceStartMs()).toBeLessThan(MINUTE_MS + SECOND_MS)
   })
 
-  it('share lanes over two clients of one store', async () => {
+  it('share how many run at a time over two clients of one store', async () => {
     const store = createInProcessQuota(time)
     const [one, other] = [open(store), open(store)]
     let running = 0

@@ -43,11 +43,11 @@ describe('limits', () => {
     expect(bucket!.key).not.toBe(planOf({ api: 'webhook/send', query: { key: 'other' } }, AGENT).buckets[0]!.key)
   })
 
-  it('give known lanes to known APIs, a few to others, and welcome messages the first place', () => {
-    expect(planOf({ api: 'externalcontact/mark_tag' }, AGENT).lanes).toEqual({ start: 5, most: 5 })
-    expect(planOf({ api: 'kf/sync_msg' }, AGENT).lanes).toEqual({ start: 5, most: 5 })
-    expect(planOf({ api: 'user/get' }, AGENT).lanes.start).toBe(40)
-    expect(planOf({ api: 'constructor' }, AGENT).lanes.start).toBe(5)
+  it('let known APIs have as many calls at once as is known, others a few, and welcome messages the first place', () => {
+    expect(planOf({ api: 'externalcontact/mark_tag' }, AGENT).atOnce).toEqual({ start: 5, most: 5 })
+    expect(planOf({ api: 'kf/sync_msg' }, AGENT).atOnce).toEqual({ start: 5, most: 5 })
+    expect(planOf({ api: 'user/get' }, AGENT).atOnce.start).toBe(40)
+    expect(planOf({ api: 'constructor' }, AGENT).atOnce.start).toBe(5)
     expect(planOf({ api: 'externalcontact/send_welcome_msg' }, AGENT).priority).toBe('welcome')
   })
 })

@@ -1,4 +1,4 @@
-import { toWallTime } from '../../time.js'
+import { toWallTime } from '../time.js'
 import { displayWidth, padEnd, padStart } from './display-width.js'
 
 export type Column = { title: string; align?: 'left' | 'right' }

@@ -1,11 +1,11 @@
-import type { Explanation } from '../../domain/rules/compile.js'
-import { type ClauseKind, clauses } from '../../domain/rules/rule.js'
-import { textOf } from '../../domain/local-text.js'
-import { tagKinds } from '../../domain/tags/definition.js'
-import type { PastReason, TagReason } from '../../services/tags/explain-tag.js'
-import { sayPast, sayReadings, sayUnknown } from './past.js'
-import { displayWidth, padEnd } from './display-width.js'
-import { formatAt } from './table.js'
+import type { Explanation } from '../domain/rules/compile.js'
+import { type ClauseKind, clauses } from '../domain/rules/rule.js'
+import { textOf } from '../domain/local-text.js'
+import { tagKinds } from '../domain/tags/definition.js'
+import type { PastReason, TagReason } from '../services/tags/explain-tag.js'
+import { sayPast, sayReadings, sayUnknown } from './say-past.js'
+import { displayWidth, padEnd } from '../print/display-width.js'
+import { formatAt } from '../print/table.js'
 
 /** The value, since when, and every clause with its figure, aligned. */
 export function renderReason(reason: TagReason, brand: { timeZone: string; locale: 'zh' | 'en' }): string {

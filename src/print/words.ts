@@ -1,4 +1,4 @@
-import { channelKinds } from '../../domain/touches/channels.js'
+import { channelKinds } from '../domain/touches/channels.js'
 
 /** One text for people, in both languages. */
 export type Bilingual = { zh: string; en: string }

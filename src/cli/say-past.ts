@@ -1,6 +1,6 @@
-import type { TagReading } from '../../services/segments/ask-past.js'
-import type { PastReason } from '../../services/tags/explain-tag.js'
-import { formatAt } from './table.js'
+import type { TagReading } from '../services/segments/ask-past.js'
+import type { PastReason } from '../services/tags/explain-tag.js'
+import { formatAt } from '../print/table.js'
 
 /** What was looked at, for people. */
 export function sayPast(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { displayWidth, padEnd, padStart, truncate } from '../../../src/cli/print/display-width.js'
+import { displayWidth, padEnd, padStart, truncate } from '../../src/print/display-width.js'
 
 describe('displayWidth', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { formatAt, renderTable } from '../../../src/cli/print/table.js'
+import { formatAt, renderTable } from '../../src/print/table.js'
 
 describe('renderTable', () => {
   it('aligns by terminal cells, Chinese characters taking two', () => {

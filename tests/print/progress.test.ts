@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from '@jest/globals'
-import { createProgress, type ProgressOptions } from '../../../src/cli/print/progress.js'
+import { createProgress, type ProgressOptions } from '../../src/print/progress.js'
 
 function open(options: Partial<ProgressOptions> & { isTTY?: boolean } = {}) {
   const stream = Object.assign(new PassThrough(), { isTTY: options.isTTY ?? false })

@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress'
-import { elapsedMs, MINUTE_MS, SECOND_MS } from '../../time.js'
+import { elapsedMs, MINUTE_MS, SECOND_MS } from '../time.js'
 
 export type ProgressOptions = {
   /** Usually `process.stderr`, so that results on stdout stay clean. */

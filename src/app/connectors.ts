@@ -1,0 +1,36 @@
+import type { z } from 'zod'
+import { checkCsvSource } from '../../connectors/csv/check.js'
+import { CsvMapping } from '../../connectors/csv/mapping.js'
+import { ChatRules } from '../../connectors/wechaty/rules.js'
+import type { Config } from '../config.js'
+import type { Problem } from '../errors.js'
+
+/** What the service has to know of a connector: the files that people write for it. */
+export type ConnectorFiles = {
+  /** Editors complete its files by `schemas/<schemaName>.schema.json`. */
+  schemaName: string
+  schema: z.ZodType
+  /** Those that the configuration names. */
+  files(config: Config): readonly string[]
+  /**
+   * What is wrong with one of them, before anything is read through it; absent: what the schema says of it.
+   *
+   * @throws {InvalidInputError} when it cannot be read
+   */
+  check?(file: string, config: Config): Promise<readonly Problem[]>
+}
+
+/** Every connector, in the order in which their files are checked. */
+export const connectors = {
+  wechaty: {
+    schemaName: 'wechaty',
+    schema: ChatRules,
+    files: ({ wechaty }) => (wechaty === undefined ? [] : [wechaty.rules]),
+  },
+  csv: {
+    schemaName: 'source',
+    schema: CsvMapping,
+    files: ({ sources }) => sources,
+    check: (file, { brand }) => checkCsvSource(file, brand.currency),
+  },
+} satisfies Record<string, ConnectorFiles>
