@@ -247,6 +247,10 @@ export async function writeBehind(
     unread: <C extends Columns>(table: Table<C>) =>
       // Rows of this table, by its name.
       queue.flatMap((item) => (item.table.name === table.name ? item.rows : [])) as unknown as Row<C>[],
+    async append(table, select) {
+      await flush()
+      await store.append(table, select)
+    },
     async query(sql, row, lane, options) {
       if (options?.behind !== true) await flush()
       return store.query(sql, row, lane)
