@@ -72,6 +72,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/journeys/held', {})) as OperationResult<'journeys/held'>)
+  const reactions =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/tags/reactions', {})) as OperationResult<'tags/reactions'>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -84,6 +88,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     timeZone: config.brand.timeZone,
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
     ...(held !== undefined && { held }),
+    ...(reactions !== undefined && { reactions }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

@@ -175,6 +175,10 @@ describe('siyu doctor', () => {
           { journeyId: 'news', version: 1, reason: 'it is gone', runs: 1, since: AT.toISOString() },
         ],
       },
+      '/v1/tags/reactions': {
+        open: 3,
+        groups: [{ reaction: 'write-back', error: 'it broke', changes: 3, attempts: 2, since: AT.toISOString() }],
+      },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
@@ -196,6 +200,10 @@ describe('siyu doctor', () => {
       expect(of.get('journeys.held')).toMatchObject({
         state: 'warned',
         found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+      })
+      expect(of.get('tags.reactions')).toMatchObject({
+        state: 'warned',
+        found: '3，write-back ×3, 2 attempts: it broke',
       })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({

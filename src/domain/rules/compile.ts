@@ -1,3 +1,4 @@
+import { closedNumbersTable, tagChangesTable } from '../events/tables.js'
 import { tagReads } from '../tags/definition.js'
 import { evaluateBool, evaluateText, type ProfileFigures } from './expression.js'
 import { boolSql, textSql } from './expression-sql.js'
@@ -28,15 +29,66 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
  * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
  */
 export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
-  const tree = new Tree(evaluables, options)
-  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.valueOf(e))})`)
-  return `SELECT p, tupleElement(o, 1) AS id, st[tupleElement(o, 1)] AS old, tupleElement(o, 2) AS new
-FROM (
-  SELECT p, st, arrayJoin(arrayFilter(x -> x.2 != st[x.1], [${pairs.join(',\n    ')}])) AS o
-  FROM ${sourceSql(tree, options)}
-)
+  return `${deltasSql(evaluables, options)}
 ORDER BY p, id
 ${analyzerFor(evaluables.length)}`
+}
+
+/** What a range of profiles is appended to the log as. */
+export type AppendOptions = TreeOptions & {
+  range: { from: number; to: number }
+  /** Number of the evaluation: nothing that a higher one brought is read, and nothing is appended once it is closed. */
+  seq: number
+  knownAtMs: number
+  cause: string
+  /** Profiles of the range that are left out. */
+  without: readonly number[]
+}
+
+/** SELECT of rows of `tag_changes`: the differences of `compileDeltas`, of a range. */
+export function compileAppend(evaluables: readonly Evaluable[], options: AppendOptions): string {
+  const { range, seq, nowMs, knownAtMs, cause, without } = options
+  const scope = { kind: 'all', fromProfileId: range.from, toProfileId: range.to, upTo: seq } as const
+  const row: { [K in keyof (typeof tagChangesTable)['columns']]: string } = {
+    tag_id: 'id',
+    profile_id: 'p',
+    changed_at: instant(nowMs),
+    old_value: 'old',
+    new_value: 'new',
+    cause: literal(cause),
+    version: literal(seq),
+    known_at: instant(knownAtMs),
+    seq: literal(seq),
+  }
+  const columns = Object.keys(tagChangesTable.columns) as (keyof typeof row)[]
+  return `SELECT ${columns.map((column) => row[column]).join(', ')}
+FROM (${deltasSql(evaluables, { ...options, scope }, notAmong(without, range))})
+WHERE (SELECT count() FROM ${closedNumbersTable.name} WHERE ${closedNumbersTable.name}.seq >= ${seq}) = 0
+${analyzerFor(evaluables.length)}`
+}
+
+function deltasSql(evaluables: readonly Evaluable[], options: CompileOptions, where = ''): string {
+  const tree = new Tree(evaluables, options)
+  // Old values stand in the array too: a column that the function reads from outside is copied for each of its items.
+  const values = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.valueOf(e))}, st[${literal(e.id)}])`)
+  return `SELECT p, tupleElement(o, 1) AS id, tupleElement(o, 3) AS old, tupleElement(o, 2) AS new
+FROM (
+  SELECT p, arrayJoin(arrayFilter(x -> x.2 != x.3, [${values.join(',\n    ')}])) AS o
+  FROM ${sourceSql(tree, options)}${where}
+)`
+}
+
+/** ` WHERE …` for ids of a range. A bit each, since a list of them all may be longer than a query is allowed to be. */
+function notAmong(ids: readonly number[], { from, to }: { from: number; to: number }): string {
+  if (ids.length === 0) return ''
+  const bits = Buffer.alloc(Math.ceil((to - from) / 8))
+  for (const id of ids) bits[(id - from) >> 3]! |= 1 << ((id - from) & 7) // of the range, so there is such a byte
+  const byte = `reinterpretAsUInt8(substring(unhex('${bits.toString('hex')}'), 1 + intDiv(p - ${from}, 8), 1))`
+  return ` WHERE NOT bitTest(${byte}, (p - ${from}) % 8)`
+}
+
+function instant(ms: number): string {
+  return `fromUnixTimestamp64Milli(toInt64(${ms}), 'UTC')`
 }
 
 /** Planning dominates small queries: the new analyzer plans few expressions quicker, the old one many. */

@@ -12,6 +12,7 @@ import { nextStatisticsAt, pullStatistics } from '../wecom/pull-statistics.js'
 import { releaseTouches } from '../touches/release-touches.js'
 import { nextSettlingAt, sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
+import { nextRedoAt, redoReactions } from '../tags/reactions/react.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
 import { isStopped } from '../touches/switch-sending.js'
@@ -69,6 +70,7 @@ const LANES: readonly Lane[] = [
     },
     dueAt: nextScheduleAt,
   },
+  { name: 'redo-reactions', group: 'refresh', run: redoReactions, dueAt: nextRedoAt },
   {
     name: 'resume-runs',
     group: 'journeys',

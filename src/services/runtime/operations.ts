@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
+import { listOpenReactions } from '../tags/reactions/list-open.js'
 import { refreshNow } from '../tags/refresh-profiles.js'
 import { PastQuery } from '../segments/ask-past.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
@@ -177,6 +178,11 @@ export const operations = {
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
   'journeys/held': quick(z.strictObject({}), async ({ deps }) => listHeld(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
+  'tags/reactions': quick(z.strictObject({}), async ({ deps }) => listOpenReactions(deps), {
     effect: 'read',
     roles: LOOKERS,
     scope: 'none',
