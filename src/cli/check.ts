@@ -24,7 +24,7 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { checkWays } = await import('../services/definitions/load-ways.js')
   const config = await loadConfig({ file, env })
-  const { shown, problems } = await checkDefinitions(config.paths)
+  const { shown, problems, warnings = [] } = await checkDefinitions(config.paths)
   const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
   const all = [
     ...problems,
@@ -39,6 +39,7 @@ export async function checkCommand({ config: file }: { config: string }, env: En
       rowsOf(shown, ways, config, file),
     ),
   )
+  for (const warning of warnings) process.stdout.write(`! ${warning}\n`)
   process.stdout.write('✓ 没有问题 · nothing is wrong\n')
 }
 

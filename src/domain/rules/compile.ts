@@ -29,9 +29,24 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
  * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
  */
 export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
-  return `${deltasSql(evaluables, options)}
+  const tree = treeOf(evaluables, options)
+  return `${deltasSql(tree, evaluables, options)}
 ORDER BY p, id
-${analyzerFor(evaluables.length)}`
+${analyzerFor(evaluables.length, tree.levels.length)}`
+}
+
+/** Tags that read tags, one above the other, in one query: planning grows with their square. */
+const LEVELS_A_PASS = 20
+
+/**
+ * What is appended together. Tags on more levels than one query takes are appended in several passes, in order: a later one
+ * reads what an earlier one recorded.
+ */
+export function passesOf(evaluables: readonly Evaluable[], options: TreeOptions): Evaluable[][] {
+  const tree = treeOf(evaluables, options)
+  const passes: Evaluable[][] = []
+  for (const e of evaluables) (passes[Math.floor(tree.levelOf(e) / LEVELS_A_PASS)] ??= []).push(e)
+  return passes
 }
 
 /** What a range of profiles is appended to the log as. */
@@ -61,14 +76,14 @@ export function compileAppend(evaluables: readonly Evaluable[], options: AppendO
     seq: literal(seq),
   }
   const columns = Object.keys(tagChangesTable.columns) as (keyof typeof row)[]
+  const tree = treeOf(evaluables, options)
   return `SELECT ${columns.map((column) => row[column]).join(', ')}
-FROM (${deltasSql(evaluables, { ...options, scope }, notAmong(without, range))})
+FROM (${deltasSql(tree, evaluables, { scope }, notAmong(without, range))})
 WHERE (SELECT count() FROM ${closedNumbersTable.name} WHERE ${closedNumbersTable.name}.seq >= ${seq}) = 0
-${analyzerFor(evaluables.length)}`
+${analyzerFor(evaluables.length, tree.levels.length)}`
 }
 
-function deltasSql(evaluables: readonly Evaluable[], options: CompileOptions, where = ''): string {
-  const tree = new Tree(evaluables, options)
+function deltasSql(tree: Tree, evaluables: readonly Evaluable[], options: SourceOptions, where = ''): string {
   // Old values stand in the array too: a column that the function reads from outside is copied for each of its items.
   const values = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.valueOf(e))}, st[${literal(e.id)}])`)
   return `SELECT p, tupleElement(o, 1) AS id, tupleElement(o, 3) AS old, tupleElement(o, 2) AS new
@@ -76,6 +91,13 @@ FROM (
   SELECT p, arrayJoin(arrayFilter(x -> x.2 != x.3, [${values.join(',\n    ')}])) AS o
   FROM ${sourceSql(tree, options)}${where}
 )`
+}
+
+/** With all of them built: only then it is known who is read. */
+function treeOf(evaluables: readonly Evaluable[], options: TreeOptions): Tree {
+  const tree = new Tree(evaluables, options)
+  for (const e of evaluables) tree.valueOf(e)
+  return tree
 }
 
 /** ` WHERE …` for ids of a range. A bit each, since a list of them all may be longer than a query is allowed to be. */
@@ -91,8 +113,20 @@ function instant(ms: number): string {
   return `fromUnixTimestamp64Milli(toInt64(${ms}), 'UTC')`
 }
 
-/** Planning dominates small queries: the new analyzer plans few expressions quicker, the old one many. */
-const analyzerFor = (expressions: number) => `SETTINGS enable_analyzer = ${expressions <= 5 ? 1 : 0}`
+/** How many tags the deepest chain has in which one reads the next, and the tag at its top. */
+export function deepestChain(evaluables: readonly Evaluable[], options: TreeOptions): { id: string; tags: number } {
+  const tree = treeOf(evaluables, options)
+  let deepest = { id: '', tags: 0 }
+  for (const e of evaluables) {
+    const tags = tree.levelOf(e) + 1
+    if (tags > deepest.tags) deepest = { id: e.id, tags }
+  }
+  return deepest
+}
+
+/** Planning dominates small queries: the new analyzer plans few expressions quicker, and deep queries, the old one many. */
+const analyzerFor = (expressions: number, levels = 0) =>
+  `SETTINGS enable_analyzer = ${expressions <= 5 || levels > 4 ? 1 : 0}`
 
 /** SELECT of `p` and `holds`, 0 or 1 for each of the rules in order: everybody of the scope, ordered by p. */
 export function compileHolds(rules: readonly Rule[], options: CompileOptions): string {
@@ -148,21 +182,41 @@ export function compileTouched(
   values: (figures: ProfileFigures) => { id: string; value: string }[]
   holds: (figures: ProfileFigures) => boolean[]
 } {
-  const tree = new Tree(evaluables, options)
+  const tree = treeOf(evaluables, options)
   const compiledTests = tests.map((rule) => tree.test(rule))
+  const complete = completing(tree)
   const values = evaluables.map((e) => ({ id: e.id, value: tree.valueOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
     ...touchedQuery(tree, options),
-    holds: (figures) => compiledTests.map((test) => evaluateBool(test, figures)),
-    values: (figures) => values.map(({ id, value }) => ({ id, value: evaluateText(value, figures) })),
+    holds: (figures) => {
+      const whole = complete(figures)
+      return compiledTests.map((test) => evaluateBool(test, whole))
+    },
+    values: (figures) => {
+      const whole = complete(figures)
+      return values.map(({ id, value }) => ({ id, value: evaluateText(value, whole) }))
+    },
     deltas: (profiles) =>
-      profiles.flatMap((t) =>
-        values.flatMap(({ id, value }) => {
-          const old = t.figures.stored[id] ?? ''
-          const now = evaluateText(value, t.figures)
+      profiles.flatMap((t) => {
+        const whole = complete(t.figures)
+        return values.flatMap(({ id, value }) => {
+          const old = whole.stored[id] ?? ''
+          const now = evaluateText(value, whole)
           return now === old ? [] : [{ p: t.profileId, id, old, new: now }]
-        }),
-      ),
+        })
+      }),
+  }
+}
+
+/** Computes the columns of tags that others read, beside those of figures. */
+function completing({ levels }: Tree): (figures: ProfileFigures) => ProfileFigures {
+  const steps = levels.flat()
+  if (steps.length === 0) return (figures) => figures
+  return (figures) => {
+    const columns = { ...figures.columns }
+    const whole = { ...figures, columns }
+    for (const { column, value } of steps) columns[column] = evaluateText(value, whole)
+    return whole
   }
 }
 
@@ -188,7 +242,8 @@ export function compileExplain(
     })
   }
   const explain = build(rule)
-  return { ...touchedQuery(tree, options), explain }
+  const complete = completing(tree)
+  return { ...touchedQuery(tree, options), explain: (figures) => explain(complete(figures)) }
 }
 
 /** The small queries for touched profiles, once all expressions are built. */

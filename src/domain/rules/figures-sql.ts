@@ -1,5 +1,5 @@
 import { type Aggregation, AMOUNT, type Condition } from './expression.js'
-import { boolSql } from './expression-sql.js'
+import { boolSql, textSql } from './expression-sql.js'
 import { nowSource } from './now-source.js'
 import { happenedSource, thenSource } from './past-source.js'
 import type { Scope } from './scope.js'
@@ -12,8 +12,21 @@ export type SourceOptions = { scope: Scope; knowledge?: Knowledge }
 
 const sources: { [K in Knowledge]: Source } = { now: nowSource, then: thenSource, happened: happenedSource }
 
-/** The joined source with `p`, `traits`, `identifier_types`, `st` and the columns of the tree, whose expressions are all built. */
+/**
+ * The joined source with `p`, `traits`, `identifier_types`, `st` and the columns of the tree, whose expressions are all built.
+ * Each level of tags that are read is a SELECT around the one before.
+ */
 export function sourceSql(tree: Tree, options: SourceOptions): string {
+  return tree.levels.reduce(
+    (source, level) => {
+      const columns = level.map(({ column, value }) => `${textSql(value)} AS ${column}`)
+      return `(SELECT *, ${columns.join(',\n      ')}\n    FROM ${source})`
+    },
+    joinedSql(tree, options),
+  )
+}
+
+function joinedSql(tree: Tree, options: SourceOptions): string {
   const { source, asked } = sourceOf(tree, options)
   const { p, id, value, from } = source.state(asked, tree.storedTags)
   const state = `SELECT ${named(p, 'p')}, mapFromArrays(groupArray(${id}), groupArray(${value})) AS st FROM ${from} GROUP BY p`

@@ -18,12 +18,21 @@ export type TreeOptions = {
   computed?: readonly Evaluable[]
 }
 
+/** The value of a tag: one that others read is computed once, into a column, before those that read it. */
+export type TagColumn = { column: string; value: Text }
+
+/** `level`: how many columns of tags have to be there, one after the other, before it can be computed. */
+type Built = TagColumn & { level: number; isRead: boolean }
+
 /** Builds expressions, and collects on the way which figures and stored tags of a profile they need. */
 export class Tree implements TagBuild {
   readonly nowMs: number
   private readonly segments: ReadonlyMap<string, Rule>
   private readonly inPass: ReadonlyMap<string, Evaluable>
   private readonly resolving = new Set<string>()
+  private readonly built = new Map<string, Built>()
+  /** The levels of those that are being built, as far as they are known. */
+  private readonly levelsSoFar: number[] = []
   private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
   /** The tags that are evaluated, and those that are read as stored. Complete once all expressions are built. */
   readonly storedTags = new Set<string>()
@@ -42,9 +51,22 @@ export class Tree implements TagBuild {
     return [...this.columns.values()]
   }
 
+  /** Columns of tags, in levels: those of one read only figures and columns before it. Complete once all is built. */
+  get levels(): TagColumn[][] {
+    const levels: TagColumn[][] = []
+    for (const { level, isRead, ...column } of this.built.values()) if (isRead) (levels[level] ??= []).push(column)
+    return levels
+  }
+
   /** @throws {RangeError} when tags or segments read each other in a circle */
+  levelOf(e: Evaluable): number {
+    return this.build(e).level
+  }
+
+  /** What it is read as, once all expressions are built. @throws {RangeError} as above */
   valueOf(e: Evaluable): Text {
-    return this.once(e.id, () => ('rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)))
+    const { isRead, column, value } = this.build(e)
+    return isRead ? { text: 'column', column } : value
   }
 
   test(rule: Rule): Bool {
@@ -71,7 +93,13 @@ export class Tree implements TagBuild {
 
   tag(id: string): Text {
     const inPass = this.inPass.get(id)
-    if (inPass !== undefined) return this.valueOf(inPass)
+    if (inPass !== undefined) {
+      const built = this.build(inPass)
+      built.isRead = true
+      const reader = this.levelsSoFar.pop()
+      if (reader !== undefined) this.levelsSoFar.push(Math.max(reader, built.level + 1))
+      return { text: 'column', column: built.column }
+    }
     this.storedTags.add(id)
     return { text: 'stored', tagId: id }
   }
@@ -80,6 +108,19 @@ export class Tree implements TagBuild {
     const rule = this.segments.get(id)
     if (rule === undefined) throw new RangeError(`there is no segment "${id}"`)
     return this.once(`segment ${id}`, () => this.test(rule))
+  }
+
+  private build(e: Evaluable): Built {
+    const known = this.built.get(e.id)
+    if (known !== undefined) return known
+    this.levelsSoFar.push(0)
+    const value = this.once(e.id, () =>
+      'rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this),
+    )
+    const level = this.levelsSoFar.pop()! // pushed above
+    const built = { column: `t${this.built.size}`, value, level, isRead: false }
+    this.built.set(e.id, built)
+    return built
   }
 
   private once<T>(name: string, build: () => T): T {

@@ -1,7 +1,7 @@
 import { basename, dirname, extname, normalize } from 'node:path'
 import { systemEventNames } from '../../domain/events/system-events.js'
 import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
-import { compileDeltas, type Evaluable } from '../../domain/rules/compile.js'
+import { compileDeltas, deepestChain, type Evaluable } from '../../domain/rules/compile.js'
 import type { DefinedKind, Reference } from '../../domain/reference.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import type { Rule } from '../../domain/rules/rule.js'
@@ -51,7 +51,7 @@ const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: syste
  */
 export async function checkDefinitions(
   paths: DefinitionPaths,
-): Promise<{ problems: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[] }> {
+): Promise<{ problems: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[]; warnings?: string[] }> {
   const reader = new DefinitionReader()
   const files = await readFiles(reader, paths)
   const whole: Whole = {
@@ -88,6 +88,7 @@ export async function checkDefinitions(
   const sound = files.journeys.filter((f) => !broken.has(f.yaml.file))
   return {
     problems,
+    warnings: warningsOf(definitions),
     loaded: {
       ...definitions,
       couponPools: valuesOf('coupons').flatMap((f) => f.pools),
@@ -171,6 +172,21 @@ function findCircle({ tags, segments }: FileDefinitions): string | undefined {
   } catch (err) {
     return messageOf(err)
   }
+}
+
+/** Every level of tags that read tags is one more step of each refresh. */
+const LEVELS_MAX = 10
+
+/** What works, and is better done otherwise. */
+function warningsOf({ tags, segments }: FileDefinitions): string[] {
+  const { id, tags: n } = deepestChain(
+    tags.map((tag) => ({ id: tag.id, tag })),
+    { nowMs: 0, segments },
+  )
+  if (n <= LEVELS_MAX) return []
+  return [
+    `标签 ${id} 要先算另外 ${n - 1} 层标签 · ${n - 1} levels of tags are computed before it → 让它直接读事件 have it read events itself`,
+  ]
 }
 
 function pathOf(paths: DefinitionPaths, setting: string): string {

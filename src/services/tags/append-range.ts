@@ -1,5 +1,5 @@
 import { closedNumbersTable, tagChangesTable } from '../../domain/events/tables.js'
-import { compileAppend } from '../../domain/rules/compile.js'
+import { compileAppend, passesOf } from '../../domain/rules/compile.js'
 import { ConflictError } from '../../errors.js'
 import type { Deps } from '../runtime/deps.js'
 import type { Evaluation } from './evaluate-profiles.js'
@@ -8,7 +8,7 @@ import type { Evaluation } from './evaluate-profiles.js'
 export type Range = { from: number; to: number }
 
 /**
- * Records what differs from the state, in one statement inside the engine: the log is the outbox, and `feedRange` acts on it.
+ * Records what differs from the state, in a statement inside the engine (or a few, where tags read tags on many levels): the log is the outbox, and `feedRange` acts on it.
  * Profiles that ingest has overtaken are left out; of the others nothing is read that groups after this number brought.
  *
  * It may be repeated: what has arrived is part of the state then (`tag_state` is filled from the log, behind it) and differs
@@ -20,17 +20,13 @@ export async function appendRange(deps: Deps, evaluation: Evaluation, range: Ran
   const { docs, events, definitions, worker } = deps
   const { evaluables, now, seq, knownAt, cause } = evaluation
   const stamps = await docs.overtaken.find({ _id: { $gte: range.from, $lt: range.to } })
-  const select = compileAppend(evaluables, {
-    range,
-    seq,
-    nowMs: now.getTime(),
-    knownAtMs: knownAt.getTime(),
-    cause,
-    without: stamps.map((stamp) => stamp._id),
-    segments: definitions.current.segments,
-  })
-  if (worker.isLate()) throw new ConflictError('evaluated too slowly: others may have gone on')
-  await events.append(tagChangesTable, select)
+  const without = stamps.map((stamp) => stamp._id)
+  const rules = { nowMs: now.getTime(), segments: definitions.current.segments }
+  for (const pass of passesOf(evaluables, rules)) {
+    const select = compileAppend(pass, { ...rules, range, seq, knownAtMs: knownAt.getTime(), cause, without })
+    if (worker.isLate()) throw new ConflictError('evaluated too slowly: others may have gone on')
+    await events.append(tagChangesTable, select)
+  }
   await closeNumber(deps, seq)
 }
 

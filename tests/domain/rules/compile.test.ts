@@ -4,8 +4,10 @@ import {
   compileExplain,
   compileHolds,
   compileTouched,
+  deepestChain,
   type Evaluable,
   type Knowledge,
+  passesOf,
   readsOf,
 } from '../../../src/domain/rules/compile.js'
 import type { ProfileFigures } from '../../../src/domain/rules/expression.js'
@@ -20,6 +22,9 @@ const flag = (id: string, when: unknown): Evaluable => ({
   id,
   tag: parseInput(Tag, { id, name: id, category: 'model', owner: 'crm', purpose: 'test', type: 'flag', when }),
 })
+/** Flags of which each reads the one before; the first reads events. */
+const chainOf = (n: number, when: (before: string) => unknown): Evaluable[] =>
+  Array.from({ length: n }, (_, i) => flag(`c${i}_x`, i === 0 ? { event: 'order_paid' } : when(`c${i - 1}_x`)))
 const segments = new Map([
   ['buyers', rule({ event: 'order_paid' })],
   ['outer', rule({ all: [{ segment: 'buyers' }, { trait: 'city' }] })],
@@ -49,6 +54,29 @@ describe('compileDeltas', () => {
         { p: 1, id: 'bb', old: '', new: '1' },
       ])
     }
+  })
+
+  it('computes a tag that others read once, below them: a chain of twelve stays a short query', () => {
+    const chain = chainOf(12, (before) => ({ any: [{ tag: before }, { not: { tag: before } }, { event: 'asked' }] }))
+    expect(compileDeltas(chain, options).length).toBeLessThan(6_000)
+    expect(compileDeltas([...chain].reverse(), options).length).toBeLessThan(6_000)
+    expect(deepestChain(chain, options)).toEqual({ id: 'c11_x', tags: 12 })
+    const query = compileTouched(
+      chainOf(40, (before) => ({ not: { tag: before } })),
+      options,
+    )
+    const values = query.values(figures({ columns: { a0: 1 } }))
+    expect(values.filter((v) => v.value === '1').map((v) => v.id)).toEqual(
+      Array.from({ length: 20 }, (_, i) => `c${2 * i}_x`).sort(),
+    )
+  })
+
+  it('takes as many levels in one pass as an engine plans at once', () => {
+    const chain = chainOf(45, (before) => ({ not: { tag: before } }))
+    const passes = passesOf([...chain, flag('aside', { event: 'asked' })], options)
+    expect(passes.map((pass) => pass.length)).toEqual([21, 20, 5])
+    expect(passes[0]).toContainEqual(expect.objectContaining({ id: 'aside' }))
+    expect(passes[1]![0]!.id).toBe('c20_x')
   })
 
   it('reads a tag that is not in the pass from the stored state', () => {

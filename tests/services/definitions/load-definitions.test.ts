@@ -174,6 +174,23 @@ describe('checkDefinitions', () => {
     ])
   })
 
+  it('warns of tags that read tags on more than ten levels', async () => {
+    expect((await checkDefinitions(paths)).warnings).toEqual([])
+    const chain = (n: number) => {
+      const tags = Array.from({ length: n }, (_, i) => ({
+        ...{ id: `level_${i}`, name: 'a level', category: 'model', owner: 'crm', purpose: 'test', type: 'flag' },
+        when: i === 0 ? { event: 'order_paid' } : { tag: `level_${i - 1}` },
+      }))
+      writeFileSync(join(home, 'config/tags/levels.yaml'), JSON.stringify({ tags })) // which is YAML
+      return checkDefinitions(paths)
+    }
+    expect(await chain(10)).toMatchObject({ problems: [], warnings: [] })
+    expect(await chain(11)).toMatchObject({
+      problems: [],
+      warnings: [expect.stringContaining('level_10 要先算另外 10 层')],
+    })
+  })
+
   it('tells all problems at once, and leaves only the broken journey out', async () => {
     edit('journeys/new-customer-3-days.yaml', 'holdout: 20%', 'holdout: 120%')
     edit('journeys/vip-dormant-30-60d.yaml', 'segment: reachable', 'segment: reacheable')

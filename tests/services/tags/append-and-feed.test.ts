@@ -230,6 +230,25 @@ describe('a range that is appended, and fed from the log', () => {
     await world.close()
   })
 
+  it('computes tags that read tags on more levels than one statement takes', async () => {
+    const world = await open()
+    const chain = Array.from({ length: 25 }, (_, i) => ({
+      ...{ id: `level_${i}`, type: 'flag' },
+      when: i === 0 ? { event: 'order_paid' } : { not: { tag: `level_${i - 1}` } },
+    }))
+    await world.publish({ tags: [...chain].reverse() })
+    await workOff(world.deps)
+    const shown = (await world.docs.profileTags.find({})).map((doc) => Object.keys(doc.tags).sort())
+    const even = Array.from({ length: 13 }, (_, i) => `level_${2 * i}`).sort()
+    expect(shown).toEqual(NAMES.map(() => even))
+    // What ingest makes of the same rules differs in nothing.
+    const before = await world.query('SELECT count() AS n FROM tag_changes', Row)
+    await world.accept('b', ...NAMES.map((name) => order(name, START)))
+    await world.run()
+    expect(await world.query('SELECT count() AS n FROM tag_changes', Row)).toEqual(before)
+    await world.close()
+  })
+
   it('appends nothing under a number that is closed, and reads nothing that later groups brought', async () => {
     const world = await open()
     const { definitions, events } = world.deps
