@@ -13,7 +13,11 @@ export async function openStand(
   dataDir: string,
   clock: Clock,
   journeys = join(root, 'journeys'),
-  { wecom, ...options }: Partial<AppOptions> & Pick<Config, 'wecom'> = {},
+  {
+    wecom,
+    paths: own,
+    ...options
+  }: Partial<AppOptions> & Pick<Config, 'wecom'> & { paths?: Partial<Config['paths']> } = {},
 ): Promise<App> {
   const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
   const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
@@ -21,7 +25,7 @@ export async function openStand(
     config: {
       ...config,
       dataDir,
-      paths: { ...paths, journeys },
+      paths: { ...paths, journeys, ...own },
       documents: { kind: 'sqlite' },
       events: { kind: 'chdb' },
       jobs: { ...config.jobs, kind: 'in-process' },

@@ -17,6 +17,7 @@ import type { Benchmark, Scale } from './measure.js'
 import { BenchResult, CaseResult, RESULT_VERSION, RunResult } from './result.js'
 import { installedVersion } from './stand.js'
 import { tagRefresh } from './tag-refresh.js'
+import { tagRefreshLarge } from './tag-refresh-large.js'
 import { wecomCallbacks } from './wecom-callbacks.js'
 import { wecomSync } from './wecom-sync.js'
 import { wecomMonth } from './wecom-month.js'
@@ -28,6 +29,7 @@ export const benchmarks: readonly Benchmark[] = [
   journeys,
   documents,
   demo,
+  tagRefreshLarge,
   wecomMonth,
   wecomSync,
   wecomCallbacks,

@@ -9,6 +9,7 @@ import { stringify } from 'yaml'
 import { ConfigError } from '../src/errors.js'
 import { intOf } from '../src/random.js'
 import { elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS, systemClock } from '../src/time.js'
+import { EVENTS, PRODUCTS, ruleTags } from './fixtures/rules.js'
 import { type BenchContext, type Benchmark, type Scale, toCase } from './measure.js'
 import type { CaseResult, Round } from './result.js'
 import { root } from './stand.js'
@@ -157,30 +158,6 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-const EVENTS = ['product_viewed', 'link_clicked', 'added_to_cart', 'product_favourited', 'consulted', 'order_paid']
-
-/** Rules as both versions read them: counts, sums, days since, properties and combinations, drawn from a seed. */
-function ruleOf(n: number): object {
-  const event = EVENTS[intOf(EVENTS.length, 'bench rule', n)]
-  const days = [1, 7, 30, 90][intOf(4, 'bench days', n)]!
-  switch (n % 5) {
-    case 0:
-      return { event, within: `${days}d`, count: { gte: 1 + intOf(3, 'bench count', n) } }
-    case 1:
-      return {
-        event: 'order_paid',
-        within: `${days}d`,
-        sum: { amountMinor: { gte: 10_000 * (1 + intOf(5, 'bench sum', n)) } },
-      }
-    case 2:
-      return { event, daysSince: { lt: days } }
-    case 3:
-      return { all: [{ event, within: `${days}d` }, { not: { event: 'order_paid', within: '7d' } }] }
-    default:
-      return { event: 'product_viewed', within: `${days}d`, where: { productId: `p${intOf(50, 'bench product', n)}` } }
-  }
-}
-
 /** Definitions and people, taken in by the version itself. */
 export async function fill(
   folder: string,
@@ -190,16 +167,7 @@ export async function fill(
   journeys: readonly { id: string }[] = [],
 ): Promise<void> {
   for (const name of ['tags', 'journeys', 'content', 'wecom']) mkdirSync(join(home, name), { recursive: true })
-  const tags = Array.from({ length: RULES }, (_, n) => ({
-    id: `bench_${n}`,
-    name: `bench ${n}`,
-    category: 'behaviour',
-    owner: 'crm',
-    purpose: 'benchmark',
-    type: 'flag',
-    when: ruleOf(n),
-  }))
-  writeFileSync(join(home, 'tags/bench.yaml'), stringify({ tags }))
+  writeFileSync(join(home, 'tags/bench.yaml'), stringify({ tags: ruleTags(RULES) }))
   const everybody = { id: 'everybody', name: 'everybody', purpose: 'benchmark', when: { identifier: 'member_id' } }
   writeFileSync(join(home, 'segments.yaml'), stringify({ segments: [everybody] }))
   cpSync(join(folder, 'config/lifecycle.yaml'), join(home, 'lifecycle.yaml'))
@@ -248,7 +216,7 @@ export function eventRecord(name: string, n: number, people: number): Record<str
         name: event,
         occurredAt: new Date(at).toISOString(),
         ...(event === 'order_paid' && { amountMinor: 500 + intOf(60_000, 'bench amount', n) }),
-        properties: { productId: `p${intOf(4_000, 'bench product', n)}` },
+        properties: { productId: `p${intOf(PRODUCTS, 'bench product', n)}` },
       },
     ],
   }

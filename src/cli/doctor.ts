@@ -76,6 +76,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/touches/held', {})) as OperationResult<'touches/held'>)
+  const reactions =
+    service === undefined
+      ? undefined
+      : ((await callService(service, '/v1/tags/reactions', {})) as OperationResult<'tags/reactions'>)
   const { problems } = await checkDefinitions(config.paths)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -89,6 +93,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
+    ...(reactions !== undefined && { reactions }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

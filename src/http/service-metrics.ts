@@ -63,6 +63,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     },
   })
   new Gauge({
+    name: 'siyu_reactions_failed',
+    help: 'Times that something which follows from changes of tags failed and is still to be done',
+    registers,
+    async collect() {
+      this.set(await docs.openReactions.count({}))
+    },
+  })
+  new Gauge({
     name: 'siyu_tasks_open',
     help: 'Guide tasks that are open',
     registers,

@@ -13,6 +13,11 @@ export interface EventStore {
    */
   insert<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): Promise<void>
   /**
+   * Appends what a SELECT gives, inside the engine: the table's columns in their order. Without a token: after a failure some
+   * of it may have arrived, and what a repeat appends is what its SELECT gives then.
+   */
+  append<C extends Columns>(table: Table<C>, select: string): Promise<void>
+  /**
    * Runs a SELECT and parses every row. 64-bit integers arrive as numbers (all of ours stay below 2^53). The queue says
    * who waits for whom: `serving` (small, quick) never queues behind `scan` (large).
    */

@@ -70,19 +70,42 @@ export type Refresh = {
   /** Number of the evaluation that is next or under way, and when it was given out. */
   seq?: number
   knownAt?: Date
+  /** Of the range under way: it is in the log, and acted on up to, not including, this profile. Absent: to be appended. */
+  fed?: number
   /** Instant of the piece of `overtaken` that is under way. */
   againAt?: Date
   changes: number
 }
 
 /** Ingest touched this profile while a refresh was open. `seq` and `times` together are never the same twice. */
-export type Overtaken = { _id: number; seq: number; times: number }
+export type Overtaken = {
+  _id: number
+  seq: number
+  times: number
+  /** Values of tags and entry rules that a range recorded, `at` its instant, and nobody acted on: see `feedRange`. */
+  owed?: { id: string; at: Date }[]
+}
+
+/** What a reaction failed to do about changes of values: it alone is tried again. */
+export type OpenReaction = {
+  _id: string
+  /** Its name. */
+  reaction: string
+  changes: { p: number; id: string; new: string }[]
+  /** Instant and key of the evaluation that found them. */
+  now: Date
+  key: string
+  attempts: number
+  nextAt: Date
+  error: string
+}
 
 export type TagsCollections = {
   profileTags: Collection<ProfileTags>
   refreshes: Collection<Refresh>
   overtaken: Collection<Overtaken>
   writebacks: Collection<Writeback>
+  openReactions: Collection<OpenReaction>
 }
 
 export const tagsCollections: DefinitionsOf<TagsCollections> = {
@@ -90,4 +113,5 @@ export const tagsCollections: DefinitionsOf<TagsCollections> = {
   refreshes: { name: 'refreshes', version: 1 },
   overtaken: { name: 'overtaken', version: 1 },
   writebacks: { name: 'writebacks', version: 1, indexes: [{ fields: ['nextAt'] }] },
+  openReactions: { name: 'open_reactions', version: 1, indexes: [{ fields: ['nextAt'] }] },
 }

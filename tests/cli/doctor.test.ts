@@ -177,6 +177,10 @@ describe('siyu doctor', () => {
         ],
       },
       '/v1/touches/held': { touches: 3, channels: [{ channel: 'letter', touches: 3 }] },
+      '/v1/tags/reactions': {
+        open: 3,
+        groups: [{ reaction: 'write-back', error: 'it broke', changes: 3, attempts: 2, since: AT.toISOString() }],
+      },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
@@ -202,6 +206,10 @@ describe('siyu doctor', () => {
       expect(of.get('touches.held')).toMatchObject({
         state: 'warned',
         found: '3，不认识的渠道 of channels unknown here: letter ×3',
+      })
+      expect(of.get('tags.reactions')).toMatchObject({
+        state: 'warned',
+        found: '3，write-back ×3, 2 attempts: it broke',
       })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({

@@ -270,6 +270,19 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       expect(await count('tag_changes')).toBe(2)
     })
 
+    it('appends what a SELECT gives, as often as it is asked to, into what is filled from the table too', async () => {
+      const select = (rows: number) =>
+        `SELECT 'stage', number, toDateTime64('2026-03-02', 3, 'UTC'), '', 'new', 'schedule', 7, toDateTime64('2026-03-02', 3, 'UTC'), 7
+        FROM numbers(${rows}) SETTINGS max_block_size = 1000`
+      await store.append(tagChangesTable, select(3000))
+      expect([await count('tag_changes'), await count('tag_state FINAL')]).toEqual([3000, 3000])
+      await store.append(tagChangesTable, select(2000))
+      expect([await count('tag_changes'), await count('tag_state FINAL')]).toEqual([5000, 3000])
+      await store.append(tagChangesTable, select(0))
+      expect(await count('tag_changes')).toBe(5000)
+      await expect(store.append(tagChangesTable, 'SELECT nothing FROM events')).rejects.toThrow(/nothing/)
+    })
+
     it('answers a ping', async () => {
       await expect(store.ping()).resolves.toBeUndefined()
     })
@@ -283,6 +296,7 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
         { n: 1 },
         { n: 2 },
         { n: 3 },
+        { n: 4 },
       ])
     })
 

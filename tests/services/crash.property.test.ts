@@ -41,6 +41,7 @@ async function live(story: readonly Action[], failAt: number | undefined) {
     } catch (err) {
       if (!(err instanceof Error) || !err.message.startsWith('crash at write')) throw err
       crash = err.message
+      world.faults.revive()
       await action(world)
     }
   }
@@ -48,6 +49,7 @@ async function live(story: readonly Action[], failAt: number | undefined) {
   await world.query('SELECT 1 AS one', z.unknown()).catch((err: unknown) => {
     if (!(err instanceof Error) || !err.message.startsWith('crash at write')) throw err
     crash = err.message
+    world.faults.revive()
   })
   const writes = world.faults.writes
   const state = await stateOf(world)

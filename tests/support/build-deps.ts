@@ -127,13 +127,21 @@ function filesOf({
   }
 }
 
-/** Throws once, at the n-th write that anything does. A read that dies is the death before the next write. */
+/**
+ * Throws at the n-th write that anything does, and at every one that follows until it is revived: the dead do not handle
+ * errors. A read that dies is the death before the next write.
+ */
 export class Faults {
   writes = 0
   failAt: number | undefined
+  private death: Error | undefined
   private at(what: string): void {
-    if (++this.writes !== this.failAt) return
-    throw new Error(`crash at write ${this.writes}: ${what}`)
+    if (this.death === undefined && ++this.writes === this.failAt)
+      this.death = new Error(`crash at write ${this.writes}: ${what}`)
+    if (this.death !== undefined) throw this.death
+  }
+  revive(): void {
+    this.death = undefined
   }
   guard<T extends object>(name: string, target: T, methods: readonly string[]): T {
     return new Proxy(target, {
@@ -153,6 +161,9 @@ export class Faults {
 
 /** Of a collection. */
 export const WRITES = ['insert', 'put', 'update', 'updateEach', 'updateMany', 'findOneAndUpdate', 'delete']
+
+/** Of an event store. */
+export const EVENT_WRITES = ['insert', 'append']
 
 export type World = {
   deps: ServiceDeps
@@ -237,7 +248,7 @@ export async function buildWorld(
     clock,
     log: quietLog,
     docs: guarded,
-    events: faults.guard('events', events, ['insert']),
+    events: faults.guard('events', events, EVENT_WRITES),
     facts: new Facts(events, docs),
     knownEvents: new KnownEvents(events, true),
     jobs: faults.guard('jobs', jobs, ['add']),

@@ -13,7 +13,7 @@ import { workTimes } from '../../src/services/runtime/lanes.js'
 import { createLeases, type Leases } from '../../src/services/runtime/with-lease.js'
 import type { Shard } from '../../src/ports/job-queue.js'
 import type { Collections } from '../../src/stored/collections.js'
-import { type World, WRITES } from './build-deps.js'
+import { EVENT_WRITES, type World, WRITES } from './build-deps.js'
 import type { Teller } from './stories.js'
 
 /** Holds a worker still at one moment: from then on nothing that it asks of the world is carried out until it is thawed. */
@@ -100,7 +100,7 @@ export class Worker implements Teller {
       docs: Object.fromEntries(
         Object.entries(deps.docs).map(([name, c]) => [name, freezer.guard(name, c as object, WRITES)]),
       ) as unknown as Collections,
-      events: freezer.guard('events', deps.events, ['insert']),
+      events: freezer.guard('events', deps.events, EVENT_WRITES),
       facts: new Facts(deps.events, deps.docs),
       knownEvents: new KnownEvents(deps.events, false),
       jobs: freezer.guard('jobs', deps.jobs, ['add']),

@@ -116,6 +116,11 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
       // A parse error quotes the row, and rows hold customers' data: such texts go no further.
       await call(what, attempts, () => queues.insert((client) => client.command({ query: sql })), true)
     },
+    async append(table, select) {
+      // Rows that are the same once more are not to be left out: what is there, the SELECT knows.
+      const sql = `INSERT INTO ${table.name} (${namesOf(table).join(', ')}) SETTINGS insert_deduplicate = 0 ${select}`
+      await call(`append to ${table.name}`, 1, () => queues.scan((client) => client.command({ query: sql })))
+    },
     query: (sql, row, queue = 'serving') => readRows(sql, row, queue),
     unread: () => [],
     async command(sql) {
@@ -177,17 +182,7 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
  * connection: a token would then swallow the next insert.
  */
 function insertStatement<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): string {
-  const columns = Object.keys(table.columns)
-  const names = [table.name, ...columns].filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
-  if (names.length > 0) {
-    throw new InvalidInputError('Cannot insert', [
-      {
-        path: 'columns',
-        message: `"${names.join('", "')}" is no table or column name`,
-        hint: 'use letters, digits and _',
-      },
-    ])
-  }
+  const columns = namesOf(table)
   if (token === '')
     throw new InvalidInputError('Cannot insert', [
       { path: 'token', message: 'the token is empty', hint: 'name the batch' },
@@ -196,6 +191,20 @@ function insertStatement<C extends Columns>(table: Table<C>, rows: readonly Row<
   const head = `INSERT INTO ${table.name} (${columns.join(', ')}) SETTINGS ${settings} FORMAT JSONCompactEachRow`
   const cellsOf = (row: Readonly<Record<string, unknown>>) => columns.map((column) => toCell(row[column]))
   return `${head}\n${rows.map((row) => JSON.stringify(cellsOf(row))).join('\n')}`
+}
+
+/** The table's columns in order. @throws {InvalidInputError} where one of them, or the table, has a name that is none */
+function namesOf({ name: table, columns }: Table): string[] {
+  const names = Object.keys(columns)
+  const wrong = [table, ...names].filter((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+  if (wrong.length === 0) return names
+  throw new InvalidInputError('Cannot insert', [
+    {
+      path: 'columns',
+      message: `"${wrong.join('", "')}" is no table or column name`,
+      hint: 'use letters, digits and _',
+    },
+  ])
 }
 
 /** Instants as integer milliseconds; a column that was left out as null, for which the engine puts its default. */

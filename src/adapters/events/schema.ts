@@ -1,4 +1,5 @@
 import {
+  closedNumbersTable,
   type Column,
   consentChangesTable,
   eventIdsTable,
@@ -100,6 +101,12 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
           `DROP TABLE IF EXISTS ${nextTagState.name}${onCluster} SYNC`,
         ),
       ],
+    },
+    {
+      version: 4,
+      statements: plain(
+        `${create(closedNumbersTable, dialect, 4)} ENGINE = ${mergeTree} ORDER BY seq SETTINGS ${settings}`,
+      ),
     },
   ]
 }

@@ -41,6 +41,10 @@ export async function writeBehind(
     ...store,
     insert: (table, rows, token) => behind.insert(table, rows, token),
     unread: (table) => queue.unread(table),
+    async append(table, select) {
+      await behind.flush()
+      await store.append(table, select)
+    },
     async query(sql, row, lane, options) {
       if (options?.behind !== true) await behind.flush()
       return store.query(sql, row, lane)

@@ -112,6 +112,9 @@ export const tagStateTable = defineTable('tag_state', {
   version: ID,
 })
 
+/** Numbers of evaluations that append nothing any more, and with each all lower ones: see `appendRange`. */
+export const closedNumbersTable = defineTable('closed_numbers', { seq: { ...ID, since: 4 } })
+
 /** What is said of a person by somebody, as it is logged: with what counts for her once it was heard. */
 const STATEMENT = {
   profile_id: ID,
@@ -142,13 +145,14 @@ export const identityChangesTable = defineTable('identity_changes', {
   ...KNOWN,
 })
 
-/** Every table that holds what is known of people. */
+/** Every table but the one of migrations. */
 export const tables: readonly Table[] = [
   eventsTable,
   eventIdsTable,
   profilesTable,
   tagChangesTable,
   tagStateTable,
+  closedNumbersTable,
   traitChangesTable,
   consentChangesTable,
   identityChangesTable,

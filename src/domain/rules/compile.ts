@@ -1,3 +1,4 @@
+import { closedNumbersTable, tagChangesTable } from '../events/tables.js'
 import { tagReads } from '../tags/definition.js'
 import { evaluateBool, evaluateText, type ProfileFigures } from './expression.js'
 import { boolSql, textSql } from './expression-sql.js'
@@ -23,8 +24,94 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
   return reads
 }
 
-/** Levels of one query: the engine needs a second or so to plan twenty. */
-const MAX_LEVELS = 20
+/**
+ * SELECT of what changed: columns `p` (profile id), `id`, `old`, `new`; one row per difference from the stored state,
+ * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
+ */
+export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
+  const tree = treeOf(evaluables, options)
+  return `${deltasSql(tree, evaluables, options)}
+ORDER BY p, id
+${analyzerFor(evaluables.length, tree.levels.length)}`
+}
+
+/** Tags that read tags, one above the other, in one query: planning grows with their square. */
+const LEVELS_A_PASS = 20
+
+/**
+ * What is appended together. Tags on more levels than one query takes are appended in several passes, in order: a later one
+ * reads what an earlier one recorded.
+ */
+export function passesOf(evaluables: readonly Evaluable[], options: TreeOptions): Evaluable[][] {
+  const tree = treeOf(evaluables, options)
+  const passes: Evaluable[][] = []
+  for (const e of evaluables) (passes[Math.floor(tree.levelOf(e) / LEVELS_A_PASS)] ??= []).push(e)
+  return passes
+}
+
+/** What a range of profiles is appended to the log as. */
+export type AppendOptions = TreeOptions & {
+  range: { from: number; to: number }
+  /** Number of the evaluation: nothing that a higher one brought is read, and nothing is appended once it is closed. */
+  seq: number
+  knownAtMs: number
+  cause: string
+  /** Profiles of the range that are left out. */
+  without: readonly number[]
+}
+
+/** SELECT of rows of `tag_changes`: the differences of `compileDeltas`, of a range. */
+export function compileAppend(evaluables: readonly Evaluable[], options: AppendOptions): string {
+  const { range, seq, nowMs, knownAtMs, cause, without } = options
+  const scope = { kind: 'all', fromProfileId: range.from, toProfileId: range.to, upTo: seq } as const
+  const row: { [K in keyof (typeof tagChangesTable)['columns']]: string } = {
+    tag_id: 'id',
+    profile_id: 'p',
+    changed_at: instant(nowMs),
+    old_value: 'old',
+    new_value: 'new',
+    cause: literal(cause),
+    version: literal(seq),
+    known_at: instant(knownAtMs),
+    seq: literal(seq),
+  }
+  const columns = Object.keys(tagChangesTable.columns) as (keyof typeof row)[]
+  const tree = treeOf(evaluables, options)
+  return `SELECT ${columns.map((column) => row[column]).join(', ')}
+FROM (${deltasSql(tree, evaluables, { scope }, notAmong(without, range))})
+WHERE (SELECT count() FROM ${closedNumbersTable.name} WHERE ${closedNumbersTable.name}.seq >= ${seq}) = 0
+${analyzerFor(evaluables.length, tree.levels.length)}`
+}
+
+function deltasSql(tree: Tree, evaluables: readonly Evaluable[], options: SourceOptions, where = ''): string {
+  // Old values stand in the array too: a column that the function reads from outside is copied for each of its items.
+  const values = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.valueOf(e))}, st[${literal(e.id)}])`)
+  return `SELECT p, tupleElement(o, 1) AS id, tupleElement(o, 3) AS old, tupleElement(o, 2) AS new
+FROM (
+  SELECT p, arrayJoin(arrayFilter(x -> x.2 != x.3, [${values.join(',\n    ')}])) AS o
+  FROM ${sourceSql(tree, options)}${where}
+)`
+}
+
+/** With all of them built: only then it is known who is read. */
+function treeOf(evaluables: readonly Evaluable[], options: TreeOptions): Tree {
+  const tree = new Tree(evaluables, options)
+  for (const e of evaluables) tree.valueOf(e)
+  return tree
+}
+
+/** ` WHERE …` for ids of a range. A bit each, since a list of them all may be longer than a query is allowed to be. */
+function notAmong(ids: readonly number[], { from, to }: { from: number; to: number }): string {
+  if (ids.length === 0) return ''
+  const bits = Buffer.alloc(Math.ceil((to - from) / 8))
+  for (const id of ids) bits[(id - from) >> 3]! |= 1 << ((id - from) & 7) // of the range, so there is such a byte
+  const byte = `reinterpretAsUInt8(substring(unhex('${bits.toString('hex')}'), 1 + intDiv(p - ${from}, 8), 1))`
+  return ` WHERE NOT bitTest(${byte}, (p - ${from}) % 8)`
+}
+
+function instant(ms: number): string {
+  return `fromUnixTimestamp64Milli(toInt64(${ms}), 'UTC')`
+}
 
 /**
  * How many of the others each reads one behind the other, by id.
@@ -32,38 +119,13 @@ const MAX_LEVELS = 20
  * @throws {RangeError} when tags or segments read each other in a circle
  */
 export function levelsOf(evaluables: readonly Evaluable[], options: TreeOptions): Map<string, number> {
-  const tree = new Tree(evaluables, options)
-  for (const e of evaluables) tree.valueOf(e)
+  const tree = treeOf(evaluables, options)
   return new Map(evaluables.map((e) => [e.id, tree.levelOf(e)]))
 }
 
-/** What one query can decide together, in order: those of a later pass read what the passes before have stored. */
-export function passesOf(evaluables: readonly Evaluable[], options: TreeOptions): Evaluable[][] {
-  const levels = levelsOf(evaluables, options)
-  const passes: Evaluable[][] = []
-  for (const e of evaluables) (passes[Math.floor(levels.get(e.id)! / MAX_LEVELS)] ??= []).push(e)
-  return passes
-}
-
-/**
- * SELECT of what changed: columns `p` (profile id), `id`, `old`, `new`; one row per difference from the stored state,
- * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.
- */
-export function compileDeltas(evaluables: readonly Evaluable[], options: CompileOptions): string {
-  const tree = new Tree(evaluables, options)
-  for (const e of evaluables) tree.valueOf(e)
-  const pairs = evaluables.map((e) => `(${literal(e.id)}, ${textSql(tree.resultOf(e))})`)
-  return `SELECT p, tupleElement(o, 1) AS id, st[tupleElement(o, 1)] AS old, tupleElement(o, 2) AS new
-FROM (
-  SELECT p, st, arrayJoin(arrayFilter(x -> x.2 != st[x.1], [${pairs.join(',\n    ')}])) AS o
-  FROM ${sourceSql(tree, options)}
-)
-ORDER BY p, id
-${analyzerFor(evaluables.length)}`
-}
-
-/** Planning dominates small queries: the new analyzer plans few expressions quicker, the old one many. */
-const analyzerFor = (expressions: number) => `SETTINGS enable_analyzer = ${expressions <= 5 ? 1 : 0}`
+/** Planning dominates small queries: the new analyzer plans few expressions quicker, and deep queries, the old one many. */
+const analyzerFor = (expressions: number, levels = 0) =>
+  `SETTINGS enable_analyzer = ${expressions <= 5 || levels > 4 ? 1 : 0}`
 
 /** SELECT of `p` and `holds`, 0 or 1 for each of the rules in order: everybody of the scope, ordered by p. */
 export function compileHolds(rules: readonly Rule[], options: CompileOptions): string {
@@ -119,42 +181,41 @@ export function compileTouched(
   values: (figures: ProfileFigures) => { id: string; value: string }[]
   holds: (figures: ProfileFigures) => boolean[]
 } {
-  const tree = new Tree(evaluables, options)
+  const tree = treeOf(evaluables, options)
   const compiledTests = tests.map((rule) => tree.test(rule))
-  for (const e of evaluables) tree.valueOf(e)
-  const values = evaluables.map((e) => ({ id: e.id, value: tree.resultOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
-  const computed = computedBy(tree)
+  const complete = completing(tree)
+  const values = evaluables.map((e) => ({ id: e.id, value: tree.valueOf(e) })).sort((a, b) => (a.id < b.id ? -1 : 1))
   return {
     ...touchedQuery(tree, options),
-    holds(figures) {
-      const all = computed(figures)
-      return compiledTests.map((test) => evaluateBool(test, all))
+    holds: (figures) => {
+      const whole = complete(figures)
+      return compiledTests.map((test) => evaluateBool(test, whole))
     },
-    values(figures) {
-      const all = computed(figures)
-      return values.map(({ id, value }) => ({ id, value: evaluateText(value, all) }))
+    values: (figures) => {
+      const whole = complete(figures)
+      return values.map(({ id, value }) => ({ id, value: evaluateText(value, whole) }))
     },
     deltas: (profiles) =>
       profiles.flatMap((t) => {
-        const all = computed(t.figures)
+        const whole = complete(t.figures)
         return values.flatMap(({ id, value }) => {
-          const old = t.figures.stored[id] ?? ''
-          const now = evaluateText(value, all)
+          const old = whole.stored[id] ?? ''
+          const now = evaluateText(value, whole)
           return now === old ? [] : [{ p: t.profileId, id, old, new: now }]
         })
       }),
   }
 }
 
-/** Adds to a profile's figures the tags that others of the pass read; the tree is complete. */
-function computedBy({ levels }: Tree): (figures: ProfileFigures) => ProfileFigures {
-  const ordered = levels.flat()
-  if (ordered.length === 0) return (figures) => figures
+/** Computes the columns of tags that others read, beside those of figures. */
+function completing({ levels }: Tree): (figures: ProfileFigures) => ProfileFigures {
+  const steps = levels.flat()
+  if (steps.length === 0) return (figures) => figures
   return (figures) => {
-    const computed: Record<string, string> = {}
-    const all = { ...figures, computed }
-    for (const { id, value } of ordered) computed[id] = evaluateText(value, all)
-    return all
+    const columns = { ...figures.columns }
+    const whole = { ...figures, columns }
+    for (const { column, value } of steps) columns[column] = evaluateText(value, whole)
+    return whole
   }
 }
 
@@ -180,8 +241,8 @@ export function compileExplain(
     })
   }
   const explain = build(rule)
-  const computed = computedBy(tree)
-  return { ...touchedQuery(tree, options), explain: (figures) => explain(computed(figures)) }
+  const complete = completing(tree)
+  return { ...touchedQuery(tree, options), explain: (figures) => explain(complete(figures)) }
 }
 
 /** The small queries for touched profiles, once all expressions are built. */

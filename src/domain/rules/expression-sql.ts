@@ -31,11 +31,6 @@ export function boolSql(e: Bool, columnSql: ColumnSql = asNamed): string {
   }
 }
 
-/** Where the value of a tag stands that is worked out in the same query. */
-export function computedColumn(tagId: string): string {
-  return `v_${tagId}`
-}
-
 /** Whether it may hold any words, not only figures of ours. */
 function isFreeText(e: Text): boolean {
   if (e.text === 'choice') return isFreeText(e.otherwise) || e.cases.some((c) => isFreeText(c.value))
@@ -49,8 +44,6 @@ export function textSql(e: Text, columnSql: ColumnSql = asNamed): string {
       return `traits[${literal(e.trait)}]`
     case 'stored':
       return `st[${literal(e.tagId)}]`
-    case 'computed':
-      return computedColumn(e.tagId)
     case 'column':
       return columnSql(e.column)
     case 'identifiers':

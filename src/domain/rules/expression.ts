@@ -13,8 +13,6 @@ export type Num =
 export type Text =
   | { text: 'trait'; trait: string }
   | { text: 'stored'; tagId: string }
-  /** A tag that is worked out in the same pass, before whoever reads it. */
-  | { text: 'computed'; tagId: string }
   | { text: 'column'; column: string }
   | { text: 'identifiers' }
   | { text: 'constant'; value: string }
@@ -62,8 +60,6 @@ export type ProfileFigures = {
   identifierTypes: readonly string[]
   stored: Readonly<Record<string, string>>
   columns: Readonly<Record<string, number | string>>
-  /** Tags that are worked out in the same pass, as far as they are by now. */
-  computed?: Readonly<Record<string, string>>
 }
 
 export function evaluateBool(e: Bool, p: ProfileFigures): boolean {
@@ -95,11 +91,6 @@ export function evaluateText(e: Text, p: ProfileFigures): string {
       return p.traits[e.trait] ?? ''
     case 'stored':
       return p.stored[e.tagId] ?? ''
-    case 'computed': {
-      const value = p.computed?.[e.tagId]
-      if (value === undefined) throw new RangeError(`"${e.tagId}" is read before it is worked out`)
-      return value
-    }
     case 'column':
       return String(p.columns[e.column] ?? '')
     case 'identifiers':

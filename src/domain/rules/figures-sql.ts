@@ -1,5 +1,5 @@
 import { type Aggregation, AMOUNT, type Condition } from './expression.js'
-import { boolSql, computedColumn, textSql } from './expression-sql.js'
+import { boolSql, textSql } from './expression-sql.js'
 import { nowSource } from './now-source.js'
 import { happenedSource, thenSource } from './past-source.js'
 import type { Scope } from './scope.js'
@@ -13,14 +13,14 @@ export type SourceOptions = { scope: Scope; knowledge?: Knowledge }
 const sources: { [K in Knowledge]: Source } = { now: nowSource, then: thenSource, happened: happenedSource }
 
 /**
- * The joined source with `p`, `traits`, `identifier_types`, `st`, the columns of the tree, whose expressions are all built,
- * and a column for every tag that another one reads: a SELECT for each level.
+ * The joined source with `p`, `traits`, `identifier_types`, `st` and the columns of the tree, whose expressions are all built.
+ * Each level of tags that are read is a SELECT around the one before.
  */
 export function sourceSql(tree: Tree, options: SourceOptions): string {
   return tree.levels.reduce(
-    (from, level) => {
-      const columns = level.map(({ id, value }) => `${textSql(value)} AS ${computedColumn(id)}`)
-      return `(SELECT *, ${columns.join(',\n      ')} FROM ${from})`
+    (source, level) => {
+      const columns = level.map(({ column, value }) => `${textSql(value)} AS ${column}`)
+      return `(SELECT *, ${columns.join(',\n      ')}\n    FROM ${source})`
     },
     joinedSql(tree, options),
   )

@@ -1,12 +1,12 @@
 import { eventsTable, profilesTable, tagStateTable } from '../events/tables.js'
-import { profileFilter } from './scope.js'
+import { profileFilter, type Scope } from './scope.js'
 import type { Source } from './source.js'
 import { tagFilter } from './sql.js'
 
 /** The tables that hold what is known now and nothing else. */
 export const nowSource: Source = {
   people: ({ scope }) =>
-    `SELECT profile_id AS p, traits, identifier_types FROM ${profilesTable.name} FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}`,
+    `SELECT profile_id AS p, traits, identifier_types FROM ${profilesTable.name} FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}${upTo(scope, 'version')}`,
 
   state: ({ scope }, tags) => ({
     p: 'profile_id',
@@ -29,6 +29,10 @@ export const nowSource: Source = {
     const range = profileFilter(scope, 'profile_id')
     const owned = range === '' ? '' : ` AND ((${range.slice(5)}) OR profile_id IN (SELECT profile_id FROM (${merged})))`
     return `SELECT if(m.merged_into = 0, profile_id, m.merged_into) AS p, ${columns}
-      FROM ${eventsTable.name} LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE ${where}${owned}`
+      FROM ${eventsTable.name} LEFT ANY JOIN (${merged}) AS m USING (profile_id) WHERE ${where}${owned}${upTo(scope, 'seq')}`
   },
+}
+
+function upTo(scope: Scope, column: string): string {
+  return scope.kind === 'all' && scope.upTo !== undefined ? ` AND ${column} <= ${scope.upTo}` : ''
 }

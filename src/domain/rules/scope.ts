@@ -1,6 +1,12 @@
 /** Whom to look at. Merged profiles' events count for their survivor. */
 export type Scope =
-  | { kind: 'all'; fromProfileId?: number; toProfileId?: number }
+  | {
+      kind: 'all'
+      fromProfileId?: number
+      toProfileId?: number
+      /** Of now: only what groups up to this number brought; whose profile a later one wrote is left out. */
+      upTo?: number
+    }
   /** `aliases` are the ids of profiles that were merged into this one; of no account for the past, whose logs say so. */
   | { kind: 'profiles'; profiles: readonly { profileId: number; aliases: readonly number[] }[] }
 

@@ -20,6 +20,12 @@ export type TreeOptions = {
   computed?: readonly Evaluable[]
 }
 
+/** The value of a tag: one that others read is computed once, into a column, before those that read it. */
+export type TagColumn = { column: string; value: Text }
+
+/** `level`: how many columns of tags have to be there, one after the other, before it can be computed. */
+type Built = TagColumn & { level: number; isRead: boolean }
+
 /** Builds expressions, and collects on the way which figures and stored tags of a profile they need. */
 export class Tree implements TagBuild {
   readonly nowMs: number
@@ -28,11 +34,9 @@ export class Tree implements TagBuild {
   private readonly counting: ReadonlySet<string>
   private readonly inPass: ReadonlyMap<string, Evaluable>
   private readonly resolving = new Set<string>()
-  private readonly values = new Map<string, { value: Text; level: number }>()
-  /** Tags of this pass that are read in it. */
-  private readonly readInPass = new Set<string>()
-  /** One more than the highest level of what the expression that is being built has read so far. */
-  private level = 0
+  private readonly built = new Map<string, Built>()
+  /** The levels of those that are being built, as far as they are known. */
+  private readonly levelsSoFar: number[] = []
   private readonly columns = new Map<string, { column: string; aggregation: Aggregation }>()
   /** The tags that are evaluated, and those that are read as stored. Complete once all expressions are built. */
   readonly storedTags = new Set<string>()
@@ -52,41 +56,22 @@ export class Tree implements TagBuild {
     return [...this.columns.values()]
   }
 
-  /**
-   * The tags of this pass that are read in it, by level: those of one read only those of the levels before. Complete once
-   * all expressions are built.
-   */
-  get levels(): { id: string; value: Text }[][] {
-    const levels: { id: string; value: Text }[][] = []
-    for (const id of this.readInPass) {
-      const { value, level } = this.values.get(id)!
-      ;(levels[level] ??= []).push({ id, value })
-    }
-    return levels.filter((level) => level.length > 0)
-  }
-
-  /** How many tags of this pass it reads one behind the other; of one that is built. */
-  levelOf({ id }: Evaluable): number {
-    return this.values.get(id)!.level
-  }
-
-  /** As `valueOf`, and where it is worked out for others, from there. Only when all expressions are built. */
-  resultOf(e: Evaluable): Text {
-    return this.readInPass.has(e.id) ? { text: 'computed', tagId: e.id } : this.valueOf(e)
+  /** Columns of tags, in levels: those of one read only figures and columns before it. Complete once all is built. */
+  get levels(): TagColumn[][] {
+    const levels: TagColumn[][] = []
+    for (const { level, isRead, ...column } of this.built.values()) if (isRead) (levels[level] ??= []).push(column)
+    return levels
   }
 
   /** @throws {RangeError} when tags or segments read each other in a circle */
-  valueOf(e: Evaluable): Text {
-    const outer = this.level
-    this.level = 0
-    const built = this.values.get(e.id) ?? this.once(e.id, () => ({ value: this.build(e), level: this.level }))
-    this.values.set(e.id, built)
-    this.level = Math.max(outer, built.level + 1)
-    return built.value
+  levelOf(e: Evaluable): number {
+    return this.build(e).level
   }
 
-  private build(e: Evaluable): Text {
-    return 'rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this)
+  /** What it is read as, once all expressions are built. @throws {RangeError} as above */
+  valueOf(e: Evaluable): Text {
+    const { isRead, column, value } = this.build(e)
+    return isRead ? { text: 'column', column } : value
   }
 
   test(rule: Rule): Bool {
@@ -112,20 +97,40 @@ export class Tree implements TagBuild {
   }
 
   tag(id: string): Text {
-    const inPass = this.inPass.get(id)
-    if (inPass === undefined) this.storedTags.add(id)
-    else {
-      this.valueOf(inPass)
-      this.readInPass.add(id)
-    }
-    const kept: Text = { text: inPass === undefined ? 'stored' : 'computed', tagId: id }
+    const kept = this.kept(id)
     return this.counting.has(id) ? { text: 'days', of: kept, nowMs: this.nowMs } : kept
+  }
+
+  private kept(id: string): Text {
+    const inPass = this.inPass.get(id)
+    if (inPass === undefined) {
+      this.storedTags.add(id)
+      return { text: 'stored', tagId: id }
+    }
+    const built = this.build(inPass)
+    built.isRead = true
+    const reader = this.levelsSoFar.pop()
+    if (reader !== undefined) this.levelsSoFar.push(Math.max(reader, built.level + 1))
+    return { text: 'column', column: built.column }
   }
 
   segment(id: string): Bool {
     const rule = this.segments.get(id)
     if (rule === undefined) throw new RangeError(`there is no segment "${id}"`)
     return this.once(`segment ${id}`, () => this.test(rule))
+  }
+
+  private build(e: Evaluable): Built {
+    const known = this.built.get(e.id)
+    if (known !== undefined) return known
+    this.levelsSoFar.push(0)
+    const value = this.once(e.id, () =>
+      'rule' in e ? flagText(this.test(e.rule)) : tagKindOf(e.tag).value(e.tag, this),
+    )
+    const level = this.levelsSoFar.pop()! // pushed above
+    const built = { column: `t${this.built.size}`, value, level, isRead: false }
+    this.built.set(e.id, built)
+    return built
   }
 
   private once<T>(name: string, build: () => T): T {

@@ -13,6 +13,7 @@ import { OF_KNOWN_CHANNELS } from '../touches/held-touches.js'
 import { releaseTouches } from '../touches/release-touches.js'
 import { nextSettlingAt, sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
+import { nextRedoAt, redoReactions } from '../tags/reactions/react.js'
 import { nextScheduleAt, runSchedules } from '../tags/run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
 import { isStopped } from '../touches/switch-sending.js'
@@ -73,6 +74,7 @@ const LANES: readonly Lane[] = [
     },
     dueAt: nextScheduleAt,
   },
+  { name: 'redo-reactions', group: 'refresh', run: redoReactions, dueAt: nextRedoAt },
   {
     name: 'resume-runs',
     group: 'journeys',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
+import { listOpenReactions } from '../tags/reactions/list-open.js'
 import { refreshNow } from '../tags/refresh-profiles.js'
 import { PastQuery } from '../segments/ask-past.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
@@ -183,6 +184,11 @@ export const operations = {
     scope: 'none',
   }),
   'touches/held': quick(z.strictObject({}), async ({ deps }) => listHeldTouches(deps.docs), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
+  'tags/reactions': quick(z.strictObject({}), async ({ deps }) => listOpenReactions(deps), {
     effect: 'read',
     roles: LOOKERS,
     scope: 'none',

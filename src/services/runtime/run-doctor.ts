@@ -6,6 +6,7 @@ import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
 import type { HeldRuns } from '../journeys/list-held.js'
+import type { OpenReactions } from '../tags/reactions/list-open.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
 /** A store, and how to find out whether it answers, and what with; `ping` is absent when nothing is there yet. */
@@ -26,6 +27,8 @@ export type DoctorDeps = {
   held?: { runs: number; groups: readonly HeldRuns[] }
   /** Touches through channels that the running service does not know; absent while no service runs. */
   heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
+  /** Absent while no service runs. */
+  reactions?: { open: number; groups: readonly OpenReactions[] }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -41,6 +44,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
+    reactionsFinding(deps.reactions),
     sendingFinding(deps.sending),
   ]
 }
@@ -145,6 +149,18 @@ function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
   return check.warned(
     `${held.touches}，不认识的渠道 of channels unknown here: ${held.channels.map((c) => `${c.channel} ×${c.touches}`).join('；')}`,
     '升级落后的进程；认识它的进程会接着发 · update the process that is behind; one that knows the channel goes on with them',
+  )
+}
+
+function reactionsFinding(reactions: DoctorDeps['reactions']): Finding {
+  const check = about('tags.reactions', '标签变化的后续 what follows from tags')
+  if (reactions === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (reactions.open === 0) return check.ok('都做完了 all is done')
+  const groups = reactions.groups.map((g) => `${g.reaction} ×${g.changes}, ${g.attempts} attempts: ${g.error}`)
+  return check.warned(
+    `${reactions.open}，${groups.slice(0, HELD_SHOWN).join('；')}${groups.length > HELD_SHOWN ? ' …' : ''}`,
+    '看日志 “a reaction failed”；会自动再试，最长隔六小时 · see the log; each is tried again by itself, within six hours',
   )
 }
 

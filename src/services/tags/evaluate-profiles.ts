@@ -1,28 +1,16 @@
-import { z } from 'zod'
 import { tagChangesTable } from '../../domain/events/tables.js'
-import {
-  compileDeltas,
-  compileTouched,
-  type Delta,
-  type Evaluable,
-  passesOf,
-  readsOf,
-  type Touched,
-} from '../../domain/rules/compile.js'
+import { compileTouched, type Delta, type Evaluable, readsOf, type Touched } from '../../domain/rules/compile.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { ConflictError } from '../../errors.js'
 import { hashKey } from '../../random.js'
-import { type ProfileTags, tagPath } from '../../stored/tags.js'
+import { type Overtaken, type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
-import { enterJourneys } from '../journeys/enter-journeys.js'
-import { queueTagChanges, writebackTagIds } from './queue-writebacks.js'
+import { react } from './reactions/react.js'
 import { figuresAtHand, loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
 
 const CHUNK = 5_000
-
-const DeltaRow = z.object({ p: z.number(), id: z.string(), old: z.string(), new: z.string() })
 
 export type Evaluation = {
   evaluables: readonly Evaluable[]
@@ -66,33 +54,6 @@ export function evaluablesFor(
   return evaluables.filter((e) => chosen.has(e.id))
 }
 
-/**
- * Brings tags, stages and entry rules of a range of profiles up to date and acts on what changed; see `applyChunk`. Those
- * that ingest has overtaken are left out: the refresh evaluates them again before it ends.
- *
- * @param range - ids from `from` up to, not including, `to`; absent: everybody
- * @returns how many values changed
- */
-export async function evaluateRange(
-  deps: Deps,
-  evaluation: Evaluation,
-  range: { from: number; to: number } | undefined,
-): Promise<number> {
-  const ids = range === undefined ? {} : { fromProfileId: range.from, toProfileId: range.to }
-  const options = { ...compileOptions(deps, evaluation.now), scope: { kind: 'all', ...ids } } as const
-  let changes = 0
-  for (const pass of passesOf(evaluation.evaluables, options)) {
-    const deltas = await deps.events.query(compileDeltas(pass, options), DeltaRow, 'scan')
-    for (const chunk of chunksOf(deltas)) {
-      const ours = new Set(await withoutOvertaken(deps, [...new Set(chunk.map((d) => d.p))]))
-      const applied = chunk.filter((d) => ours.has(d.p))
-      await applyChunk(deps, evaluation, applied)
-      changes += applied.length
-    }
-  }
-  return changes
-}
-
 /** Those that ingest has not touched since the refresh began. */
 export async function withoutOvertaken({ docs }: Deps, profileIds: readonly number[]): Promise<number[]> {
   const overtaken = new Set((await docs.overtaken.getMany(profileIds)).map((stamp) => stamp._id))
@@ -100,8 +61,9 @@ export async function withoutOvertaken({ docs }: Deps, profileIds: readonly numb
 }
 
 /**
- * The same for the profiles just touched. `tests` are rules to answer on the way, on the fresh values. With `heal` documents
- * are compared too, so that one that tells of an evaluation which was cut off, and is not to be repeated, is put right.
+ * Brings tags, stages and entry rules of the profiles just touched up to date and acts on what changed; see `applyChunk`.
+ * `tests` are rules to answer on the way, on the fresh values. With `heal` documents are compared too, so that one that tells
+ * of an evaluation which was cut off, and is not to be repeated, is put right; and reactions are told what a range owes them.
  *
  * @returns per profile, which of `tests` hold; how many values changed
  */
@@ -112,7 +74,8 @@ export async function evaluateTouched(
     /** Everybody named, where they are known already. */
     profiles?: ReadonlyMap<number, Profile>
     tests?: readonly Rule[]
-    heal?: boolean
+    /** What is owed, by profile. */
+    heal?: ReadonlyMap<number, Owed>
   },
 ): Promise<{ holds: Map<number, boolean[]>; changes: number }> {
   const { evaluables, profileIds, tests = [], now } = evaluation
@@ -129,33 +92,44 @@ export async function evaluateTouched(
         ? await figuresAtHand(deps, query, profiles, compile, { load: true })
         : await readFigures(deps, query, profiles)
     for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
-    const deltas = evaluation.heal === true ? await differences(deps, query.values, touched) : query.deltas(touched)
+    const deltas = evaluation.heal
+      ? await differences(deps, query.values, touched, evaluation.heal)
+      : query.deltas(touched)
     for (const chunk of chunksOf(deltas)) await applyChunk(deps, evaluation, chunk)
-    changes += deltas.length
+    changes += deltas.filter((d) => !('owedAt' in d)).length
   }
   return { holds, changes }
 }
 
-/** A difference from the stored state, or, where that is right already, from the document alone; `state`: the document is. */
-type Change = Delta & { only?: 'document' | 'state' }
+type Owed = NonNullable<Overtaken['owed']>
 
-/** What differs from the state or from the document. */
+/**
+ * A difference from the stored state, or, where that is right already, from the document alone; `state`: the document is.
+ * With `owedAt` nothing differs, and reactions have not been told.
+ */
+type Change = Delta & ({ only?: 'document' | 'state' } | { owedAt: Date })
+
+/** What differs from the state or from the document, and what is owed. */
 async function differences(
   { docs }: Deps,
   valuesOf: (figures: Touched['figures']) => { id: string; value: string }[],
   touched: readonly Touched[],
+  owed: ReadonlyMap<number, Owed>,
 ): Promise<Change[]> {
   const held = new Map((await docs.profileTags.getMany(touched.map((t) => t.profileId))).map((d) => [d._id, d.tags]))
-  return touched.flatMap(({ profileId, figures }) =>
-    valuesOf(figures).flatMap(({ id, value }): Change[] => {
+  return touched.flatMap(({ profileId, figures }) => {
+    const owedAt = new Map(owed.get(profileId)?.map(({ id, at }) => [id, at]))
+    return valuesOf(figures).flatMap(({ id, value }): Change[] => {
       const old = figures.stored[id] ?? ''
       const change = { p: profileId, id, old, new: value }
-      if (id.startsWith(ENTRY_PREFIX)) return old === value ? [] : [change]
+      const at = owedAt.get(id)
+      const equal = at === undefined ? [] : [{ ...change, owedAt: at }]
+      if (id.startsWith(ENTRY_PREFIX)) return old === value ? equal : [change]
       const shown = held.get(profileId)?.[id]?.v ?? ''
-      if (old === value) return shown === value ? [] : [{ ...change, only: 'document' }]
+      if (old === value) return shown === value ? equal : [{ ...change, only: 'document' }]
       return shown === value ? [{ ...change, only: 'state' }] : [change]
-    }),
-  )
+    })
+  })
 }
 
 function compileOptions(deps: Deps, now: Date) {
@@ -174,31 +148,22 @@ function* chunksOf(deltas: readonly Change[]): Generator<Change[]> {
 }
 
 /**
- * What is done with a change (document, write-back, journey entry) comes before the change is recorded as the new state, so
- * after a crash the same changes are found again. Where somebody else evaluates in between, a refresh is open and evaluates
- * the profile once more, document and all (`workRefreshes`).
+ * What is done with a change (document, reactions) comes before the change is recorded as the new state, so after a crash the
+ * same changes are found again. Where somebody else evaluates in between, a refresh is open and evaluates the profile once
+ * more, document and all (`workRefreshes`).
  */
 async function applyChunk(deps: Deps, evaluation: Evaluation, changes: readonly Change[]): Promise<void> {
   if (changes.length === 0) return
   const { now, cause, key, seq, knownAt } = evaluation
-  const tags = changes.filter((d) => !d.id.startsWith(ENTRY_PREFIX))
-  await writeTags(
+  const shown = changes.filter((d) => !d.id.startsWith(ENTRY_PREFIX) && !('owedAt' in d) && d.only !== 'state')
+  await writeTags(deps, byProfile(shown), seq, now)
+  await react(
     deps,
-    tags.filter((d) => d.only !== 'state'),
-    seq,
-    now,
+    changes.filter((d) => !('owedAt' in d)),
+    { now, key },
   )
-  const pushed = writebackTagIds(deps)
-  if (pushed.size > 0)
-    await queueTagChanges(
-      deps,
-      tags.filter((d) => pushed.has(d.id)).map((d) => ({ profileId: d.p, tagId: d.id })),
-    )
-  const entries = changes
-    .filter((d) => d.id.startsWith(ENTRY_PREFIX) && d.new === '1')
-    .map((d) => ({ profileId: d.p, journeyId: d.id.slice(ENTRY_PREFIX.length) }))
-  await enterJourneys(deps, entries, now, key)
-  const recorded = changes.filter((d) => d.only !== 'document')
+  for (const [atMs, owed] of byInstant(changes)) await react(deps, owed, { now: new Date(atMs), key })
+  const recorded = changes.filter((d) => !('owedAt' in d) && d.only !== 'document')
   // The last statement before it is recorded: by now others may have evaluated what is newer, and found nothing to record.
   if (deps.worker.isLate()) throw new ConflictError('evaluated too slowly: others may have gone on')
   const token = hashKey(32, key, now.getTime(), JSON.stringify(recorded))
@@ -250,30 +215,56 @@ export async function leaveNoTags(
   )
 }
 
+/** Values of tags, by id, that a profile has now; empty: none any more. */
+export type ProfileChanges = { p: number; changes: readonly (readonly [id: string, value: string])[] }
+
+function byProfile(changes: readonly Change[]): ProfileChanges[] {
+  const rows = new Map<number, [string, string][]>()
+  for (const { p, id, new: value } of changes) {
+    const own = rows.get(p)
+    if (own === undefined) rows.set(p, [[id, value]])
+    else own.push([id, value])
+  }
+  return [...rows].map(([p, own]) => ({ p, changes: own }))
+}
+
+function byInstant(changes: readonly Change[]): Map<number, Change[]> {
+  const owed = new Map<number, Change[]>()
+  for (const change of changes) {
+    if (!('owedAt' in change)) continue
+    const atMs = change.owedAt.getTime()
+    owed.set(atMs, [...(owed.get(atMs) ?? []), change])
+  }
+  return owed
+}
+
 /** One write per profile, whatever the number of tags; a document that a later evaluation wrote stays as it is. */
-async function writeTags({ docs }: Deps, deltas: readonly Change[], seq: number, at: Date): Promise<void> {
-  const byProfile = new Map<number, Change[]>()
-  for (const delta of deltas) byProfile.set(delta.p, [...(byProfile.get(delta.p) ?? []), delta])
-  const first = [...byProfile].flatMap(([_id, own]): ProfileTags[] => {
-    const held = own.filter((d) => d.new !== '')
-    if (held.length === 0) return []
-    return [{ _id, seq, at, tags: Object.fromEntries(held.map((d) => [d.id, { v: d.new, since: at }])) }]
+export async function writeTags(
+  { docs }: Pick<Deps, 'docs'>,
+  rows: readonly ProfileChanges[],
+  seq: number,
+  at: Date,
+): Promise<void> {
+  const first = rows.flatMap(({ p, changes }): ProfileTags[] => {
+    const tags: ProfileTags['tags'] = {}
+    for (const [id, v] of changes) if (v !== '') tags[id] = { v, since: at }
+    return Object.keys(tags).length === 0 ? [] : [{ _id: p, seq, at, tags }]
   })
   const { refused } = await docs.profileTags.insert(first)
   const written = new Set(first.map((doc) => doc._id))
   for (const id of refused) written.delete(id)
-  const later = [...byProfile].filter(([id]) => !written.has(id))
+  const later = rows.filter(({ p, changes }) => !written.has(p) && changes.length > 0)
   if (later.length === 0) return
   const where = { seq: { $lte: seq } }
   await docs.profileTags.updateEach(
-    later.map(([id, own]) => {
-      const held = own.filter((d) => d.new !== '').map((d) => [tagPath(d.id), { v: d.new, since: at }] as const)
-      const gone = own.filter((d) => d.new === '').map((d) => [tagPath(d.id), 1] as const)
+    later.map(({ p, changes }) => {
+      const held = changes.filter(([, v]) => v !== '').map(([id, v]) => [tagPath(id), { v, since: at }] as const)
+      const gone = changes.filter(([, v]) => v === '').map(([id]) => [tagPath(id), 1] as const)
       const update = {
         $set: { seq, at, ...Object.fromEntries(held) },
         ...(gone.length > 0 && { $unset: Object.fromEntries(gone) }),
       }
-      return { id, update, where }
+      return { id: p, update, where }
     }),
   )
 }

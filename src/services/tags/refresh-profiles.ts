@@ -11,15 +11,10 @@ import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { testRules } from '../segments/test-rules.js'
+import { appendRange, closeNumber, type Range } from './append-range.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
-import {
-  evaluablesFor,
-  evaluateRange,
-  evaluateTouched,
-  leaveNoTags,
-  markEvaluated,
-  withoutOvertaken,
-} from './evaluate-profiles.js'
+import { evaluablesFor, evaluateTouched, leaveNoTags, markEvaluated, withoutOvertaken } from './evaluate-profiles.js'
+import { feedRange } from './feed-range.js'
 
 const RANGE = 50_000
 const CHUNK = 1_000
@@ -43,7 +38,7 @@ export async function openRefresh({ docs, clock }: Deps, { size = RANGE, ...requ
       upsert: true,
       update: {
         $set: { ...rest, size, phase: 'waiting', order, rev: 0, from: 1, changes: 0 },
-        $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1 },
+        $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1, fed: 1 },
       },
     },
   ])
@@ -76,11 +71,26 @@ export type RefreshState = 'idle' | 'more' | 'waiting'
  *    read first, stored plans after that, the number last. A group that was done by then has a lower number; a group that
  *    is under way keeps its profiles out; one that came later has stamped anew, and then the stamp is another one
  *    (`seq`, `times`) and stays. Should its number be the lower one, it takes a higher one (`claimProfiles`).
- * 5. That evaluation is of every rule that ingest evaluates and of every rule of the refresh, and compares documents too: a
- *    document is written before the state, so one whose evaluation died in between may tell what no state tells.
- *    Documents are given that number first: what a slow worker found in a range before, it does not write any more.
+ * 5. That evaluation is of every rule that ingest evaluates and of every rule of the refresh, and compares documents too:
+ *    where a document is written before the state (ingest, windows), one whose evaluation died in between may tell what no
+ *    state tells. Documents are given that number first: what a slow worker found in a range before, it does not write any
+ *    more.
  * 6. Behind the ranges a group stamps only profiles that bear a stamp: nobody else is evaluated any more. So there are ever
  *    fewer, and the refresh ends however much comes in.
+ *
+ * A range of everybody (`all`) is recorded first, inside the engine (`appendRange`), and acted on from the log afterwards
+ * (`feedRange`). That nothing is lost there either, and nothing is done that is not true, is due to this:
+ *
+ * 7. A range reads no half of a group. One with a higher number is not read at all. One with a lower number had stamped its
+ *    profiles before it took that, so it is done, or they are among those that are left out.
+ * 8. Nobody finds as a difference any more what a range has recorded. So the cursor says that it is recorded and up to whom
+ *    it was acted on (`fed`), and before anything else happens to the refresh, also before other definitions begin it anew, it
+ *    is acted on to the end. Nobody appends under its number by then: it was closed before.
+ * 9. Doing that twice is doing it once: documents go by the number, reactions by the instant of the refresh.
+ * 10. Of whom a group has stamped since, the log may tell what is true no more, and the group may have found the state as the
+ *    range left it, and done nothing. So she is left to 4. and 5.; her stamp says what is owed to her, and it is done then if it
+ *    is true over all that is known, at the instant of the range: an entry that a range had made before it was cut off, or that
+ *    a slow worker makes, is the same one.
  */
 export async function workRefreshes(deps: Deps, signal?: AbortSignal): Promise<RefreshState> {
   while (signal?.aborted !== true) {
@@ -114,7 +124,7 @@ export async function refreshNow(
 async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'waiting'> {
   const work = workOf(deps, stored)
   const isStarted = stored.phase !== 'waiting' && stored.phase !== 'opening' && stored.definitions === work.definitions
-  let cursor = isStarted ? (stored as Started) : await begin(deps, stored, work.definitions)
+  let cursor = isStarted ? (stored as Started) : await begin(deps, await endRange(deps, stored), work.definitions)
   if (cursor.phase === 'ranges') {
     cursor = await workRange(deps, cursor, work)
     if (cursor.phase === 'ranges') return 'more'
@@ -165,39 +175,65 @@ async function begin(deps: Deps, refresh: Refresh, definitions: string): Promise
   const isRepeat = refresh.phase === 'opening' && refresh.definitions === definitions
   const now = isRepeat ? refresh.now! : clock.now() // an opening one has its instant
   const opening = { phase: 'opening', now, definitions, from: 1 } as const
-  const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: { againAt: 1 } })) }
+  const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: { againAt: 1, fed: 1 } })) }
   for (const plan of await plansUnderWay(deps)) await stampProfiles(deps, plan, true)
   const ranges = { phase: 'ranges', ...(await nextNumber(deps)) } as const
-  const { againAt: _againAt, ...rest } = opened
+  const { againAt: _againAt, fed: _fed, ...rest } = opened
   return { ...rest, ...opening, ...ranges, ...(await step(deps, opened, { $set: ranges })) }
 }
 
-async function workRange(deps: Deps, cursor: Started, work: Work): Promise<Started> {
+async function workRange(deps: Deps, stored: Started, work: Work): Promise<Started> {
   const { docs } = deps
-  const { from, size } = cursor
+  const { from, size, kind } = stored
   const last = (await docs.meta.get('counter:profile'))?.value ?? 0
   const range = { from, to: from + size }
   const isLast = range.to > last
-  const changes = from > last ? 0 : await evaluate(deps, cursor, work, range, from === 1 && isLast)
+  const isEmpty = from > last || (kind !== 'enter' && work.evaluables.length === 0)
+  const cursor = kind === 'all' && !isEmpty ? await appendAndFeed(deps, stored, work, range) : stored
+  const changes = kind === 'all' || isEmpty ? 0 : await evaluate(deps, cursor, work, range)
   const next = {
     ...(isLast ? { phase: 'overtaken' as const } : await nextNumber(deps)),
     from: range.to,
     changes: cursor.changes + changes,
   }
-  return { ...cursor, ...next, ...(await step(deps, cursor, { $set: next })) }
+  const { fed: _fed, ...rest } = cursor
+  return { ...rest, ...next, ...(await step(deps, cursor, { $set: next, $unset: { fed: 1 } })) }
 }
 
-async function evaluate(
-  deps: Deps,
-  cursor: Started,
-  { evaluables }: Work,
-  range: { from: number; to: number },
-  isEverybody: boolean,
-): Promise<number> {
+async function appendAndFeed(deps: Deps, stored: Started, { evaluables }: Work, range: Range): Promise<Started> {
+  let cursor = stored
+  if (cursor.fed === undefined) {
+    await appendRange(deps, evaluationOf(cursor, evaluables, cursor.now, cursor), range)
+    cursor = { ...cursor, fed: range.from, ...(await step(deps, cursor, { $set: { fed: range.from } })) }
+  }
+  return feedTo(deps, cursor, range.to)
+}
+
+/** @param cursor - of an appended range that ends before `to` */
+async function feedTo(deps: Deps, stored: Started, to: number): Promise<Started> {
+  let cursor = stored
+  const { seq, now } = cursor
+  for await (const { fed, changes } of feedRange(deps, { seq, now, key: keyOf(cursor) }, { from: cursor.fed!, to })) {
+    const next = { fed, changes: cursor.changes + changes }
+    cursor = { ...cursor, ...next, ...(await step(deps, cursor, { $set: next })) }
+  }
+  return cursor
+}
+
+/**
+ * Before it is begun anew: what its last range has appended, or still might, is acted on to the end. The state says it
+ * already, so nobody else would find it.
+ */
+async function endRange(deps: Deps, stored: Refresh): Promise<Refresh> {
+  if (stored.phase !== 'ranges' || stored.kind !== 'all') return stored
+  const cursor = stored as Started
+  if (cursor.fed === undefined) await closeNumber(deps, cursor.seq)
+  return feedTo(deps, { ...cursor, fed: cursor.fed ?? cursor.from }, cursor.from + cursor.size)
+}
+
+async function evaluate(deps: Deps, cursor: Started, { evaluables }: Work, range: Range): Promise<number> {
   if (cursor.kind === 'enter') return enterRecurring(deps, cursor, range)
-  if (evaluables.length === 0) return 0
   const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor)
-  if (cursor.kind === 'all') return evaluateRange(deps, evaluation, isEverybody ? undefined : range)
   const since = (cursor.since ?? cursor.now).getTime()
   const sql = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), range)
   if (sql === undefined) return 0
@@ -212,13 +248,17 @@ async function evaluate(
   return changes
 }
 
-function evaluationOf({ _id, kind, cause }: Started, evaluables: readonly Evaluable[], now: Date, number: Numbered) {
-  const { seq, knownAt } = number
-  return { evaluables, now, seq, knownAt, cause, key: `${_id}:${kind}:${now.getTime()}` }
+function evaluationOf(cursor: Started, evaluables: readonly Evaluable[], now: Date, { seq, knownAt }: Numbered) {
+  return { evaluables, now, seq, knownAt, cause: cursor.cause, key: keyOf({ ...cursor, now }) }
+}
+
+/** What effects of an evaluation at its instant are keyed under. */
+function keyOf({ _id, kind, now }: Started): string {
+  return `${_id}:${kind}:${now.getTime()}`
 }
 
 /** @returns 0: what a journey does counts elsewhere */
-async function enterRecurring(deps: Deps, { ids, now }: Started, range: { from: number; to: number }): Promise<number> {
+async function enterRecurring(deps: Deps, { ids, now }: Started, range: Range): Promise<number> {
   for (const journeyId of ids ?? []) {
     const enter = deps.definitions.current.journeys.get(journeyId)?.journey.enter
     if (enter === undefined || !('every' in enter)) continue
@@ -275,7 +315,7 @@ async function evaluateAgain(deps: Deps, stored: Started, work: Work, stamps: re
       number,
     ),
     profileIds,
-    heal: true,
+    heal: new Map(stamps.map((stamp) => [stamp._id, stamp.owed ?? []])),
   })
   const merged = await docs.profiles.find({ _id: { $in: profileIds }, mergedInto: { $exists: true } })
   if (merged.length > 0) {

@@ -134,8 +134,8 @@ describe('a worker that has not followed a publication', () => {
     for (let n = 1; (await world.docs.batches.get('a'))!.state === 'accepted'; n++) {
       world.faults.failAt = world.faults.writes + n
       await expect(work('process-batches')).rejects.toThrow('crash')
+      world.faults.revive()
     }
-    world.faults.failAt = undefined
     expect((await world.docs.batches.get('a'))!.plan!.definitions).toBe(2)
     await work('process-batches', world.deps)
     expect(await world.docs.batches.get('a')).toMatchObject({ state: 'done' })

@@ -134,6 +134,7 @@ describe('an instant of which nothing is known', () => {
     // Behind its number and its plan: at the first write that applies something.
     world.faults.failAt = world.faults.writes + 3
     await expect(world.run()).rejects.toThrow('crash')
+    world.faults.revive()
     expect(await world.docs.batches.count({ state: 'planned' })).toBe(1)
     world.clock.set(hoursIn(3))
     expect(await ids(buyers, then(1))).toEqual([1])

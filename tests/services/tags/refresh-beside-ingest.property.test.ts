@@ -12,7 +12,7 @@ import type { BatchPlan } from '../../../src/stored/ingest.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { HOUR_MS } from '../../../src/time.js'
-import { buildWorld, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
+import { buildWorld, EVENT_WRITES, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
 import { Dice } from '../../support/random-rules.js'
 import { sized } from '../../support/sized.js'
 import { Turns } from '../../support/turns.js'
@@ -84,7 +84,7 @@ async function live(name: string, deathsOf: (dice: Dice) => ReadonlyMap<number, 
           turns.guard(actor, key, c, WRITES, (method, args) => log.see(key, method, args)),
         ]),
       ) as unknown as Collections,
-      events: turns.guard(actor, 'events', world.deps.events, ['insert'], () => undefined),
+      events: turns.guard(actor, 'events', world.deps.events, EVENT_WRITES, () => undefined),
       jobs: { add: () => Promise.resolve() },
     })
     const batches = Array.from({ length: 5 }, (_, n) => batchOf(dice, n))
