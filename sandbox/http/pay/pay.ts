@@ -5,7 +5,7 @@ import { hashKey } from '../../../src/random.js'
 import { systemClock } from '../../../src/time.js'
 import type { Neighbour, NeighbourRequest } from '../core/endpoint.js'
 import { personOf } from '../weixin/people.js'
-import { busifavorRoutes, checkCouponSign, takeMerchantCoupon } from './busifavor.js'
+import { busifavorRoutes } from './busifavor.js'
 import { favorRoutes } from './favor.js'
 import { payAccountOf, platformCertificateOf } from './keys.js'
 import {
@@ -20,6 +20,7 @@ import {
   signingKeyFor,
   wireTime,
 } from './merchant.js'
+import { checkCouponSign, takeMerchantCoupon } from './merchant-coupons.js'
 
 const COUPON_PAGE = '/busifavor/getcouponinfo'
 const CouponPage = z.object({
