@@ -42,9 +42,23 @@ export function figuresSql(tree: Tree, options: SourceOptions): string {
   const { source, asked } = sourceOf(tree, options)
   const aggregations = tree.figures.map((f) => f.aggregation)
   const names = [...new Set(aggregations.map((a) => a.on.event))]
-  const read = `name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id, amount_minor${aggregations.some(readsProperties) ? ', properties' : ''}`
+  const properties = propertiesOf(aggregations)
+  const texts = [...properties.values()].map(
+    ({ property, column, events }) =>
+      `if(name IN (${literals([...events])}), ${propertySql(property)}, '') AS ${column}`,
+  )
+  const whole = aggregations.some((a) => a.of === 'sum' && a.property !== AMOUNT) ? ['properties'] : []
+  const read = [
+    'name',
+    'toUnixTimestamp64Milli(occurred_at) AS ms',
+    'event_id',
+    'amount_minor',
+    ...whole,
+    ...texts,
+  ].join(', ')
   const where = `name IN (${literals(names)}) AND occurred_at <= fromUnixTimestamp64Milli(${tree.nowMs}, 'UTC')`
-  const columns = tree.figures.map(({ column, aggregation }) => `${aggregationSql(aggregation)} AS ${column}`)
+  const textOf: TextOf = (property) => properties.get(property)?.column ?? 'toString(amount_minor)'
+  const columns = tree.figures.map(({ column, aggregation }) => `${aggregationSql(aggregation, textOf)} AS ${column}`)
   return `SELECT p, ${columns.join(',\n      ')}\n    FROM (${source.events(asked, read, where)}) GROUP BY p`
 }
 
@@ -69,9 +83,12 @@ function named(column: string, name: string): string {
   return column === name ? name : `${column} AS ${name}`
 }
 
+/** Where the text of a property stands. */
+type TextOf = (property: string) => string
+
 /** Over the rows of the events; equal instants are decided by the event id. */
-function aggregationSql(a: Aggregation): string {
-  const on = conditionSql(a.on)
+function aggregationSql(a: Aggregation, textOf: TextOf): string {
+  const on = conditionSql(a.on, textOf)
   switch (a.of) {
     case 'count':
       return `countIf(${on})`
@@ -82,28 +99,37 @@ function aggregationSql(a: Aggregation): string {
         ? `sumIf(amount_minor, ${on})`
         : `sumIf(JSONExtractInt(properties, ${literal(a.property)}), ${on})`
     case 'atFirst':
-      return `argMinIf(${propertySql(a.property)}, (ms, event_id), ${on})`
+      return `argMinIf(${textOf(a.property)}, (ms, event_id), ${on})`
     case 'atLast':
-      return `argMaxIf(${propertySql(a.property)}, (ms, event_id), ${on})`
+      return `argMaxIf(${textOf(a.property)}, (ms, event_id), ${on})`
   }
 }
 
-function conditionSql({ event, bounds, where }: Condition): string {
+function conditionSql({ event, bounds, where }: Condition, textOf: TextOf): string {
   return [
     `name = ${literal(event)}`,
     ...bounds.map(({ sign, ms }) => `ms ${sign} ${ms}`),
-    ...where.flatMap(({ tests }) => tests.map((test) => boolSql(test, propertySql))),
+    ...where.flatMap(({ tests }) => tests.map((test) => boolSql(test, textOf))),
   ].join(' AND ')
 }
 
 /** A property as text, '' when it is missing: strings without quotes, everything else as in JSON. */
 function propertySql(property: string): string {
-  if (property === AMOUNT) return 'toString(amount_minor)'
   const key = literal(property)
   return `if(JSONType(properties, ${key}) = 'String', JSONExtractString(properties, ${key}), JSONExtractRaw(properties, ${key}))`
 }
 
-function readsProperties(a: Aggregation): boolean {
-  const named = a.on.where.map((w) => w.property)
-  return [...named, ...('property' in a ? [a.property] : [])].some((property) => property !== AMOUNT)
+/** Properties that are read as text, each taken out of the JSON once, of the events of which it is read. */
+function propertiesOf(aggregations: readonly Aggregation[]) {
+  const properties = new Map<string, { property: string; column: string; events: Set<string> }>()
+  for (const a of aggregations) {
+    const at = a.of === 'atFirst' || a.of === 'atLast' ? [a.property] : []
+    for (const property of [...at, ...a.on.where.map((w) => w.property)]) {
+      if (property === AMOUNT) continue
+      const known = properties.get(property) ?? { property, column: `q${properties.size}`, events: new Set() }
+      known.events.add(a.on.event)
+      properties.set(property, known)
+    }
+  }
+  return properties
 }

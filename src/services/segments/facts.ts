@@ -102,6 +102,11 @@ export class Facts {
     this.evict()
   }
 
+  /** Those of whom something is at hand, or may be soon: of the others `record` need not be told. */
+  concerned<R extends { p: number }>(rows: readonly R[]): readonly R[] {
+    return this.loads.size > 0 ? rows : rows.filter((row) => this.people.has(row.p))
+  }
+
   /** Values that were stored a moment ago, under a number. */
   record(changes: readonly StateChange[], seq: number): void {
     this.markChanged(changes.map((c) => c.p))

@@ -81,12 +81,7 @@ async function feed(deps: Deps, { now, key, seq }: Appended, rows: readonly Prof
   const overtaken = new Set(stamps.map((stamp) => stamp._id))
   const isFollowed = followedBy(deps)
   const ours = rows.filter((row) => !overtaken.has(row.p))
-  await writeTags(
-    deps,
-    ours.map(({ p, changes }) => ({ p, changes: changes.filter(([id]) => !id.startsWith(ENTRY_PREFIX)) })),
-    seq,
-    now,
-  )
+  await writeTags(deps, ours.map(withoutEntries), seq, now)
   await react(
     deps,
     ours.flatMap(({ p, changes }) => changes.flatMap(([id, value]) => (isFollowed(id) ? [{ p, id, new: value }] : []))),
@@ -100,7 +95,13 @@ async function feed(deps: Deps, { now, key, seq }: Appended, rows: readonly Prof
     }),
   )
   facts.record(
-    rows.flatMap(({ p, changes }) => changes.map(([id, value]) => ({ p, id, new: value }))),
+    facts.concerned(rows).flatMap(({ p, changes }) => changes.map(([id, value]) => ({ p, id, new: value }))),
     seq,
   )
+}
+
+/** Entry rules are no tags, and are shown nowhere. */
+function withoutEntries({ p, changes }: ProfileChanges): ProfileChanges {
+  const isEntry = ([id]: readonly [string, string]) => id.startsWith(ENTRY_PREFIX)
+  return changes.some(isEntry) ? { p, changes: changes.filter((change) => !isEntry(change)) } : { p, changes }
 }

@@ -20,7 +20,12 @@ const LAST_REDO_MS = 6 * HOUR_MS
 /** Whether any reaction is told of a tag or entry rule. */
 export function followedBy(deps: Pick<Deps, 'definitions'>): (id: string) => boolean {
   const each = Object.values(reactions).map((reaction) => reaction.follows(deps))
-  return (id) => each.some((follows) => follows(id))
+  const known = new Map<string, boolean>()
+  return (id) => {
+    let is = known.get(id)
+    if (is === undefined) known.set(id, (is = each.some((follows) => follows(id))))
+    return is
+  }
 }
 
 /**
