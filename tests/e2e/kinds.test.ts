@@ -154,9 +154,9 @@ const { usesQuota: _usesQuota, ...rest } = letter
 // @ts-expect-error -- a channel that does not say whether it uses the quota of mass messages
 export const incomplete: ChannelKind = rest
 `,
-      'src/channels/letter.ts': `
-import { traitsOf } from '../domain/touches/channels.js'
-import type { Channel } from '../ports/channel.js'
+      'src/adapters/letter/channels/letter.ts': `
+import { traitsOf } from '../../../domain/touches/channels.js'
+import type { Channel } from '../../../ports/channel.js'
 
 export function createLetterChannel(): Channel {
   return {
@@ -179,8 +179,8 @@ export function createLetterChannel(): Channel {
         'const kinds = { letter, wecom,',
       ],
       [
-        'src/channels/registry.ts',
-        "import { createLetterChannel } from './letter.js'",
+        'src/app/channels.ts',
+        "import { createLetterChannel } from '../adapters/letter/channels/letter.js'",
         '  wecom: createWecomChannel,',
         `  letter: createLetterChannel,
   wecom: createWecomChannel,`,
@@ -335,7 +335,7 @@ import { decide } from './dist/src/domain/journeys/decide.js'
 import { compileTouched } from './dist/src/domain/rules/compile.js'
 import { Tag } from './dist/src/domain/tags/definition.js'
 import { channelsBy } from './dist/src/domain/touches/channels.js'
-import { missingChannels } from './dist/src/channels/registry.js'
+import { missingChannels } from './dist/src/app/channels.js'
 const journey = Journey.parse({
   id: 'a-journey', name: 'a', enter: { when: { lives: '上海' } }, goal: { event: 'order_paid', within: '7d' },
   steps: [{ skip: true }, { send: { channel: 'letter', content: 'hello' } }],
@@ -398,7 +398,7 @@ describe('a copy with one more of each kind', () => {
       const found = text.split('\n').filter((line) => new RegExp(`^\\| ${row} +\\| .(src|connectors)/`).test(line))
       expect(found).toHaveLength(1)
       const named = [...found[0]!.matchAll(/`((?:src|connectors)\/[^`]+)`/g)].map(([, file]) =>
-        file!.replace(/<\w+>/, name),
+        file!.replaceAll(/<\w+>/g, name),
       )
       const touched = [...Object.keys(files), ...lines.map(([file]) => file)]
       const asNamed = touched.map(
