@@ -7,7 +7,7 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
-import { renderContent } from '../touches/render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 import { waitsSince, writeDispatches } from '../touches/write-dispatches.js'
 
 /** Guide tasks: one open task per guide and customer; a further reason joins it instead of making a second card. */

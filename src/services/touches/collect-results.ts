@@ -5,17 +5,17 @@ import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
-import type { Filter, Update } from '../../ports/document-store.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
+import { expireTask } from '../guides/expire-task.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
-import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
-import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
+import { asRead, isTakenBack, lookAgain } from './look-again.js'
+import { toDispatch } from './send-dispatches.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -87,23 +87,6 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   await docs.dispatches.update(doc._id, done, asRead(doc))
 }
 
-/** The look that was read: whoever looked later knows better. */
-function asRead({ polls }: DispatchDoc): Filter {
-  return { state: 'created', polls }
-}
-
-/** Puts the next look off, but not one that somebody has asked for since this one began. */
-async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: Update = {}): Promise<void> {
-  const unasked = { ...asRead(doc), nextAt: doc.nextAt }
-  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, unasked)) return
-  if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more, asRead(doc))
-}
-
-/** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
-function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
-  return doc.reason === 'exited' || doc.reason === LOST_CONTACT || doc.reason === CONTENT_WITHDRAWN
-}
-
 function nextState(
   doc: DispatchDoc,
   seen: 'waiting' | 'delivered' | 'not_a_contact' | 'over_quota' | undefined,
@@ -164,22 +147,4 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
     properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
   })
   return systemRecord(touch.profileId, at, event)
-}
-
-/** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */
-async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
-  const task = await deps.docs.tasks.get(doc._id)
-  if (task?.state === 'open' && now < task.dueAt) {
-    await lookAgain(deps, doc, lookAt(task.dueAt))
-    return
-  }
-  if (task?.state === 'open') {
-    await deps.docs.touches.updateEach(
-      task.touchIds.map((id) => ({ id, where: { state: 'created' }, update: { $set: { state: 'expired' } } })),
-    )
-    await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
-  }
-  if (isTakenBack(doc) && doc.remoteId !== undefined)
-    await deps.channels[doc.channel].cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
-  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } }, asRead(doc))
 }
