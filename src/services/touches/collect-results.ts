@@ -15,7 +15,7 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { asRead, isTakenBack, lookAgain } from './look-again.js'
-import { toDispatch } from './send-dispatches.js'
+import { addressIn, toDispatch } from './send-dispatches.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -49,9 +49,14 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const { docs } = deps
   const channel = deps.channels[doc.channel]
   const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
+  const { needsConfirmation } = channel
   const overdue = now.getTime() - doc.releasedAt.getTime() >= deps.definitions.current.policy.confirmWithin
   let result = await channel.results(dispatch)
-  if (result !== undefined && result.confirmedAt === undefined && (overdue || isTakenBack(doc))) {
+  if (
+    result !== undefined &&
+    result.confirmedAt === undefined &&
+    ((overdue && needsConfirmation) || isTakenBack(doc))
+  ) {
     await channel.cancel(dispatch)
     result = await channel.results(dispatch) // a guide may have pressed send just before
     if (result !== undefined) result = { ...result, final: true }
@@ -63,12 +68,13 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   }
   const { confirmedAt, final } = result
   const stateOf = new Map(result.recipients.map((r) => [r.to, r]))
+  const addresses = new Map(doc.recipients.map((r) => [r.touchId, addressIn(doc, r)]))
   const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
   const records: InboxRecord[] = []
   const updates = touches.flatMap((touch) => {
     if (touch.state !== 'created' && touch.state !== 'confirmed') return []
-    const seen = stateOf.get(touch.externalUserId ?? '')
-    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
+    const seen = stateOf.get(addresses.get(touch._id) ?? '')
+    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final && (needsConfirmation || isTakenBack(doc)))
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
     return set === undefined
       ? []
@@ -112,8 +118,8 @@ function nextState(
 async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | undefined, now: Date): Promise<number> {
   const reminders = doc.reminders ?? 0
   const at = reminderAt(deps, doc, reminders)
-  if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
-    return reminders
+  const isConfirmed = result?.confirmedAt !== undefined || !deps.channels[doc.channel].needsConfirmation
+  if (at === undefined || now < at || result === undefined || result.final || isConfirmed) return reminders
   const notYet = {
     state: 'created',
     ...(doc.reminders === undefined ? { reminders: { $exists: false } } : { reminders }),
