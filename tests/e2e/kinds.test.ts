@@ -226,8 +226,8 @@ export const incomplete: DefinitionKind<typeof OfferFile> = rest
       [
         'src/services/definitions/kinds.ts',
         "import { offers } from './kinds/offers.js'",
-        'const kinds = { identity,',
-        'const kinds = { offers, identity,',
+        'const kinds = {',
+        'const kinds = { offers,',
       ],
       ['src/domain/reference.ts', '', "'coupon pool' | 'journey'", "'coupon pool' | 'journey' | 'offer'"],
       [
