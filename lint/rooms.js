@@ -24,8 +24,6 @@ const ARROWS = {
   'src/stored': [...PURE, 'src/domain', 'src/ports'],
   'src/services': [...LEAVES, 'src/domain', 'src/ports', 'src/stored'],
   'src/adapters': [...LEAVES, 'src/domain', 'src/ports'],
-  // They still speak the words of the WeCom client; with words of a port in their place the last entry goes.
-  'src/channels': [...LEAVES, 'src/domain', 'src/ports', 'src/adapters/wecom'],
   'src/http': [...LEAVES, 'src/domain', 'src/ports', 'src/services'],
   'src/jobs': [...LEAVES, 'src/ports', 'src/services'],
   // Words, tables and figures on a terminal, for commands, the demo and benchmarks.
@@ -40,7 +38,6 @@ const ARROWS = {
     'src/stored',
     'src/services',
     'src/adapters',
-    'src/channels',
     'src/http',
     'src/jobs',
     'connectors',

@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { ServiceConfig } from '../config.js'
-import { JoinWayFile, LinkFile, WayFile } from '../domain/ways/definition.js'
 import { kindNames, kindOf } from '../services/definitions/kinds.js'
 import { connectors } from './connectors.js'
 
@@ -9,7 +8,4 @@ export const fileSchemas: readonly { name: string; schema: z.ZodType }[] = [
   { name: 'service', schema: ServiceConfig },
   ...kindNames.map(kindOf).map(({ schemaName, schema }) => ({ name: schemaName, schema })),
   ...Object.values(connectors).map(({ schemaName, schema }) => ({ name: schemaName, schema })),
-  { name: 'wecom-ways', schema: WayFile },
-  { name: 'wecom-join-ways', schema: JoinWayFile },
-  { name: 'wecom-links', schema: LinkFile },
 ]

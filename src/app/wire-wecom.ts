@@ -7,8 +7,7 @@ import { createInProcessQuota } from '../adapters/wecom/transport/quota-in-proce
 import { openRedisQuota } from '../adapters/wecom/transport/quota-redis.js'
 import { createSignIn } from '../adapters/wecom/calls/sign-in.js'
 import { refusing } from './refusing.js'
-import { missingChannels, openChannels } from '../channels/registry.js'
-import { closeCard } from '../channels/task.js'
+import { missingChannels, openChannels } from './channels.js'
 import type { Config } from '../config.js'
 import { ConfigError } from '../errors.js'
 import type { Log } from '../log.js'
@@ -51,9 +50,7 @@ export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log,
   })
   return {
     actions: createActions(client),
-    port: createWecomPort(client, async (card) => {
-      await closeCard(client, card)
-    }),
+    port: createWecomPort(client),
     channels: openChannels({ client, clock, ...waiting }),
     ...(wecom.callback === undefined ? {} : { callback: openCallback({ ...wecom.callback, corpId }) }),
     signIn: createSignIn(client, corpId),

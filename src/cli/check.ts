@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
-import type { Ways } from '../domain/ways/definition.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
 import { truncate } from '../print/display-width.js'
 import { renderTable } from '../print/table.js'
@@ -22,16 +21,15 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const { loadConfig } = await import('../config.js')
   const { checkSources } = await import('../app/check-sources.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
-  const { checkWays } = await import('../services/definitions/load-ways.js')
+  const { kindNames } = await import('../services/definitions/kinds.js')
   const config = await loadConfig({ file, env })
-  const { shown, problems, warnings = [] } = await checkDefinitions(config.paths)
-  const { ways, problems: wayProblems } = await checkWays(config.paths.wecom)
-  const all = [...problems, ...wayProblems, ...(await checkSources(config))]
+  const { shown, problems, warnings = [] } = await checkDefinitions(config.paths, kindNames)
+  const all = [...problems, ...(await checkSources(config))]
   if (shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
       [{ title: '检查 checked' }, { title: '数量 count', align: 'right' }, { title: '内容 what' }],
-      rowsOf(shown, ways, config, file),
+      rowsOf(shown, config, file),
     ),
   )
   for (const warning of warnings) process.stdout.write(`! ${formatProblem(warning)}\n`)
@@ -45,22 +43,12 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   )
 }
 
-function rowsOf(
-  shown: readonly ShownKind[],
-  { ways, joinWays, links }: Ways,
-  config: Config,
-  file: string,
-): string[][] {
+function rowsOf(shown: readonly ShownKind[], config: Config, file: string): string[][] {
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
   const row = (name: string, count: number, what: string) => [name, String(count), truncate(what, 72)]
   return [
     row('配置 config', 1, `${file}（${stores}）`),
     ...shown.map(({ name, count, what }) => row(name, count, what)),
-    row(
-      '活码 ways',
-      ways.length + joinWays.length + links.length,
-      [...ways, ...joinWays, ...links].map((w) => w.id).join(', '),
-    ),
     row('数据源 sources', config.sources.length, config.sources.join(', ')),
   ]
 }

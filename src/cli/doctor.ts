@@ -45,7 +45,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const { doctorParts } = await import('../app/doctor-parts.js')
   const { callService, findService } = await import('../app/running-service.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
-  const { checkWays } = await import('../services/definitions/load-ways.js')
+  const { kindNames } = await import('../services/definitions/kinds.js')
   const { runDoctor } = await import('../services/runtime/run-doctor.js')
   const check = about('config', '配置文件 configuration')
   let config: Config
@@ -80,7 +80,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? undefined
       : ((await callService(service, '/v1/tags/reactions', {})) as OperationResult<'tags/reactions'>)
-  const { problems } = await checkDefinitions(config.paths)
+  const { problems } = await checkDefinitions(config.paths, kindNames)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
     ...(service !== undefined && { serviceUrl: service.url }),
@@ -90,7 +90,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     ...parts,
     ...(past !== undefined && { past }),
     timeZone: config.brand.timeZone,
-    problems: [...problems, ...(await checkWays(config.paths.wecom)).problems, ...(await sourceProblems(config))],
+    problems: [...problems, ...(await sourceProblems(config))],
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
     ...(reactions !== undefined && { reactions }),

@@ -61,6 +61,6 @@ export interface WecomPort {
   uploadImage(file: string): Promise<string>
   /** An app message to a member. */
   tell(userId: string, text: string): Promise<void>
-  /** Locks the buttons of a card and shows `text` instead. Too late (72 h, used code) is no error. */
-  closeCard(card: { userId: string; responseCode: string; text: string }): Promise<void>
+  /** Locks the buttons of a card and shows `text` instead. Resolves to false when it was too late (72 h, used code). */
+  closeCard(card: { userId: string; responseCode: string; text: string }): Promise<boolean>
 }

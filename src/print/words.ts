@@ -48,6 +48,7 @@ const NAMES: Record<string, Bilingual> = {
   replies: both('回复', 'replies'),
   opted_out: both('已退订', 'opted out'),
   not_a_contact: both('不是好友', 'not a contact'),
+  no_address: both('没有地址', 'no address'),
   cap: both('频次上限', 'over the cap'),
   quota: both('企业微信额度', 'WeCom quota'),
   exited: both('已离开旅程', 'left the journey'),

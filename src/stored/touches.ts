@@ -16,10 +16,12 @@ export type DispatchDoc = {
    * no answer stored: when it is over by a minute, others settle it.
    */
   state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
-  senderUserId: string
-  /** Of the sender: her messages and cards stay in order, in one shard. */
+  /** The member in whose name it goes, or who gets it; absent where it is nobody's. */
+  senderUserId?: string
+  /** Of the sender: her messages and cards stay in order, in one shard. Without one, of the dispatch. */
   bucket: number
-  recipients: { touchId: string; externalUserId: string }[]
+  /** `externalUserId`: a contact of the sender's. `to`: whoever is addressed otherwise. */
+  recipients: { touchId: string; externalUserId?: string; to?: string }[]
   /** Whose words `content` are; absent in those of version 0.1. */
   contentId?: string
   content: DispatchContent

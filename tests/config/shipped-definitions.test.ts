@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { loadConfig } from '../../src/config.js'
 import { compileDeltas, readsOf } from '../../src/domain/rules/compile.js'
-import { journeyReferences } from '../../src/domain/rules/references.js'
+import { journeyReferences } from '../../src/domain/journeys/references.js'
 import { STAGE_TAG } from '../../src/domain/rules/clauses/stage.js'
 import { placeSteps } from '../../src/domain/journeys/definition.js'
 import {

@@ -154,15 +154,21 @@ const { usesQuota: _usesQuota, ...rest } = letter
 // @ts-expect-error -- a channel that does not say whether it uses the quota of mass messages
 export const incomplete: ChannelKind = rest
 `,
-      'src/channels/letter.ts': `
-import { traitsOf } from '../domain/touches/channels.js'
-import type { Channel } from '../ports/channel.js'
+      'src/adapters/letter/channels/letter.ts': `
+import { traitsOf } from '../../../domain/touches/channels.js'
+import type { Channel } from '../../../ports/channel.js'
+
+/** What the post was given. */
+export const posted: string[] = []
 
 export function createLetterChannel(): Channel {
   return {
     ...traitsOf('letter'),
-    limits: { recipients: 1 },
-    dispatch: ({ id }) => Promise.resolve({ kind: 'created', remoteId: id, refused: [] }),
+    limits: { recipients: 2 },
+    dispatch: ({ id, sender, recipients, content }) => {
+      posted.push([sender ?? 'nobody', ...recipients.map((r) => r.to), content.text].join(' '))
+      return Promise.resolve({ kind: 'created', remoteId: id, refused: [] })
+    },
     settle: () => Promise.resolve({ kind: 'absent' }),
     results: () => Promise.resolve({ recipients: [], final: true }),
     remind: () => Promise.resolve(),
@@ -179,8 +185,8 @@ export function createLetterChannel(): Channel {
         'const kinds = { letter, wecom,',
       ],
       [
-        'src/channels/registry.ts',
-        "import { createLetterChannel } from './letter.js'",
+        'src/app/channels.ts',
+        "import { createLetterChannel } from '../adapters/letter/channels/letter.js'",
         '  wecom: createWecomChannel,',
         `  letter: createLetterChannel,
   wecom: createWecomChannel,`,
@@ -220,8 +226,8 @@ export const incomplete: DefinitionKind<typeof OfferFile> = rest
       [
         'src/services/definitions/kinds.ts',
         "import { offers } from './kinds/offers.js'",
-        'const kinds = { identity,',
-        'const kinds = { offers, identity,',
+        'const kinds = {',
+        'const kinds = { offers,',
       ],
       ['src/domain/reference.ts', '', "'coupon pool' | 'journey'", "'coupon pool' | 'journey' | 'offer'"],
       [
@@ -335,7 +341,15 @@ import { decide } from './dist/src/domain/journeys/decide.js'
 import { compileTouched } from './dist/src/domain/rules/compile.js'
 import { Tag } from './dist/src/domain/tags/definition.js'
 import { channelsBy } from './dist/src/domain/touches/channels.js'
-import { missingChannels } from './dist/src/channels/registry.js'
+import { openChannels } from './dist/src/app/channels.js'
+import { posted } from './dist/src/adapters/letter/channels/letter.js'
+import { openSqliteDocuments } from './dist/src/adapters/documents/sqlite.js'
+import { openCollections } from './dist/src/stored/collections.js'
+import { releaseTouches } from './dist/src/services/touches/release-touches.js'
+import { sendDispatches } from './dist/src/services/touches/send-dispatches.js'
+import { collectResults } from './dist/src/services/touches/collect-results.js'
+import { quietLog } from './dist/src/log.js'
+import { DAY_MS, ManualClock } from './dist/src/time.js'
 const journey = Journey.parse({
   id: 'a-journey', name: 'a', enter: { when: { lives: '上海' } }, goal: { event: 'order_paid', within: '7d' },
   steps: [{ skip: true }, { send: { channel: 'letter', content: 'hello' } }],
@@ -351,7 +365,42 @@ await appendFile('config/service.yaml', '\\ntill: config/till.yaml\\n')
 const config = await loadConfig({ file: 'config/service.yaml', env: {} })
 const { problems } = await checkDefinitions(config.paths)
 const program = createProgram({ env: {}, signal: new AbortController().signal })
+
+// Three people with an address of that kind, and one without: two letters to three of them.
+const store = openSqliteDocuments({ file: ':memory:', fsync: false })
+const docs = await openCollections(store)
+const clock = new ManualClock(new Date('2026-03-02T02:00:00Z'))
+const person = (_id, type) => ({
+  ...{ _id, anchor: 'member_id:m' + _id, createdAt: at.now, traits: {}, contacts: [], mergedIds: [] },
+  identifiers: [{ type, value: 'street ' + _id, source: 'shop', since: at.now }],
+})
+const letter = (profileId) => ({
+  ...{ _id: 'letter:' + profileId, profileId, journeyId: 'a-journey', runId: 'run:' + profileId, stepId: 's' },
+  ...{ channel: 'letter', contentId: 'hello', state: 'planned', plannedAt: clock.now(), releaseAt: clock.now() },
+})
+await docs.profiles.insert([person(1, 'postal'), person(2, 'postal'), person(3, 'postal'), person(4, 'member_id')])
+await docs.touches.insert([letter(1), letter(2), letter(3), letter(4)])
+const policy = {
+  ...{ quietHours: { from: '21:00', to: '09:00' }, holidays: [], caps: [], priority: [], remindAfter: [] },
+  ...{ wecomQuota: { mode: 'day_1', timeZone: 'UTC' }, confirmWithin: DAY_MS },
+}
+const deps = {
+  ...{ clock, log: quietLog, docs, channels: openChannels({ client: undefined, clock }), linkBase: 'https://m.example.com' },
+  ...{ jobs: { add: () => Promise.resolve() }, brand: { name: 'a', timeZone: 'Asia/Shanghai', locale: 'zh' } },
+  ...{ sending: { mode: 'live', allowList: [] }, worker: { elapsedMs: () => 0, alone: true, fence: 0 } },
+  definitions: {
+    current: { policy, contents: new Map([['hello', { id: 'hello', text: 'hello' }]]), withdrawn: new Set(), corrected: new Map() },
+  },
+}
+await releaseTouches(deps)
+await sendDispatches(deps)
+clock.set(new Date(clock.now().getTime() + 2 * DAY_MS))
+await collectResults(deps)
+const letters = (await docs.touches.find({})).map((t) => t.reason ?? t.state)
+await store.close()
 console.log(JSON.stringify({
+  letters,
+  posted,
   problems: problems.map((p) => [p.file, p.path, p.message]),
   sources: (await checkSources(config)).map((p) => [p.file, p.path]),
   schemas: fileSchemas.map((f) => f.name).filter((name) => ['offers', 'till'].includes(name)),
@@ -361,7 +410,7 @@ console.log(JSON.stringify({
   first: decide(journey, { path: '0', arrivedAt: new Date(0) }, at),
   holds: query.holds(figures),
   tag: query.deltas([{ profileId: 1, figures }])[0].new,
-  channels: Object.keys(channelsBy((name) => missingChannels('none')[name])),
+  channels: Object.keys(channelsBy((name) => deps.channels[name])),
 }))
 `
 
@@ -398,7 +447,7 @@ describe('a copy with one more of each kind', () => {
       const found = text.split('\n').filter((line) => new RegExp(`^\\| ${row} +\\| .(src|connectors)/`).test(line))
       expect(found).toHaveLength(1)
       const named = [...found[0]!.matchAll(/`((?:src|connectors)\/[^`]+)`/g)].map(([, file]) =>
-        file!.replace(/<\w+>/, name),
+        file!.replaceAll(/<\w+>/g, name),
       )
       const touched = [...Object.keys(files), ...lines.map(([file]) => file)]
       const asNamed = touched.map(
@@ -430,6 +479,8 @@ describe('a copy with one more of each kind', () => {
       holds: [true],
       tag: 'x',
       channels: ['letter', 'wecom', 'task'],
+      letters: ['created', 'created', 'created', 'no_address'],
+      posted: ['nobody street 1 street 2 hello', 'nobody street 3 hello'],
     })
     const help = await run(process.execPath, ['dist/src/main.js', 'hello', '--help'], { cwd: copy })
     expect(help.stdout).toContain('问好 · says hello')

@@ -228,7 +228,7 @@ export async function buildWorld(
     sendWelcome: () => Promise.resolve({ kind: 'sent' }),
     uploadImage: (file) => Promise.resolve(`media-${file}`),
     tell: () => Promise.resolve(),
-    closeCard: ({ responseCode }) => Promise.resolve(void closedCards.push(responseCode)),
+    closeCard: ({ responseCode }) => Promise.resolve(closedCards.push(responseCode) > 0),
     ...options.wecom,
   }
   const engine: EventStore = {

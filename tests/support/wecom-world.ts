@@ -4,7 +4,6 @@ import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { createActions } from '../../src/adapters/wecom/port/actions.js'
 import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
 import { createWecomPort } from '../../src/adapters/wecom/port/port.js'
-import { closeCard } from '../../src/channels/task.js'
 import type { WecomRelation } from '../../src/domain/wecom/mirror.js'
 import { relationHash, relationId } from '../../src/domain/wecom/relation.js'
 import { type Log, quietLog } from '../../src/log.js'
@@ -75,9 +74,7 @@ export async function openWecomWorld(
     linkBase: 'https://m.example.com',
     seed: 1,
     worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false },
-    wecom: createWecomPort(client, async (card) => {
-      await closeCard(client, card)
-    }),
+    wecom: createWecomPort(client),
     wecomActions: createActions(client),
     wecomSettings: {
       writeback: 'on',

@@ -82,12 +82,17 @@ export function identifierTypes(profile: Profile): string[] {
 
 /** The contact through whom to write: who has been her owner longest, of the relations that still stand. */
 export function ownerOf(profile: Profile): Contact | undefined {
-  return profile.contacts
-    .filter((c) => c.endedAt === undefined)
-    .sort((a, b) => ownedSince(a) - ownedSince(b) || (a.userId < b.userId ? -1 : 1))[0]
+  return profile.contacts.filter((c) => c.endedAt === undefined).sort(byOwnership)[0]
 }
 
-function ownedSince({ ownerSince, since }: Contact): number {
+/** Whoever owns her is first: who has had her longest, or took her over from that one. */
+export function byOwnership(a: Owning, b: Owning): number {
+  return ownedSince(a) - ownedSince(b) || (a.userId < b.userId ? -1 : 1)
+}
+
+type Owning = Pick<Contact, 'userId' | 'since' | 'ownerSince'>
+
+function ownedSince({ ownerSince, since }: Owning): number {
   return (ownerSince ?? since).getTime()
 }
 

@@ -1,5 +1,3 @@
-import type { Journey } from '../journeys/definition.js'
-import { isUnknown, type Step, stepKindOf } from '../journeys/steps.js'
 import { type Tag, tagRefersTo } from '../tags/definition.js'
 import { type DefinedKind, isDefinedInFiles, type Path, type Reference } from '../reference.js'
 import { type Rule, ruleRefersTo } from './rule.js'
@@ -11,42 +9,4 @@ export function ruleReferences(rule: Rule, path: Path): Reference<DefinedKind>[]
 
 export function tagReferences(tag: Tag, path: Path): Reference<DefinedKind>[] {
   return tagRefersTo(tag, path).filter(isDefinedInFiles)
-}
-
-export function journeyReferences(journey: Journey): Reference<DefinedKind>[] {
-  const { enter } = journey
-  const entry: Reference<DefinedKind>[] =
-    'on' in enter
-      ? [
-          { kind: 'event', name: enter.on, path: ['enter', 'on'] },
-          ...(enter.if === undefined ? [] : ruleReferences(enter.if, ['enter', 'if'])),
-        ]
-      : ruleReferences(enter.when, ['enter', 'when'])
-  const exits: Reference<DefinedKind>[] = (journey.exit === undefined ? [] : [journey.exit.on].flat()).map((name) => ({
-    kind: 'event',
-    name,
-    path: ['exit', 'on'],
-  }))
-  return [
-    ...entry,
-    ...exits,
-    { kind: 'event', name: journey.goal.event, path: ['goal', 'event'] },
-    ...stepReferences(journey.steps, ['steps']),
-  ]
-}
-
-function stepReferences(steps: readonly Step[], path: Path): Reference<DefinedKind>[] {
-  return steps.flatMap((step, i) => {
-    if (isUnknown(step)) return []
-    const kind = stepKindOf(step)
-    const placed = (at: Path) => [...path, i, ...at]
-    return [
-      ...kind.refersTo(step).map((r) => ({ ...r, path: placed(r.path) })),
-      ...kind
-        .parts(step)
-        .flatMap((part) =>
-          'rule' in part ? ruleReferences(part.rule, placed(part.path)) : stepReferences(part.steps, placed(part.path)),
-        ),
-    ]
-  })
 }

@@ -1,6 +1,7 @@
 import type { Content } from '../content/content.js'
 import { type Contact, ownerOf, type Profile } from '../identity/profile.js'
 import { relationId } from '../wecom/relation.js'
+import { type Addressee, addressOf } from './address.js'
 import { channelKinds, isKnownChannel } from './channels.js'
 import { decideRelease, type Policy, type ReleaseFacts } from './policy.js'
 import type { SuppressReason, Touch } from './touch.js'
@@ -26,8 +27,15 @@ export type TouchFacts = Pick<ReleaseFacts, 'now' | 'sending'> & {
   holding: ReadonlySet<string>
 }
 
-/** A touch that goes out: to whom, through whom, and what. */
-export type Approved = { touch: Touch; profile: Profile; contact: Contact; content: Content; couponCode?: string }
+/** A touch that goes out: to whom, where, and what. `contact`: the member who has her, if there is one. */
+export type Approved = {
+  touch: Touch
+  profile: Profile
+  address: Addressee
+  contact?: Contact
+  content: Content
+  couponCode?: string
+}
 
 /** What is to become of a due touch. `later`: here nobody can tell, for this reason. */
 export type PlannedTouch =
@@ -60,11 +68,12 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
     if ('unreadable' in content) return { kind: 'later', touch, reason: content.unreadable }
     const profile = facts.profiles.get(touch.profileId)
     const contact = profile === undefined ? undefined : ownerOf(standing(profile, facts.ended))
+    const address = profile === undefined ? undefined : addressOf(channelKinds[touch.channel], profile, contact)
     const mine = places.get(touch.profileId) ?? []
     const decision = decideRelease(policy, touch.channel, {
       now: facts.now,
       optedOut: profile?.optedOutAt !== undefined,
-      reachable: contact !== undefined,
+      reachable: address !== undefined,
       releasedAt: mine.map((place) => place.at),
       massReleasedAt: mine.filter((place) => place.mass).map((place) => place.at),
       sending: facts.sending,
@@ -77,7 +86,8 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
       stock.set(content.coupon, left - 1)
     }
     take(touch, facts.now)
-    return { kind: 'release', touch, profile: profile!, contact: contact!, content } // reachable, so both are known
+    // Reachable, so both are known.
+    return { kind: 'release', touch, profile: profile!, address: address!, ...(contact && { contact }), content }
   })
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DurationMs, TimeOfDay } from '../../parse.js'
 import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
+import { needsContact } from './address.js'
 import { channelKinds, type ChannelName } from './channels.js'
 import type { SuppressReason } from './touch.js'
 
@@ -88,7 +89,7 @@ function afterQuiet(policy: Policy, at: Date, timeZone: string): Date {
 export type ReleaseFacts = {
   now: Date
   optedOut: boolean
-  /** Member and contact to write through; absent when she is nobody's contact. */
+  /** Whether the channel has an address of hers. */
   reachable: boolean
   /** Release times of her earlier touches (created, confirmed, delivered, unknown), any order. */
   releasedAt: readonly Date[]
@@ -103,7 +104,8 @@ export type ReleaseDecision = { kind: 'release' } | { kind: 'suppress'; reason: 
 /** May this touch go out now? Quiet hours are decided before (they only put it off). */
 export function decideRelease(policy: Policy, channel: ChannelName, facts: ReleaseFacts): ReleaseDecision {
   if (facts.optedOut) return { kind: 'suppress', reason: 'opted_out' }
-  if (!facts.reachable) return { kind: 'suppress', reason: 'not_a_contact' }
+  if (!facts.reachable)
+    return { kind: 'suppress', reason: needsContact(channelKinds[channel]) ? 'not_a_contact' : 'no_address' }
   const nowMs = facts.now.getTime()
   const full = policy.caps.some(
     (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max,

@@ -12,6 +12,7 @@ export type TouchState = z.infer<typeof TouchState>
 export const SuppressReason = z.enum([
   'opted_out',
   'not_a_contact',
+  'no_address',
   'lost_contact',
   'cap',
   'quota',

@@ -1,5 +1,6 @@
 import { systemEvent } from '../events/system-events.js'
 import type { SourceRecordInput } from '../events/record.js'
+import { byOwnership } from '../identity/profile.js'
 import { hashKey } from '../../random.js'
 
 /** What the platform shows of a customer to everybody who has her. */
@@ -86,11 +87,8 @@ export function contactRecord(
     (a, b) => a.follow.addedAt.getTime() - b.follow.addedAt.getTime() || (a.userId < b.userId ? -1 : 1),
   )
   const standing = inOrder.filter((r) => r.state === undefined || r.state === 'active')
-  const owner = [...standing].sort(
-    (a, b) =>
-      (a.ownerSince ?? a.follow.addedAt).getTime() - (b.ownerSince ?? b.follow.addedAt).getTime() ||
-      (a.userId < b.userId ? -1 : 1),
-  )[0]
+  const owning = (r: (typeof inOrder)[number]) => ({ ...r, since: r.follow.addedAt })
+  const owner = [...standing].sort((a, b) => byOwnership(owning(a), owning(b)))[0]
   const [first] = inOrder
   if (first === undefined) throw new RangeError('a contact without a relation is nobody’s contact')
   const { externalUserId } = first

@@ -9,10 +9,25 @@ import { lifecycle } from './kinds/lifecycle.js'
 import { policy } from './kinds/policy.js'
 import { segments } from './kinds/segments.js'
 import { tags } from './kinds/tags.js'
+import { joinWays, links, ways } from './kinds/ways.js'
 import { welcome } from './kinds/welcome.js'
 
 /** Every kind of definition, in the order in which they are read, checked and shown. */
-const kinds = { identity, policy, lifecycle, events, tags, segments, contents, coupons, welcome, journeys }
+const kinds = {
+  identity,
+  policy,
+  lifecycle,
+  events,
+  tags,
+  segments,
+  contents,
+  coupons,
+  welcome,
+  journeys,
+  ways,
+  joinWays,
+  links,
+}
 
 type Kinds = typeof kinds
 export type KindName = keyof Kinds
@@ -28,6 +43,10 @@ export const definitionKinds: { readonly [K in KindName]: DefinitionKind<Kinds[K
 export const kindNames = Object.keys(kinds) as KindName[]
 
 export const wholeKinds = kindNames.filter((name): name is WholeKind => definitionKinds[name].versioned === 'kind')
+
+/** Kinds that are published, and those that are not: their files count when they are applied. */
+export const publishedKinds = kindNames.filter((name) => definitionKinds[name].versioned !== 'none')
+export const unpublishedKinds = kindNames.filter((name) => definitionKinds[name].versioned === 'none')
 
 /** A kind as all of them can be asked; whoever hands it files has read them by its schema. */
 export function kindOf(name: KindName): DefinitionKind {

@@ -1,4 +1,4 @@
-import { basename, dirname, extname, normalize } from 'node:path'
+import { basename, dirname, extname, join, normalize } from 'node:path'
 import { systemEventNames } from '../../domain/events/system-events.js'
 import { ENTRY_PREFIX, type Journey } from '../../domain/journeys/definition.js'
 import { type Evaluable, levelsOf } from '../../domain/rules/compile.js'
@@ -18,10 +18,11 @@ import {
   type KindName,
   kindNames,
   kindOf,
+  publishedKinds,
   type WholeKind,
   wholeKinds,
 } from './kinds.js'
-import type { Whole } from './kinds/kind.js'
+import type { DefinitionKind, Whole } from './kinds/kind.js'
 
 /** What comes from files other than those of journeys. */
 export type FileDefinitions = Pick<Definitions, 'identity' | 'policy' | 'tags' | 'segments' | 'contents' | 'welcome'>
@@ -46,25 +47,26 @@ type Files = { readonly [K in KindName]: readonly Loaded<FileOf<K>>[] }
 const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: systemEventNames, tag: [STAGE_TAG] }
 
 /**
- * Reads and checks every definition file; all problems at once, each with file and line. `warnings` stop nobody. `loaded` is there unless something
- * other than a journey is wrong: then it leaves the broken journeys out, since a service runs on the published ones.
+ * Reads and checks every file of these kinds; all problems at once, each with file and line. `warnings` stop nobody. `loaded`
+ * is there unless something other than a journey is wrong: then it leaves the broken journeys out, since a service runs on
+ * the published ones.
+ *
+ * @param names - by default the kinds that are published: what is not does not hold the others up
  */
 export async function checkDefinitions(
   paths: DefinitionPaths,
+  names: readonly KindName[] = publishedKinds,
 ): Promise<{ problems: Problem[]; warnings?: Problem[]; loaded?: LoadedDefinitions; shown?: ShownKind[] }> {
-  const reader = new DefinitionReader()
-  const files = await readFiles(reader, paths)
+  const { reader, files, problems } = await readKinds(paths, names)
   const whole: Whole = {
     tags: [...files.tags.flatMap((f) => f.value.tags), ...files.lifecycle.map((f) => lifecycleTag(f.value))],
     contents: contentsOf(files.contents.map((f) => f.value)),
   }
-  checkNames(reader, files, paths)
   checkEach(reader, files, whole)
-  const { problems } = reader
-  // What may be broken by itself stands in the folder of a kind whose files have versions of their own.
+  // What may be broken by itself stands in the folder of a kind whose files have versions of their own, or none.
   const folders = kindNames.flatMap((name) => {
     const { versioned, folder } = kindOf(name)
-    return versioned === 'file' ? [normalize(pathOf(paths, folder.setting))] : []
+    return versioned === 'kind' ? [] : [normalize(pathOf(paths, folder))]
   })
   const isAlone = ({ file }: Problem) =>
     file !== undefined && [file, dirname(file)].some((place) => folders.includes(normalize(place)))
@@ -103,7 +105,7 @@ export async function checkDefinitions(
         wholeKinds.map((kind) => [kind, files[kind].map((f) => kindOf(kind).kept(f.value, f.yaml.value))]),
       ),
     },
-    shown: kindNames.flatMap((name) => {
+    shown: names.flatMap((name) => {
       const kind = kindOf(name)
       const shown = kind.shows(
         (name === 'journeys' ? sound : files[name]).map((f) => f.value),
@@ -114,13 +116,28 @@ export async function checkDefinitions(
   }
 }
 
-async function readFiles(reader: DefinitionReader, paths: DefinitionPaths): Promise<Files> {
-  const files: [KindName, Loaded<unknown>[]][] = []
-  for (const name of kindNames) {
+/** Reads these kinds, of the others nothing; names that are taken or not there are among the problems. */
+export async function readKinds(
+  paths: Partial<DefinitionPaths>,
+  names: readonly KindName[],
+): Promise<{ reader: DefinitionReader; files: Files; problems: Problem[] }> {
+  const reader = new DefinitionReader()
+  const files = await readFiles(reader, paths, names)
+  checkNames(reader, files, paths, names)
+  return { reader, files, problems: reader.problems }
+}
+
+async function readFiles(
+  reader: DefinitionReader,
+  paths: Partial<DefinitionPaths>,
+  names: readonly KindName[],
+): Promise<Files> {
+  const files: [KindName, Loaded<unknown>[]][] = kindNames.map((name) => [name, []])
+  for (const name of names) {
     const { schema, folder } = kindOf(name)
-    const path = pathOf(paths, folder.setting)
-    if (folder.holds === 'files') {
-      files.push([name, await reader.folder(path, schema)])
+    const path = pathOf(paths, folder)
+    if (folder.holds === 'files' || folder.holds === 'optional files') {
+      files.push([name, await reader.folder(path, schema, folder.holds === 'optional files')])
     } else {
       const file = await (folder.holds === 'file' ? reader.file(path, schema) : reader.optionalFile(path, schema))
       files.push([name, file === undefined ? [] : [file]])
@@ -131,11 +148,16 @@ async function readFiles(reader: DefinitionReader, paths: DefinitionPaths): Prom
 }
 
 /** Names are defined once, and whatever is named is defined. */
-function checkNames(reader: DefinitionReader, files: Files, paths: DefinitionPaths): void {
+function checkNames(
+  reader: DefinitionReader,
+  files: Files,
+  paths: Partial<DefinitionPaths>,
+  kinds: readonly KindName[],
+): void {
   const names = new Map<DefinedKind, Set<string>>()
   const where = new Map<DefinedKind, string>()
   for (const [kind, builtIn] of Object.entries(BUILT_IN)) names.set(kind as DefinedKind, new Set(builtIn))
-  for (const name of kindNames) {
+  for (const name of kinds) {
     const { provides, folder } = kindOf(name)
     if (provides === undefined) continue
     const defined = files[name].flatMap((f) => provides.names(f.value).map((n) => ({ ...n, yaml: f.yaml })))
@@ -144,8 +166,16 @@ function checkNames(reader: DefinitionReader, files: Files, paths: DefinitionPat
       defined.map((d) => ({ id: d.name, yaml: d.yaml, path: d.path })),
     )
     names.set(provides.kind, new Set([...(names.get(provides.kind) ?? []), ...defined.map((d) => d.name)]))
-    where.set(provides.kind, pathOf(paths, folder.setting))
+    where.set(provides.kind, pathOf(paths, folder))
   }
+  const claims = kinds.flatMap((kind) =>
+    files[kind].flatMap(({ value, yaml }) => (kindOf(kind).claims?.(value) ?? []).map((claim) => ({ ...claim, yaml }))),
+  )
+  for (const what of new Set(claims.map((claim) => claim.what)))
+    reader.unique(
+      what,
+      claims.filter((claim) => claim.what === what).map(({ name: id, yaml, path }) => ({ id, yaml, path })),
+    )
   const check = (yaml: YamlFile, { kind, name, path }: Reference<DefinedKind>) => {
     const known = names.get(kind) ?? new Set()
     if (known.has(name)) return
@@ -187,8 +217,10 @@ function readEachOther({ tags, segments }: FileDefinitions): {
   }
 }
 
-function pathOf(paths: DefinitionPaths, setting: string): string {
-  return paths[setting as keyof DefinitionPaths]
+function pathOf(paths: Partial<DefinitionPaths>, { setting, below }: DefinitionKind['folder']): string {
+  const path = paths[setting as keyof DefinitionPaths]
+  if (path === undefined) throw new RangeError(`paths.${setting} is not given`)
+  return below === undefined ? path : join(path, below)
 }
 
 /** @throws {InvalidInputError} with every problem */

@@ -5,6 +5,7 @@ import { ConflictError, InvalidInputError } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import { nearest } from '../../yaml-file.js'
+import { fillPools } from '../content/fill-pools.js'
 import type { Deps } from '../runtime/deps.js'
 import { findTagReaders } from './find-tag-readers.js'
 import { type KindName, wholeKinds } from './kinds.js'
@@ -66,17 +67,7 @@ export async function publishDefinitions(
       result: [...made, ...kinds.made, ...corrections.map((c) => ({ ...c, change: 'corrected' as const }))],
     }
   })
-  for (const pool of loaded.couponPools) {
-    const codes =
-      pool.codes ??
-      Array.from(
-        { length: pool.generate?.count ?? 0 },
-        (_, i) => `${pool.generate!.prefix}${hashKey(8, 'coupon', pool.id, i).toUpperCase()}`,
-      )
-    await deps.docs.coupons.insert(
-      codes.map((code) => ({ _id: `${pool.id}:${code}`, pool: pool.id, code, state: 'free' })),
-    )
-  }
+  await fillPools(deps, loaded.couponPools)
   return done
 }
 

@@ -8,7 +8,7 @@ import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson } from '../identity/find-person.js'
-import { renderContent } from '../touches/render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 
 /** What a guide sees beside the chat with a customer. Instants are ISO 8601. */
 export type CustomerCard = {
@@ -32,7 +32,7 @@ export type SidebarTask = {
   /** What to say. */
   script: string
   dueAt: string
-  /** Ways to close it: one key goes to `closeTask`. */
+  /** Ways to close it: one key goes to `pressButton`. */
   outcomes: { key: string; text: string }[]
 }
 
@@ -109,8 +109,8 @@ export function materials({ definitions, brand, linkBase }: Deps, search: string
 
 export const TaskOutcome = z.strictObject({ key: z.string().min(1) })
 
-/** Closes a task as a button of its card would. Doing so twice changes nothing. @throws {NotFoundError} when it is not hers */
-export async function closeTask(deps: Deps, guideUserId: string, taskId: string, key: string): Promise<void> {
+/** Presses a button of a task's card for a guide. Doing so twice changes nothing. @throws {NotFoundError} when it is not hers */
+export async function pressButton(deps: Deps, guideUserId: string, taskId: string, key: string): Promise<void> {
   const task = await deps.docs.tasks.get(taskId)
   if (task === undefined || task.guideUserId.toLowerCase() !== guideUserId.toLowerCase())
     throw new NotFoundError('没有这个任务 · there is no such task of yours')

@@ -7,11 +7,14 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
-import { renderContent } from '../touches/render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 import { waitsSince, writeDispatches } from '../touches/write-dispatches.js'
 
+/** A touch that a guide gets: the one who has the customer. */
+export type ForGuide = Approved & Required<Pick<Approved, 'contact'>>
+
 /** Guide tasks: one open task per guide and customer; a further reason joins it instead of making a second card. */
-export async function handOutTasks(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
+export async function handOutTasks(deps: Deps, approved: readonly ForGuide[], now: Date): Promise<void> {
   const { docs } = deps
   const perMinute = deps.definitions.current.policy.tasksPerGuidePerMinute
   const sentTo = new Map<string, number>()
@@ -77,7 +80,7 @@ export async function handOutTasks(deps: Deps, approved: readonly Approved[], no
 /** A further reason joins an open task. Where the task has closed meanwhile, or the touch went elsewhere, nothing stays of it. */
 async function joinTask(
   { docs }: Deps,
-  { touch, contact, couponCode }: Approved,
+  { touch, contact, couponCode }: ForGuide,
   taskId: string,
   { title, dueAt, now }: { title: string; dueAt: Date; now: Date },
 ): Promise<void> {

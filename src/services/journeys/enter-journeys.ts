@@ -1,6 +1,7 @@
 import { armOf } from '../../domain/experiments/arm.js'
 import { systemEvent } from '../../domain/events/system-events.js'
 import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
+import { whyNotAgain } from '../../domain/journeys/reenter.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS } from '../../time.js'
@@ -43,7 +44,7 @@ export async function enterJourneys(
       entered.push(already)
       continue
     }
-    const reason = whyNot(runs, journey.reenter, now)
+    const reason = whyNotAgain(runs, journey.reenter, now)
     if (reason !== undefined) {
       refusals.push({ _id: `${journeyId}:${profileId}:${now.getTime()}`, profileId, journeyId, at: now, reason })
       continue
@@ -91,19 +92,6 @@ export async function enterJourneys(
     { own: true },
   )
   await deps.jobs.add('resume-runs', undefined, { key: 'resume-runs' })
-}
-
-function whyNot(
-  runs: readonly Run[],
-  reenter: { after: number; max: number } | undefined,
-  now: Date,
-): Refusal['reason'] | undefined {
-  if (runs.length === 0) return undefined
-  if (runs.some((r) => r.state === 'waiting')) return 'already_in'
-  if (reenter === undefined) return 'once_only'
-  if (runs.length >= reenter.max) return 'max_entries'
-  const last = Math.max(...runs.map((r) => r.enteredAt.getTime()))
-  return now.getTime() - last < reenter.after ? 'too_soon' : undefined
 }
 
 /** Who would enter the journeys that begin with an event, if `rule` holds: fresh events only. */

@@ -12,7 +12,7 @@ import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
-import { closeTask } from '../guides/guide-sidebar.js'
+import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
 import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { type Publication, type PublishOptions, withdrawContents } from '../definitions/publish-definitions.js'
@@ -283,7 +283,7 @@ export const operations = {
   'tasks/close': quick(
     z.strictObject({ guide: z.string().min(1), task: z.string().min(1), outcome: z.string().min(1) }),
     async ({ deps }, { guide, task, outcome }) => {
-      await closeTask(deps, guide, task, outcome)
+      await pressButton(deps, guide, task, outcome)
       return { ok: true }
     },
     {

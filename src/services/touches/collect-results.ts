@@ -5,17 +5,17 @@ import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
-import type { Filter, Update } from '../../ports/document-store.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
+import { expireTask } from '../guides/expire-task.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
-import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
-import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
+import { asRead, isTakenBack, lookAgain } from './look-again.js'
+import { addressIn, toDispatch } from './send-dispatches.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
@@ -49,9 +49,14 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   const { docs } = deps
   const channel = deps.channels[doc.channel]
   const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
+  const { needsConfirmation } = channel
   const overdue = now.getTime() - doc.releasedAt.getTime() >= deps.definitions.current.policy.confirmWithin
   let result = await channel.results(dispatch)
-  if (result !== undefined && result.confirmedAt === undefined && (overdue || isTakenBack(doc))) {
+  if (
+    result !== undefined &&
+    result.confirmedAt === undefined &&
+    ((overdue && needsConfirmation) || isTakenBack(doc))
+  ) {
     await channel.cancel(dispatch)
     result = await channel.results(dispatch) // a guide may have pressed send just before
     if (result !== undefined) result = { ...result, final: true }
@@ -63,12 +68,13 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   }
   const { confirmedAt, final } = result
   const stateOf = new Map(result.recipients.map((r) => [r.to, r]))
+  const addresses = new Map(doc.recipients.map((r) => [r.touchId, addressIn(doc, r)]))
   const touches = await docs.touches.getMany(doc.recipients.map((r) => r.touchId))
   const records: InboxRecord[] = []
   const updates = touches.flatMap((touch) => {
     if (touch.state !== 'created' && touch.state !== 'confirmed') return []
-    const seen = stateOf.get(touch.externalUserId ?? '')
-    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final)
+    const seen = stateOf.get(addresses.get(touch._id) ?? '')
+    const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final && (needsConfirmation || isTakenBack(doc)))
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
     return set === undefined
       ? []
@@ -85,23 +91,6 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     $unset: { nextAt: 1 as const },
   }
   await docs.dispatches.update(doc._id, done, asRead(doc))
-}
-
-/** The look that was read: whoever looked later knows better. */
-function asRead({ polls }: DispatchDoc): Filter {
-  return { state: 'created', polls }
-}
-
-/** Puts the next look off, but not one that somebody has asked for since this one began. */
-async function lookAgain({ docs }: Deps, doc: DispatchDoc, nextAt: Date, more: Update = {}): Promise<void> {
-  const unasked = { ...asRead(doc), nextAt: doc.nextAt }
-  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, unasked)) return
-  if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more, asRead(doc))
-}
-
-/** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
-function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
-  return doc.reason === 'exited' || doc.reason === LOST_CONTACT || doc.reason === CONTENT_WITHDRAWN
 }
 
 function nextState(
@@ -129,8 +118,8 @@ function nextState(
 async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | undefined, now: Date): Promise<number> {
   const reminders = doc.reminders ?? 0
   const at = reminderAt(deps, doc, reminders)
-  if (at === undefined || now < at || result === undefined || result.final || result.confirmedAt !== undefined)
-    return reminders
+  const isConfirmed = result?.confirmedAt !== undefined || !deps.channels[doc.channel].needsConfirmation
+  if (at === undefined || now < at || result === undefined || result.final || isConfirmed) return reminders
   const notYet = {
     state: 'created',
     ...(doc.reminders === undefined ? { reminders: { $exists: false } } : { reminders }),
@@ -164,22 +153,4 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
     properties: { touchId: touch._id, journeyId: touch.journeyId, channel: touch.channel, content: touch.contentId },
   })
   return systemRecord(touch.profileId, at, event)
-}
-
-/** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */
-async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
-  const task = await deps.docs.tasks.get(doc._id)
-  if (task?.state === 'open' && now < task.dueAt) {
-    await lookAgain(deps, doc, lookAt(task.dueAt))
-    return
-  }
-  if (task?.state === 'open') {
-    await deps.docs.touches.updateEach(
-      task.touchIds.map((id) => ({ id, where: { state: 'created' }, update: { $set: { state: 'expired' } } })),
-    )
-    await deps.docs.tasks.update(task._id, { $set: { state: 'expired', closedAt: now } }, { state: 'open' })
-  }
-  if (isTakenBack(doc) && doc.remoteId !== undefined)
-    await deps.channels[doc.channel].cancel({ ...toDispatch(doc), remoteId: doc.remoteId })
-  await deps.docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1 } }, asRead(doc))
 }

@@ -4,7 +4,7 @@ import type { DispatchContent } from '../../ports/channel.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { messageContent } from './message-content.js'
-import { renderContent } from './render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 import { UNASKED } from './take-back.js'
 
 /** Puts the words of today into what was released with this content and not asked for yet. */

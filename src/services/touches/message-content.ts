@@ -1,7 +1,7 @@
 import type { Content } from '../../domain/content/content.js'
 import type { DispatchContent } from '../../ports/channel.js'
 import type { Deps } from '../runtime/deps.js'
-import { renderContent } from './render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 
 /** What a mass message says: the words, and a card under them whose link is the dispatch's own. */
 export function messageContent(

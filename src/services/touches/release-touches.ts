@@ -8,7 +8,7 @@ import { MINUTE_MS } from '../../time.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import { takeCode } from '../content/take-code.js'
-import { handOutTasks } from '../guides/hand-out-tasks.js'
+import { type ForGuide, handOutTasks } from '../guides/hand-out-tasks.js'
 import type { Deps } from '../runtime/deps.js'
 import { messageContent } from './message-content.js'
 import { readTouchFacts } from './release-facts.js'
@@ -71,16 +71,13 @@ async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promi
   }
   await suppress(deps, suppressed, now)
   await putOff(deps, unreadable, now)
+  const forGuides = approved.filter((a): a is ForGuide => isForGuide(a.touch.channel) && a.contact !== undefined)
   await dispatchMessages(
     deps,
     approved.filter((a) => !isForGuide(a.touch.channel)),
     now,
   )
-  await handOutTasks(
-    deps,
-    approved.filter((a) => isForGuide(a.touch.channel)),
-    now,
-  )
+  await handOutTasks(deps, forGuides, now)
 }
 
 async function suppress(
@@ -140,36 +137,50 @@ async function withSurvivors(
   }
 }
 
-/** Mass messages: everyone with the same words from the same guide goes in one call. */
+/** Everyone with the same words from the same guide goes in one call, as far as the channel takes so many. */
 async function dispatchMessages(deps: Deps, approved: readonly Approved[], now: Date): Promise<void> {
   const groups = new Map<string, Approved[]>()
   for (const a of approved) {
-    const key = JSON.stringify([a.contact.userId, a.content, a.touch.journeyId, carrierOf(a.touch.channel)])
+    const key = JSON.stringify([a.address.sender, a.content, a.touch.journeyId, carrierOf(a.touch.channel)])
     groups.set(key, [...(groups.get(key) ?? []), a])
   }
-  const dispatches = [...groups.values()].map((group): DispatchDoc => {
-    const { contact, content, touch } = group[0]!
-    const recipients = group
-      .map((a) => ({ touchId: a.touch._id, externalUserId: a.contact.externalUserId }))
-      .sort((a, b) => (a.touchId < b.touchId ? -1 : 1))
-    const id = hashKey(20, 'dispatch', now.getTime(), contact.userId, content.id, ...recipients.map((r) => r.touchId))
-    return {
-      _id: id,
-      channel: carrierOf(touch.channel),
-      state: 'new',
-      senderUserId: contact.userId,
-      bucket: bucketOf(contact.userId),
-      recipients,
-      contentId: content.id,
-      content: messageContent(deps, content, id),
-      releasedAt: now,
-      nextAt: now,
-      attempts: 0,
-      polls: 0,
-    }
+  const dispatches = [...groups.values()].flatMap((group) => {
+    const { limits } = deps.channels[carrierOf(group[0]!.touch.channel)]
+    const inOrder = [...group].sort((a, b) => (a.touch._id < b.touch._id ? -1 : 1))
+    return chunksOf(inOrder, limits.recipients).map((part) => dispatchOf(deps, part, now))
   })
   await writeDispatches(
     deps,
     dispatches.map((dispatch) => ({ dispatch })),
   )
+}
+
+/** One message to all of these, who get the same from the same. */
+function dispatchOf(deps: Deps, approved: readonly Approved[], now: Date): DispatchDoc {
+  const { address, content, touch } = approved[0]!
+  const { sender } = address
+  const recipients = approved.map(({ touch: { _id: touchId }, address: { to } }) =>
+    sender === undefined ? { touchId, to } : { touchId, externalUserId: to },
+  )
+  const id = hashKey(20, 'dispatch', now.getTime(), sender ?? '', content.id, ...recipients.map((r) => r.touchId))
+  return {
+    _id: id,
+    channel: carrierOf(touch.channel),
+    state: 'new',
+    ...(sender !== undefined && { senderUserId: sender }),
+    bucket: bucketOf(sender ?? id),
+    recipients,
+    contentId: content.id,
+    content: messageContent(deps, content, id),
+    releasedAt: now,
+    nextAt: now,
+    attempts: 0,
+    polls: 0,
+  }
+}
+
+/** At most `size` each; a channel that takes nobody is given all, to say so. */
+function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  if (size < 1) return [[...items]]
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
 }

@@ -133,7 +133,9 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
  */
 async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: DispatchDoc): Promise<boolean> {
   const { docs } = deps
-  const relations = await docs.wecomRelations.getMany(recipients.map((r) => relationId(senderUserId, r.externalUserId)))
+  if (senderUserId === undefined) return recipients.length > 0
+  const contacts = recipients.flatMap(({ externalUserId }) => externalUserId ?? [])
+  const relations = await docs.wecomRelations.getMany(contacts.map((id) => relationId(senderUserId, id)))
   const lost = relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId)
   for (const externalUserId of lost) await dropRecipient(docs, _id, externalUserId)
   return lost.length < recipients.length
@@ -194,7 +196,9 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
         id: r.touchId,
         where: { ...given, state: 'planned' },
         update: {
-          $set: refused.has(r.externalUserId) ? { state: 'suppressed', reason: 'not_a_contact' } : { state: 'created' },
+          $set: refused.has(addressIn(doc, r))
+            ? { state: 'suppressed', reason: 'not_a_contact' }
+            : { state: 'created' },
         },
       })),
     )
@@ -228,14 +232,21 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 
-/** As its channel addresses it: the customers, in the name of their guide, or the guide herself. */
-export function toDispatch({ _id: id, channel, senderUserId, recipients, content, releasedAt }: DispatchDoc): Dispatch {
-  const common = { id, content, createdAt: releasedAt }
-  return isForGuide(channel)
-    ? { ...common, recipients: recipients.map(({ touchId }) => ({ touchId, to: senderUserId })) }
-    : {
-        ...common,
-        sender: senderUserId,
-        recipients: recipients.map(({ touchId, externalUserId }) => ({ touchId, to: externalUserId })),
-      }
+/** As its channel addresses it. */
+export function toDispatch(doc: DispatchDoc): Dispatch {
+  const { _id: id, channel, senderUserId, recipients, content, releasedAt } = doc
+  return {
+    ...{ id, content, createdAt: releasedAt },
+    ...(!isForGuide(channel) && senderUserId !== undefined && { sender: senderUserId }),
+    recipients: recipients.map((r) => ({ touchId: r.touchId, to: addressIn(doc, r) })),
+  }
+}
+
+/** What a recipient is called at the channel. A card goes to the guide who has the customer then: see `handOver`. */
+export function addressIn(
+  { channel, senderUserId }: DispatchDoc,
+  recipient: DispatchDoc['recipients'][number],
+): string {
+  const { to, externalUserId } = recipient
+  return to ?? (isForGuide(channel) ? senderUserId : externalUserId) ?? ''
 }

@@ -7,6 +7,8 @@ export const UNASKED = ['new', 'ready'] as const
 
 /** Channels from which a message can be taken back until the guide presses send. */
 const CONFIRMED = channelsWith((kind) => kind.needsConfirmation)
+/** Those whose messages stay here until they are asked for. */
+const TO_CUSTOMERS = channelsWith((kind) => kind.address.kind !== 'staff')
 
 /**
  * The reason for a run's messages has gone: what has not left stays here, what is on its way as a mass message for this
@@ -22,9 +24,14 @@ export async function takeBackTouches(
     { runId, state: 'planned', dispatchId: { $exists: false } },
     { $set: { state: 'suppressed', reason }, $unset: { releaseAt: 1 } },
   )
-  const open = await docs.touches.find({ runId, state: { $in: ['planned', 'created'] }, channel: { $in: CONFIRMED } })
+  const open = await docs.touches.find({
+    runId,
+    state: { $in: ['planned', 'created'] },
+    channel: { $in: TO_CUSTOMERS },
+  })
   for (const touch of open) {
     if (touch.dispatchId === undefined || (await dropTouch(docs, touch, reason))) continue
+    if (!CONFIRMED.includes(touch.channel)) continue
     const dispatch = await docs.dispatches.get(touch.dispatchId)
     if (dispatch?.recipients.length !== 1) continue
     await docs.dispatches.update(dispatch._id, { $set: { reason, nextAt: now } }, { state: 'created' })

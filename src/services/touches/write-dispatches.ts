@@ -32,11 +32,15 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     fresh.flatMap(({ dispatch: { _id, recipients, releasedAt, senderUserId }, couponCode }) => {
       const where = waitsSince(releasedAt)
       const code = couponCode === undefined ? {} : { couponCode }
+      const sender = senderUserId === undefined ? {} : { senderUserId }
       return recipients.map(({ touchId, externalUserId }) => ({
         id: touchId,
         where,
         update: {
-          $set: { dispatchId: _id, releasedAt, senderUserId, externalUserId, ...code },
+          $set: {
+            ...{ dispatchId: _id, releasedAt, ...sender, ...code },
+            ...(externalUserId !== undefined && { externalUserId }),
+          },
           $unset: { releaseAt: 1 },
         },
       }))

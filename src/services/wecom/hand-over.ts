@@ -1,4 +1,5 @@
 import { systemEvent } from '../../domain/events/system-events.js'
+import { needsContact } from '../../domain/touches/address.js'
 import { cardChannels, channelsWith } from '../../domain/touches/channels.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { relationId } from '../../domain/wecom/relation.js'
@@ -65,7 +66,7 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
 }
 
 /** Channels that reach the customer in the name of a member. */
-const TO_HER = channelsWith(({ address }) => address.kind === 'identifier')
+const TO_HER = channelsWith((kind) => needsContact(kind) && kind.address.kind === 'identifier')
 
 /** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
 async function moveTouches(deps: ServiceDeps, profileId: number, { from, externalUserId }: Handover): Promise<void> {

@@ -1,3 +1,5 @@
+import { needsContact } from '../../domain/touches/address.js'
+import { channelsWith } from '../../domain/touches/channels.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { eventRecord } from '../../domain/wecom/event-record.js'
@@ -37,6 +39,9 @@ export async function loseContact(deps: ServiceDeps, lost: WecomEventOf<'contact
   if (by === 'customer' && known?.state === 'active')
     await tellMembers(deps, userId, known.follow.remark ?? known.contact.name)
 }
+
+/** What reaches a customer in another way goes on. */
+const THROUGH_CONTACTS = channelsWith(needsContact)
 
 async function stopTouches(deps: Deps, userId: string, externalUserId: string): Promise<void> {
   const { docs } = deps
@@ -78,7 +83,7 @@ async function stopPlanned({ docs }: Deps, userId: string, externalUserId: strin
   const ended = (await docs.wecomRelations.getMany(ids)).filter((r) => r.state !== 'active')
   if (others.length > ended.length) return
   await docs.touches.updateMany(
-    { profileId: profile._id, state: 'planned', dispatchId: { $exists: false } },
+    { profileId: profile._id, state: 'planned', dispatchId: { $exists: false }, channel: { $in: THROUGH_CONTACTS } },
     { $set: { state: 'suppressed', reason: LOST_CONTACT }, $unset: { releaseAt: 1 } },
   )
 }

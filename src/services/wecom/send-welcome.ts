@@ -9,7 +9,7 @@ import { hashKey } from '../../random.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
 import type { Welcome } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/deps.js'
-import { renderContent } from '../touches/render-content.js'
+import { renderContent } from '../../domain/content/render.js'
 import { isStopped } from '../touches/switch-sending.js'
 
 /** A welcome code lives this long from the event, by the platform's clock (page 92137). */

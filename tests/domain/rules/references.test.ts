@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { Journey } from '../../../src/domain/journeys/definition.js'
-import { journeyReferences, ruleReferences, tagReferences } from '../../../src/domain/rules/references.js'
+import { ruleReferences, tagReferences } from '../../../src/domain/rules/references.js'
 import { Rule } from '../../../src/domain/rules/rule.js'
 import { Tag } from '../../../src/domain/tags/definition.js'
 import { parseInput } from '../../../src/parse.js'
@@ -40,35 +39,5 @@ describe('references', () => {
   ])('name who is used by the tag %j', (input, expected) => {
     const tag = parseInput(Tag, { id: 'aa', name: 'a', category: 'model', owner: 'crm', purpose: 'test', ...input })
     expect(shown(tagReferences(tag, ['tags', 0]))).toEqual(expected)
-  })
-
-  it('name who is used by a journey: entry, exit, goal, and every step of every arm', () => {
-    const journey = parseInput(Journey, {
-      id: 'a-journey',
-      name: 'a journey',
-      enter: { on: 'registered', if: { tag: 't' } },
-      exit: { on: ['order_paid', 'left'] },
-      goal: { event: 'order_paid', within: '7d' },
-      steps: [
-        { send: { channel: 'wecom', content: 'hello' } },
-        {
-          branch: [
-            { if: { segment: 'seg' }, do: [{ task: { title: 'x', script: 'talk', due: '1d' } }] },
-            { else: [{ wait: '1d' }, { send: { channel: 'coupon', content: 'gift' } }] },
-          ],
-        },
-      ],
-    })
-    expect(shown(journeyReferences(journey))).toEqual([
-      'event registered @ enter.on',
-      'tag t @ enter.if.tag',
-      'event order_paid @ exit.on',
-      'event left @ exit.on',
-      'event order_paid @ goal.event',
-      'content hello @ steps.0.send.content',
-      'segment seg @ steps.1.branch.0.if.segment',
-      'content talk @ steps.1.branch.0.do.0.task.script',
-      'content gift @ steps.1.branch.1.else.1.send.content',
-    ])
   })
 })

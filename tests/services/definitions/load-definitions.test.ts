@@ -1,10 +1,10 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../../src/config.js'
-import type { DefinitionPaths } from '../../../src/services/definitions/kinds.js'
+import { type DefinitionPaths, kindNames } from '../../../src/services/definitions/kinds.js'
 import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
 
 const root = join(import.meta.dirname, '../../..')
@@ -27,6 +27,15 @@ function edit(file: string, from: string, to: string): void {
 }
 
 describe('checkDefinitions', () => {
+  it('finds what is wrong with a way when it is asked for all kinds, and lets it hold nothing up', async () => {
+    mkdirSync(join(home, 'config/wecom/ways'), { recursive: true })
+    writeFileSync(join(home, 'config/wecom/ways/broken.yaml'), 'ways: [{ id: Store, name: 门店, users: [guide001] }]')
+    const all = await checkDefinitions(paths, kindNames)
+    expect(all.problems.map((p) => p.path)).toEqual(['ways.0.id'])
+    expect(all.loaded?.journeyFiles.length).toBeGreaterThan(0)
+    expect((await checkDefinitions(paths)).problems).toEqual([])
+  })
+
   it.each<[string, string, string, string, string, RegExp, RegExp]>([
     [
       'a misspelt tag in a journey',

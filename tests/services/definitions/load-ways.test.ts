@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { checkWays, loadWays } from '../../../src/services/definitions/load-ways.js'
+import type { InvalidInputError, Problem } from '../../../src/errors.js'
+import { loadWays } from '../../../src/services/definitions/load-ways.js'
 
 let folder: string
 beforeEach(async () => {
@@ -15,6 +16,12 @@ async function write(name: string, text: string): Promise<void> {
   await mkdir(dirname(join(folder, name)), { recursive: true })
   await writeFile(join(folder, name), text)
 }
+
+const problemsOf = (): Promise<readonly Problem[]> =>
+  loadWays(folder).then(
+    () => [],
+    (err: InvalidInputError) => err.problems,
+  )
 
 describe('files of ways', () => {
   it('may all be missing', async () => {
@@ -39,13 +46,13 @@ describe('files of ways', () => {
     )
     await write('ways/b.yaml', 'ways:\n  - { id: store-001, name: 门店, users: [guide001] }\n')
     await write('links/a.yaml', 'links:\n  - { id: ad, name: 投放, state: store-001, users: [guide001] }\n')
-    const { problems } = await checkWays(folder)
+    const problems = await problemsOf()
     const found = problems.map((p) => `${p.file?.slice(folder.length + 1)}:${p.line} ${p.path}`)
     expect(found).toContain('ways/a.yaml:3 ways.1.id')
     expect(found).not.toContain('ways/b.yaml:2 ways.0.name')
 
     await write('ways/a.yaml', 'ways:\n  - { id: store-001, name: 门店 001, users: [guide001] }\n')
-    const again = (await checkWays(folder)).problems.map((p) => p.message)
+    const again = (await problemsOf()).map((p) => p.message)
     expect(again.filter((m) => m.includes('way "store-001" is defined twice'))).toHaveLength(1)
     expect(again.filter((m) => m.includes('channel code "store-001" is defined twice'))).toHaveLength(2)
   })

@@ -69,6 +69,14 @@ describe('releasing mass messages', () => {
     ])
   })
 
+  it('sends in as many calls as the channel needs for so many', async () => {
+    await start({ journeys: [message('first', 'registered')] })
+    Object.assign(world.wecom.limits, { recipients: 2 })
+    await happens('a', 'registered', ['m1', 'm2', 'm3'])
+    expect(world.wecom.sent.map((s) => s.recipients.map((r) => r.to).join()).sort()).toEqual(['wm-m1,wm-m2', 'wm-m3'])
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created', 'created'])
+  })
+
   it('gives every send a link of its own, by which it can be found again', async () => {
     await start({ journeys: [message('first', 'registered')] })
     await happens('a', 'registered', ['m1'])

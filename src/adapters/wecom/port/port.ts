@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import type { WecomGroupMember } from '../../../domain/wecom/mirror.js'
 import { UnknownOutcomeError, UpstreamError } from '../../../errors.js'
 import type { WecomPort, WelcomeAttachment, WelcomeOutcome } from '../../../ports/wecom.js'
+import { closeCard } from '../channels/task.js'
 import { parseMessage } from '../transport/callback.js'
 import type { WecomClient } from '../client.js'
 import { WecomError } from '../transport/error-codes.js'
@@ -13,7 +14,7 @@ import { relationOf, relationsOf } from './relations.js'
 
 const EXPIRED_CURSOR = 50100
 
-export function createWecomPort(client: WecomClient, closeCard: WecomPort['closeCard']): WecomPort {
+export function createWecomPort(client: WecomClient): WecomPort {
   const inSync = client.as('sync')
   const contactsFor = { sync: inSync.contacts, callback: client.as('callback').contacts }
   return {
@@ -72,7 +73,7 @@ export function createWecomPort(client: WecomClient, closeCard: WecomPort['close
     async tell(userId, text) {
       await client.messages.send({ toUsers: [userId], content: { msgtype: 'text', text: { content: text } } })
     },
-    closeCard,
+    closeCard: (card) => closeCard(client, card),
   }
 }
 

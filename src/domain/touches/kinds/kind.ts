@@ -9,7 +9,7 @@ export type Address =
   /** Whoever comes and asks. */
   | { kind: 'none' }
 
-/** What planning has to know of one channel; `src/channels/<name>.ts` is the way out itself. */
+/** What planning has to know of one channel; the way out itself is an adapter's. */
 export type ChannelKind = {
   words: { zh: string; en: string }
   address: Address

@@ -1,6 +1,6 @@
 import { type Content, ContentFile } from '../../../domain/content/content.js'
 import { messageOf } from '../../../errors.js'
-import { renderContent } from '../../touches/render-content.js'
+import { renderContent } from '../../../domain/content/render.js'
 import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
 
 /** Words and links: a folder of files with several each. */

@@ -1,5 +1,5 @@
 import { Journey, placeSteps } from '../../../domain/journeys/definition.js'
-import { journeyReferences } from '../../../domain/rules/references.js'
+import { journeyReferences } from '../../../domain/journeys/references.js'
 import { channelKinds, type StepChannel, stepChannels } from '../../../domain/touches/channels.js'
 import { asWritten, type DefinitionKind, type LintProblem, listed, type Whole } from './kind.js'
 

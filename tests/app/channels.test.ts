@@ -1,4 +1,4 @@
-import { openChannels } from '../../src/channels/registry.js'
+import { openChannels } from '../../src/app/channels.js'
 import { type CarrierName, channelsBy } from '../../src/domain/touches/channels.js'
 import type { Dispatch, DispatchOutcome } from '../../src/ports/channel.js'
 import { DAY_MS, ManualClock } from '../../src/time.js'

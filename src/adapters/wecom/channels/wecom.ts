@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { WecomClient } from '../adapters/wecom/client.js'
-import { WecomError } from '../adapters/wecom/transport/error-codes.js'
-import { MASS_MESSAGE_MAX_RECIPIENTS } from '../adapters/wecom/transport/limits.js'
-import type { Attachment, GroupMessageSend } from '../adapters/wecom/calls/mass.js'
-import { traitsOf } from '../domain/touches/channels.js'
-import { UpstreamError } from '../errors.js'
-import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../ports/channel.js'
-import { DAY_MS, SECOND_MS, type Clock } from '../time.js'
-import { clipBytes, toOutcome } from './wecom-outcome.js'
+import type { WecomClient } from '../client.js'
+import { WecomError } from '../transport/error-codes.js'
+import { MASS_MESSAGE_MAX_RECIPIENTS } from '../transport/limits.js'
+import type { Attachment, GroupMessageSend } from '../calls/mass.js'
+import { traitsOf } from '../../../domain/touches/channels.js'
+import { UpstreamError } from '../../../errors.js'
+import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../../ports/channel.js'
+import { DAY_MS, SECOND_MS, type Clock } from '../../../time.js'
+import { clipBytes, toOutcome } from './outcome.js'
 
 export type WecomChannelOptions = {
   client: WecomClient

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { createWecomChannel } from '../../src/channels/wecom.js'
-import { quietLog } from '../../src/log.js'
-import type { Channel, Dispatch } from '../../src/ports/channel.js'
-import { ManualClock } from '../../src/time.js'
-import { openWecomStub, type StubAnswer, type WecomStub } from '../support/wecom-stub.js'
+import { createWecomClient, type WecomClient } from '../../../../src/adapters/wecom/client.js'
+import { createWecomChannel } from '../../../../src/adapters/wecom/channels/wecom.js'
+import { quietLog } from '../../../../src/log.js'
+import type { Channel, Dispatch } from '../../../../src/ports/channel.js'
+import { ManualClock } from '../../../../src/time.js'
+import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support/wecom-stub.js'
 
 const CREATED_AT = new Date('2026-08-03T02:00:00Z')
 const URL = 'https://m.example.com/look?d=dispatch-1'

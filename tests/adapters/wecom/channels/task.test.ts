@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/client.js'
-import { closeCard, createTaskChannel, taskIdOf } from '../../src/channels/task.js'
-import { quietLog } from '../../src/log.js'
-import type { Channel, Dispatch } from '../../src/ports/channel.js'
-import { fixedClock } from '../../src/time.js'
-import { openWecomStub, type StubAnswer, type WecomStub } from '../support/wecom-stub.js'
+import { createWecomClient, type WecomClient } from '../../../../src/adapters/wecom/client.js'
+import { closeCard, createTaskChannel, taskIdOf } from '../../../../src/adapters/wecom/channels/task.js'
+import { quietLog } from '../../../../src/log.js'
+import type { Channel, Dispatch } from '../../../../src/ports/channel.js'
+import { fixedClock } from '../../../../src/time.js'
+import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support/wecom-stub.js'
 
 const card = {
   title: '私聊提醒：七天未下单的新会员，今天之内请联系她一次',

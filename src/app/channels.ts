@@ -1,7 +1,7 @@
 import { type CarrierName, channelsBy, traitsOf } from '../domain/touches/channels.js'
 import type { Channel, Channels } from '../ports/channel.js'
-import { createTaskChannel } from './task.js'
-import { createWecomChannel, type WecomChannelOptions } from './wecom.js'
+import { createTaskChannel } from '../adapters/wecom/channels/task.js'
+import { createWecomChannel, type WecomChannelOptions } from '../adapters/wecom/channels/wecom.js'
 
 /** Everything that a channel may need to reach its platform. */
 export type ChannelWiring = WecomChannelOptions

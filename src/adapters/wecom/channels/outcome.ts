@@ -1,7 +1,7 @@
-import { WecomError } from '../adapters/wecom/transport/error-codes.js'
-import { InvalidInputError, UnknownOutcomeError, UpstreamError } from '../errors.js'
-import type { DispatchOutcome } from '../ports/channel.js'
-import { MINUTE_MS, SECOND_MS } from '../time.js'
+import { WecomError } from '../transport/error-codes.js'
+import { InvalidInputError, UnknownOutcomeError, UpstreamError } from '../../../errors.js'
+import type { DispatchOutcome } from '../../../ports/channel.js'
+import { MINUTE_MS, SECOND_MS } from '../../../time.js'
 
 const AFTER_UNREACHED_MS = 30 * SECOND_MS
 /** Someone must change a setting first; nothing is lost meanwhile. */

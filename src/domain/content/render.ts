@@ -1,5 +1,5 @@
 import { Liquid } from 'liquidjs'
-import type { Content } from '../../domain/content/content.js'
+import type { Content } from './content.js'
 
 const liquid = new Liquid({ strictVariables: true, strictFilters: true, ownPropertyOnly: true })
 

@@ -1,10 +1,10 @@
-import type { TemplateCard } from '../adapters/wecom/calls/cards.js'
-import type { WecomClient } from '../adapters/wecom/client.js'
-import { WecomError } from '../adapters/wecom/transport/error-codes.js'
-import { traitsOf } from '../domain/touches/channels.js'
-import type { Channel, Dispatch, DispatchOutcome } from '../ports/channel.js'
-import { hashKey } from '../random.js'
-import { clipText, toOutcome } from './wecom-outcome.js'
+import type { TemplateCard } from '../calls/cards.js'
+import type { WecomClient } from '../client.js'
+import { WecomError } from '../transport/error-codes.js'
+import { traitsOf } from '../../../domain/touches/channels.js'
+import type { Channel, Dispatch, DispatchOutcome } from '../../../ports/channel.js'
+import { hashKey } from '../../../random.js'
+import { clipText, toOutcome } from './outcome.js'
 
 /** The longest there is: within it a repeated request succeeds without a second card. */
 const DUPLICATE_CHECK_SECONDS = 14_400
