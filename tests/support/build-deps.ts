@@ -158,6 +158,7 @@ export type World = {
   deps: ServiceDeps
   /** The same collections, without faults. */
   docs: Collections
+  documents: DocumentStore
   clock: ManualClock
   wecom: FakeChannel
   task: FakeChannel
@@ -282,6 +283,7 @@ export async function buildWorld(
   return {
     deps,
     docs,
+    documents: store,
     clock,
     wecom,
     task,

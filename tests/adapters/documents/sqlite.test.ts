@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
 import { ConfigError, UpstreamError } from '../../../src/errors.js'
+import type { Doc } from '../../../src/ports/document-store.js'
 import { documentStoreContract } from '../../contracts/document-store.js'
+import { anyDocument } from '../../support/any-document.js'
 import { spawnCompiled } from '../../support/compiled.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'siyu-documents-'))
@@ -30,7 +32,11 @@ describe('openSqliteDocuments', () => {
     expect(acknowledged).toBeGreaterThanOrEqual(40 * round)
 
     const store = openSqliteDocuments({ file })
-    const notes = await store.collection<{ _id: number; n: number }>({ name: 'notes', version: 1 })
+    const notes = await store.collection({
+      name: 'notes',
+      version: 1,
+      schema: anyDocument<{ _id: number; n: number }>(),
+    })
     expect((await notes.get(1))!.n).toBeGreaterThanOrEqual(acknowledged)
     for (let i = 1; i <= acknowledged; i++) {
       expect(await notes.count({ _id: { $gte: i * 100, $lt: i * 100 + 100 } })).toBe(20)
@@ -40,7 +46,7 @@ describe('openSqliteDocuments', () => {
 
   it('keeps data in memory when asked to', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection({ name: 'notes', version: 1 })
+    const notes = await store.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })
     await notes.insert([{ _id: 1 }])
     expect(await notes.count({})).toBe(1)
     await store.close()
@@ -57,22 +63,25 @@ describe('openSqliteDocuments', () => {
   it('finishes waiting writes when it closes, and refuses later ones', async () => {
     const file = join(folder, 'closing.sqlite')
     const store = openSqliteDocuments({ file })
-    const notes = await store.collection({ name: 'notes', version: 1 })
+    const notes = await store.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })
     const waiting = notes.insert([{ _id: 1 }])
     await store.close()
     await waiting
     await expect(notes.insert([{ _id: 2 }])).rejects.toBeInstanceOf(UpstreamError)
     await expect(notes.get(1)).rejects.toThrow(/closed/)
     const again = openSqliteDocuments({ file })
-    expect(await (await again.collection({ name: 'notes', version: 1 })).find({})).toEqual([{ _id: 1 }])
+    expect(await (await again.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })).find({})).toEqual([
+      { _id: 1 },
+    ])
     await again.close()
   })
 
   it('one failing call leaves the others of its transaction alone', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection<{ _id: number; code: string }>({
+    const notes = await store.collection({
       name: 'notes',
       version: 1,
+      schema: anyDocument<{ _id: number; code: string }>(),
       indexes: [{ fields: ['code'], unique: true }],
     })
     const outcomes = await Promise.allSettled([
@@ -94,7 +103,11 @@ describe('openSqliteDocuments', () => {
 
   it('a field called $date is not taken for a Date', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection<{ _id: number; n: unknown }>({ name: 'notes', version: 1 })
+    const notes = await store.collection({
+      name: 'notes',
+      version: 1,
+      schema: anyDocument<{ _id: number; n: unknown }>(),
+    })
     const doc = { _id: 1, n: [{ $date: 5 }, { $$date: { at: new Date(5) } }, new Date(5), '"$date":5'] }
     await notes.insert([doc])
     expect(await notes.get(1)).toEqual(doc)
@@ -103,9 +116,10 @@ describe('openSqliteDocuments', () => {
 
   it('gives the event loop its turn during large calls', async () => {
     const store = openSqliteDocuments({ file: join(folder, 'large.sqlite') })
-    const notes = await store.collection<{ _id: number; n: number; text: string }>({
+    const notes = await store.collection({
       name: 'notes',
       version: 1,
+      schema: anyDocument<{ _id: number; n: number; text: string }>(),
       indexes: [{ fields: ['n'] }],
     })
     const docs = Array.from({ length: 6_000 }, (_, i) => ({ _id: i + 1, n: i, text: 'x'.repeat(900) }))
