@@ -188,6 +188,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     }
     const operations: OperationDeps = {
       deps,
+      documents,
       publish,
       alone: createRunAlone(queue, alone ? undefined : leases),
     }

@@ -1,6 +1,7 @@
 import type { CallbackEcho } from '../../ports/callback-echo.js'
+import type { UnfitDocument } from '../../ports/document-store.js'
 import type { WecomProbe } from '../../ports/wecom-probe.js'
-import { messageOf, type Problem } from '../../errors.js'
+import { formatProblem, messageOf, type Problem } from '../../errors.js'
 import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
@@ -26,6 +27,8 @@ export type DoctorDeps = {
   held?: { runs: number; groups: readonly HeldRuns[] }
   /** Touches through channels that the running service does not know; absent while no service runs. */
   heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
+  /** Stored documents that it has read and cannot use; absent while no service runs. */
+  unfit?: readonly UnfitDocument[]
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -41,6 +44,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
+    unfitFinding(deps.unfit),
     sendingFinding(deps.sending),
   ]
 }
@@ -123,6 +127,7 @@ function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, f
 }
 
 const HELD_SHOWN = 3
+const UNFIT_SHOWN = 3
 
 function heldFinding(held: DoctorDeps['held']): Finding {
   const check = about('journeys.held', '停住的旅程 held runs')
@@ -145,6 +150,20 @@ function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
   return check.warned(
     `${held.touches}，不认识的渠道 of channels unknown here: ${held.channels.map((c) => `${c.channel} ×${c.touches}`).join('；')}`,
     '升级落后的进程；认识它的进程会接着发 · update the process that is behind; one that knows the channel goes on with them',
+  )
+}
+
+function unfitFinding(unfit: DoctorDeps['unfit']): Finding {
+  const check = about('documents.unfit', '不能用的文档 unfit documents')
+  if (unfit === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (unfit.length === 0) return check.ok('没有读到 none was met')
+  const shown = unfit
+    .slice(0, UNFIT_SHOWN)
+    .map(({ collection, id, problems }) => `${collection}/${id} ${problems.map(formatProblem).join(', ')}`)
+  return check.failed(
+    `${unfit.length}，${shown.join('；')}${unfit.length > UNFIT_SHOWN ? ' …' : ''}`,
+    '改好或删掉这些文档，见运维手册「不能用的文档」· put them right or remove them: docs/operations.md, Unfit documents',
   )
 }
 

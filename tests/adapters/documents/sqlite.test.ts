@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import Database from 'libsql'
+import { z } from 'zod'
 import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
 import { ConfigError, UpstreamError } from '../../../src/errors.js'
 import type { Doc } from '../../../src/ports/document-store.js'
@@ -112,6 +114,32 @@ describe('openSqliteDocuments', () => {
     await notes.insert([doc])
     expect(await notes.get(1)).toEqual(doc)
     await store.close()
+  })
+
+  it('finds a document that was put right by hand, as the operators’ handbook has it', async () => {
+    const file = join(folder, 'mended.sqlite')
+    const definition = {
+      ...{ name: 'runs', version: 1, indexes: [{ fields: ['arm' as const] }] },
+      schema: z.object({ _id: z.string(), arm: z.enum(['treated', 'holdout']) }),
+    }
+    const told: string[] = []
+    const store = openSqliteDocuments({ file, onUnfit: (err) => told.push(err.message) })
+    const runs = await store.collection(definition)
+    await runs.insert([{ _id: 'welcome:42:0', arm: 'both' as 'treated' }])
+    for (let i = 0; i < 2; i++) await expect(runs.get('welcome:42:0')).rejects.toThrow(/runs\/welcome:42:0/)
+    expect(told).toHaveLength(1)
+    await store.close()
+
+    const handbook = readFileSync('docs/operations.md', 'utf8')
+    const statements = [...handbook.matchAll(/^sqlite3 \.siyu\/documents\.sqlite "(UPDATE .*)"$/gm)]
+    const raw = new Database(file)
+    for (const [, sql] of statements) raw.exec(sql!.replaceAll(/\\(["$])/g, '$1'))
+    raw.close()
+
+    const again = openSqliteDocuments({ file })
+    expect(await (await again.collection(definition)).find({ arm: 'treated' })).toHaveLength(1)
+    await again.close()
+    expect(statements).toHaveLength(2)
   })
 
   it('gives the event loop its turn during large calls', async () => {
