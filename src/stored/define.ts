@@ -13,7 +13,7 @@ export function define<T extends Doc>(definition: CollectionDefinition<T>): Defi
 /** The collections of an area, as they are when they are open. */
 export type CollectionsOf<D> = { [K in keyof D]: D[K] extends Defined<infer T> ? Collection<T> : never }
 
-/** Made and read by our own code alone, and large or often read: that it is an object is checked, its inside is not. */
+/** Made and read by our own code alone: that it is an object is checked, its inside is not. */
 export function made<T extends object>(): z.ZodType<T, T> {
   return z.custom<T>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
 }

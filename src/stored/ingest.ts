@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { RecordEvent } from '../domain/events/record.js'
+import { type RecordEvent, TraitValue } from '../domain/events/record.js'
 import { Moment } from '../domain/identity/change-log.js'
 import type { Profile } from '../domain/identity/profile.js'
 import type { Conflict, Evidence, IdentifierLink, InboxRecord, Merge } from '../domain/identity/resolve.js'
@@ -39,6 +39,25 @@ export const BatchPlan = z.object({
 })
 export type BatchPlan = z.infer<typeof BatchPlan>
 
+/** Types alone: what else a record must be was asked when it came in. */
+const StoredRecord: z.ZodType<InboxRecord, InboxRecord> = z.object({
+  ref: z.string(),
+  source: z.string(),
+  observedAt: z.date(),
+  identifiers: z.array(z.object({ type: z.string(), value: z.string() })),
+  traits: z.record(z.string(), TraitValue.nullable()),
+  events: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      occurredAt: z.date(),
+      amountMinor: z.number().optional(),
+      properties: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  profileId: z.number().optional(),
+})
+
 /** A batch of records on its way: stored before it is worked on, planned before anything of it is applied. */
 export const Batch = z.object({
   /** Chosen by the sender: the same key again is the same batch. */
@@ -48,8 +67,7 @@ export const Batch = z.object({
   acceptedAt: z.date(),
   /** Said by our own lanes; see `acceptRecords`. */
   own: z.literal(true).optional(),
-  /** They were parsed when they came in. */
-  records: madeList<InboxRecord>().optional(),
+  records: z.array(StoredRecord).optional(),
   /** On the first batch of a group that is worked on together. */
   plan: BatchPlan.optional(),
 })

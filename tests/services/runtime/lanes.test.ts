@@ -166,6 +166,22 @@ describe('lanes', () => {
     expect(await world.documents.unfit()).toEqual([])
   })
 
+  it('of ingest leave a batch that cannot be used, and take those behind it', async () => {
+    await start()
+    const acceptedAt = world.clock.now()
+    const batch = { _id: 'broken', seq: 0.5, state: 'accepted', acceptedAt, records: [{ ref: 'x', events: 'none' }] }
+    await world.docs.batches.insert([batch as never])
+    await world.run()
+    expect(await world.docs.profiles.count({})).toBe(PEOPLE.length)
+    expect((await world.docs.batches.get('a'))?.state).toBe('done')
+    const [unfit] = await world.documents.unfit()
+    expect([unfit?.collection, unfit?.id, unfit?.problems.map(({ path }) => path)]).toEqual([
+      'batches',
+      'broken',
+      ['records.0.source', 'records.0.observedAt', 'records.0.identifiers', 'records.0.traits', 'records.0.events'],
+    ])
+  })
+
   it('that cannot do without one fail alone, and name it', async () => {
     await start()
     await world.run()
