@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import Database from 'libsql'
+import { z } from 'zod'
 import { openSqliteDocuments } from '../src/adapters/documents/sqlite.js'
 import type { Collection } from '../src/ports/document-store.js'
 import { hashKey, intOf } from '../src/random.js'
@@ -13,7 +14,16 @@ const COUNTS: Record<Scale, { inserts: number; gets: number; updates: number; si
   tiny: { inserts: 100, gets: 100, updates: 100, singles: 10 },
 }
 
-type Note = { _id: string; kind: string; owner: string; rank: number; visits: number; text: string; tags: string[] }
+const Note = z.object({
+  _id: z.string(),
+  kind: z.string(),
+  owner: z.string(),
+  rank: z.number(),
+  visits: z.number(),
+  text: z.string(),
+  tags: z.array(z.string()),
+})
+type Note = z.infer<typeof Note>
 
 /** The SQLite adapter: documents of about 1.3 kB with three indexes, durable writes. */
 export const documents: Benchmark = {
@@ -29,9 +39,10 @@ async function runDocuments({ scale, dir, note }: BenchContext): Promise<CaseRes
   const store = openSqliteDocuments({ file: join(dir, 'adapter.sqlite') })
   const bare = openBare(join(dir, 'bare.sqlite'))
   try {
-    const notes = await store.collection<Note>({
+    const notes = await store.collection({
       name: 'notes',
       version: 1,
+      schema: Note,
       indexes: [{ fields: ['kind'] }, { fields: ['owner', 'rank'] }, { fields: ['rank'] }],
     })
     let inserted = 0

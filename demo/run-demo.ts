@@ -11,6 +11,7 @@ import { type Config, type Env, loadConfig } from '../src/config.js'
 import { DemoReport, stringifyReport } from './demo-report.js'
 import type { DemoStatus } from './demo-status.js'
 import { eventsTable } from '../src/domain/events/tables.js'
+import { TouchState } from '../src/domain/touches/touch.js'
 import { ConfigError, messageOf, type Problem } from '../src/errors.js'
 import { openApiKeys } from '../src/http/api-key.js'
 import { createMetrics } from '../src/http/metrics.js'
@@ -390,7 +391,7 @@ class Demo {
       z.object({ n: z.number() }),
     )
     this.status.events = events?.n ?? 0
-    for (const state of ['planned', 'created', 'confirmed', 'delivered', 'suppressed', 'expired', 'unknown']) {
+    for (const state of TouchState.options) {
       this.status.touches[state] = await docs.touches.count({ state })
     }
     this.status.tasks = {

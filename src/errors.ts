@@ -65,6 +65,23 @@ export class ConflictError extends AppError {
   readonly code = 'conflict'
 }
 
+/**
+ * A stored document is not what this version takes it for: it was changed by hand, or a program was wrong. Says where and of
+ * which kind the value is, never the value.
+ */
+export class UnfitDocumentError extends AppError {
+  readonly code = 'unfit_document'
+  constructor(
+    readonly collection: string,
+    /** Of the document; of those whose `_id` holds an identifier of a customer a hash of it. */
+    readonly id: string,
+    readonly problems: readonly Problem[],
+  ) {
+    const said = problems.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
+    super(`stored document ${collection}/${id} cannot be used: ${said}`, { collection, id, problems })
+  }
+}
+
 /** An outside system refused or failed. `upstreamCode` is its own code, e.g. the WeCom `errcode`. */
 export class UpstreamError extends AppError {
   readonly code = 'upstream_failed'

@@ -116,7 +116,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       closers.push(() => lock.release())
     }
     await mkdir(config.dataDir, { recursive: true })
-    const documents = await openDocuments(config, options.fsync ?? true)
+    const documents = await openDocuments(config, { fsync: options.fsync ?? true, log })
     closers.push(() => documents.close())
     const engine = await openEvents(config, options.fsync ?? true)
     let events = engine
@@ -186,7 +186,12 @@ export async function createApp(options: AppOptions): Promise<App> {
       for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
       return done
     }
-    const operations: OperationDeps = { deps, publish, alone: createRunAlone(queue, alone ? undefined : leases) }
+    const operations: OperationDeps = {
+      deps,
+      documents,
+      publish,
+      alone: createRunAlone(queue, alone ? undefined : leases),
+    }
     const callback = wired.callback
     return {
       config,

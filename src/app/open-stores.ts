@@ -7,17 +7,25 @@ import { openBullQueue } from '../adapters/queue/bull.js'
 import { openInProcessQueue } from '../adapters/queue/in-process.js'
 import type { Config } from '../config.js'
 import { lockDataDir } from './data-dir.js'
+import type { UnfitDocumentError } from '../errors.js'
 import type { Log } from '../log.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 
-export async function openDocuments({ documents, dataDir }: Config, fsync: boolean): Promise<DocumentStore> {
-  if (documents.kind === 'sqlite') return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite'), fsync })
+export async function openDocuments(
+  { documents, dataDir }: Config,
+  { fsync, log }: { fsync: boolean; log?: Log },
+): Promise<DocumentStore> {
+  const onUnfit = ({ collection, id, message }: UnfitDocumentError) =>
+    log?.error('stored document cannot be used', { collection, id, cause: message })
+  if (documents.kind === 'sqlite')
+    return openSqliteDocuments({ file: join(dataDir, 'documents.sqlite'), fsync, onUnfit })
   return openMongoDocuments({
     url: documents.url,
     database: documents.database,
+    onUnfit,
     ...(documents.prefix === undefined ? {} : { prefix: documents.prefix }),
   })
 }
@@ -46,7 +54,7 @@ export async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {
 export async function openDocumentsOnly(config: Config): Promise<{ docs: Collections; close: () => Promise<void> }> {
   const lock = config.documents.kind === 'sqlite' ? await lockDataDir(config.dataDir) : undefined
   try {
-    const documents = await openDocuments(config, true)
+    const documents = await openDocuments(config, { fsync: true })
     const close = async () => {
       await documents.close()
       await lock?.release()

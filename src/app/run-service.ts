@@ -59,7 +59,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
 
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
   const metrics = createMetrics()
-  measureService(metrics, deps, app.queue)
+  measureService(metrics, deps, app)
   measureWecomCalls(metrics, app.wecomStats)
   const isApi = roles.includes('api')
   const server = createHttpServer({

@@ -2,9 +2,7 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
-import type { DoctorDeps } from '../services/runtime/run-doctor.js'
-import type { OperationResult } from '../services/runtime/operations.js'
-import type { SendingStatus } from '../services/touches/switch-sending.js'
+import type { OperationName, OperationResult } from '../services/runtime/operations.js'
 import type { Clock } from '../time.js'
 import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
@@ -56,30 +54,16 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     return [check.failed(`${file}: ${err.problems.length} 个问题 problems`, err.problems.map(formatProblem).join('; '))]
   }
   const service = await findService(config)
-  const status =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/sending', { action: 'status' })) as SendingStatus)
-  const serving =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/wecom/serving', {})) as { userIds: string[] }).userIds
-  const past =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/past', {})) as NonNullable<DoctorDeps['past']>)
-  const held =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/journeys/held', {})) as OperationResult<'journeys/held'>)
-  const heldTouches =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/touches/held', {})) as OperationResult<'touches/held'>)
-  const reactions =
-    service === undefined
-      ? undefined
-      : ((await callService(service, '/v1/tags/reactions', {})) as OperationResult<'tags/reactions'>)
+  /** What the running service answers. */
+  const ask = async <N extends OperationName>(name: N, input: object = {}) =>
+    service === undefined ? undefined : ((await callService(service, `/v1/${name}`, input)) as OperationResult<N>)
+  const status = await ask('sending', { action: 'status' })
+  const serving = (await ask('wecom/serving'))?.userIds
+  const past = await ask('past')
+  const held = await ask('journeys/held')
+  const heldTouches = await ask('touches/held')
+  const reactions = await ask('tags/reactions')
+  const unfit = (await ask('documents/unfit'))?.documents
   const { problems } = await checkDefinitions(config.paths, kindNames)
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
@@ -94,6 +78,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
     ...(reactions !== undefined && { reactions }),
+    ...(unfit !== undefined && { unfit }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { TouchState } from '../domain/touches/touch.js'
+import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
 import { countHeld } from '../services/journeys/list-held.js'
@@ -11,7 +12,11 @@ import { SECOND_MS } from '../time.js'
 export type CallFigures = { calls: number; waitedMs: number; tooOften: number; tooParallel: number; width: number }
 
 /** Figures of the service's work, counted over indexes whenever they are asked for. */
-export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>, queue: JobQueue): void {
+export function measureService(
+  registry: Registry,
+  { docs }: Pick<Deps, 'docs'>,
+  { queue, documents }: { queue: JobQueue; documents: Pick<DocumentStore, 'unfit'> },
+): void {
   const registers = [registry]
   new Gauge({
     name: 'siyu_inbox_batches',
@@ -68,6 +73,14 @@ export function measureService(registry: Registry, { docs }: Pick<Deps, 'docs'>,
     registers,
     async collect() {
       this.set(await docs.openReactions.count({}))
+    },
+  })
+  new Gauge({
+    name: 'siyu_unfit_documents',
+    help: 'Stored documents that this process has read and cannot use, 100 at most: they stay where they are',
+    registers,
+    async collect() {
+      this.set((await documents.unfit()).length)
     },
   })
   new Gauge({

@@ -1,4 +1,3 @@
-import type { Filter } from '../ports/document-store.js'
 import type { Shard } from '../ports/job-queue.js'
 import { intOf } from '../random.js'
 
@@ -11,7 +10,7 @@ export function bucketOf(id: number | string): number {
 }
 
 /** The documents of one shard, by their `bucket`. Of one shard that is all, and no bucket is looked at. */
-export function inShard({ index, of }: Shard): Filter {
+export function inShard({ index, of }: Shard): { bucket?: { $in: number[] } } {
   if (of === 1) return {}
   const from = Math.floor((index * BUCKETS) / of)
   const to = Math.floor(((index + 1) * BUCKETS) / of)

@@ -1,29 +1,18 @@
 import type { DocumentStore } from '../ports/document-store.js'
-import { type AuditCollections, auditCollections } from './audit.js'
-import { type DefinitionsCollections, definitionsCollections } from './definitions.js'
+import { auditCollections } from './audit.js'
+import type { CollectionsOf } from './define.js'
+import { definitionsCollections } from './definitions.js'
 import { foldTagRows } from './fold-tag-rows.js'
-import { type GuidesCollections, guidesCollections } from './guides.js'
-import { type IngestCollections, ingestCollections } from './ingest.js'
-import { type JourneysCollections, journeysCollections } from './journeys.js'
-import { type ProfilesCollections, profilesCollections } from './profiles.js'
-import { type RuntimeCollections, runtimeCollections } from './runtime.js'
-import { type TagsCollections, tagsCollections } from './tags.js'
-import { type TouchesCollections, touchesCollections } from './touches.js'
-import { type WecomCollections, wecomCollections } from './wecom.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { guidesCollections } from './guides.js'
+import { ingestCollections } from './ingest.js'
+import { journeysCollections } from './journeys.js'
+import { profilesCollections } from './profiles.js'
+import { runtimeCollections } from './runtime.js'
+import { tagsCollections } from './tags.js'
+import { touchesCollections } from './touches.js'
+import { wecomCollections } from './wecom.js'
 
-export type Collections = RuntimeCollections &
-  AuditCollections &
-  IngestCollections &
-  ProfilesCollections &
-  TagsCollections &
-  JourneysCollections &
-  TouchesCollections &
-  GuidesCollections &
-  WecomCollections &
-  DefinitionsCollections
-
-const definitions: DefinitionsOf<Collections> = {
+const definitions = {
   ...runtimeCollections,
   ...auditCollections,
   ...ingestCollections,
@@ -36,10 +25,12 @@ const definitions: DefinitionsOf<Collections> = {
   ...definitionsCollections,
 }
 
+export type Collections = CollectionsOf<typeof definitions>
+
 /** Opens (creates, migrates) every collection. */
 export async function openCollections(store: DocumentStore): Promise<Collections> {
   const opened: [string, unknown][] = []
-  for (const [key, definition] of Object.entries(definitions)) opened.push([key, await store.collection(definition)])
+  for (const [key, { open }] of Object.entries(definitions)) opened.push([key, await open(store)])
   const docs = Object.fromEntries(opened) as Collections
   await foldTagRows(store, docs.profileTags)
   return docs

@@ -1,14 +1,24 @@
+import { z } from 'zod'
 import type { Collection, DocumentStore } from '../ports/document-store.js'
+import { define } from './define.js'
 import type { ProfileTags } from './tags.js'
 
 /** Version 0.1 kept a document per profile and tag. `_id`: `<profileId>:<tagId>`. */
-export type TagRow = { _id: string; profileId: number; tagId: string; value: string; since: Date }
+const TagRow = z.object({
+  _id: z.string(),
+  profileId: z.number(),
+  tagId: z.string(),
+  value: z.string(),
+  since: z.date(),
+})
+export type TagRow = z.infer<typeof TagRow>
 
-export const tagRows = {
+export const tagRows = define({
   name: 'profile_tags',
   version: 1,
+  schema: TagRow,
   indexes: [{ fields: ['profileId'] }, { fields: ['tagId', 'value'] }],
-} as const
+})
 
 const CHUNK = 2_000
 
@@ -17,7 +27,7 @@ const CHUNK = 2_000
  * that is there is left alone: so it may be interrupted, and run twice at a time, without losing or reviving a value.
  */
 export async function foldTagRows(store: DocumentStore, profileTags: Collection<ProfileTags>): Promise<void> {
-  const rows = await store.collection<TagRow>(tagRows)
+  const rows = await tagRows.open(store)
   for (;;) {
     // Rows of one profile have neighbouring ids: only the last one's may go on behind the chunk.
     const chunk = await rows.find({}, { limit: CHUNK })

@@ -1,29 +1,27 @@
-import type { Collection } from '../ports/document-store.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { z } from 'zod'
+import { define } from './define.js'
 
 /** What a guide sees: one per customer, merged from touches, closed by evidence. `_id` is its card's dispatch. */
-export type GuideTask = {
-  _id: string
-  guideUserId: string
-  profileId: number
-  externalUserId: string
-  touchIds: string[]
-  titles: string[]
-  state: 'open' | 'done' | 'expired'
-  outcome?: string
-  createdAt: Date
-  dueAt: Date
-  closedAt?: Date
-}
+export const GuideTask = z.object({
+  _id: z.string(),
+  guideUserId: z.string(),
+  profileId: z.number(),
+  externalUserId: z.string(),
+  touchIds: z.array(z.string()),
+  titles: z.array(z.string()),
+  state: z.enum(['open', 'done', 'expired']),
+  outcome: z.string().optional(),
+  createdAt: z.date(),
+  dueAt: z.date(),
+  closedAt: z.date().optional(),
+})
+export type GuideTask = z.infer<typeof GuideTask>
 
-export type GuidesCollections = {
-  tasks: Collection<GuideTask>
-}
-
-export const guidesCollections: DefinitionsOf<GuidesCollections> = {
-  tasks: {
+export const guidesCollections = {
+  tasks: define({
     name: 'tasks',
     version: 1,
+    schema: GuideTask,
     indexes: [{ fields: ['state', 'dueAt'] }, { fields: ['guideUserId', 'state'] }, { fields: ['profileId'] }],
-  },
+  }),
 }

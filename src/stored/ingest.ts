@@ -1,67 +1,110 @@
-import type { InboxRecord, Resolution } from '../domain/identity/resolve.js'
-import type { Moment } from '../domain/identity/change-log.js'
-import type { RecordEvent } from '../domain/events/record.js'
-import type { Collection } from '../ports/document-store.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { z } from 'zod'
+import { type RecordEvent, TraitValue } from '../domain/events/record.js'
+import { Moment } from '../domain/identity/change-log.js'
+import type { Profile } from '../domain/identity/profile.js'
+import type { Conflict, Evidence, IdentifierLink, InboxRecord, Merge } from '../domain/identity/resolve.js'
+import { define, madeList } from './define.js'
+
+/** What a group of batches was found to mean. Lists may hold thousands; who made the plan applies it. */
+export const BatchPlan = z.object({
+  /** The batches of the group, in order. */
+  batchIds: madeList<string>(),
+  /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
+  definitions: z.number().optional(),
+  /** Instant of the evaluation: kept, so that a repeat decides the same. */
+  now: z.date(),
+  /** Its place among all groups of work: what it writes replaces nothing that has a higher number. */
+  seq: z.number(),
+  /** How many plans were begun when it was made: it is begun as the next one, or not at all. Absent in those of version 0.1. */
+  basis: z.number().optional(),
+  /** Per record, in order: its profile, 0 where every identifier was unusable. Absent in plans of version 0.1, as is `units`. */
+  owners: madeList<number>().optional(),
+  units: madeList<string>().optional(),
+  /** Of a plan of version 0.1: when it was taken over. Its own instant lies before those from which the past is kept. */
+  takenOver: Moment.optional(),
+  /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
+  eventOwners: madeList<number>(),
+  /** New and changed ones, as the plan makes them. */
+  profiles: madeList<Profile>(),
+  links: madeList<IdentifierLink>(),
+  evidence: madeList<Evidence>(),
+  conflicts: madeList<Conflict>(),
+  merges: madeList<Merge>(),
+  nextProfileId: z.number(),
+  newProfileIds: madeList<number>(),
+  touchedIds: madeList<number>(),
+  changedTraits: madeList<string>(),
+  /** Runs that end because a merge brings an older one of the same journey to their profile. */
+  endedRuns: madeList<string>().optional(),
+})
+export type BatchPlan = z.infer<typeof BatchPlan>
+
+/** Types alone: what else a record must be was asked when it came in. */
+const StoredRecord: z.ZodType<InboxRecord, InboxRecord> = z.object({
+  ref: z.string(),
+  source: z.string(),
+  observedAt: z.date(),
+  identifiers: z.array(z.object({ type: z.string(), value: z.string() })),
+  traits: z.record(z.string(), TraitValue.nullable()),
+  events: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      occurredAt: z.date(),
+      amountMinor: z.number().optional(),
+      properties: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  profileId: z.number().optional(),
+})
 
 /** A batch of records on its way: stored before it is worked on, planned before anything of it is applied. */
-export type Batch = {
+export const Batch = z.object({
   /** Chosen by the sender: the same key again is the same batch. */
-  _id: string
-  seq: number
-  state: 'accepted' | 'planned' | 'done'
-  acceptedAt: Date
+  _id: z.string(),
+  seq: z.number(),
+  state: z.enum(['accepted', 'planned', 'done']),
+  acceptedAt: z.date(),
   /** Said by our own lanes; see `acceptRecords`. */
-  own?: true
-  records?: InboxRecord[]
+  own: z.literal(true).optional(),
+  records: z.array(StoredRecord).optional(),
   /** On the first batch of a group that is worked on together. */
-  plan?: BatchPlan
-}
-
-export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
-  /** The batches of the group, in order. */
-  batchIds: string[]
-  /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
-  definitions?: number
-  /** Instant of the evaluation: kept, so that a repeat decides the same. */
-  now: Date
-  /** Its place among all groups of work: what it writes replaces nothing that has a higher number. */
-  seq: number
-  /** How many plans were begun when it was made: it is begun as the next one, or not at all. Absent in those of version 0.1. */
-  basis?: number
-  /** Per record, in order: its profile, 0 where every identifier was unusable. Absent in plans of version 0.1, as is `units`. */
-  owners?: number[]
-  units?: string[]
-  /** Of a plan of version 0.1: when it was taken over. Its own instant lies before those from which the past is kept. */
-  takenOver?: Moment
-  /** Per event of the batch's records, in order: the profile it goes to, 0 for an event that was there before. */
-  eventOwners: number[]
-  newProfileIds: number[]
-  touchedIds: number[]
-  changedTraits: string[]
-  /** Runs that end because a merge brings an older one of the same journey to their profile. */
-  endedRuns?: string[]
-}
+  plan: BatchPlan.optional(),
+})
+export type Batch = z.infer<typeof Batch>
 
 /** An event with the profile it was found to belong to. */
 export type OwnedEvent = RecordEvent & { profileId: number; unit: string; source: string }
 
 /** What was said, for brands that keep it. `_id` is the event's. */
-export type ChatText = {
-  _id: string
-  person: { type: string; value: string }
-  from: 'customer' | 'guide'
-  at: Date
-  text: string
-  expiresAt: Date
+export const ChatText = z.object({
+  _id: z.string(),
+  person: z.object({ type: z.string(), value: z.string() }),
+  from: z.enum(['customer', 'guide']),
+  at: z.date(),
+  text: z.string(),
+  expiresAt: z.date(),
+})
+export type ChatText = z.infer<typeof ChatText>
+
+export const ingestCollections = {
+  batches: define({
+    name: 'batches',
+    version: 2,
+    schema: Batch,
+    indexes: [{ fields: ['state', 'seq'] }],
+    migrations: { 1: withPlace },
+  }),
+  chatTexts: define({
+    name: 'chat_texts',
+    version: 1,
+    schema: ChatText,
+    indexes: [{ fields: ['expiresAt'] }, { fields: ['person.value'] }],
+  }),
 }
 
-export type IngestCollections = {
-  batches: Collection<Batch>
-  chatTexts: Collection<ChatText>
-}
-
-export const ingestCollections: DefinitionsOf<IngestCollections> = {
-  batches: { name: 'batches', version: 1, indexes: [{ fields: ['state', 'seq'] }] },
-  chatTexts: { name: 'chat_texts', version: 1, indexes: [{ fields: ['expiresAt'] }, { fields: ['person.value'] }] },
+/** Plans had no place among all work in version 1: they stand before all that have one, until they are taken over. */
+function withPlace(doc: Record<string, unknown>): Record<string, unknown> {
+  const { plan } = doc
+  return typeof plan === 'object' && plan !== null && !('seq' in plan) ? { ...doc, plan: { ...plan, seq: 0 } } : doc
 }

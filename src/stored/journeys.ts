@@ -1,50 +1,48 @@
-import type { Pins } from '../domain/journeys/pins.js'
-import type { Collection } from '../ports/document-store.js'
+import { z } from 'zod'
+import { Pins } from '../domain/journeys/pins.js'
 import { bucketOf } from './buckets.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { define } from './define.js'
 
-export type Run = {
-  _id: string
-  journeyId: string
-  version: number
+export const Run = z.object({
+  _id: z.string(),
+  journeyId: z.string(),
+  version: z.number(),
   /** What it stays on beside its steps; absent in runs that version 0.1 began. */
-  pins?: Pins
-  profileId: number
+  pins: Pins.optional(),
+  profileId: z.number(),
   /** Of the profile: the shard that moves it. */
-  bucket: number
-  anchor: string
+  bucket: z.number(),
+  anchor: z.string(),
   /** 0 for the first time this person is in this journey. */
-  n: number
-  arm: 'treated' | 'holdout'
-  state: 'waiting' | 'ended'
-  outcome?: 'finished' | 'exited' | 'holdout' | 'merged'
-  path: string
-  arrivedAt: Date
-  dueAt?: Date
-  enteredAt: Date
-  endedAt?: Date
+  n: z.number(),
+  arm: z.enum(['treated', 'holdout']),
+  state: z.enum(['waiting', 'ended']),
+  outcome: z.enum(['finished', 'exited', 'holdout', 'merged']).optional(),
+  path: z.string(),
+  arrivedAt: z.date(),
+  dueAt: z.date().optional(),
+  enteredAt: z.date(),
+  endedAt: z.date().optional(),
   /** It cannot be decided what is next: why, and since when. It is tried again at `dueAt`. */
-  held?: { reason: string; since: Date }
-}
+  held: z.object({ reason: z.string(), since: z.date() }).optional(),
+})
+export type Run = z.infer<typeof Run>
 
 /** Something that was not done, and why: the answer to "why did she not get it". */
-export type Refusal = {
-  _id: string
-  profileId: number
-  journeyId: string
-  at: Date
-  reason: 'already_in' | 'once_only' | 'too_soon' | 'max_entries'
-}
+export const Refusal = z.object({
+  _id: z.string(),
+  profileId: z.number(),
+  journeyId: z.string(),
+  at: z.date(),
+  reason: z.enum(['already_in', 'once_only', 'too_soon', 'max_entries']),
+})
+export type Refusal = z.infer<typeof Refusal>
 
-export type JourneysCollections = {
-  runs: Collection<Run>
-  refusals: Collection<Refusal>
-}
-
-export const journeysCollections: DefinitionsOf<JourneysCollections> = {
-  runs: {
+export const journeysCollections = {
+  runs: define({
     name: 'runs',
     version: 2,
+    schema: Run,
     indexes: [
       { fields: ['state', 'dueAt'] },
       { fields: ['state', 'bucket', 'dueAt'] },
@@ -53,6 +51,6 @@ export const journeysCollections: DefinitionsOf<JourneysCollections> = {
       { fields: ['held.since'], sparse: true },
     ],
     migrations: { 1: (doc) => ({ ...doc, bucket: bucketOf(doc.profileId as number) }) },
-  },
-  refusals: { name: 'refusals', version: 1, indexes: [{ fields: ['profileId'] }] },
+  }),
+  refusals: define({ name: 'refusals', version: 1, schema: Refusal, indexes: [{ fields: ['profileId'] }] }),
 }

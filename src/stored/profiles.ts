@@ -1,31 +1,30 @@
-import type { Evidence, Conflict, IdentifierLink, Merge } from '../domain/identity/resolve.js'
-import type { Profile } from '../domain/identity/profile.js'
-import type { Collection, Doc } from '../ports/document-store.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { z } from 'zod'
+import { Profile } from '../domain/identity/profile.js'
+import { Conflict, Evidence, IdentifierLink, Merge } from '../domain/identity/resolve.js'
+import { define } from './define.js'
 
 /** `seq`: of the plan that wrote it; absent where version 1 did. */
-export type StoredProfile = Profile & { seq?: number }
+const written = { seq: z.number().optional() }
 
-export type StoredLink = IdentifierLink & { seq?: number }
+export const StoredProfile = Profile.extend(written)
+export type StoredProfile = z.infer<typeof StoredProfile>
 
-export type StoredEvidence = Evidence & Doc
+export const StoredLink = IdentifierLink.extend(written)
+export type StoredLink = z.infer<typeof StoredLink>
 
-export type StoredConflict = Conflict & Doc
+export const StoredMerge = Merge.extend({ _id: z.string(), undone: z.boolean() })
+export type StoredMerge = z.infer<typeof StoredMerge>
 
-export type StoredMerge = Merge & Doc & { _id: string; undone: boolean }
-
-export type ProfilesCollections = {
-  profiles: Collection<StoredProfile>
-  identifiers: Collection<StoredLink>
-  evidence: Collection<StoredEvidence>
-  conflicts: Collection<StoredConflict>
-  merges: Collection<StoredMerge>
-}
-
-export const profilesCollections: DefinitionsOf<ProfilesCollections> = {
-  profiles: { name: 'profiles', version: 1 },
-  identifiers: { name: 'identifiers', version: 1, indexes: [{ fields: ['profileId'] }] },
-  evidence: { name: 'evidence', version: 1 },
-  conflicts: { name: 'conflicts', version: 1 },
-  merges: { name: 'merges', version: 1 },
+export const profilesCollections = {
+  profiles: define({ name: 'profiles', version: 1, schema: StoredProfile }),
+  identifiers: define({
+    name: 'identifiers',
+    version: 1,
+    schema: StoredLink,
+    isIdPrivate: true,
+    indexes: [{ fields: ['profileId'] }],
+  }),
+  evidence: define({ name: 'evidence', version: 1, schema: Evidence, isIdPrivate: true }),
+  conflicts: define({ name: 'conflicts', version: 1, schema: Conflict }),
+  merges: define({ name: 'merges', version: 1, schema: StoredMerge }),
 }

@@ -1,29 +1,36 @@
+import { z } from 'zod'
 import type { Collection } from '../ports/document-store.js'
 import type { WaitingRows } from '../ports/event-store.js'
 import type { Clock } from '../time.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { define, madeList } from './define.js'
 
 /** Counters, cursors, switches, leases. */
-export type Meta = {
-  _id: string
-  value?: number
-  at?: Date
-  flag?: boolean
-  text?: string
+export const Meta = z.object({
+  _id: z.string(),
+  value: z.number().optional(),
+  at: z.date().optional(),
+  flag: z.boolean().optional(),
+  text: z.string().optional(),
   /** `owner` is empty while nobody holds it. `fence` rises with each holder, `beat` with each renewal. */
-  lease?: { owner: string; fence: number; beat: number }
-}
+  lease: z.object({ owner: z.string(), fence: z.number(), beat: z.number() }).optional(),
+})
+export type Meta = z.infer<typeof Meta>
 
-export type RuntimeCollections = {
-  meta: Collection<Meta>
-  /** What `writeBehind` keeps. */
-  waitingRows: Collection<WaitingRows>
-}
+/** What `writeBehind` keeps. */
+const Rows: z.ZodType<WaitingRows, WaitingRows> = z.object({
+  _id: z.string(),
+  seq: z.number(),
+  token: z.string().optional(),
+  singly: z.array(z.string()).optional(),
+  table: z.string().optional(),
+  rows: madeList<Record<string, unknown>>().optional(),
+  refused: z.string().optional(),
+})
 
-export const runtimeCollections: DefinitionsOf<RuntimeCollections> = {
+export const runtimeCollections = {
   // Version 1 kept until when a lease was held, by the holder's clock. Its holder finds it gone, and stops.
-  meta: { name: 'meta', version: 2, migrations: { 1: withBeat } },
-  waitingRows: { name: 'waiting_rows', version: 1, indexes: [{ fields: ['seq'] }] },
+  meta: define({ name: 'meta', version: 2, schema: Meta, migrations: { 1: withBeat } }),
+  waitingRows: define({ name: 'waiting_rows', version: 1, schema: Rows, indexes: [{ fields: ['seq'] }] }),
 }
 
 function withBeat(doc: Record<string, unknown>): Record<string, unknown> {

@@ -1,69 +1,82 @@
+import { z } from 'zod'
 import type { CarrierName } from '../domain/touches/channels.js'
-import type { Touch } from '../domain/touches/touch.js'
+import { channelName, Touch } from '../domain/touches/touch.js'
 import type { DispatchContent } from '../ports/channel.js'
-import type { Collection } from '../ports/document-store.js'
 import { bucketOf } from './buckets.js'
-import type { DefinitionsOf } from './definitions-of.js'
+import { define } from './define.js'
 
 /** `fence`: of the lease under which it was claimed. `until` is by the clock of the one who claimed. */
-export type Claim = { fence: number; until: Date }
+const Claim = z.object({ fence: z.number(), until: z.date() })
+export type Claim = z.infer<typeof Claim>
 
-export type DispatchDoc = {
-  _id: string
-  channel: CarrierName
+const Content: z.ZodType<DispatchContent, DispatchContent> = z.object({
+  text: z.string(),
+  link: z.object({ title: z.string(), url: z.string(), description: z.string().optional() }).optional(),
+  card: z
+    .object({
+      title: z.string(),
+      rows: z.array(z.object({ name: z.string(), value: z.string() })),
+      buttons: z.array(z.object({ key: z.string(), text: z.string() })),
+    })
+    .optional(),
+})
+
+export const DispatchDoc = z.object({
+  _id: z.string(),
+  channel: channelName<CarrierName>(),
   /**
    * new: written down, its touches not all marked yet. ready: not asked for yet. sending: asked for by the holder of `claim`,
    * no answer stored: when it is over by a minute, others settle it.
    */
-  state: 'new' | 'ready' | 'sending' | 'created' | 'done' | 'refused' | 'unknown'
+  state: z.enum(['new', 'ready', 'sending', 'created', 'done', 'refused', 'unknown']),
   /** The member in whose name it goes, or who gets it; absent where it is nobody's. */
-  senderUserId?: string
+  senderUserId: z.string().optional(),
   /** Of the sender: her messages and cards stay in order, in one shard. Without one, of the dispatch. */
-  bucket: number
+  bucket: z.number(),
   /** `externalUserId`: a contact of the sender's. `to`: whoever is addressed otherwise. */
-  recipients: { touchId: string; externalUserId?: string; to?: string }[]
+  recipients: z.array(
+    z.object({ touchId: z.string(), externalUserId: z.string().optional(), to: z.string().optional() }),
+  ),
   /** Whose words `content` are; absent in those of version 0.1. */
-  contentId?: string
-  content: DispatchContent
-  releasedAt: Date
+  contentId: z.string().optional(),
+  content: Content,
+  releasedAt: z.date(),
   /** When the next attempt, or the next look at the results, is due. */
-  nextAt?: Date
+  nextAt: z.date().optional(),
   /** Who asks for it, or did. It asks before `until`, or not at all. */
-  claim?: Claim
-  attempts: number
-  polls: number
+  claim: Claim.optional(),
+  attempts: z.number(),
+  polls: z.number(),
   /** How often the sender was reminded. */
-  reminders?: number
-  remoteId?: string
-  responseCode?: string
-  confirmedAt?: Date
-  reason?: string
-}
+  reminders: z.number().optional(),
+  remoteId: z.string().optional(),
+  responseCode: z.string().optional(),
+  confirmedAt: z.date().optional(),
+  reason: z.string().optional(),
+})
+export type DispatchDoc = z.infer<typeof DispatchDoc>
 
-export type CouponCode = {
-  _id: string
-  pool: string
-  code: string
-  state: 'free' | 'issued'
-  touchId?: string
-  issuedAt?: Date
-}
+export const CouponCode = z.object({
+  _id: z.string(),
+  pool: z.string(),
+  code: z.string(),
+  state: z.enum(['free', 'issued']),
+  touchId: z.string().optional(),
+  issuedAt: z.date().optional(),
+})
+export type CouponCode = z.infer<typeof CouponCode>
 
-export type TouchesCollections = {
-  touches: Collection<Touch>
-  dispatches: Collection<DispatchDoc>
-  coupons: Collection<CouponCode>
-}
-
-export const touchesCollections: DefinitionsOf<TouchesCollections> = {
-  touches: {
+export const touchesCollections = {
+  touches: define({
     name: 'touches',
     version: 1,
+    schema: Touch,
     indexes: [{ fields: ['state', 'releaseAt'] }, { fields: ['profileId'] }, { fields: ['runId'] }],
-  },
-  dispatches: {
+  }),
+  dispatches: define({
     name: 'dispatches',
     version: 2,
+    schema: DispatchDoc,
     indexes: [
       { fields: ['state', 'nextAt'] },
       { fields: ['state', 'bucket', 'nextAt'] },
@@ -77,10 +90,11 @@ export const touchesCollections: DefinitionsOf<TouchesCollections> = {
         ...(doc.state === 'ready' && { state: 'new' }),
       }),
     },
-  },
-  coupons: {
+  }),
+  coupons: define({
     name: 'coupons',
     version: 1,
+    schema: CouponCode,
     indexes: [{ fields: ['pool', 'state'] }, { fields: ['touchId'], unique: true, sparse: true }],
-  },
+  }),
 }

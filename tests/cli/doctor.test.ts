@@ -165,7 +165,7 @@ describe('siyu doctor', () => {
     })
   })
 
-  it('asks a running service to echo, how it sends, what is held, how far back it knows, and which members have customers', async () => {
+  it('asks a running service to echo, how it sends, what is held, what cannot be used, how far back it knows, and which members have customers', async () => {
     await open()
     const answers: Record<string, object> = {
       '/v1/sending': { stopped: true, planned: 0, ready: 0 },
@@ -180,6 +180,11 @@ describe('siyu doctor', () => {
       '/v1/tags/reactions': {
         open: 3,
         groups: [{ reaction: 'write-back', error: 'it broke', changes: 3, attempts: 2, since: AT.toISOString() }],
+      },
+      '/v1/documents/unfit': {
+        documents: [
+          { collection: 'touches', id: 't1', problems: [{ path: 'state', message: 'found null, expected planned' }] },
+        ],
       },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
@@ -211,12 +216,16 @@ describe('siyu doctor', () => {
         state: 'warned',
         found: '3，write-back ×3, 2 attempts: it broke',
       })
+      expect(of.get('documents.unfit')).toMatchObject({
+        state: 'failed',
+        found: '1，touches/t1 state: found null, expected planned',
+      })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({
         state: 'ok',
         found: expect.stringMatching(/2026-03-01 08:00 Asia\/Shanghai .*升级/),
       })
-      expect(healthy).toBe(true)
+      expect(healthy).toBe(false)
     } finally {
       await lock.release()
     }

@@ -1,30 +1,37 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { ConfigError, ConflictError, InvalidInputError } from '../../src/errors.js'
+import { z } from 'zod'
+import { ConfigError, ConflictError, InvalidInputError, UnfitDocumentError } from '../../src/errors.js'
 import type {
   Collection,
   CollectionDefinition,
   Doc,
   DocumentStore,
-  Filter,
-  Update,
+  FindOptions,
 } from '../../src/ports/document-store.js'
+import type * as language from '../../src/ports/document-language.js'
 
-type Note = Doc & {
-  owner?: string | null
-  rank?: number | null
-  at?: Date
-  open?: boolean
-  code?: string
-  tags?: unknown[]
-  lines?: { sku: string; count: number; price?: number }[]
-  place?: { city?: string; zone?: { name: string } }
-  n?: unknown
-  text?: string
-}
+const Note = z.object({
+  _id: z.union([z.string(), z.number()]),
+  owner: z.string().nullish(),
+  rank: z.number().nullish(),
+  at: z.date().optional(),
+  open: z.boolean().optional(),
+  code: z.string().optional(),
+  tags: z.array(z.unknown()).optional(),
+  lines: z.array(z.object({ sku: z.string(), count: z.number(), price: z.number().optional() })).optional(),
+  place: z.object({ city: z.string().optional(), zone: z.object({ name: z.string() }).optional() }).optional(),
+  n: z.unknown().optional(),
+  text: z.string().optional(),
+})
+/** Adapters check queries and updates when they are called, so the compiler lets wrong ones pass here. */
+type Note = z.infer<typeof Note> & Record<string, unknown>
+type Filter = language.Filter<Note>
+type Update = language.Update<Note>
 
-const NOTES: CollectionDefinition = {
+const NOTES: CollectionDefinition<Note> = {
   name: 'notes',
   version: 1,
+  schema: Note,
   indexes: [
     { fields: ['owner', 'rank'] },
     { fields: ['at'] },
@@ -80,7 +87,7 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
       key = `contract${(count += 1)}`
       store = await open(key)
       await store.drop()
-      notes = await store.collection<Note>(NOTES)
+      notes = await store.collection(NOTES)
     })
     afterEach(async () => {
       await store.drop()
@@ -293,6 +300,95 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
       })
     })
 
+    describe('reads', () => {
+      it('keep fields that this version does not know, also through a put', async () => {
+        const doc = {
+          _id: 'a',
+          rank: 1,
+          later: { since: DAY(1) },
+          place: { city: '上海', later: [DAY(2)] },
+          lines: [{ sku: 's1', count: 1, later: 'x' }],
+        }
+        await notes.insert([doc])
+        const read = await notes.get('a')
+        expect(read).toEqual(doc)
+        await notes.put([{ ...read!, rank: 2 }])
+        expect(await notes.find({})).toEqual([{ ...doc, rank: 2 }])
+      })
+
+      const roads: [string, (notes: Collection<Note>) => Promise<unknown>][] = [
+        ['get', (c) => c.get('b')],
+        ['getMany', (c) => c.getMany(['a', 'b', 'c'])],
+        ['find', (c) => c.find({ rank: 1 })],
+        ['findOne', (c) => c.findOne({ rank: 1 }, { sort: { _id: -1 } })],
+        [
+          'scan',
+          async (c) => {
+            for await (const docs of c.scan({ rank: 1 })) expect(docs).toBeUndefined()
+          },
+        ],
+        ['findOneAndUpdate', (c) => c.findOneAndUpdate({ _id: 'b' }, { $set: { open: true } })],
+      ]
+      it.each(roads)(
+        'by %s refuse a document that does not fit, name it, and do not tell its values',
+        async (_n, road) => {
+          await notes.insert([
+            { _id: 'a', rank: 1 },
+            { _id: 'b', rank: 1, text: 13_800_000_000, lines: [{ sku: 's1', count: '13800000000' }] },
+          ] as unknown as Note[])
+          const refusal = await road(notes).catch((err: unknown) => err)
+          expect(refusal).toBeInstanceOf(UnfitDocumentError)
+          const { collection, id, problems, message } = refusal as UnfitDocumentError
+          expect({ collection, id, paths: problems.map((p) => p.path) }).toEqual({
+            collection: 'notes',
+            id: 'b',
+            paths: ['lines.0.count', 'text'],
+          })
+          expect(message).toBe(
+            'stored document notes/b cannot be used: lines.0.count: found a string, expected number; text: found a number, expected string',
+          )
+          // It can still be put right, or removed.
+          await notes.update('b', { $set: { text: 'x', 'lines.0.count': 2 } })
+          expect(await notes.get('b')).toMatchObject({ text: 'x', lines: [{ sku: 's1', count: 2 }] })
+        },
+      )
+
+      it('leave those out where they are asked to, and list them until they are put right or gone', async () => {
+        const unfit = (_id: string) => ({ _id, owner: 'li', rank: 1, text: 5 }) as unknown as Note
+        const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+        await notes.insert(ids.map((_id) => ('acdg'.includes(_id) ? unfit(_id) : { _id, owner: 'li', rank: 1 })))
+        const idsOfFitting = async (options: FindOptions<Note>) =>
+          (await notes.find({ owner: 'li' }, { ...options, skipUnfit: true })).map((note) => note._id).join('')
+        expect(await idsOfFitting({})).toBe('befh')
+        expect(await idsOfFitting({ limit: 1 })).toBe('b')
+        expect(await idsOfFitting({ limit: 3 })).toBe('bef')
+        expect(await idsOfFitting({ limit: 9, sort: { rank: 1, _id: -1 } })).toBe('hfeb')
+        expect(await idsOfFitting({ limit: 0 })).toBe('')
+        expect((await notes.findOne({ rank: 1 }, { skipUnfit: true }))?._id).toBe('b')
+        expect(await notes.findOne({ _id: 'c' }, { skipUnfit: true })).toBeUndefined()
+        const listed = async () => (await store.unfit()).map(({ id }) => id).sort()
+        expect(await listed()).toEqual(['a', 'c', 'd', 'g'])
+        await notes.update('c', { $set: { text: 'put right' } })
+        await notes.delete({ _id: 'd' })
+        expect(await listed()).toEqual(['a', 'g'])
+      })
+
+      it('do not tell an _id that may be a phone number', async () => {
+        const people = await store.collection({
+          name: 'people',
+          version: 1,
+          schema: z.object({ _id: z.string(), age: z.number(), state: z.enum(['here', 'gone']) }),
+          isIdPrivate: true,
+        })
+        await people.insert([{ _id: 'phone:13800000000', state: 'away' } as never])
+        const refusal = (await people.get('phone:13800000000').catch((err: unknown) => err)) as UnfitDocumentError
+        expect(refusal.message).toMatch(
+          /^stored document people\/sha256:[0-9a-f]{12} cannot be used: age: found nothing, expected number; state: found a string, expected here, gone$/,
+        )
+        expect(JSON.stringify(refusal.details)).not.toContain('138')
+      })
+    })
+
     describe('insert and put', () => {
       it('insert refuses taken ids, in the store and in the batch, and overwrites nothing', async () => {
         await notes.insert([{ _id: 'a', n: 1 }])
@@ -318,9 +414,10 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
       })
 
       it('insert keeps compound unique keys', async () => {
-        const links = await store.collection<Doc & { a: string; b: Date }>({
+        const links = await store.collection({
           name: 'links',
           version: 1,
+          schema: z.object({ _id: z.number(), a: z.string(), b: z.date() }),
           indexes: [{ fields: ['a', 'b'], unique: true }],
         })
         const { refused } = await links.insert([
@@ -741,7 +838,7 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         await expect(store.collection({ ...NOTES, version: 2, migrations: { 1: (d) => d } })).rejects.toBeInstanceOf(
           ConfigError,
         )
-        await expect(store.collection({ name: 'Bad Name', version: 1 })).rejects.toThrow(/Bad Name/)
+        await expect(store.collection({ ...NOTES, name: 'Bad Name' })).rejects.toThrow(/Bad Name/)
       })
 
       it('keeps documents over close and open, and closes twice', async () => {
@@ -749,17 +846,17 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         await store.close()
         await store.close()
         store = await open(key)
-        notes = await store.collection<Note>(NOTES)
+        notes = await store.collection(NOTES)
         expect(await notes.find({ at: DAY(1) })).toEqual([{ _id: 'a', at: DAY(1) }])
       })
 
       it('drops everything of its own and nothing else', async () => {
         const other = await open(`${key}other`)
-        const others = await other.collection<Note>(NOTES)
+        const others = await other.collection(NOTES)
         await others.put([{ _id: 'kept' }])
         await notes.insert([{ _id: 'a' }])
         await store.drop()
-        notes = await store.collection<Note>(NOTES)
+        notes = await store.collection(NOTES)
         expect(await notes.count({})).toBe(0)
         expect(
           await notes.insert([
@@ -776,9 +873,8 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         await notes.insert(SAMPLE)
         await store.close()
         store = await open(key)
-        notes = await store.collection<Note>({
-          name: 'notes',
-          version: 1,
+        notes = await store.collection({
+          ...NOTES,
           indexes: [{ fields: ['rank'] }, { fields: ['place.city'] }],
         })
         expect(await idsOf({ rank: { $gte: 3 } })).toEqual(['a', 'f'])
@@ -796,22 +892,23 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         await notes.insert(Array.from({ length: 1_200 }, (_, i) => ({ _id: i + 1, text: `t${i}`, at: DAY(1) })))
         await store.close()
         store = await open(key)
-        const third: CollectionDefinition = {
+        const third: CollectionDefinition<Doc & { title: string; at?: Date | undefined }> = {
           name: 'notes',
           version: 3,
+          schema: z.object({ _id: z.number(), title: z.string(), at: z.date().optional() }),
           indexes: [{ fields: ['title'] }],
           migrations: {
             1: ({ text, ...doc }) => ({ ...doc, body: text }),
             2: ({ body, ...doc }) => ({ ...doc, title: `${String(body)}!`, _id: 'ignored' }),
           },
         }
-        const renamed = await store.collection<Doc & { title: string }>(third)
+        const renamed = await store.collection(third)
         expect(await renamed.find({ title: 't7!' })).toEqual([{ _id: 8, title: 't7!', at: DAY(1) }])
         expect(await renamed.count({ title: { $exists: true } })).toBe(1_200)
         await renamed.insert([{ _id: 5_000, title: 'new' }])
         await store.close()
         store = await open(key)
-        const again = await store.collection<Doc & { title: string }>(third)
+        const again = await store.collection(third)
         expect(await again.get(5_000)).toEqual({ _id: 5_000, title: 'new' })
         expect(await again.get(1)).toEqual({ _id: 1, title: 't0!', at: DAY(1) })
       })

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
+import type { Filter } from '../../src/ports/document-language.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
+import type { DispatchDoc } from '../../src/stored/touches.js'
 import { HOUR_MS } from '../../src/time.js'
 import { buildWorld, type EventHome, openEventHome, type World } from '../support/build-deps.js'
 import { sized } from '../support/sized.js'
@@ -142,7 +144,7 @@ async function stateOf(world: World): Promise<State> {
   await collect('profileTags', docs.profileTags.scan({}), ({ _id, tags }) => [_id, valuesOf(tags).sort()])
   state['profileTags'] = state['profileTags']!.filter((doc) => (doc as [number, string[]])[1].length > 0)
   await collect('coupons', docs.coupons.scan({}), (c) => [c.state, c.touchId])
-  const isOpen = { state: { $in: ['new', 'ready', 'sending', 'created', 'unknown'] } }
+  const isOpen: Filter<DispatchDoc> = { state: { $in: ['new', 'ready', 'sending', 'created', 'unknown'] } }
   await collect('open', docs.dispatches.scan(isOpen), (d) => [d.channel, d.state, d.recipients])
   await collect('waiting', docs.batches.scan({ state: { $ne: 'done' } }), (b) => [b._id, b.state])
   for (const name of ['profiles', 'identifiers', 'evidence', 'conflicts', 'merges'] as const)

@@ -12,7 +12,7 @@ const GET = '/cgi-bin/externalcontact/get'
 const MARK = '/cgi-bin/externalcontact/mark_tag'
 
 describe('figures of the work', () => {
-  it('count what nobody here can decide or send beside all that waits', async () => {
+  it('count what nobody here can decide, send or read beside all that waits', async () => {
     const store = openSqliteDocuments({ file: ':memory:', fsync: false })
     const docs = await openCollections(store)
     const queue = openInProcessQueue()
@@ -44,13 +44,16 @@ describe('figures of the work', () => {
       touch('d', 'letter', 'delivered'),
     ])
     const registry = new Registry()
-    measureService(registry, { docs }, queue)
+    measureService(registry, { docs }, { queue, documents: store })
+    await docs.runs.put([{ ...run('d', {}), state: 'gone' } as never])
+    expect(await docs.runs.find({}, { skipUnfit: true })).toHaveLength(3)
     const text = await registry.metrics()
     await queue.close()
     await store.close()
     expect(text).toContain('siyu_runs_waiting 2\n')
     expect(text).toContain('siyu_runs_held 1\n')
     expect(text).toContain('siyu_touches_held 2\n')
+    expect(text).toContain('siyu_unfit_documents 1\n')
   })
 })
 

@@ -39,7 +39,7 @@ if (url === undefined) {
       await openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_same_` }),
       openSqliteDocuments({ file: ':memory:' }),
     ]
-    const [mongo, sqlite] = (await Promise.all(stores.map((store) => store.collection<RandomDoc>(RANDOM_DOCS)))) as [
+    const [mongo, sqlite] = (await Promise.all(stores.map((store) => store.collection(RANDOM_DOCS)))) as [
       Collection<RandomDoc>,
       Collection<RandomDoc>,
     ]

@@ -18,7 +18,7 @@ let store: DocumentStore
 let old: Collection<TagRow>
 beforeEach(async () => {
   store = openSqliteDocuments({ file: ':memory:', fsync: false })
-  old = await store.collection<TagRow>(tagRows)
+  old = await tagRows.open(store)
 })
 afterEach(() => store.close())
 

@@ -169,6 +169,7 @@ export type World = {
   deps: ServiceDeps
   /** The same collections, without faults. */
   docs: Collections
+  documents: DocumentStore
   clock: ManualClock
   wecom: FakeChannel
   task: FakeChannel
@@ -293,6 +294,7 @@ export async function buildWorld(
   return {
     deps,
     docs,
+    documents: store,
     clock,
     wecom,
     task,
@@ -338,7 +340,7 @@ export async function buildWorld(
 /** What operations are run with in a world, where nothing works beside them and nothing is read from files. */
 export function operationsOf(world: World): OperationDeps {
   const publish = () => Promise.reject(new Error('this world has no files'))
-  return { deps: world.deps, publish, alone: (work) => work() }
+  return { deps: world.deps, documents: world.documents, publish, alone: (work) => work() }
 }
 
 /** A record about a contact of a guide: enough to write to her. */

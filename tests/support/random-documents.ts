@@ -1,13 +1,16 @@
 /** Seeded documents, filters, sorts and updates for comparing two ways of doing the same. */
 import { intOf } from '../../src/random.js'
-import type { CollectionDefinition, Doc, Filter, Sort, Update } from '../../src/ports/document-store.js'
+import type { Filter, Sort, Update } from '../../src/adapters/documents/language.js'
+import type { CollectionDefinition, Doc } from '../../src/ports/document-store.js'
+import { anyDocument } from './any-document.js'
 
 export type RandomDoc = Doc & Record<string, unknown>
 
 /** `s`, `x`, `d`, `b` and `o.p` are indexed and hold one value; `n`, `t`, `l` and `o.q` are not and hold anything. */
-export const RANDOM_DOCS: CollectionDefinition = {
+export const RANDOM_DOCS: CollectionDefinition<RandomDoc> = {
   name: 'random',
   version: 1,
+  schema: anyDocument(),
   indexes: [
     { fields: ['s', 'x'] },
     { fields: ['x'] },

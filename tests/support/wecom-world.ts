@@ -115,8 +115,15 @@ export async function openWecomWorld(
       const since = sandbox.now()
       await docs.wecomRelations.put(relations)
       await docs.identifiers.put([
-        { _id: `external_userid:${externalUserId}`, type: 'external_userid', value: externalUserId, profileId },
-      ] as never)
+        {
+          _id: `external_userid:${externalUserId}`,
+          type: 'external_userid',
+          value: externalUserId,
+          profileId,
+          shared: false,
+          since,
+        },
+      ])
       await docs.profiles.put([
         {
           _id: profileId,

@@ -1,6 +1,5 @@
 import { Query } from 'mingo'
-import type { Filter, Update } from '../../ports/document-store.js'
-import { compareValues, isOperators, isPlain, refused, type Plain } from './language.js'
+import { compareValues, type Filter, isOperators, isPlain, refused, type Plain, type Update } from './language.js'
 
 /**
  * Applies an update to a document of our own, in place, as MongoDB does. `checkUpdate` has read the update before.

@@ -1,9 +1,20 @@
 /** What both document adapters hold to: which queries, updates and documents the port allows, and how values compare. */
 import { ConfigError, InvalidInputError } from '../../errors.js'
-import type { CollectionDefinition, Doc, Filter, Update } from '../../ports/document-store.js'
+import type { CollectionDefinition, Doc, IndexDefinition } from '../../ports/document-store.js'
 
 export type Scalar = string | number | boolean | Date
 export type Plain = Record<string, unknown>
+
+// The port's language, whatever the documents are: that it fits them is known where it is written.
+export type Filter = Plain
+export type Update = {
+  [op in '$set' | '$unset' | '$inc' | '$min' | '$max' | '$push' | '$addToSet' | '$pull' | '$setOnInsert']?: Plain
+}
+export type Sort = Record<string, 1 | -1>
+export type FindOptions = { sort?: Sort; limit?: number; skip?: number }
+export type Definition = Omit<CollectionDefinition<Doc>, 'schema' | 'indexes'> & {
+  indexes?: readonly IndexDefinition[]
+}
 
 export function isScalar(value: unknown): value is Scalar {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' || value instanceof Date
@@ -96,7 +107,7 @@ function checkEqual(value: unknown, path: string): void {
 const UPDATE_OPERATORS = ['$set', '$unset', '$inc', '$min', '$max', '$push', '$addToSet', '$pull', '$setOnInsert']
 
 /** @throws {InvalidInputError} when the update uses what the port does not have, touches `_id`, or contradicts itself. */
-export function checkUpdate(update: Update, definition: CollectionDefinition): void {
+export function checkUpdate(update: Update, definition: Definition): void {
   const paths: string[] = []
   for (const [op, fields] of Object.entries(update)) {
     if (!UPDATE_OPERATORS.includes(op)) throw refused(op, `unknown update operator; use ${UPDATE_OPERATORS.join(' ')}`)
@@ -142,7 +153,7 @@ function checkEach(op: '$push' | '$addToSet', value: unknown, at: string): void 
 }
 
 /** @throws {InvalidInputError} unless `_id` is usable and the indexed fields hold what an index can order. */
-export function checkDoc(doc: Doc, definition: CollectionDefinition): void {
+export function checkDoc(doc: Doc, definition: Definition): void {
   checkId(doc._id, definition.name)
   for (const { fields, unique = false, sparse = false } of definition.indexes ?? []) {
     for (const field of fields) checkIndexed(doc, field, unique, sparse, definition.name)
@@ -179,7 +190,7 @@ function checkIndexed(doc: Doc, field: string, unique: boolean, sparse: boolean,
 }
 
 /** @throws {ConfigError} when the definition cannot be kept by every adapter. */
-export function checkDefinition({ name, version, indexes = [], migrations = {} }: CollectionDefinition): void {
+export function checkDefinition({ name, version, indexes = [], migrations = {} }: Definition): void {
   const wrong = (path: string, message: string, hint: string) =>
     new ConfigError(`Collection "${name}" is badly defined`, [{ path, message, hint }])
   if (!/^[a-z][a-z0-9_-]*$/.test(name)) throw wrong('name', `"${name}" is no collection name`, 'use a-z, 0-9, _ and -')
@@ -203,11 +214,7 @@ export function checkDefinition({ name, version, indexes = [], migrations = {} }
 }
 
 /** A stored version against the program's. @throws {ConfigError} when the store is newer, or a step is missing. */
-export function checkVersion(
-  { name, version, migrations = {} }: CollectionDefinition,
-  stored: number,
-  where: string,
-): void {
+export function checkVersion({ name, version, migrations = {} }: Definition, stored: number, where: string): void {
   if (stored > version) {
     throw new ConfigError(
       `${where}: collection "${name}" was written by a newer program (its version is ${stored}, this program knows ${version}); ` +
@@ -224,7 +231,7 @@ export function checkVersion(
 }
 
 /** Brings one stored document to the definition's version; `_id` stays. */
-export function migrateDoc({ version, migrations = {} }: CollectionDefinition, doc: Doc, from: number): Doc {
+export function migrateDoc({ version, migrations = {} }: Definition, doc: Doc, from: number): Doc {
   let migrated: Plain = doc
   for (let v = from; v < version; v++) migrated = migrations[v]!(migrated) // checkVersion saw every step
   return { ...migrated, _id: doc._id }

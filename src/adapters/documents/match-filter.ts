@@ -1,6 +1,5 @@
 import { Query } from 'mingo'
-import type { Filter } from '../../ports/document-store.js'
-import { isOperators, isScalar, type Plain, type Scalar } from './language.js'
+import { type Filter, isOperators, isScalar, type Plain, type Scalar } from './language.js'
 
 type Test = (doc: Plain) => boolean
 

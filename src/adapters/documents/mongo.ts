@@ -1,14 +1,15 @@
 import mongoose from 'mongoose'
-import { AppError, ConfigError, ConflictError, messageOf, UpstreamError } from '../../errors.js'
-import type {
-  Collection,
-  CollectionDefinition,
-  Doc,
-  DocumentStore,
-  Filter,
-  Update,
-} from '../../ports/document-store.js'
+import {
+  AppError,
+  ConfigError,
+  ConflictError,
+  messageOf,
+  type UnfitDocumentError,
+  UpstreamError,
+} from '../../errors.js'
+import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../../ports/document-store.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
+import { checkReads, UnfitDocuments } from './check-reads.js'
 import {
   checkDefinition,
   checkDoc,
@@ -16,10 +17,15 @@ import {
   checkId,
   checkUpdate,
   checkVersion,
+  type Definition,
+  type Filter,
+  type FindOptions,
   isOperators,
   migrateDoc,
   newnessOf,
   refused,
+  type Sort,
+  type Update,
 } from './language.js'
 
 export type MongoOptions = {
@@ -29,6 +35,8 @@ export type MongoOptions = {
   database?: string
   /** Goes before every collection's name, so that several installations share a database. Default none. */
   prefix?: string
+  /** Told once of each document that is read and does not fit. */
+  onUnfit?: (err: UnfitDocumentError) => void
 }
 
 /** Documents per call to the server. */
@@ -47,17 +55,23 @@ type Meta = { _id: string; version: number; ready: number }
  *
  * @throws {ConfigError} when no server is reached within 5 s, or it refuses the login
  */
-export async function openMongoDocuments({ url, database, prefix = '' }: MongoOptions): Promise<DocumentStore> {
+export async function openMongoDocuments({
+  url,
+  database,
+  prefix = '',
+  onUnfit,
+}: MongoOptions): Promise<DocumentStore> {
   const host = hostOf(url)
   const connection = await connect(url, database, host)
   const db = connection.db! // set once connected
   const guard = guardOf(host)
   const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
+  const unfit = new UnfitDocuments(onUnfit)
   let closing: Promise<void> | undefined
 
   return {
     kind: 'mongo',
-    async collection<T extends Doc>(definition: CollectionDefinition): Promise<Collection<T>> {
+    async collection<T extends Doc>(definition: CollectionDefinition<T>): Promise<Collection<T>> {
       checkDefinition(definition)
       const shape = JSON.stringify([definition.version, definition.indexes ?? []])
       let known = collections.get(definition.name)
@@ -66,7 +80,7 @@ export async function openMongoDocuments({ url, database, prefix = '' }: MongoOp
         const meta = db.collection<Meta>(`${prefix}_collections`)
         const opened = guard(async () => {
           await migrate(native, meta, definition, host)
-          return openCollection<Doc>(native, definition, guard)
+          return checkReads(openCollection<Doc>(native, definition, guard), definition, unfit)
         })
         known = { shape, opened }
         collections.set(definition.name, known)
@@ -75,6 +89,7 @@ export async function openMongoDocuments({ url, database, prefix = '' }: MongoOp
       if (known.shape !== shape) throw new ConfigError(`Collection "${definition.name}" is defined twice, differently`)
       return known.opened as unknown as Promise<Collection<T>> // only its definition says what a collection holds
     },
+    unfit: () => unfit.list(),
     async ping() {
       await guard(() => db.command({ ping: 1 }))
     },
@@ -85,6 +100,7 @@ export async function openMongoDocuments({ url, database, prefix = '' }: MongoOp
           if (name.startsWith(prefix) && !name.startsWith('system.')) await db.dropCollection(name)
       })
       collections.clear()
+      unfit.clear()
     },
     async close() {
       closing ??= connection.close()
@@ -232,7 +248,7 @@ function toConflict(err: unknown): ConflictError {
 
 // ── One collection ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-function openCollection<T extends Doc>(native: Native, definition: CollectionDefinition, guard: Guard): Collection<T> {
+function openCollection<T extends Doc>(native: Native, definition: Definition, guard: Guard): Collection<T> {
   const { version } = definition
 
   /** What callers see. A document that an older process wrote since we opened is brought up to date here. */
@@ -302,7 +318,7 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
         }
         return docs
       }),
-    find: (filter, { sort = {}, limit, skip = 0 } = {}) =>
+    find: (filter, { sort = {}, limit, skip = 0 }: FindOptions = {}) =>
       guard(async () => {
         const query = filterOf(filter)
         if (limit === 0) return []
@@ -312,7 +328,7 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
           .skip(skip)
         return fromAll(await (limit === undefined ? found : found.limit(limit)).toArray())
       }),
-    findOne: (filter, { sort = {} } = {}) =>
+    findOne: (filter, { sort = {} }: { sort?: Sort } = {}) =>
       guard(async () => {
         const found = native
           .find(filterOf(filter))
@@ -415,7 +431,7 @@ function openCollection<T extends Doc>(native: Native, definition: CollectionDef
         const changes = plain(update)
         return changes === undefined ? count(filter) : (await native.updateMany(query, changes)).matchedCount
       }),
-    findOneAndUpdate: (filter, update, { sort = {}, upsert = false } = {}) =>
+    findOneAndUpdate: (filter, update, { sort = {}, upsert = false }: { sort?: Sort; upsert?: boolean } = {}) =>
       guard(async () => {
         checkUpdate(update, definition)
         const query = filterOf(filter)
@@ -505,7 +521,7 @@ function chunksOf<V>(items: readonly V[]): V[][] {
 async function migrate(
   native: Native,
   meta: mongoose.mongo.Collection<Meta>,
-  definition: CollectionDefinition,
+  definition: Definition,
   host: string,
 ): Promise<void> {
   const { name, version, indexes = [] } = definition

@@ -1,5 +1,4 @@
-import type { Filter, Sort } from '../../ports/document-store.js'
-import { isOperators, isScalar, refused, type Scalar } from './language.js'
+import { type Filter, isOperators, isScalar, refused, type Scalar, type Sort } from './language.js'
 
 export type Bind = string | number | Buffer | null
 export type Sql = { text: string; params: Bind[] }

@@ -1,18 +1,17 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import Database from 'libsql'
-import { AppError, ConfigError, ConflictError, messageOf, UpstreamError } from '../../errors.js'
-import type {
-  Collection,
-  CollectionDefinition,
-  Doc,
-  DocumentStore,
-  Filter,
-  FindOptions,
-  Sort,
-  Update,
-} from '../../ports/document-store.js'
+import {
+  AppError,
+  ConfigError,
+  ConflictError,
+  messageOf,
+  type UnfitDocumentError,
+  UpstreamError,
+} from '../../errors.js'
+import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../../ports/document-store.js'
 import { elapsedMs } from '../../time.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
+import { checkReads, UnfitDocuments } from './check-reads.js'
 import { toMatcher } from './match-filter.js'
 import {
   checkDefinition,
@@ -22,11 +21,16 @@ import {
   checkUpdate,
   checkVersion,
   compareValues,
+  type Definition,
+  type Filter,
+  type FindOptions,
   isPlain,
   isScalar,
   migrateDoc,
   newnessOf,
   refused,
+  type Sort,
+  type Update,
   valueAt,
 } from './language.js'
 import {
@@ -45,6 +49,8 @@ export type SqliteOptions = {
   file: string
   /** An acknowledged write survives a power cut, not only the death of the process. Default true. */
   fsync?: boolean
+  /** Told once of each document that is read and does not fit. */
+  onUnfit?: (err: UnfitDocumentError) => void
 }
 
 /** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
@@ -62,25 +68,28 @@ const LAYOUT = 1
  *
  * @throws {ConfigError} when the file cannot be opened, is no database, or was written by a newer program
  */
-export function openSqliteDocuments({ file, fsync = true }: SqliteOptions): DocumentStore {
+export function openSqliteDocuments({ file, fsync = true, onUnfit }: SqliteOptions): DocumentStore {
   const db = openFile(file, fsync)
   const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
+  const unfit = new UnfitDocuments(onUnfit)
   let closing: Promise<void> | undefined
 
   return {
     kind: 'sqlite',
-    async collection<T extends Doc>(definition: CollectionDefinition): Promise<Collection<T>> {
+    async collection<T extends Doc>(definition: CollectionDefinition<T>): Promise<Collection<T>> {
       checkDefinition(definition)
       const shape = JSON.stringify([definition.version, definition.indexes ?? []])
       let known = collections.get(definition.name)
       if (known === undefined) {
-        known = { shape, opened: openCollection<Doc>(db, definition, file) }
+        const opened = openCollection<Doc>(db, definition, file).then((inner) => checkReads(inner, definition, unfit))
+        known = { shape, opened }
         collections.set(definition.name, known)
         known.opened.catch(() => collections.delete(definition.name)) // the caller gets the error; another try starts afresh
       }
       if (known.shape !== shape) throw new ConfigError(`Collection "${definition.name}" is defined twice, differently`)
       return known.opened as unknown as Promise<Collection<T>> // only its definition says what a collection holds
     },
+    unfit: () => unfit.list(),
     async ping() {
       db.all('SELECT 1', [])
     },
@@ -92,6 +101,7 @@ export function openSqliteDocuments({ file, fsync = true }: SqliteOptions): Docu
         db.run('DELETE FROM _collections', [])
       })
       collections.clear()
+      unfit.clear()
       db.forget()
     },
     async close() {
@@ -318,7 +328,7 @@ function chunksOf<V>(items: readonly V[]): V[][] {
 type Field = { path: string; keys: readonly string[]; column: string }
 
 /** Columns: `k` the `_id` (a number or a text, which SQLite orders as MongoDB does), `v` the version, `f:<path>` one per indexed field, `doc`. */
-function toFields({ indexes = [] }: CollectionDefinition): Field[] {
+function toFields({ indexes = [] }: Definition): Field[] {
   const paths = [...new Set(indexes.flatMap((index) => index.fields))]
   return paths.map((path) => ({ path, keys: path.split('.'), column: quote(`f:${path}`) }))
 }
@@ -331,11 +341,7 @@ function fieldValues(fields: readonly Field[], doc: Doc): Bind[] {
   })
 }
 
-async function openCollection<T extends Doc>(
-  db: Db,
-  definition: CollectionDefinition,
-  file: string,
-): Promise<Collection<T>> {
+async function openCollection<T extends Doc>(db: Db, definition: Definition, file: string): Promise<Collection<T>> {
   await migrate(db, definition, file)
   const { version } = definition
   const table = quote(`c:${definition.name}`)
@@ -497,10 +503,10 @@ async function openCollection<T extends Doc>(
       }
       return docs
     },
-    async find(filter, options) {
+    async find(filter, options?: FindOptions) {
       return collect(filter, options)
     },
-    async findOne(filter, options) {
+    async findOne(filter, options?: { sort?: Sort }) {
       return first(filter, options?.sort)
     },
     async *scan(filter, batchSize = CHUNK) {
@@ -586,7 +592,7 @@ async function openCollection<T extends Doc>(
       }
       return matched
     },
-    async findOneAndUpdate(filter, update, { sort, upsert = false } = {}) {
+    async findOneAndUpdate(filter, update, { sort, upsert = false }: { sort?: Sort; upsert?: boolean } = {}) {
       checkUpdate(update, definition)
       compile(filter)
       if (upsert) checkId(fromEqualities(filter)._id, definition.name)
@@ -654,7 +660,7 @@ function valuesAt(value: unknown, [key, ...further]: readonly string[]): unknown
  * Brings a collection's table, columns, indexes and documents to its definition. Killed half-way it goes on where it
  * was: every row carries its version, and the new version is noted first so that an older program stays out.
  */
-async function migrate(db: Db, definition: CollectionDefinition, file: string): Promise<void> {
+async function migrate(db: Db, definition: Definition, file: string): Promise<void> {
   const { name, version, indexes = [] } = definition
   const table = quote(`c:${name}`)
   const fields = toFields(definition)

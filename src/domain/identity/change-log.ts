@@ -1,10 +1,12 @@
+import { z } from 'zod'
 import type { consentChangesTable, identityChangesTable, RowOf, traitChangesTable } from '../events/tables.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
 import { type Profile, typeName, traitEntry, traitValue } from './profile.js'
 import { type InboxRecord, type Resolution, SHARED } from './resolve.js'
 
 /** When a group came to know what it brings, and its place among all groups: neither ever falls. */
-export type Moment = { now: Date; seq: number }
+export const Moment = z.object({ now: z.date(), seq: z.number() })
+export type Moment = z.infer<typeof Moment>
 
 /** Rows for the logs that are only ever added to. */
 export type ChangeLog = {

@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { Identifier, type RecordEvent, TraitValue } from '../events/record.js'
+import { type RecordEvent, TraitValue } from '../events/record.js'
 
 /**
  * A trait keeps what each source last said, `null` where it took it back: so an older statement that arrives late stays
  * withdrawn. Which one counts is decided by `traitValue`.
  */
-const TraitBySource = z.record(z.string(), z.strictObject({ value: TraitValue.nullable(), at: z.date() }))
+const TraitBySource = z.record(z.string(), z.object({ value: TraitValue.nullable(), at: z.date() }))
 
 /** A member (导购) who has this person as a WeCom contact. */
-const Contact = z.strictObject({
+const Contact = z.object({
   userId: z.string(),
   externalUserId: z.string(),
   since: z.date(),
@@ -18,13 +18,13 @@ const Contact = z.strictObject({
 })
 export type Contact = z.infer<typeof Contact>
 
-export const Profile = z.strictObject({
+export const Profile = z.object({
   /** `profileId`: dense, positive, never shown to customers. */
   _id: z.number().int().positive(),
   /** First identifier this profile was known by; stable, hashed for splits and holdouts. */
   anchor: z.string(),
   createdAt: z.date(),
-  identifiers: z.array(Identifier.extend({ source: z.string(), since: z.date() })),
+  identifiers: z.array(z.object({ type: z.string(), value: z.string(), source: z.string(), since: z.date() })),
   traits: z.record(z.string(), TraitBySource),
   contacts: z.array(Contact),
   /** Set while the person does not want to be written to. */

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Problem } from '../../errors.js'
 import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
@@ -6,33 +7,51 @@ import { identityUnit, profileUnit } from './identity-unit.js'
 import { applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
-export type IdentifierLink = {
-  _id: string
-  type: string
-  value: string
-  profileId: number
-  shared: boolean
-  since: Date
-}
+export const IdentifierLink = z.object({
+  _id: z.string(),
+  type: z.string(),
+  value: z.string(),
+  profileId: z.number(),
+  shared: z.boolean(),
+  since: z.date(),
+})
+export type IdentifierLink = z.infer<typeof IdentifierLink>
 
 /** Type of the link to where what is known only by a shared identifier is kept. */
 export const SHARED = 'shared'
 
 /** Evidence: a source said these two identifiers belong to one person. */
-export type Evidence = { _id: string; a: string; b: string; source: string; at: Date; used: boolean }
+export const Evidence = z.object({
+  _id: z.string(),
+  a: z.string(),
+  b: z.string(),
+  source: z.string(),
+  at: z.date(),
+  used: z.boolean(),
+})
+export type Evidence = z.infer<typeof Evidence>
 
-export type Conflict = {
-  _id: string
-  at: Date
-  source: string
-  ref: string
-  kind: 'too_many' | 'contradiction' | 'shared_identifier'
+export const Conflict = z.object({
+  _id: z.string(),
+  at: z.date(),
+  source: z.string(),
+  ref: z.string(),
+  kind: z.enum(['too_many', 'contradiction', 'shared_identifier']),
   /** The type whose link was refused, and the type that stopped it. */
-  linkType: string
-  stoppedBy: string
-  profileIds: number[]
-}
-export type Merge = { from: number; to: number; at: Date; linkType: string; source: string }
+  linkType: z.string(),
+  stoppedBy: z.string(),
+  profileIds: z.array(z.number()),
+})
+export type Conflict = z.infer<typeof Conflict>
+
+export const Merge = z.object({
+  from: z.number(),
+  to: z.number(),
+  at: z.date(),
+  linkType: z.string(),
+  source: z.string(),
+})
+export type Merge = z.infer<typeof Merge>
 
 /** A record as it waits in the inbox: from outside by identifiers, from our own services by profile id. */
 export type InboxRecord = SourceRecord & { profileId?: number }

@@ -57,4 +57,4 @@ export function isForGuide(name: ChannelName): boolean {
 }
 
 /** The channels that go to guides as cards. */
-export const cardChannels: readonly ChannelName[] = channelNames.filter(isForGuide)
+export const cardChannels: readonly CarrierName[] = carrierNames.filter(isForGuide)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { channelNames } from './channels.js'
+import type { ChannelName } from './channels.js'
 
 /**
  * planned: wanted, waiting for its release. created: handed to the platform, a guide must confirm. confirmed: the guide
@@ -27,14 +27,19 @@ export const SuppressReason = z.enum([
 ])
 export type SuppressReason = z.infer<typeof SuppressReason>
 
+/** Any name: one that this version does not have is a newer one's (`isKnownChannel`), and what is stored of it waits. */
+export function channelName<N extends ChannelName>(): z.ZodType<N, N> {
+  return z.custom<N>((name) => typeof name === 'string')
+}
+
 /** One intended contact with one profile. `_id` is the key of the effect: run and step. */
-export const Touch = z.strictObject({
+export const Touch = z.object({
   _id: z.string(),
   profileId: z.number().int(),
   journeyId: z.string(),
   runId: z.string(),
   stepId: z.string(),
-  channel: z.enum(channelNames),
+  channel: channelName<ChannelName>(),
   contentId: z.string(),
   /** The version of all contents that its run stays on; absent: the one of today. */
   contentsVersion: z.number().int().optional(),

@@ -1,46 +1,50 @@
+import { z } from 'zod'
 import { systemEvent } from '../events/system-events.js'
 import type { SourceRecordInput } from '../events/record.js'
 import { byOwnership } from '../identity/profile.js'
 import { hashKey } from '../../random.js'
 
 /** What the platform shows of a customer to everybody who has her. */
-export type WecomContact = {
-  name?: string
-  avatar?: string
+export const WecomContact = z.object({
+  name: z.string().optional(),
+  avatar: z.string().optional(),
   /** 1 WeChat user, 2 WeCom user. */
-  type?: number
+  type: z.number().optional(),
   /** 0 unknown, 1 male, 2 female. */
-  gender?: number
-  unionId?: string
-}
+  gender: z.number().optional(),
+  unionId: z.string().optional(),
+})
+export type WecomContact = z.infer<typeof WecomContact>
 
 /** One customer as one member knows her: what details and batches both tell. The member's own tags are not among it. */
-export type Relation = {
-  userId: string
-  externalUserId: string
-  contact: WecomContact
-  follow: {
+export const Relation = z.object({
+  userId: z.string(),
+  externalUserId: z.string(),
+  contact: WecomContact,
+  follow: z.object({
     /** When this member added her; to the second. */
-    addedAt: Date
-    remark?: string
-    description?: string
+    addedAt: z.date(),
+    remark: z.string().optional(),
+    description: z.string().optional(),
     /** What the member typed: evidence, not proof. */
-    mobiles: string[]
+    mobiles: z.array(z.string()),
     /** Corp tags and tags of rule groups, sorted. */
-    tagIds: string[]
-    addWay?: number
+    tagIds: z.array(z.string()),
+    addWay: z.number().optional(),
     /** Channel code of the contact way or acquisition link. */
-    state?: string
+    state: z.string().optional(),
     /** Who began it: the member, the customer, or who assigned her. */
-    operUserId?: string
-  }
-}
+    operUserId: z.string().optional(),
+  }),
+})
+export type Relation = z.infer<typeof Relation>
 
 /**
  * `active`: both have each other. `lost`: the customer deleted the member, who still has her; the platform goes on showing
  * it. `ended`: the platform shows it no more.
  */
-export type RelationState = 'active' | 'lost' | 'ended'
+export const RelationState = z.enum(['active', 'lost', 'ended'])
+export type RelationState = z.infer<typeof RelationState>
 
 export function relationId(userId: string, externalUserId: string): string {
   return `${userId}/${externalUserId}`

@@ -3,6 +3,7 @@ import { cardChannels, carrierOf } from '../../domain/touches/channels.js'
 import type { Approved } from '../../domain/touches/plan-touches.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
+import type { Touch } from '../../domain/touches/touch.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -86,7 +87,7 @@ async function joinTask(
 ): Promise<void> {
   const joining = { $addToSet: { touchIds: touch._id, titles: title }, $max: { dueAt } }
   if (!(await docs.tasks.update(taskId, joining, { state: 'open' }))) return
-  const joined = {
+  const joined: Partial<Touch> = {
     state: 'created',
     releasedAt: now,
     dispatchId: taskId,

@@ -23,13 +23,14 @@ import {
   sharedKey,
   usableIdentifiers,
 } from '../../domain/identity/resolve.js'
-import type { Filter } from '../../ports/document-store.js'
+import type { Filter, Update } from '../../ports/document-language.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched, leaveNoTags } from '../tags/evaluate-profiles.js'
 import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
+import type { StoredProfile } from '../../stored/profiles.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { takeMoment } from '../runtime/take-moment.js'
@@ -37,7 +38,7 @@ import { claimProfiles } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
-export function waitingAt(now: Date): Filter {
+export function waitingAt(now: Date): Filter<Batch> {
   return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $lt: now } }] }
 }
 
@@ -183,7 +184,7 @@ async function loadGroup(deps: Deps, first: Batch, stored: BatchPlan): Promise<G
   if (stored.owners !== undefined || stored.takenOver !== undefined) return { plan: stored, first, batches }
   const takenOver = await takeMoment(deps)
   const plan = { ...stored, seq: takenOver.seq, takenOver }
-  const untouched = { state: 'planned', 'plan.takenOver': { $exists: false } }
+  const untouched: Filter<Batch> = { state: 'planned', 'plan.takenOver': { $exists: false } }
   return (await docs.batches.update(first._id, { $set: { plan } }, untouched)) ? { plan, first, batches } : 'overtaken'
 }
 
@@ -194,7 +195,7 @@ async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
   for (;;) {
     const after = group.at(-1)?.seq
     const waiting = { ...waitingAt(clock.now()), ...(after !== undefined && { seq: { $gt: after } }) }
-    const page = await docs.batches.find(waiting, { sort: { seq: 1 }, limit: PAGE })
+    const page = await docs.batches.find(waiting, { sort: { seq: 1 }, limit: PAGE, skipUnfit: true })
     for (const batch of page) {
       records += batch.records?.length ?? 0
       chars += (batch.records ?? []).reduce((sum, record) => sum + charsOf(record), 0)
@@ -215,7 +216,7 @@ function charsOf({ identifiers, traits, events }: InboxRecord): number {
 async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
   const { plan, profiles } = await planRecords(deps, batches, basis)
   const first = batches[0]!
-  const planned = { $set: { state: 'planned', plan } }
+  const planned: Update<Batch> = { $set: { state: 'planned', plan } }
   const isStored = await deps.docs.batches.update(first._id, planned, { state: 'accepted' })
   return isStored ? { plan, first, batches, profiles } : 'overtaken'
 }
@@ -361,7 +362,7 @@ async function applyPlan(
 }
 
 /** Documents that no later plan has written. */
-function notAfter(seq: number): Filter {
+function notAfter(seq: number): Filter<StoredProfile> {
   return { seq: { $not: { $gt: seq } } }
 }
 
@@ -459,7 +460,7 @@ async function runsEndedBy({ docs }: Deps, merges: BatchPlan['merges']): Promise
 
 async function endRuns({ docs }: Deps, runIds: readonly string[], now: Date): Promise<void> {
   if (runIds.length === 0) return
-  const ended = { state: 'ended', outcome: 'merged', endedAt: now }
+  const ended: Partial<Run> = { state: 'ended', outcome: 'merged', endedAt: now }
   await docs.runs.updateEach(
     runIds.map((id) => ({ id, where: { state: 'waiting' }, update: { $set: ended, $unset: { dueAt: 1 } } })),
   )

@@ -55,7 +55,7 @@ export async function sweepChats({ docs, clock }: Pick<Deps, 'docs' | 'clock'>):
 }
 
 export async function nextChatSweepAt({ docs }: Pick<Deps, 'docs'>): Promise<Date | undefined> {
-  return (await docs.chatTexts.find({}, { sort: { expiresAt: 1 }, limit: 1 }))[0]?.expiresAt
+  return (await docs.chatTexts.findOne({}, { sort: { expiresAt: 1 }, skipUnfit: true }))?.expiresAt
 }
 
 /** Keeps how the bot stands, and tells a person when one is needed. */

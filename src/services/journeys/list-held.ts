@@ -1,9 +1,11 @@
+import type { Filter } from '../../ports/document-language.js'
+import type { Run } from '../../stored/journeys.js'
 import type { Deps } from '../runtime/deps.js'
 
 /** Runs that stand at the same place for the same reason. */
 export type HeldRuns = { journeyId: string; version: number; reason: string; runs: number; since: string }
 
-const HELD = { state: 'waiting', 'held.since': { $gte: new Date(0) } }
+const HELD: Filter<Run> = { state: 'waiting', 'held.since': { $gte: new Date(0) } }
 const SHOWN_MAX = 20
 
 /** How many runs nobody can decide. */

@@ -9,7 +9,7 @@ import type { Touch } from '../../domain/touches/touch.js'
 import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
 import type { LogFields } from '../../log.js'
-import type { Update } from '../../ports/document-store.js'
+import type { Update } from '../../ports/document-language.js'
 import { MINUTE_MS } from '../../time.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { type PinnedRead, readPinned } from '../definitions/read-pinned.js'
@@ -47,7 +47,7 @@ export async function resumeRuns(deps: Deps, signal?: AbortSignal, shard = WHOLE
     const now = deps.clock.now()
     const due = await deps.docs.runs.find(
       { state: 'waiting', dueAt: { $lte: now }, ...inShard(shard) },
-      { sort: { dueAt: 1, _id: 1 }, limit: BATCH },
+      { sort: { dueAt: 1, _id: 1 }, limit: BATCH, skipUnfit: true },
     )
     if (due.length === 0) return
     // After the runs are known: the versions they are on were published before.
@@ -94,7 +94,7 @@ function decideNext(deps: Deps, m: Moving, now: Date): Decision {
   return decide(m.journey, { path: m.path, arrivedAt: m.arrivedAt }, facts)
 }
 
-function updateOf(m: Moving, now: Date): Update {
+function updateOf(m: Moving, now: Date): Update<Run> {
   const $unset = {
     ...(m.ended === true && { dueAt: 1 as const }),
     ...(m.held === undefined && m.run.held !== undefined && { held: 1 as const }),

@@ -1,8 +1,12 @@
 import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
+import { UnfitDocumentError } from '../../errors.js'
 import type { ServiceDeps } from './deps.js'
 import type { Group, Shard } from '../../ports/job-queue.js'
+import type { Touch } from '../../domain/touches/touch.js'
+import type { Filter } from '../../ports/document-language.js'
+import type { DispatchDoc } from '../../stored/touches.js'
 import { inShard } from '../../stored/buckets.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
@@ -38,6 +42,8 @@ type Lane = {
 }
 
 const LONG_AGO = new Date(0)
+/** What cannot be used is nobody's work: it holds up nothing else, and is said. */
+const USABLE = { skipUnfit: true }
 
 const LANES: readonly Lane[] = [
   {
@@ -45,14 +51,14 @@ const LANES: readonly Lane[] = [
     group: 'wecom',
     run: answerCallbacks,
     dueAt: async ({ docs }) =>
-      (await docs.callbacks.findOne({ state: 'urgent' })) === undefined ? undefined : LONG_AGO,
+      (await docs.callbacks.findOne({ state: 'urgent' }, USABLE)) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'handle-callbacks',
     group: 'wecom',
     run: handleCallbacks,
     dueAt: async ({ docs }) =>
-      (await docs.callbacks.findOne({ state: 'accepted' })) === undefined ? undefined : LONG_AGO,
+      (await docs.callbacks.findOne({ state: 'accepted' }, USABLE)) === undefined ? undefined : LONG_AGO,
   },
   {
     name: 'process-batches',
@@ -60,9 +66,12 @@ const LANES: readonly Lane[] = [
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()
-      const ready = (await docs.batches.findOne({ state: 'planned' })) ?? (await docs.batches.findOne(waitingAt(now)))
+      const ready =
+        (await docs.batches.findOne({ state: 'planned' })) ?? (await docs.batches.findOne(waitingAt(now), USABLE))
       if (ready !== undefined) return LONG_AGO
-      return (await docs.batches.findOne({ state: 'accepted' })) === undefined ? undefined : new Date(now.getTime() + 1)
+      return (await docs.batches.findOne({ state: 'accepted' }, USABLE)) === undefined
+        ? undefined
+        : new Date(now.getTime() + 1)
     },
   },
   {
@@ -82,7 +91,7 @@ const LANES: readonly Lane[] = [
     timed: true,
     run: resumeRuns,
     dueAt: async ({ docs }, shard) =>
-      (await docs.runs.find({ state: 'waiting', ...inShard(shard) }, { sort: { dueAt: 1 }, limit: 1 }))[0]?.dueAt,
+      (await docs.runs.findOne({ state: 'waiting', ...inShard(shard) }, { sort: { dueAt: 1 }, ...USABLE }))?.dueAt,
   },
   {
     // Whole: what one guide sends to many with the same words is one message, and her cards a minute are counted.
@@ -100,7 +109,7 @@ const LANES: readonly Lane[] = [
       if (await isStopped(deps)) return undefined
       const { dispatches } = deps.docs
       const part = { ...OF_KNOWN_CHANNELS, ...inShard(shard) }
-      const ready = (await dispatches.find({ state: 'ready', ...part }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+      const ready = (await dispatches.findOne({ state: 'ready', ...part }, { sort: { nextAt: 1 }, ...USABLE }))?.nextAt
       // What is released goes out in the same round.
       return earliest([await nextReleaseAt(deps), await nextSettlingAt(deps, shard), ready])
     },
@@ -111,8 +120,8 @@ const LANES: readonly Lane[] = [
     sharded: true,
     run: collectResults,
     dueAt: async ({ docs }, shard) => {
-      const open = { state: 'created', ...OF_KNOWN_CHANNELS, ...inShard(shard) }
-      return (await docs.dispatches.find(open, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+      const open: Filter<DispatchDoc> = { state: 'created', ...OF_KNOWN_CHANNELS, ...inShard(shard) }
+      return (await docs.dispatches.findOne(open, { sort: { nextAt: 1 }, ...USABLE }))?.nextAt
     },
   },
   { name: 'push-tags', group: 'wecom', run: pushTags, dueAt: nextPushAt },
@@ -136,9 +145,9 @@ export const lanes: readonly Lane[] = LANES.map((lane) => ({
 }))
 
 async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
-  if ((await docs.dispatches.findOne(UNMARKED)) !== undefined) return LONG_AGO
-  const waiting = { state: 'planned', releaseAt: { $exists: true } }
-  return (await docs.touches.find(waiting, { sort: { releaseAt: 1 }, limit: 1 }))[0]?.releaseAt
+  if ((await docs.dispatches.findOne(UNMARKED, USABLE)) !== undefined) return LONG_AGO
+  const waiting: Filter<Touch> = { state: 'planned', releaseAt: { $exists: true } }
+  return (await docs.touches.findOne(waiting, { sort: { releaseAt: 1 }, ...USABLE }))?.releaseAt
 }
 
 /** A lane that has work, or one shard of it. */
@@ -149,11 +158,21 @@ export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> 
   const times: Work[] = []
   for (const lane of lanes) {
     for (const shard of shardsOf(lane, shards)) {
-      const at = await lane.dueAt(deps, shard)
+      const at = await dueAt(lane, deps, shard)
       if (at !== undefined) times.push({ name: lane.name, shard, at, timed: lane.timed === true })
     }
   }
   return times
+}
+
+/** Where a document that the lane cannot do without cannot be used, it is run, fails and says so: the others go on. */
+async function dueAt(lane: Lane, deps: ServiceDeps, shard: Shard): Promise<Date | undefined> {
+  try {
+    return await lane.dueAt(deps, shard)
+  } catch (err) {
+    if (err instanceof UnfitDocumentError) return LONG_AGO
+    throw err
+  }
 }
 
 /** The parts of a lane, when what can be split is split into `shards`. */

@@ -14,6 +14,7 @@ import type { ServiceDeps } from './deps.js'
 import { listTags } from '../tags/list-tags.js'
 import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
+import type { DocumentStore } from '../../ports/document-store.js'
 import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { type Publication, type PublishOptions, withdrawContents } from '../definitions/publish-definitions.js'
 import { ALL } from '../definitions/read-published.js'
@@ -32,6 +33,7 @@ import { nearest } from '../../yaml-file.js'
 /** What the operations need of the running parts. */
 export type OperationDeps = {
   deps: ServiceDeps
+  documents: Pick<DocumentStore, 'unfit'>
   publish: (options: PublishOptions) => Promise<Publication[]>
   alone: <T>(work: () => Promise<T>) => Promise<T>
 }
@@ -193,6 +195,13 @@ export const operations = {
     roles: LOOKERS,
     scope: 'none',
   }),
+  'documents/unfit': quick(
+    z.strictObject({}),
+    async ({ documents }) => ({
+      documents: (await documents.unfit()).map(({ collection, id, problems }) => ({ collection, id, problems })),
+    }),
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
+  ),
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
     effect: 'read',
     reveals: true,

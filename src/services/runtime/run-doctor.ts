@@ -1,6 +1,7 @@
 import type { CallbackEcho } from '../../ports/callback-echo.js'
+import type { UnfitDocument } from '../../ports/document-store.js'
 import type { WecomProbe } from '../../ports/wecom-probe.js'
-import { messageOf, type Problem } from '../../errors.js'
+import { formatProblem, messageOf, type Problem } from '../../errors.js'
 import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
@@ -29,6 +30,8 @@ export type DoctorDeps = {
   heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
   /** Absent while no service runs. */
   reactions?: { open: number; groups: readonly OpenReactions[] }
+  /** Stored documents that it has read and cannot use; absent while no service runs. */
+  unfit?: readonly UnfitDocument[]
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -45,6 +48,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
     reactionsFinding(deps.reactions),
+    unfitFinding(deps.unfit),
     sendingFinding(deps.sending),
   ]
 }
@@ -127,6 +131,7 @@ function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, f
 }
 
 const HELD_SHOWN = 3
+const UNFIT_SHOWN = 3
 
 function heldFinding(held: DoctorDeps['held']): Finding {
   const check = about('journeys.held', '停住的旅程 held runs')
@@ -161,6 +166,20 @@ function reactionsFinding(reactions: DoctorDeps['reactions']): Finding {
   return check.warned(
     `${reactions.open}，${groups.slice(0, HELD_SHOWN).join('；')}${groups.length > HELD_SHOWN ? ' …' : ''}`,
     '看日志 “a reaction failed”；会自动再试，最长隔六小时 · see the log; each is tried again by itself, within six hours',
+  )
+}
+
+function unfitFinding(unfit: DoctorDeps['unfit']): Finding {
+  const check = about('documents.unfit', '不能用的文档 unfit documents')
+  if (unfit === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (unfit.length === 0) return check.ok('没有读到 none was met')
+  const shown = unfit
+    .slice(0, UNFIT_SHOWN)
+    .map(({ collection, id, problems }) => `${collection}/${id} ${problems.map(formatProblem).join(', ')}`)
+  return check.failed(
+    `${unfit.length}，${shown.join('；')}${unfit.length > UNFIT_SHOWN ? ' …' : ''}`,
+    '改好或删掉这些文档，见运维手册「不能用的文档」· put them right or remove them: docs/operations.md, Unfit documents',
   )
 }
 

@@ -43,7 +43,7 @@ export async function stampProfiles({ docs }: Docs, plan: BatchPlan, all: boolea
   await docs.overtaken.updateEach(
     touchedBy(plan).map((id) => ({
       id,
-      update: { $max: { seq: plan.seq ?? 0 }, $inc: { times: 1 } },
+      update: { $max: { seq: plan.seq }, $inc: { times: 1 } },
       upsert: all,
     })),
   )

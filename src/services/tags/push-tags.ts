@@ -3,7 +3,7 @@ import { planWriteback, targetKey, type WritebackChange, writebackTargets } from
 import type { Profile } from '../../domain/identity/profile.js'
 import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
-import type { Filter } from '../../ports/document-store.js'
+import type { Filter } from '../../ports/document-language.js'
 import type { ActOutcome } from '../../ports/wecom-actions.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS, SECOND_MS } from '../../time.js'
@@ -40,7 +40,8 @@ export async function nextPushAt(deps: ServiceDeps): Promise<Date | undefined> {
   if (cursor !== JSON.stringify(targetsOf(deps))) return new Date(0)
   const stored = (await docs.meta.get(MODE))?.text
   if (stored !== undefined && stored !== modeKey(deps)) return new Date(0)
-  return (await docs.writebacks.find({ nextAt: { $exists: true } }, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+  return (await docs.writebacks.findOne({ nextAt: { $exists: true } }, { sort: { nextAt: 1 }, skipUnfit: true }))
+    ?.nextAt
 }
 
 /**
@@ -55,7 +56,7 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
   while (signal?.aborted !== true && !(await isStopped(deps))) {
     const due = await deps.docs.writebacks.find(
       { nextAt: { $lte: deps.clock.now() } },
-      { sort: { nextAt: 1, _id: 1 }, limit: BATCH },
+      { sort: { nextAt: 1, _id: 1 }, limit: BATCH, skipUnfit: true },
     )
     if (due.length === 0) return
     const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
@@ -172,7 +173,7 @@ async function push(deps: ServiceDeps, directory: TagDirectory, planned: Planned
   const mode = modeOf(deps)
   const listed = profile?.identifiers.some((i) => deps.sending.allowList.includes(i.value)) === true
   if (mode === 'dry' || (mode === 'allow_list' && !listed)) {
-    const parked = {
+    const parked: NonNullable<Writeback['parked']> = {
       why: mode === 'dry' ? 'dry' : 'not_on_allow_list',
       add: change.add.map(targetKey),
       remove: change.remove.map(targetKey),
@@ -265,6 +266,6 @@ async function drop(deps: ServiceDeps, doc: Writeback, reason?: string): Promise
 }
 
 /** One that was done and has come up anew counts from the start, but is due later. */
-function asRead({ rev, nextAt }: Writeback): Filter {
+function asRead({ rev, nextAt }: Writeback): Filter<Writeback> {
   return { rev, nextAt }
 }

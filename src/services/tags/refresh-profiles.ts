@@ -3,7 +3,7 @@ import { hashKey } from '../../random.js'
 import { type Evaluable } from '../../domain/rules/compile.js'
 import { compileCrossings } from '../../domain/rules/crossings.js'
 import { ConflictError } from '../../errors.js'
-import type { Update } from '../../ports/document-store.js'
+import type { Update } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
 import { nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
@@ -143,7 +143,7 @@ async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'w
  *
  * @throws {ConflictError} when somebody else has taken a step since the cursor was read
  */
-async function step({ docs }: Deps, { _id, order, rev }: Refresh, update: Update): Promise<{ rev: number }> {
+async function step({ docs }: Deps, { _id, order, rev }: Refresh, update: Update<Refresh>): Promise<{ rev: number }> {
   if (await docs.refreshes.update(_id, { ...update, $inc: { rev: 1 } }, { order, rev })) return { rev: rev + 1 }
   throw new ConflictError(`refresh "${_id}" has gone on elsewhere`)
 }

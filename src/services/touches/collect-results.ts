@@ -5,6 +5,7 @@ import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
+import type { Filter, Update } from '../../ports/document-language.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
@@ -18,6 +19,9 @@ import { asRead, isTakenBack, lookAgain } from './look-again.js'
 import { addressIn, toDispatch } from './send-dispatches.js'
 import { systemRecord } from '../ingest/system-records.js'
 
+/** Handed to the platform, and nobody knows yet what became of it. */
+const OUT: Filter<Touch> = { state: { $in: ['created', 'confirmed'] } }
+
 /** Pause before the n-th next look, in hours; then once a day. */
 const PAUSES_H = [3, 8, 12, 24]
 
@@ -27,7 +31,7 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
     const now = deps.clock.now()
     const due = await deps.docs.dispatches.find(
       { state: 'created', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) },
-      { sort: { nextAt: 1, _id: 1 }, limit: 200 },
+      { sort: { nextAt: 1, _id: 1 }, limit: 200, skipUnfit: true },
     )
     if (due.length === 0) return
     for (const doc of due) await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
@@ -76,19 +80,17 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     const seen = stateOf.get(addresses.get(touch._id) ?? '')
     const set = nextState(doc, seen?.state, seen?.at, confirmedAt, final && (needsConfirmation || isTakenBack(doc)))
     if (seen?.state === 'delivered') records.push(deliveredRecord(touch, seen.at ?? confirmedAt ?? now))
-    return set === undefined
-      ? []
-      : [{ id: touch._id, where: { state: { $in: ['created', 'confirmed'] } }, update: { $set: set } }]
+    return set === undefined ? [] : [{ id: touch._id, where: OUT, update: { $set: set } }]
   })
   await acceptRecords(deps, `results:${hashKey(24, doc._id, doc.polls, ...records.map((r) => r.ref))}`, records, {
     own: true,
   })
   await docs.touches.updateEach(updates)
   if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
-  const done = {
+  const done: Update<DispatchDoc> = {
     $set: { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) },
     $inc: { polls: 1 },
-    $unset: { nextAt: 1 as const },
+    $unset: { nextAt: 1 },
   }
   await docs.dispatches.update(doc._id, done, asRead(doc))
 }
@@ -120,7 +122,7 @@ async function remind(deps: Deps, doc: DispatchDoc, result: DispatchResult | und
   const at = reminderAt(deps, doc, reminders)
   const isConfirmed = result?.confirmedAt !== undefined || !deps.channels[doc.channel].needsConfirmation
   if (at === undefined || now < at || result === undefined || result.final || isConfirmed) return reminders
-  const notYet = {
+  const notYet: Filter<DispatchDoc> = {
     state: 'created',
     ...(doc.reminders === undefined ? { reminders: { $exists: false } } : { reminders }),
   }

@@ -1,10 +1,12 @@
 import { carrierNames, channelNames } from '../../domain/touches/channels.js'
+import type { Touch } from '../../domain/touches/touch.js'
+import type { Filter } from '../../ports/document-language.js'
 import type { Collections } from '../../stored/collections.js'
 
 /** Dispatches whose channel this version has; a newer version's wait here for a worker of that version. */
 export const OF_KNOWN_CHANNELS = { channel: { $in: [...carrierNames] } }
 
-const HELD = {
+const HELD: Filter<Touch> = {
   state: { $in: ['planned', 'created', 'confirmed'] },
   channel: { $nin: [...channelNames] },
 }

@@ -1,6 +1,6 @@
 import type { Profile } from '../../domain/identity/profile.js'
 import type { TouchFacts } from '../../domain/touches/plan-touches.js'
-import type { Touch } from '../../domain/touches/touch.js'
+import type { Touch, TouchState } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { DAY_MS } from '../../time.js'
 import type { Deps } from '../runtime/deps.js'
@@ -8,7 +8,7 @@ import { contentsOfTouches } from './pinned-content.js'
 
 const LOOK_BACK_MS = 62 * DAY_MS
 /** States in which a touch has taken its place among a person's caps. */
-const RELEASED = ['created', 'confirmed', 'delivered', 'unknown']
+const RELEASED: TouchState[] = ['created', 'confirmed', 'delivered', 'unknown']
 
 /** Reads what `planTouches` goes by, for the people as given. */
 export async function readTouchFacts(

@@ -34,7 +34,7 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
     const openAt = releaseAfter(deps.definitions.current.policy, now, timeZone)
     const due = await deps.docs.touches.find(
       { state: 'planned', releaseAt: { $lte: now } },
-      { sort: { releaseAt: 1, _id: 1 }, limit: BATCH },
+      { sort: { releaseAt: 1, _id: 1 }, limit: BATCH, skipUnfit: true },
     )
     if (due.length === 0) break
     if (openAt > now) {

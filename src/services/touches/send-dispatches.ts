@@ -1,9 +1,9 @@
 import { isForGuide } from '../../domain/touches/channels.js'
-import type { SuppressReason } from '../../domain/touches/touch.js'
+import type { SuppressReason, TouchState } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import type { Dispatch, DispatchOutcome } from '../../ports/channel.js'
-import type { Filter } from '../../ports/document-store.js'
+import type { Filter, Update } from '../../ports/document-language.js'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import { type Shard, WHOLE } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
@@ -31,7 +31,10 @@ export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
-  const open = await docs.dispatches.find({ state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) })
+  const open = await docs.dispatches.find(
+    { state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) },
+    { skipUnfit: true },
+  )
   if (open.length === 0) return undefined
   return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
 }
@@ -51,8 +54,8 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
   while (await mayGoOn()) {
     const now = deps.clock.now()
-    const due = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
-    const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200 })
+    const due: Filter<DispatchDoc> = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
+    const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200, skipUnfit: true })
     if (found.length === 0) return
     // Released in time, then put off by the platform or by a crash.
     const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
@@ -68,7 +71,10 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
 }
 
 async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
-  const open = await deps.docs.dispatches.find({ state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) })
+  const open = await deps.docs.dispatches.find(
+    { state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) },
+    { skipUnfit: true },
+  )
   for (const doc of open) {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
     const claimed = await claim(deps, doc._id, claimedAs(doc))
@@ -82,7 +88,7 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
 /** A dispatch that is this worker's to ask for, until `deadlineMs` of its monotonic clock. */
 type Claimed = { doc: DispatchDoc; deadlineMs: number }
 
-async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | undefined> {
+async function claim(deps: Deps, id: string, where: Filter<DispatchDoc>): Promise<Claimed | undefined> {
   const { docs, clock, worker } = deps
   const deadlineMs = worker.elapsedMs() + CLAIM_MS
   const until = new Date(clock.now().getTime() + CLAIM_MS)
@@ -94,7 +100,7 @@ async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | u
 }
 
 /** While nobody else has claimed it. */
-function claimedAs({ claim }: DispatchDoc): Filter {
+function claimedAs({ claim }: DispatchDoc): Filter<DispatchDoc> {
   const held =
     claim === undefined ? { claim: { $exists: false } } : { 'claim.fence': claim.fence, 'claim.until': claim.until }
   return { state: 'sending', ...held }
@@ -180,7 +186,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
   const isLate = worker.elapsedMs() >= deadlineMs
   if (isLate && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
   if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
-    const again = {
+    const again: Update<DispatchDoc> = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
       $inc: { attempts: 1 },
     }
@@ -202,7 +208,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
         },
       })),
     )
-    const created = {
+    const created: Update<DispatchDoc> = {
       $set: {
         state: 'created',
         remoteId: outcome.remoteId,
@@ -217,7 +223,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
   const isCard = isForGuide(doc.channel)
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
   // Touches that joined a task count as created while its card was on its way.
-  const open = isCard ? ['planned', 'created'] : ['planned']
+  const open: TouchState[] = isCard ? ['planned', 'created'] : ['planned']
   const joined = isCard ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
     [...new Set([...touchIds, ...joined])].map((id) => ({

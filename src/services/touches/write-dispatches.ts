@@ -1,11 +1,12 @@
 import { isForGuide } from '../../domain/touches/channels.js'
-import type { Filter } from '../../ports/document-store.js'
+import type { Filter } from '../../ports/document-language.js'
+import type { Touch } from '../../domain/touches/touch.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 
 /** Written down, and the touches not all marked yet. */
-export const UNMARKED: Filter = { state: 'new', ...OF_KNOWN_CHANNELS }
+export const UNMARKED: Filter<DispatchDoc> = { state: 'new', ...OF_KNOWN_CHANNELS }
 /** Its touches were released by another dispatch. */
 const SUPERSEDED = 'superseded'
 
@@ -13,7 +14,7 @@ const SUPERSEDED = 'superseded'
  * A touch that nobody has decided on since this instant: whoever decides puts it off, suppresses it or gives it to a dispatch,
  * so what one who was slow has decided on it comes to nothing.
  */
-export function waitsSince(now: Date): Filter {
+export function waitsSince(now: Date): Filter<Touch> {
   return { state: 'planned', dispatchId: { $exists: false }, releaseAt: { $lte: now } }
 }
 
@@ -60,7 +61,7 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     if (mine.size > 0) ready.push(dispatch)
     else await dropEmpty(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
   }
-  const where = { state: 'new' }
+  const where: Filter<DispatchDoc> = { state: 'new' }
   await dispatches.updateEach(ready.map(({ _id: id }) => ({ id, where, update: { $set: { state: 'ready' } } })))
 }
 
@@ -85,7 +86,7 @@ async function dropEmpty({ docs, clock }: Deps, dispatch: DispatchDoc, reason: s
 
 /** After a crash: dispatches that were written down, but whose touches may not be marked. */
 export async function adoptNew(deps: Deps): Promise<void> {
-  for (const dispatch of await deps.docs.dispatches.find(UNMARKED)) {
+  for (const dispatch of await deps.docs.dispatches.find(UNMARKED, { skipUnfit: true })) {
     const [first] = dispatch.recipients
     const hasCode = isForGuide(dispatch.channel) && first !== undefined
     const coupon = hasCode ? await deps.docs.coupons.findOne({ touchId: first.touchId }) : undefined

@@ -43,7 +43,7 @@ async function* waiting(
   while (signal?.aborted !== true) {
     const batch = await docs.callbacks.find(
       { state: 'urgent', _id: { $nin: [...busy, ...failures.keys()] } },
-      { sort: { seq: 1 }, limit: AT_ONCE },
+      { sort: { seq: 1 }, limit: AT_ONCE, skipUnfit: true },
     )
     for (const stored of batch) {
       busy.add(stored._id)

@@ -1,14 +1,16 @@
 import { systemEvent } from '../../domain/events/system-events.js'
 import { needsContact } from '../../domain/touches/address.js'
-import { cardChannels, channelsWith } from '../../domain/touches/channels.js'
+import { cardChannels, carrierNames, channelsWith } from '../../domain/touches/channels.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { messageOf } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
+import type { Filter } from '../../ports/document-language.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
+import type { DispatchDoc } from '../../stored/touches.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { UNASKED } from '../touches/take-back.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
@@ -67,20 +69,21 @@ export async function handOver(deps: ServiceDeps, handover: Handover): Promise<v
 
 /** Channels that reach the customer in the name of a member. */
 const TO_HER = channelsWith((kind) => needsContact(kind) && kind.address.kind === 'identifier')
+const CARRIED_TO_HER = carrierNames.filter((name) => TO_HER.includes(name))
 
 /** What stands in a dispatch of the old owner that was not asked for yet waits for its release again. */
 async function moveTouches(deps: ServiceDeps, profileId: number, { from, externalUserId }: Handover): Promise<void> {
   const { dispatches, touches } = deps.docs
   const theirs = await dispatches.find({
     senderUserId: from,
-    channel: { $in: TO_HER },
+    channel: { $in: CARRIED_TO_HER },
     state: 'ready',
     'recipients.externalUserId': externalUserId,
   })
   for (const { _id } of theirs) {
     // Not ready any more: it is being sent, and what comes of it shows in its results.
     if (!(await dispatches.update(_id, { $pull: { recipients: { externalUserId } } }, { state: 'ready' }))) continue
-    const emptied = { state: 'ready', recipients: [] }
+    const emptied: Filter<DispatchDoc> = { state: 'ready', recipients: [] }
     await dispatches.update(_id, { $set: { state: 'refused', reason: TRANSFERRED }, $unset: { nextAt: 1 } }, emptied)
   }
   const waiting = await touches.find({

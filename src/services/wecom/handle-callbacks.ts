@@ -10,6 +10,7 @@ import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import { readStored } from './answer-callbacks.js'
 import { closeTask } from '../guides/close-task.js'
+import type { Filter } from '../../ports/document-language.js'
 import type { StoredCallback } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
@@ -56,8 +57,8 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
   const book = { attempt, failed }
   const burst = createBurstWatch(deps)
   while (!isAborted(signal)) {
-    const open = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
-    const first = await callbacks.find(open, { sort: { seq: 1 }, limit: BATCH })
+    const open: Filter<StoredCallback> = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
+    const first = await callbacks.find(open, { sort: { seq: 1 }, limit: BATCH, skipUnfit: true })
     if (first.length === 0) break
     if (first.length === BATCH && (await burst.isOn(first[0]!))) {
       await sleep(PAUSE_MS)
@@ -65,7 +66,10 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
     }
     const subjects = [...new Set(first.flatMap((c) => c.about ?? []))]
     for (let i = 0; i < subjects.length && !isAborted(signal); i += CHUNK) {
-      const same = await callbacks.find({ ...open, about: { $in: subjects.slice(i, i + CHUNK) } }, { sort: { seq: 1 } })
+      const same = await callbacks.find(
+        { ...open, about: { $in: subjects.slice(i, i + CHUNK) } },
+        { sort: { seq: 1 }, skipUnfit: true },
+      )
       await workOff(deps, same, book)
       // Many wait: who calls is answered first. The platform's quota (10,000 contacts a minute) allows no more anyway.
       if (first.length === BATCH) await sleep(PAUSE_MS)

@@ -5,14 +5,14 @@ import type { StoredWay } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 
 export async function nextStaffingAt({ docs }: ServiceDeps): Promise<Date | undefined> {
-  return (await docs.wecomWays.find({ lookAt: { $exists: true } }, { sort: { lookAt: 1 }, limit: 1 }))[0]?.lookAt
+  return (await docs.wecomWays.findOne({ lookAt: { $exists: true } }, { sort: { lookAt: 1 }, skipUnfit: true }))?.lookAt
 }
 
 /** Shifts begin and end, members go away: every live code leads to who is on duty now. Done again, it changes nothing. */
 export async function staffWays(deps: ServiceDeps, signal?: AbortSignal): Promise<void> {
   const { docs, wecomActions } = deps
   const now = deps.clock.now()
-  const due = await docs.wecomWays.find({ lookAt: { $lte: now } }, { sort: { lookAt: 1, _id: 1 } })
+  const due = await docs.wecomWays.find({ lookAt: { $lte: now } }, { sort: { lookAt: 1, _id: 1 }, skipUnfit: true })
   if (due.length === 0) return
   const unavailable = await unavailableMembers(deps)
   for (const way of due) {

@@ -112,7 +112,8 @@ async function* readChunk(
     }
     const changed = await mirrorRelations(deps, { relations: page.relations, readAt, cause })
     relations += page.relations.length
-    const place = page.next === undefined ? { state: 'done', relations } : { cursor: page.next, relations }
+    const place: Partial<SyncChunk> =
+      page.next === undefined ? { state: 'done', relations } : { cursor: page.next, relations }
     await wecomSyncChunks.update(chunk._id, { $set: place })
     cursor = page.next
     yield { relations: page.relations.length, changed }

@@ -2,6 +2,7 @@ import type { HandoverKind, HandoverResult } from '../../ports/wecom-actions.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { InvalidInputError, messageOf } from '../../errors.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../time.js'
+import type { Filter } from '../../ports/document-language.js'
 import type { Transfer } from '../../stored/wecom.js'
 import { handOver } from './hand-over.js'
 import type { ServiceDeps } from '../runtime/deps.js'
@@ -10,7 +11,7 @@ const BATCH = 100
 /** It takes 24 hours; a result that is still missing after this long never comes. */
 const GIVE_UP_MS = 3 * DAY_MS
 const POLL_MS = 6 * HOUR_MS
-const OPEN = ['ready', 'asking', 'waiting', 'seen']
+const OPEN: Transfer['state'][] = ['ready', 'asking', 'waiting', 'seen']
 
 export type TransferRequest = {
   from: string
@@ -97,28 +98,29 @@ export async function noteTransfer(deps: ServiceDeps, lost: WecomEventOf<'contac
 
 /** A callback says that a transfer failed: its result says why. */
 export async function hurryTransfers(deps: ServiceDeps, externalUserId: string): Promise<void> {
-  const open = { externalUserId, state: { $in: ['asking', 'waiting'] } }
+  const open: Filter<Transfer> = { externalUserId, state: { $in: ['asking', 'waiting'] } }
   if ((await deps.docs.transfers.updateMany(open, { $set: { nextAt: deps.clock.now() } })) > 0)
     await deps.jobs.add('follow-transfers', undefined, { key: 'follow-transfers' })
 }
 
 export async function nextTransferAt({ docs }: ServiceDeps): Promise<Date | undefined> {
-  const open = { state: { $in: OPEN }, nextAt: { $exists: true } }
-  return (await docs.transfers.find(open, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+  const open: Filter<Transfer> = { state: { $in: OPEN }, nextAt: { $exists: true } }
+  return (await docs.transfers.findOne(open, { sort: { nextAt: 1 }, skipUnfit: true }))?.nextAt
 }
 
 /** Asks for transfers that are written down, reads what became of those under way, and hands over what is done. */
 export async function followTransfers(deps: ServiceDeps, signal?: AbortSignal): Promise<void> {
-  const due = { nextAt: { $lte: deps.clock.now() } }
-  const { transfers } = deps.docs
-  for (const group of groupsOf(await transfers.find({ ...due, state: { $in: ['asking', 'waiting'] } }))) {
+  const now = deps.clock.now()
+  const due = (...states: Transfer['state'][]) =>
+    deps.docs.transfers.find({ nextAt: { $lte: now }, state: { $in: states } }, { skipUnfit: true })
+  for (const group of groupsOf(await due('asking', 'waiting'))) {
     if (signal?.aborted === true) return
     await readResults(deps, group)
   }
-  for (const group of groupsOf(await transfers.find({ ...due, state: 'ready' }))) {
+  for (const group of groupsOf(await due('ready'))) {
     for (let i = 0; i < group.length && signal?.aborted !== true; i += BATCH) await ask(deps, group.slice(i, i + BATCH))
   }
-  for (const seen of await transfers.find({ ...due, state: 'seen' })) {
+  for (const seen of await due('seen')) {
     if (signal?.aborted === true) return
     await takeUp(deps, seen)
   }

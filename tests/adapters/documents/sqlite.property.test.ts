@@ -18,7 +18,7 @@ describe('SQLite against the interpreter mingo', () => {
 
   it(`finds, counts and deletes the same by ${TRIES} seeded filters`, async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const random = await store.collection<RandomDoc>(RANDOM_DOCS)
+    const random = await store.collection(RANDOM_DOCS)
     await random.insert(docs)
     let found = 0
     for (let seed = 0; seed < TRIES; seed++) {
@@ -35,7 +35,7 @@ describe('SQLite against the interpreter mingo', () => {
 
   it(`updates the same by ${TRIES} seeded updates`, async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const random = await store.collection<RandomDoc>(RANDOM_DOCS)
+    const random = await store.collection(RANDOM_DOCS)
     await random.insert(docs)
     const expected = docs.map((_, i) => randomDoc(drawsOf('doc', i), i + 1))
     for (let seed = 0; seed < TRIES; seed++) {

@@ -1,11 +1,15 @@
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import Database from 'libsql'
+import { z } from 'zod'
 import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
 import { ConfigError, UpstreamError } from '../../../src/errors.js'
+import type { Doc } from '../../../src/ports/document-store.js'
 import { documentStoreContract } from '../../contracts/document-store.js'
+import { anyDocument } from '../../support/any-document.js'
 import { spawnCompiled } from '../../support/compiled.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'siyu-documents-'))
@@ -30,7 +34,11 @@ describe('openSqliteDocuments', () => {
     expect(acknowledged).toBeGreaterThanOrEqual(40 * round)
 
     const store = openSqliteDocuments({ file })
-    const notes = await store.collection<{ _id: number; n: number }>({ name: 'notes', version: 1 })
+    const notes = await store.collection({
+      name: 'notes',
+      version: 1,
+      schema: anyDocument<{ _id: number; n: number }>(),
+    })
     expect((await notes.get(1))!.n).toBeGreaterThanOrEqual(acknowledged)
     for (let i = 1; i <= acknowledged; i++) {
       expect(await notes.count({ _id: { $gte: i * 100, $lt: i * 100 + 100 } })).toBe(20)
@@ -40,7 +48,7 @@ describe('openSqliteDocuments', () => {
 
   it('keeps data in memory when asked to', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection({ name: 'notes', version: 1 })
+    const notes = await store.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })
     await notes.insert([{ _id: 1 }])
     expect(await notes.count({})).toBe(1)
     await store.close()
@@ -57,22 +65,25 @@ describe('openSqliteDocuments', () => {
   it('finishes waiting writes when it closes, and refuses later ones', async () => {
     const file = join(folder, 'closing.sqlite')
     const store = openSqliteDocuments({ file })
-    const notes = await store.collection({ name: 'notes', version: 1 })
+    const notes = await store.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })
     const waiting = notes.insert([{ _id: 1 }])
     await store.close()
     await waiting
     await expect(notes.insert([{ _id: 2 }])).rejects.toBeInstanceOf(UpstreamError)
     await expect(notes.get(1)).rejects.toThrow(/closed/)
     const again = openSqliteDocuments({ file })
-    expect(await (await again.collection({ name: 'notes', version: 1 })).find({})).toEqual([{ _id: 1 }])
+    expect(await (await again.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })).find({})).toEqual([
+      { _id: 1 },
+    ])
     await again.close()
   })
 
   it('one failing call leaves the others of its transaction alone', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection<{ _id: number; code: string }>({
+    const notes = await store.collection({
       name: 'notes',
       version: 1,
+      schema: anyDocument<{ _id: number; code: string }>(),
       indexes: [{ fields: ['code'], unique: true }],
     })
     const outcomes = await Promise.allSettled([
@@ -94,18 +105,49 @@ describe('openSqliteDocuments', () => {
 
   it('a field called $date is not taken for a Date', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
-    const notes = await store.collection<{ _id: number; n: unknown }>({ name: 'notes', version: 1 })
+    const notes = await store.collection({
+      name: 'notes',
+      version: 1,
+      schema: anyDocument<{ _id: number; n: unknown }>(),
+    })
     const doc = { _id: 1, n: [{ $date: 5 }, { $$date: { at: new Date(5) } }, new Date(5), '"$date":5'] }
     await notes.insert([doc])
     expect(await notes.get(1)).toEqual(doc)
     await store.close()
   })
 
+  it('finds a document that was put right by hand, as the operators’ handbook has it', async () => {
+    const file = join(folder, 'mended.sqlite')
+    const definition = {
+      ...{ name: 'runs', version: 1, indexes: [{ fields: ['arm' as const] }] },
+      schema: z.object({ _id: z.string(), arm: z.enum(['treated', 'holdout']) }),
+    }
+    const told: string[] = []
+    const store = openSqliteDocuments({ file, onUnfit: (err) => told.push(err.message) })
+    const runs = await store.collection(definition)
+    await runs.insert([{ _id: 'welcome:42:0', arm: 'both' as 'treated' }])
+    for (let i = 0; i < 2; i++) await expect(runs.get('welcome:42:0')).rejects.toThrow(/runs\/welcome:42:0/)
+    expect(told).toHaveLength(1)
+    await store.close()
+
+    const handbook = readFileSync('docs/operations.md', 'utf8')
+    const statements = [...handbook.matchAll(/^sqlite3 \.siyu\/documents\.sqlite "(UPDATE .*)"$/gm)]
+    const raw = new Database(file)
+    for (const [, sql] of statements) raw.exec(sql!.replaceAll(/\\(["$])/g, '$1'))
+    raw.close()
+
+    const again = openSqliteDocuments({ file })
+    expect(await (await again.collection(definition)).find({ arm: 'treated' })).toHaveLength(1)
+    await again.close()
+    expect(statements).toHaveLength(2)
+  })
+
   it('gives the event loop its turn during large calls', async () => {
     const store = openSqliteDocuments({ file: join(folder, 'large.sqlite') })
-    const notes = await store.collection<{ _id: number; n: number; text: string }>({
+    const notes = await store.collection({
       name: 'notes',
       version: 1,
+      schema: anyDocument<{ _id: number; n: number; text: string }>(),
       indexes: [{ fields: ['n'] }],
     })
     const docs = Array.from({ length: 6_000 }, (_, i) => ({ _id: i + 1, n: i, text: 'x'.repeat(900) }))

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { BUCKETS, bucketOf, inShard } from '../../../src/stored/buckets.js'
 import { journeysCollections } from '../../../src/stored/journeys.js'
 import { touchesCollections } from '../../../src/stored/touches.js'
+import { WHOLE } from '../../../src/ports/job-queue.js'
 import { workOff } from '../../../src/play/live.js'
 import { lanes, shardsOf, workTimes } from '../../../src/services/runtime/lanes.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
@@ -21,7 +22,7 @@ const GUIDES = Array.from({ length: 5 }, (_, i) => `guide-${i}`)
 describe('shards', () => {
   it.each([1, 2, 3, 4, 7, 63, 64])('of %i have every bucket once, and about as many each', (of) => {
     const shards = shardsOf({ sharded: true }, of)
-    const parts = shards.map((shard) => (inShard(shard)['bucket'] as { $in: number[] } | undefined)?.$in)
+    const parts = shards.map((shard) => inShard(shard).bucket?.$in)
     if (of === 1) return expect(parts).toEqual([undefined])
     expect(parts.flatMap((p) => p ?? []).sort((a, b) => a - b)).toEqual([...Array(BUCKETS).keys()])
     const sizes = parts.map((p) => p?.length ?? 0)
@@ -138,5 +139,60 @@ describe('lanes', () => {
       ({ name, at }) => name === 'resume-runs' && at <= world.clock.now(),
     )
     expect(due.map(({ shard }) => shard)).toEqual([{ index: Math.floor(run!.bucket / 16), of: 4 }])
+  })
+
+  it('leave documents that cannot be used where they are, go on with the others, and take them up once they are put right', async () => {
+    await start()
+    await world.run()
+    const { runs, touches } = world.docs
+    const [run, ...others] = await runs.find({})
+    // In front of all others.
+    await runs.update(run!._id, { $set: { arm: 'both' as 'treated', dueAt: new Date(0) } })
+    await world.until(new Date(Date.parse(START) + DAY_MS))
+    const again = () => world.wecom.sent.filter((d) => d.content.text === 'again').flatMap((d) => d.recipients)
+    expect(again()).toHaveLength(others.length)
+    expect(await world.documents.unfit()).toMatchObject([
+      {
+        collection: 'runs',
+        id: run!._id,
+        problems: [{ path: 'arm', message: 'found a string, expected treated, holdout' }],
+      },
+    ])
+    await expect(touches.find({}, { skipUnfit: true })).resolves.toHaveLength(PEOPLE.length + others.length)
+
+    await runs.update(run!._id, { $set: { arm: 'treated' } })
+    await world.run()
+    expect(again()).toHaveLength(PEOPLE.length)
+    expect(await world.documents.unfit()).toEqual([])
+  })
+
+  it('of ingest leave a batch that cannot be used, and take those behind it', async () => {
+    await start()
+    const acceptedAt = world.clock.now()
+    const batch = { _id: 'broken', seq: 0.5, state: 'accepted', acceptedAt, records: [{ ref: 'x', events: 'none' }] }
+    await world.docs.batches.insert([batch as never])
+    await world.run()
+    expect(await world.docs.profiles.count({})).toBe(PEOPLE.length)
+    expect((await world.docs.batches.get('a'))?.state).toBe('done')
+    const [unfit] = await world.documents.unfit()
+    expect([unfit?.collection, unfit?.id, unfit?.problems.map(({ path }) => path)]).toEqual([
+      'batches',
+      'broken',
+      ['records.0.source', 'records.0.observedAt', 'records.0.identifiers', 'records.0.traits', 'records.0.events'],
+    ])
+  })
+
+  it('that cannot do without one fail alone, and name it', async () => {
+    await start()
+    await world.run()
+    const plan = { seq: 'first' }
+    const batch = { _id: 'b', seq: 99, state: 'planned', acceptedAt: world.clock.now(), plan }
+    await world.docs.batches.insert([batch as never])
+    const times = await workTimes(world.deps)
+    expect(times.filter(({ at }) => at <= world.clock.now()).map(({ name }) => name)).toEqual(['process-batches'])
+    const ingest = lanes.find(({ name }) => name === 'process-batches')!
+    await expect(ingest.run(world.deps, undefined, WHOLE)).rejects.toThrow(
+      /^stored document batches\/b cannot be used: .*plan\.seq: found a string, expected number/,
+    )
   })
 })

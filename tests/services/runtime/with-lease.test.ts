@@ -4,6 +4,7 @@ import { quietLog } from '../../../src/log.js'
 import type { DocumentStore } from '../../../src/ports/document-store.js'
 import { type Collections, openCollections } from '../../../src/stored/collections.js'
 import { createLeases, type Leases, withLease } from '../../../src/services/runtime/with-lease.js'
+import { anyDocument } from '../../support/any-document.js'
 import { settle, waitUntil } from '../../support/wait-until.js'
 
 let store: DocumentStore
@@ -185,7 +186,7 @@ describe('withLease', () => {
 
   it('of version 1 becomes one that its holder has lost, and others wait for', async () => {
     const old = openSqliteDocuments({ file: ':memory:', fsync: false })
-    const meta = await old.collection<{ _id: string }>({ name: 'meta', version: 1 })
+    const meta = await old.collection({ name: 'meta', version: 1, schema: anyDocument<{ _id: string }>() })
     await meta.insert([
       { _id: 'lease:lane', text: 'host:1', at: new Date('2026-03-02T02:00:30Z') } as { _id: string },
       { _id: 'lease:free', text: 'host:1', at: new Date(0) } as { _id: string },

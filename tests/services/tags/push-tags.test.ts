@@ -4,6 +4,7 @@ import { queueArrivals, queueTagChanges } from '../../../src/services/tags/queue
 import { profilesTable, tagChangesTable } from '../../../src/domain/events/tables.js'
 import { profileUnit } from '../../../src/domain/identity/identity-unit.js'
 import type { OwnedEvent } from '../../../src/stored/ingest.js'
+import { tagPath } from '../../../src/stored/tags.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { type EventHome, openEventHome } from '../../support/build-deps.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
@@ -66,9 +67,10 @@ afterEach(async () => {
 
 async function setTag(profileId: number, tagId: string, value: string | undefined): Promise<void> {
   const at = world.sandbox.now()
-  const path = `tags.${tagId}`
+  await world.docs.profileTags.insert([{ _id: profileId, seq: 1, at, tags: {} }])
+  const path = tagPath(tagId)
   const update = value === undefined ? { $unset: { [path]: 1 } } : { $set: { [path]: { v: value, since: at } } }
-  await world.docs.profileTags.updateEach([{ id: profileId, update, upsert: true }])
+  await world.docs.profileTags.update(profileId, update)
   const row = {
     ...{ tag_id: tagId, profile_id: profileId, changed_at: at, old_value: '', new_value: value ?? '' },
     ...{ cause: 'operator', version: ++changes },
@@ -182,8 +184,15 @@ describe('tags written back', () => {
 
   it('drop a customer who is gone, with the reason, and go on', async () => {
     await world.docs.identifiers.put([
-      { _id: 'external_userid:wmGone', type: 'external_userid', value: 'wmGone', profileId: 1 },
-    ] as never)
+      {
+        _id: 'external_userid:wmGone',
+        type: 'external_userid',
+        value: 'wmGone',
+        profileId: 1,
+        shared: false,
+        since: START,
+      },
+    ])
     await world.docs.writebacks.put([
       {
         _id: 'guide001/wmGone',

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { compileTouched } from '../../../src/domain/rules/compile.js'
-import type { Update } from '../../../src/ports/document-store.js'
+import type { Update } from '../../../src/ports/document-language.js'
 import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { loadTouched, readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
 import { openRefresh, type RefreshRequest, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import { type Collections } from '../../../src/stored/collections.js'
-import type { BatchPlan } from '../../../src/stored/ingest.js'
+import type { Batch, BatchPlan } from '../../../src/stored/ingest.js'
+import type { Refresh } from '../../../src/stored/tags.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { HOUR_MS } from '../../../src/time.js'
@@ -162,29 +163,30 @@ class EvaluationLog {
 
   see(collection: string, method: string, args: readonly unknown[]): void {
     if (collection === 'batches' && method === 'update') {
-      const [id, { $set = {} }] = args as [string, Update]
-      if ($set['plan'] !== undefined) this.plans.set(id, $set['plan'] as BatchPlan)
+      const [id, { $set = {} }] = args as [string, Update<Batch>]
+      if ($set.plan !== undefined) this.plans.set(id, $set.plan)
       const plan = this.plans.get(id)
-      const seq = ($set['plan.seq'] ?? plan?.seq) as number | undefined
+      const seq = $set['plan.seq'] ?? plan?.seq
       if (plan !== undefined && seq !== undefined)
         this.evaluations.set(seq, { now: plan.now, ids: (p) => plan.touchedIds.includes(p) })
     }
     if (collection === 'refreshes' && method === 'updateEach') {
-      const [[{ id, update }]] = args as [[{ id: string; update: Update }]]
+      const [[{ id, update }]] = args as [[{ id: string; update: Update<Refresh> }]]
       // One that is open already stays as it is.
-      if (!this.cursors.has(id)) this.cursors.set(id, { now: START, from: 1, size: update.$set!['size'] as number })
+      if (!this.cursors.has(id)) this.cursors.set(id, { now: START, from: 1, size: update.$set!.size! })
     }
     if (collection === 'refreshes' && method === 'update') {
-      const [id, { $set = {} }] = args as [string, Update]
+      const [id, { $set = {} }] = args as [string, Update<Refresh>]
       const cursor = this.cursors.get(id)!
-      if ($set['now'] !== undefined) cursor.now = $set['now'] as Date
-      if ($set['from'] !== undefined) cursor.from = $set['from'] as number
-      if ($set['againAt'] !== undefined) {
+      if ($set.now !== undefined) cursor.now = $set.now
+      if ($set.from !== undefined) cursor.from = $set.from
+      const { seq, againAt } = $set
+      if (seq !== undefined && againAt !== undefined) {
         const again = (this.again = new Set<number>())
-        this.evaluations.set($set['seq'] as number, { now: $set['againAt'] as Date, ids: (p) => again.has(p) })
-      } else if ($set['seq'] !== undefined) {
+        this.evaluations.set(seq, { now: againAt, ids: (p) => again.has(p) })
+      } else if (seq !== undefined) {
         const { now, from, size } = cursor
-        this.evaluations.set($set['seq'] as number, { now, ids: (p) => p >= from && p < from + size })
+        this.evaluations.set(seq, { now, ids: (p) => p >= from && p < from + size })
       }
     }
     if (collection === 'overtaken' && method === 'delete') {

@@ -3,6 +3,7 @@ import type { LogFields } from '../../../src/log.js'
 import { countHeldTouches, listHeldTouches } from '../../../src/services/touches/held-touches.js'
 import { correctContent } from '../../../src/services/touches/correct-content.js'
 import { stopContent } from '../../../src/services/touches/withdraw-content.js'
+import type { CarrierName } from '../../../src/domain/touches/channels.js'
 import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {
@@ -49,9 +50,11 @@ async function registers(...names: string[]): Promise<void> {
   await world.run()
 }
 
+/** The name is a newer version's, which types cannot know. */
+const LETTER = 'letter' as CarrierName
 /** As a newer version of this program has stored them. */
 const letters = (...touchIds: string[]) =>
-  world.docs.touches.updateMany({ _id: { $in: touchIds } }, { $set: { channel: 'letter' } })
+  world.docs.touches.updateMany({ _id: { $in: touchIds } }, { $set: { channel: LETTER } })
 
 const reached = () => world.wecom.sent.flatMap((d) => d.recipients.map((r) => r.to)).sort()
 
@@ -114,14 +117,14 @@ describe('a dispatch whose channel this version does not know', () => {
     const unknown = STATES.map((state) => ({
       ...known,
       _id: `letter-${state}`,
-      channel: 'letter' as DispatchDoc['channel'],
+      channel: LETTER,
       state,
       nextAt: after(-HOUR_MS),
     }))
     await world.docs.dispatches.insert(unknown)
     return unknown
   }
-  const letterDispatches = () => world.docs.dispatches.find({ channel: 'letter' })
+  const letterDispatches = () => world.docs.dispatches.find({ channel: LETTER })
 
   it('stays as it is in whatever state, and what others were sent is still sent and settled', async () => {
     const unknown = await inFlight()

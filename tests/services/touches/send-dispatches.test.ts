@@ -3,6 +3,8 @@ import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
 import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
 import type { DispatchOutcome } from '../../../src/ports/channel.js'
+import type { Update } from '../../../src/ports/document-language.js'
+import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import {
   buildWorld,
@@ -283,7 +285,7 @@ describe('a card', () => {
 })
 
 describe('a claim', () => {
-  const claimed = (fence: number) => ({
+  const claimed = (fence: number): Update<DispatchDoc> => ({
     $set: { state: 'sending', claim: { fence, until: new Date(world.clock.now().getTime() + 15_000) } },
   })
   /** One dispatch that the platform puts off for ten minutes. */
@@ -341,7 +343,11 @@ describe('a claim', () => {
     world.deps.worker = { ...world.deps.worker, elapsedMs: () => nowMs }
     const dispatch = async (): Promise<DispatchOutcome> => {
       nowMs = 75_000
-      const found = { state: 'created', remoteId: 'found', claim: { fence: 9, until: hoursIn(1) } }
+      const found: Partial<DispatchDoc> = {
+        state: 'created',
+        remoteId: 'found',
+        claim: { fence: 9, until: hoursIn(1) },
+      }
       await world.docs.dispatches.update(_id, { $set: found })
       return { kind: 'refused', reason: 'gone', message: 'too late' }
     }
