@@ -24,7 +24,7 @@ export type DispatchDoc = {
   contentId?: string
   content: DispatchContent
   releasedAt: Date
-  /** When the next attempt, or the next look at the results, is due. */
+  /** When the next attempt, or the next look at the results, is due. Of one that is refused: its touches do not know it yet. */
   nextAt?: Date
   /** Who asks for it, or did. It asks before `until`, or not at all. */
   claim?: Claim

@@ -17,6 +17,7 @@ import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { LOST_CONTACT, toDispatch } from './send-dispatches.js'
 import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
 import { systemRecord } from '../ingest/system-records.js'
+import { closeCard } from './withdraw-content.js'
 
 /** Pause before the n-th next look, in hours; then once a day. */
 const PAUSES_H = [3, 8, 12, 24]
@@ -168,6 +169,7 @@ export function deliveredRecord(touch: Touch, at: Date): InboxRecord {
 
 /** A card has no results to ask for: its buttons come back as events. What nobody did until it was due, expires. */
 async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+  if (isTakenBack(doc)) await closeCard(deps.docs, doc, doc.reason, now)
   const task = await deps.docs.tasks.get(doc._id)
   if (task?.state === 'open' && now < task.dueAt) {
     await lookAgain(deps, doc, lookAt(task.dueAt))

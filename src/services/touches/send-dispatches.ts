@@ -12,11 +12,14 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { isStopped } from './switch-sending.js'
-import { UNASKED } from './take-back.js'
-import { isWithdrawn, stopDispatch } from './withdraw-content.js'
+import { takeOut } from './take-out.js'
+import { closeCard, isWithdrawn, stopDispatch, tellEnd, UNTOLD } from './withdraw-content.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
+
+/** Why a dispatch ends that was found without recipients. */
+const NOBODY = 'no_recipient'
 
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
@@ -26,11 +29,12 @@ const CLAIM_MS = 15 * SECOND_MS
 /** Others settle what was claimed this long after the claim was over: its clock and theirs may differ by so much. */
 const SETTLE_AFTER_MS = MINUTE_MS
 
-/** When a dispatch that was asked for without a stored answer may be settled; `undefined` when there is none. */
+/** When what was left half done may be settled: a dispatch without a stored answer, or an end that its touches do not know. */
 export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
+  if ((await docs.dispatches.findOne({ ...UNTOLD, ...inShard(shard) })) !== undefined) return new Date(0)
   const open = await docs.dispatches.find({ state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) })
   if (open.length === 0) return undefined
   return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
@@ -47,8 +51,11 @@ function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
 export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
   if (await isStopped(deps)) return
+  for (const ended of await dispatches.find({ ...UNTOLD, ...inShard(shard) }))
+    await tellEnd(deps.docs, ended, deps.clock.now())
   await settleOpen(deps, shard)
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
+  let before = new Set<string>()
   while (await mayGoOn()) {
     const now = deps.clock.now()
     const due = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
@@ -60,11 +67,30 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
       await dispatches.updateMany(due, { $set: { nextAt: openAt } })
       return
     }
+    const stuck = found.filter((doc) => before.has(placeOf(doc)))
+    await putOffStuck(deps, stuck, now)
+    before = new Set(found.map(placeOf))
     for (const doc of found) {
+      if (stuck.includes(doc)) continue
       if (!(await mayGoOn())) return
       await send(deps, doc)
     }
   }
+}
+
+/** What has become of it is told by this: whatever is done with a ready dispatch changes it, or ends it. */
+function placeOf({ _id, nextAt, attempts }: DispatchDoc): string {
+  return `${_id} ${nextAt?.getTime() ?? ''} ${attempts}`
+}
+
+/** Found twice as it was: without this it would be found for ever, and the lane would do nothing else. */
+async function putOffStuck({ docs, log }: Deps, stuck: readonly DispatchDoc[], now: Date): Promise<void> {
+  if (stuck.length === 0) return
+  const update = { $set: { nextAt: new Date(now.getTime() + MINUTE_MS) } }
+  await docs.dispatches.updateEach(
+    stuck.map(({ _id: id, nextAt }) => ({ id, where: { state: 'ready', nextAt }, update })),
+  )
+  log.warn('dispatches not sent, tried again later', { dispatches: stuck.length, first: stuck[0]!._id })
 }
 
 async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
@@ -131,32 +157,33 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
  *
  * @returns whether anybody is left
  */
-async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: DispatchDoc): Promise<boolean> {
+async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> {
+  const { _id, senderUserId, recipients } = dispatch
   const { docs } = deps
   const relations = await docs.wecomRelations.getMany(recipients.map((r) => relationId(senderUserId, r.externalUserId)))
-  const lost = relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId)
-  for (const externalUserId of lost) await dropRecipient(docs, _id, externalUserId)
-  return lost.length < recipients.length
+  const lost = new Set(relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId))
+  if (lost.size > 0) {
+    await closeCard(docs, dispatch, LOST_CONTACT, deps.clock.now())
+    await dropLost(docs, dispatch, lost)
+  } else if (recipients.length === 0) {
+    await takeOut(docs, _id, () => true, NOBODY)
+  }
+  return recipients.some((r) => !lost.has(r.externalUserId))
 }
 
-/**
- * Takes a lost customer out of a dispatch that was not asked for yet; without anybody left it is not sent.
- *
- * @returns false when it was
- */
-export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
-  const dispatch = await docs.dispatches.get(dispatchId)
-  const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
-  const unasked = { state: { $in: [...UNASKED] } }
-  const pulled = await docs.dispatches.update(dispatchId, { $pull: { recipients: { externalUserId } } }, unasked)
-  if (!pulled) return false
-  await docs.dispatches.update(
-    dispatchId,
-    { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
-    { ...unasked, recipients: [] },
+/** Takes lost customers out of a dispatch that was not asked for yet. */
+export async function dropLost(
+  docs: Collections,
+  { _id, recipients }: DispatchDoc,
+  lost: ReadonlySet<string>,
+): Promise<void> {
+  const isLost = (r: { externalUserId: string }) => lost.has(r.externalUserId)
+  // First: who dies in between finds them in it again. What leaves all the same does not reach them.
+  await suppressLost(
+    docs,
+    recipients.filter(isLost).map((r) => r.touchId),
   )
-  await suppressLost(docs, touchIds)
-  return true
+  await takeOut(docs, _id, isLost, LOST_CONTACT)
 }
 
 /** Touches to a customer who is lost, as far as they have not reached her. */
