@@ -62,7 +62,7 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
     ...traitsOf('wecom'),
     limits: { recipients: MASS_MESSAGE_MAX_RECIPIENTS, textBytes: TEXT_MAX_BYTES },
 
-    async dispatch(dispatch) {
+    async dispatch(dispatch, isLate) {
       const problem = findProblem(dispatch)
       if (problem !== undefined) return { kind: 'refused', ...problem }
       // findProblem refuses a dispatch without them.
@@ -76,12 +76,13 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
         },
       }
       try {
-        const { msgId, failed } = await client.mass.create({
+        const message = {
           sender,
           externalUserIds: dispatch.recipients.map(({ to }) => to),
           text: dispatch.content.text,
           attachments: [attachment],
-        })
+        }
+        const { msgId, failed } = await client.mass.create(message, { isLate })
         return created(msgId, failed)
       } catch (err) {
         return toOutcome(err)

@@ -2,7 +2,7 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
-import type { Dispatch, DispatchOutcome } from '../../ports/channel.js'
+import { type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
 import type { Filter } from '../../ports/document-store.js'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import { type Shard, WHOLE } from '../../ports/job-queue.js'
@@ -12,6 +12,8 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { isStopped } from './switch-sending.js'
+import { leftRuns } from './release-facts.js'
+import { takeBackTouches } from './take-back.js'
 import { takeOut } from './take-out.js'
 import { closeCard, isWithdrawn, stopDispatch, tellEnd, UNTOLD } from './withdraw-content.js'
 
@@ -105,8 +107,8 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
   }
 }
 
-/** A dispatch that is this worker's to ask for, until `deadlineMs` of its monotonic clock. */
-type Claimed = { doc: DispatchDoc; deadlineMs: number }
+/** A dispatch that is this worker's to ask for, until `isLate` says that others may think it dead, and settle what it has claimed. */
+type Claimed = { doc: DispatchDoc; isLate: () => boolean }
 
 async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | undefined> {
   const { docs, clock, worker } = deps
@@ -116,7 +118,9 @@ async function claim(deps: Deps, id: string, where: Filter): Promise<Claimed | u
     { _id: id, ...where },
     { $set: { state: 'sending', claim: { fence: worker.fence, until } } },
   )
-  return doc === undefined ? undefined : { doc, deadlineMs }
+  // The clock that nobody sets stands still while its machine sleeps; the other one then tells.
+  const isLate = () => worker.elapsedMs() >= deadlineMs || clock.now() >= until
+  return doc === undefined ? undefined : { doc, isLate }
 }
 
 /** While nobody else has claimed it. */
@@ -132,16 +136,15 @@ async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
 
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   if (isWithdrawn(deps, listed)) return stopDispatch(deps.docs, listed, deps.clock.now())
+  if (listed.claim !== undefined) await withoutLeft(deps, listed)
   if (!(await withoutLost(deps, listed))) return
   // Read anew: a customer may have been taken out of it since.
   const claimed = await claim(deps, listed._id, { state: 'ready' })
   if (claimed === undefined) return
-  const { doc, deadlineMs } = claimed
+  const { doc, isLate } = claimed
   const channel = deps.channels[doc.channel]
   const dispatch = toDispatch(doc)
-  // The last statement before it leaves: by now others may think this worker dead, and settle what it has claimed.
-  if (deps.worker.elapsedMs() >= deadlineMs) return giveBack(deps, doc)
-  let outcome: DispatchOutcome = await channel.dispatch(dispatch)
+  let outcome: DispatchOutcome = await channel.dispatch(dispatch, isLate)
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
     const settled = await channel.settle(dispatch)
@@ -171,6 +174,12 @@ async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> 
   return recipients.some((r) => !lost.has(r.externalUserId))
 }
 
+/** Asked for before: whoever left her journey just then could not be taken out of it. */
+async function withoutLeft(deps: Deps, { recipients }: DispatchDoc): Promise<void> {
+  const touches = await deps.docs.touches.getMany(recipients.map((r) => r.touchId))
+  for (const runId of await leftRuns(deps, touches)) await takeBackTouches(deps.docs, runId, 'exited', deps.clock.now())
+}
+
 /** Takes lost customers out of a dispatch that was not asked for yet. */
 export async function dropLost(
   docs: Collections,
@@ -197,17 +206,18 @@ export async function suppressLost(docs: Collections, touchIds: readonly string[
   )
 }
 
-async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchOutcome): Promise<void> {
-  const { docs, worker } = deps
+async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutcome): Promise<void> {
+  const { docs } = deps
   const now = deps.clock.now()
   const stillMine = claimedAs(doc)
   // So late that others may have settled it: what they found out stands.
-  const isLate = worker.elapsedMs() >= deadlineMs
-  if (isLate && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
-  if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
+  if (isLate() && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
+  // Of a worker that is slow the platform knows nothing.
+  const attempts = outcome.kind === 'later' && outcome.reason === TOO_LATE ? 0 : 1
+  if (outcome.kind === 'later' && doc.attempts + attempts < MAX_ATTEMPTS) {
     const again = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
-      $inc: { attempts: 1 },
+      $inc: { attempts },
     }
     await docs.dispatches.update(doc._id, again, stillMine)
     return
