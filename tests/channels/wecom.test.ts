@@ -3,7 +3,7 @@ import { createWecomClient, type WecomClient } from '../../src/adapters/wecom/cl
 import { createWecomChannel } from '../../src/channels/wecom.js'
 import { quietLog } from '../../src/log.js'
 import type { Channel, Dispatch } from '../../src/ports/channel.js'
-import { ManualClock } from '../../src/time.js'
+import { DAY_MS, ManualClock, SECOND_MS } from '../../src/time.js'
 import { openWecomStub, type StubAnswer, type WecomStub } from '../support/wecom-stub.js'
 
 const CREATED_AT = new Date('2026-08-03T02:00:00Z')
@@ -177,6 +177,23 @@ describe('settle', () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [listed('msg1', URL)] })
     stub.on('externalcontact/get_groupmsg_send_result', { errcode: 41063, errmsg: 'dispatching' })
     await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'created', remoteId: 'msg1', refused: [] })
+  })
+
+  it.each([
+    ['was ahead when it was written down', CREATED_AT.getTime() - 20 * DAY_MS],
+    ['is behind now', CREATED_AT.getTime()],
+  ])('finds what arrived at another time than ours, when our clock %s', async (_what, arrivedMs) => {
+    const arrived = arrivedMs / SECOND_MS
+    stub.on('externalcontact/get_groupmsg_list_v2', ({ body }) => ({
+      group_msg_list:
+        Number(body['start_time']) <= arrived && arrived <= Number(body['end_time']) ? [listed('msg1', URL)] : [],
+    }))
+    stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })
+    clock = new ManualClock(new Date(CREATED_AT.getTime() - 15 * DAY_MS))
+    const late = createWecomChannel({ client, clock, pause: () => Promise.resolve() })
+    await expect(late.settle(dispatch)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
+    for (const { body } of stub.calls.filter((call) => call.api === 'externalcontact/get_groupmsg_list_v2'))
+      expect(Number(body['end_time']) - Number(body['start_time'])).toBeLessThanOrEqual((30 * DAY_MS) / SECOND_MS)
   })
 
   it('calls it absent only after a second look', async () => {
