@@ -28,6 +28,8 @@ export type DispatchDoc = {
   nextAt?: Date
   /** Who asks for it, or did. It asks before `until`, or not at all. */
   claim?: Claim
+  /** What the platform says instead of what became of it (`sending`, `created`), and since when. It is asked again at `nextAt`. */
+  silent?: { since: Date; why: string }
   attempts: number
   polls: number
   /** How often the sender was reminded. */

@@ -6,6 +6,7 @@ import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
 import type { HeldRuns } from '../journeys/list-held.js'
+import type { HeldTouches } from '../touches/held-touches.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
 /** A store, and how to find out whether it answers, and what with; `ping` is absent when nothing is there yet. */
@@ -24,8 +25,8 @@ export type DoctorDeps = {
   problems: readonly Problem[]
   /** Absent while no service runs. */
   held?: { runs: number; groups: readonly HeldRuns[] }
-  /** Touches through channels that the running service does not know; absent while no service runs. */
-  heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
+  /** Touches that cannot go on in the running service, which may be older than this program; absent while none runs. */
+  heldTouches?: Pick<HeldTouches, 'touches' | 'channels'> & Partial<HeldTouches>
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
@@ -41,6 +42,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
+    unsettledFinding(deps.heldTouches),
     sendingFinding(deps.sending),
   ]
 }
@@ -145,6 +147,20 @@ function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
   return check.warned(
     `${held.touches}，不认识的渠道 of channels unknown here: ${held.channels.map((c) => `${c.channel} ×${c.touches}`).join('；')}`,
     '升级落后的进程；认识它的进程会接着发 · update the process that is behind; one that knows the channel goes on with them',
+  )
+}
+
+function unsettledFinding(held: DoctorDeps['heldTouches']): Finding {
+  const check = about('touches.unsettled', '没有结果的消息 messages without a result')
+  const unsettled = held?.unsettled
+  if (unsettled === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (unsettled.length === 0) return check.ok('没有 none')
+  const reasons = unsettled.map(({ why, dispatches }) => `${why} ×${dispatches}`)
+  const more = reasons.length > HELD_SHOWN ? ' …' : ''
+  return check.warned(
+    `${unsettled.reduce((sum, u) => sum + u.dispatches, 0)}，${reasons.slice(0, HELD_SHOWN).join('；')}${more}`,
+    '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看 · asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
   )
 }
 

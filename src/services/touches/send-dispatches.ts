@@ -2,7 +2,8 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
-import { type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
+import { type Channel, type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
+import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { Filter } from '../../ports/document-store.js'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import { type Shard, WHOLE } from '../../ports/job-queue.js'
@@ -11,6 +12,7 @@ import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
+import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
 import { leftRuns } from './release-facts.js'
 import { takeBackTouches } from './take-back.js'
@@ -42,8 +44,9 @@ export async function nextSettlingAt(
   return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
 }
 
-function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
-  return alone || claim === undefined ? new Date(0) : new Date(claim.until.getTime() + SETTLE_AFTER_MS)
+function settleAt({ alone }: Deps['worker'], { claim, silent, nextAt }: DispatchDoc): Date {
+  const overMs = alone || claim === undefined ? 0 : claim.until.getTime() + SETTLE_AFTER_MS
+  return new Date(Math.max(overMs, silent === undefined ? 0 : (nextAt?.getTime() ?? 0)))
 }
 
 /**
@@ -101,9 +104,29 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
     const claimed = await claim(deps, doc._id, claimedAs(doc))
     if (claimed === undefined) continue
-    const settled = await deps.channels[doc.channel].settle(toDispatch(claimed.doc))
-    if (settled.kind === 'absent') await giveBack(deps, claimed.doc)
-    else await save(deps, claimed, settled)
+    const settled = await readBack(deps, claimed.doc)
+    if (settled?.kind === 'absent') await giveBack(deps, claimed.doc)
+    else if (settled !== undefined) await save(deps, claimed, settled)
+  }
+}
+
+/**
+ * What became of a dispatch that may have arrived. A platform that does not say (its sender has left, say) is asked again,
+ * and the others are not kept waiting.
+ *
+ * @returns `undefined` while it is to be asked again
+ */
+async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome | { kind: 'absent' } | undefined> {
+  try {
+    return await deps.channels[doc.channel].settle(toDispatch(doc))
+  } catch (err) {
+    if (!isUpstreamFault(err)) throw err
+    const silence = noteSilence(doc, err, deps.clock.now())
+    if (silence.isOver) return { kind: 'unknown', reason: silence.silent.why }
+    deps.log.warn('dispatch not read back', { dispatchId: doc._id, cause: silence.silent.why })
+    const { silent, nextAt } = silence
+    await deps.docs.dispatches.update(doc._id, { $set: { silent, nextAt } }, claimedAs(doc))
+    return undefined
   }
 }
 
@@ -131,7 +154,7 @@ function claimedAs({ claim }: DispatchDoc): Filter {
 }
 
 async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
-  await docs.dispatches.update(doc._id, { $set: { state: 'ready' } }, claimedAs(doc))
+  await docs.dispatches.update(doc._id, { $set: { state: 'ready' }, $unset: { silent: 1 } }, claimedAs(doc))
 }
 
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
@@ -144,15 +167,26 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   const { doc, isLate } = claimed
   const channel = deps.channels[doc.channel]
   const dispatch = toDispatch(doc)
-  let outcome: DispatchOutcome = await channel.dispatch(dispatch, isLate)
+  let outcome = await ask(channel, dispatch, isLate)
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
-    const settled = await channel.settle(dispatch)
+    const settled = await readBack(deps, doc)
+    if (settled === undefined) return
     // Absent for certain: it may be asked for again, later, as if it had been refused for now.
     outcome =
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
   }
   await save(deps, claimed, outcome)
+}
+
+/** What a channel has no word for is of one dispatch, too: the others can go out. */
+async function ask(channel: Channel, dispatch: Dispatch, isLate: () => boolean): Promise<DispatchOutcome> {
+  try {
+    return await channel.dispatch(dispatch, isLate)
+  } catch (err) {
+    if (!isUpstreamFault(err)) throw err
+    return { kind: 'unknown', reason: messageOf(err) }
+  }
 }
 
 /**
@@ -218,6 +252,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
     const again = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
       $inc: { attempts },
+      $unset: { silent: 1 as const },
     }
     await docs.dispatches.update(doc._id, again, stillMine)
     return
@@ -242,6 +277,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
         nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
+      $unset: { silent: 1 as const },
     }
     await docs.dispatches.update(doc._id, created, stillMine)
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
@@ -261,7 +297,11 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
   )
   if (isCard)
     await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
-  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } }, stillMine)
+  await docs.dispatches.update(
+    doc._id,
+    { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1, silent: 1 } },
+    stillMine,
+  )
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 
