@@ -108,6 +108,11 @@ export class UnknownOutcomeError extends AppError {
   }
 }
 
+/** Whether an outside system is the reason: it may be about one thing only, and the others can go on. */
+export function isUpstreamFault(err: unknown): err is UpstreamError | UnknownOutcomeError {
+  return err instanceof UpstreamError || err instanceof UnknownOutcomeError
+}
+
 /** The message of whatever was thrown. */
 export function messageOf(err: unknown): string {
   return err instanceof Error ? err.message : String(err)

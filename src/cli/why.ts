@@ -71,6 +71,13 @@ export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise
         t.reason !== undefined ? word(t.reason) : at(t.deliveredAt ?? t.releaseAt),
       ])
       process.stdout.write(`\n${renderTable(columns, rows)}`)
+      for (const { id, unsettled } of why.touches)
+        if (unsettled !== undefined) {
+          const since = unsettled.since === undefined ? '' : `，自 since ${at(unsettled.since)}`
+          process.stdout.write(
+            `? ${id} 平台没有说结果 the platform does not tell what became of it${since}: ${unsettled.why}\n`,
+          )
+        }
     }
     if (why.refusals.length > 0) {
       const columns = ['时间 at', '未进入的旅程 not entered', '原因 reason'].map((title) => ({ title }))

@@ -52,6 +52,9 @@ export type DispatchResult = {
   final: boolean
 }
 
+/** Why a dispatch comes back `later` that nobody was asked for: whoever was to send it no longer may. */
+export const TOO_LATE = 'too_late'
+
 /** What the platform takes in one dispatch; more is refused. */
 export type ChannelLimits = { recipients: number; textBytes?: number; buttons?: number }
 
@@ -59,7 +62,11 @@ export type ChannelLimits = { recipients: number; textBytes?: number; buttons?: 
 export interface Channel extends Pick<ChannelKind, 'address' | 'needsConfirmation' | 'class'> {
   readonly name: string
   readonly limits: ChannelLimits
-  dispatch(dispatch: Dispatch): Promise<DispatchOutcome>
+  /**
+   * @param isLate - asked last, right before each request leaves and before each repetition: once it says so, somebody else may
+   *   have sent it, and the outcome is `later` for the reason `TOO_LATE`
+   */
+  dispatch(dispatch: Dispatch, isLate: () => boolean): Promise<DispatchOutcome>
   /**
    * After a crash or an unknown outcome: what became of this dispatch? `absent` means it certainly never arrived and
    * may be sent; `unknown` means nobody can tell, and it is never sent again.

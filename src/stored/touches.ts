@@ -41,10 +41,12 @@ export const DispatchDoc = z.object({
   contentId: z.string().optional(),
   content: Content,
   releasedAt: z.date(),
-  /** When the next attempt, or the next look at the results, is due. */
+  /** When the next attempt, or the next look at the results, is due. Of one that is refused: its touches do not know it yet. */
   nextAt: z.date().optional(),
   /** Who asks for it, or did. It asks before `until`, or not at all. */
   claim: Claim.optional(),
+  /** What the platform says instead of what became of it (`sending`, `created`), and since when. It is asked again at `nextAt`. */
+  silent: z.object({ since: z.date(), why: z.string() }).optional(),
   attempts: z.number(),
   polls: z.number(),
   /** How often the sender was reminded. */

@@ -176,7 +176,11 @@ describe('siyu doctor', () => {
           { journeyId: 'news', version: 1, reason: 'it is gone', runs: 1, since: AT.toISOString() },
         ],
       },
-      '/v1/touches/held': { touches: 3, channels: [{ channel: 'letter', touches: 3 }] },
+      '/v1/touches/held': {
+        touches: 3,
+        channels: [{ channel: 'letter', touches: 3 }],
+        unsettled: [{ why: 'wecom: no such member (60111)', dispatches: 2 }],
+      },
       '/v1/tags/reactions': {
         open: 3,
         groups: [{ reaction: 'write-back', error: 'it broke', changes: 3, attempts: 2, since: AT.toISOString() }],
@@ -207,6 +211,10 @@ describe('siyu doctor', () => {
       expect(of.get('journeys.held')).toMatchObject({
         state: 'warned',
         found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+      })
+      expect(of.get('touches.unsettled')).toMatchObject({
+        state: 'warned',
+        found: '2，wecom: no such member (60111) ×2',
       })
       expect(of.get('touches.held')).toMatchObject({
         state: 'warned',

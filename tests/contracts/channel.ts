@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type CarrierName, traitsOf } from '../../src/domain/touches/channels.js'
-import type { Channel, Dispatch } from '../../src/ports/channel.js'
+import { type Channel, type Dispatch, TOO_LATE } from '../../src/ports/channel.js'
+
+const inTime = () => false
 
 export type ChannelStand = {
   channel: Channel
@@ -31,7 +33,7 @@ export function channelContract(name: CarrierName, what: string, open: () => Pro
     })
 
     it('sends once, under an id of the platform', async () => {
-      const outcome = await stand.channel.dispatch(stand.dispatch)
+      const outcome = await stand.channel.dispatch(stand.dispatch, inTime)
       expect(outcome).toMatchObject({ kind: 'created', remoteId: expect.stringMatching(/./) as unknown, refused: [] })
       expect(await stand.arrived()).toBe(1)
     })
@@ -47,13 +49,13 @@ export function channelContract(name: CarrierName, what: string, open: () => Pro
           ? []
           : [{ ...dispatch, content: { ...dispatch.content, text: 'x'.repeat(textBytes + 1) } }]),
       ]
-      for (const one of broken) expect(await channel.dispatch(one)).toMatchObject({ kind: 'refused' })
+      for (const one of broken) expect(await channel.dispatch(one, inTime)).toMatchObject({ kind: 'refused' })
       expect(await stand.arrived()).toBe(0)
     })
 
     it('does not know whether a request without an answer arrived; settled, it is there once', async () => {
       stand.next('lost')
-      expect(await stand.channel.dispatch(stand.dispatch)).toMatchObject({ kind: 'unknown' })
+      expect(await stand.channel.dispatch(stand.dispatch, inTime)).toMatchObject({ kind: 'unknown' })
       for (let time = 0; time < 2; time++)
         expect(await stand.channel.settle(stand.dispatch)).toMatchObject({ kind: 'created' })
       expect(await stand.arrived()).toBe(1)
@@ -61,26 +63,32 @@ export function channelContract(name: CarrierName, what: string, open: () => Pro
 
     it('settles what never arrived: it is absent, or is there once from then on', async () => {
       stand.next('unreached')
-      expect(await stand.channel.dispatch(stand.dispatch)).toMatchObject({ kind: 'unknown' })
+      expect(await stand.channel.dispatch(stand.dispatch, inTime)).toMatchObject({ kind: 'unknown' })
       const settled = await stand.channel.settle(stand.dispatch)
       expect(['absent', 'created']).toContain(settled.kind)
       expect(await stand.arrived()).toBe(settled.kind === 'created' ? 1 : 0)
-      if (settled.kind === 'absent') await stand.channel.dispatch(stand.dispatch)
+      if (settled.kind === 'absent') await stand.channel.dispatch(stand.dispatch, inTime)
       expect(await stand.arrived()).toBe(1)
     })
 
     it('tells a refusal by its reason, and nothing has arrived', async () => {
       stand.next('refused')
-      const outcome = await stand.channel.dispatch(stand.dispatch)
+      const outcome = await stand.channel.dispatch(stand.dispatch, inTime)
       expect(outcome).toMatchObject({ kind: 'refused', reason: expect.stringMatching(/./) as unknown })
       expect(await stand.arrived()).toBe(0)
     })
 
     it('says when to come again, and nothing has arrived', async () => {
       stand.next('later')
-      const outcome = await stand.channel.dispatch(stand.dispatch)
+      const outcome = await stand.channel.dispatch(stand.dispatch, inTime)
       expect(outcome).toMatchObject({ kind: 'later', reason: expect.stringMatching(/./) as unknown })
       if (outcome.kind === 'later') expect(outcome.afterMs).toBeGreaterThan(0)
+      expect(await stand.arrived()).toBe(0)
+    })
+
+    it('asks nobody once it is late, and says when to come again', async () => {
+      const outcome = await stand.channel.dispatch(stand.dispatch, () => true)
+      expect(outcome).toMatchObject({ kind: 'later', reason: TOO_LATE })
       expect(await stand.arrived()).toBe(0)
     })
 
@@ -102,7 +110,7 @@ export function channelContract(name: CarrierName, what: string, open: () => Pro
 }
 
 async function sendIt({ channel, dispatch }: ChannelStand): Promise<Dispatch & { remoteId: string }> {
-  const outcome = await channel.dispatch(dispatch)
+  const outcome = await channel.dispatch(dispatch, inTime)
   if (outcome.kind !== 'created') throw new Error(`not created: ${outcome.kind}`)
   return { ...dispatch, remoteId: outcome.remoteId }
 }

@@ -5,7 +5,7 @@ import { resumeRuns } from '../../src/services/journeys/resume-runs.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import { collectResults } from '../../src/services/touches/collect-results.js'
 import { releaseTouches } from '../../src/services/touches/release-touches.js'
-import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../src/time.js'
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from '../../src/time.js'
 import {
   buildWorld,
   contactRecord,
@@ -73,8 +73,8 @@ async function begin(event: string, ...names: string[]): Promise<void> {
   await processBatches(world.deps)
 }
 
-async function pays(name: string): Promise<void> {
-  world.clock.set(new Date(world.clock.now().getTime() + MINUTE_MS))
+async function pays(name: string, afterMs = MINUTE_MS): Promise<void> {
+  world.clock.set(new Date(world.clock.now().getTime() + afterMs))
   await world.accept(`pays:${name}`, eventRecord(name, 'order_paid', world.clock.now()))
   await processBatches(world.deps)
 }
@@ -156,14 +156,32 @@ describe('an exit', () => {
     await begin('registered', 'm1')
     await resumeRuns(world.deps)
     const plain = world.wecom.dispatch.bind(world.wecom)
-    world.wecom.dispatch = async (dispatch) => {
-      await pays('m1')
-      return plain(dispatch)
+    world.wecom.dispatch = async (dispatch, isLate) => {
+      await pays('m1', SECOND_MS)
+      return plain(dispatch, isLate)
     }
     await world.run()
     await world.until(new Date(Date.parse(START) + 4 * HOUR_MS))
     expect(world.wecom.cancelled).toHaveLength(1)
     expect(await touches()).toEqual([['suppressed', 'exited']])
+  })
+
+  it.each([[['m1']], [['m1', 'm2']]])('while the message is being put off takes it back: %j', async (names) => {
+    await begin('registered', ...names)
+    await resumeRuns(world.deps)
+    world.wecom.answer = () => ({ kind: 'later', afterMs: MINUTE_MS, reason: 'busy' })
+    const plain = world.wecom.dispatch.bind(world.wecom)
+    world.wecom.dispatch = async (dispatch, isLate) => {
+      const outcome = await plain(dispatch, isLate)
+      await pays('m1', SECOND_MS)
+      return outcome
+    }
+    await world.run()
+    world.wecom.dispatch = plain
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    await world.until(new Date(Date.parse(START) + HOUR_MS))
+    expect(receivers()).toEqual(names.length === 1 ? [] : [['wm-m2']])
+    expect((await touches())[0]).toEqual(['suppressed', 'exited'])
   })
 
   it('while the results are being looked at is not put off to the next look', async () => {

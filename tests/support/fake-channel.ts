@@ -1,6 +1,12 @@
 import { type CarrierName, traitsOf } from '../../src/domain/touches/channels.js'
-import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../src/ports/channel.js'
-import type { Clock } from '../../src/time.js'
+import {
+  type Channel,
+  type Dispatch,
+  type DispatchOutcome,
+  type DispatchResult,
+  TOO_LATE,
+} from '../../src/ports/channel.js'
+import { type Clock, SECOND_MS } from '../../src/time.js'
 
 /** A channel that keeps what took effect, and can be told how to answer. */
 export class FakeChannel implements Channel {
@@ -35,10 +41,11 @@ export class FakeChannel implements Channel {
     this.limits = { recipients: traits.address.kind === 'staff' ? 1 : 10_000 }
   }
 
-  async dispatch(dispatch: Dispatch): Promise<DispatchOutcome> {
+  async dispatch(dispatch: Dispatch, isLate: () => boolean): Promise<DispatchOutcome> {
     const { length } = dispatch.recipients
     if (length === 0 || length > this.limits.recipients)
       return { kind: 'refused', reason: 'recipients', message: `takes 1 to ${this.limits.recipients} recipients` }
+    if (isLate()) return { kind: 'later', afterMs: SECOND_MS, reason: TOO_LATE }
     this.asked.set(dispatch.id, (this.asked.get(dispatch.id) ?? 0) + 1)
     const outcome = this.answer(dispatch)
     if (outcome.kind === 'created' || (outcome.kind === 'unknown' && this.unknownArrives))

@@ -18,7 +18,7 @@ import type { Teller } from './stories.js'
 
 /** Holds a worker still at one moment: from then on nothing that it asks of the world is carried out until it is thawed. */
 export class Freezer {
-  /** Moments at which it might have been held: before and after each write, but not before a request to the platform. */
+  /** Moments at which it might have been held: before and after each write and each request to the platform. */
   readonly moments: string[] = []
   /** Where it was held. */
   heldAt: string | undefined
@@ -40,7 +40,7 @@ export class Freezer {
     this.open()
   }
 
-  guard<T extends object>(name: string, target: T, writes: readonly string[], isRequest = false): T {
+  guard<T extends object>(name: string, target: T, writes: readonly string[]): T {
     return new Proxy(target, {
       get: (object, key) => {
         const value: unknown = Reflect.get(object, key)
@@ -52,7 +52,7 @@ export class Freezer {
         return async (...args: unknown[]) => {
           await this.thawed
           const what = `${name}.${String(key)}`
-          if (isWrite && !isRequest) await this.pass(`before ${what}`)
+          if (isWrite) await this.pass(`before ${what}`)
           const result = await bound(...args)
           await this.thawed
           if (isWrite) await this.pass(`after ${what}`)
@@ -105,8 +105,8 @@ export class Worker implements Teller {
       knownEvents: new KnownEvents(deps.events, false),
       jobs: freezer.guard('jobs', deps.jobs, ['add']),
       channels: {
-        wecom: freezer.guard('wecom', deps.channels.wecom, ['dispatch', 'cancel'], true),
-        task: freezer.guard('task', deps.channels.task, ['dispatch', 'cancel'], true),
+        wecom: freezer.guard('wecom', deps.channels.wecom, ['dispatch', 'cancel']),
+        task: freezer.guard('task', deps.channels.task, ['dispatch', 'cancel']),
       },
       worker: { elapsedMs, alone: false, fence: 0, isLate: () => false },
     }

@@ -107,8 +107,9 @@ export function decideRelease(policy: Policy, channel: ChannelName, facts: Relea
   if (!facts.reachable)
     return { kind: 'suppress', reason: needsContact(channelKinds[channel]) ? 'not_a_contact' : 'no_address' }
   const nowMs = facts.now.getTime()
+  // Those after `now` count too: another worker's clock may be ahead of ours, or ours was set back.
   const full = policy.caps.some(
-    (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per && at.getTime() <= nowMs).length >= cap.max,
+    (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per).length >= cap.max,
   )
   if (full) return { kind: 'suppress', reason: 'cap' }
   if (channelKinds[channel].usesQuota && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
@@ -130,7 +131,8 @@ function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
     return monday.toISOString().slice(0, 10)
   }
   const current = period(facts.now)
-  const used = facts.massReleasedAt.filter((at) => period(at) === current).length
+  // What another worker's clock puts into the next period was released by now.
+  const used = facts.massReleasedAt.filter((at) => period(at < facts.now ? at : facts.now) === current).length
   const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
   const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month, 0)).getUTCDate()
   return allowed - used

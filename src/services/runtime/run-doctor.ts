@@ -8,6 +8,7 @@ import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
 import type { HeldRuns } from '../journeys/list-held.js'
 import type { OpenReactions } from '../tags/reactions/list-open.js'
+import type { HeldTouches } from '../touches/held-touches.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
 
 /** A store, and how to find out whether it answers, and what with; `ping` is absent when nothing is there yet. */
@@ -26,8 +27,8 @@ export type DoctorDeps = {
   problems: readonly Problem[]
   /** Absent while no service runs. */
   held?: { runs: number; groups: readonly HeldRuns[] }
-  /** Touches through channels that the running service does not know; absent while no service runs. */
-  heldTouches?: { touches: number; channels: readonly { channel: string; touches: number }[] }
+  /** Touches that cannot go on in the running service, which may be older than this program; absent while none runs. */
+  heldTouches?: Pick<HeldTouches, 'touches' | 'channels'> & Partial<HeldTouches>
   /** Absent while no service runs. */
   reactions?: { open: number; groups: readonly OpenReactions[] }
   /** Stored documents that it has read and cannot use; absent while no service runs. */
@@ -49,6 +50,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     heldTouchesFinding(deps.heldTouches),
     reactionsFinding(deps.reactions),
     unfitFinding(deps.unfit),
+    unsettledFinding(deps.heldTouches),
     sendingFinding(deps.sending),
   ]
 }
@@ -180,6 +182,20 @@ function unfitFinding(unfit: DoctorDeps['unfit']): Finding {
   return check.failed(
     `${unfit.length}，${shown.join('；')}${unfit.length > UNFIT_SHOWN ? ' …' : ''}`,
     '改好或删掉这些文档，见运维手册「不能用的文档」· put them right or remove them: docs/operations.md, Unfit documents',
+  )
+}
+
+function unsettledFinding(held: DoctorDeps['heldTouches']): Finding {
+  const check = about('touches.unsettled', '没有结果的消息 messages without a result')
+  const unsettled = held?.unsettled
+  if (unsettled === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (unsettled.length === 0) return check.ok('没有 none')
+  const reasons = unsettled.map(({ why, dispatches }) => `${why} ×${dispatches}`)
+  const more = reasons.length > HELD_SHOWN ? ' …' : ''
+  return check.warned(
+    `${unsettled.reduce((sum, u) => sum + u.dispatches, 0)}，${reasons.slice(0, HELD_SHOWN).join('；')}${more}`,
+    '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看 · asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
   )
 }
 

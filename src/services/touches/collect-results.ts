@@ -3,7 +3,7 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
-import { messageOf, UnknownOutcomeError, UpstreamError } from '../../errors.js'
+import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { WHOLE } from '../../ports/job-queue.js'
@@ -17,6 +17,7 @@ import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { asRead, isTakenBack, lookAgain } from './look-again.js'
 import { addressIn, toDispatch } from './send-dispatches.js'
+import { noteSilence } from './silence.js'
 import { systemRecord } from '../ingest/system-records.js'
 
 /** Handed to the platform, and nobody knows yet what became of it. */
@@ -34,19 +35,40 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
       { sort: { nextAt: 1, _id: 1 }, limit: 200, skipUnfit: true },
     )
     if (due.length === 0) return
-    for (const doc of due) await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : tryToCollect(deps, doc, now))
+    for (const doc of due) await tryToCollect(deps, doc, now)
   }
 }
 
 /** What the platform does not say now it may say in half an hour; the others are not kept waiting. */
 async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   try {
-    await collect(deps, doc, now)
+    await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : collect(deps, doc, now))
   } catch (err) {
-    if (!(err instanceof UpstreamError) && !(err instanceof UnknownOutcomeError)) throw err
-    deps.log.warn('results not read', { dispatchId: doc._id, cause: messageOf(err) })
-    await lookAgain(deps, doc, lookAt(new Date(now.getTime() + 1)))
+    if (!isUpstreamFault(err)) throw err
+    const { silent, nextAt, isOver } = noteSilence(doc, err, now)
+    if (isOver) return giveUp(deps, doc, silent.why)
+    deps.log.warn('results not read', { dispatchId: doc._id, cause: silent.why })
+    await lookAgain(deps, doc, nextAt, { $set: { silent } })
   }
+}
+
+/** The platform does not say what became of it: nobody can tell. */
+async function giveUp({ docs, log }: Deps, doc: DispatchDoc, reason: string): Promise<void> {
+  await docs.touches.updateEach(
+    doc.recipients.map((r) => ({
+      id: r.touchId,
+      where: { dispatchId: doc._id, state: { $in: ['created', 'confirmed'] } },
+      update: { $set: { state: 'unknown' } },
+    })),
+  )
+  const ended = { $set: { state: 'unknown', reason }, $unset: { nextAt: 1, silent: 1 } } as const
+  await docs.dispatches.update(doc._id, ended, asRead(doc))
+  log.error('results given up', { dispatchId: doc._id, reason })
+}
+
+/** It has said something: whatever it says next counts from then. */
+function heard({ silent }: DispatchDoc): Update<DispatchDoc> {
+  return silent === undefined ? {} : { $unset: { silent: 1 } }
 }
 
 async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
@@ -67,7 +89,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   }
   const reminders = await remind(deps, doc, result, now)
   if (result === undefined) {
-    await lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
+    await lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 }, ...heard(doc) })
     return
   }
   const { confirmedAt, final } = result
@@ -86,11 +108,11 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     own: true,
   })
   await docs.touches.updateEach(updates)
-  if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 } })
+  if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 }, ...heard(doc) })
   const done: Update<DispatchDoc> = {
     $set: { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) },
     $inc: { polls: 1 },
-    $unset: { nextAt: 1 },
+    $unset: { nextAt: 1, silent: 1 },
   }
   await docs.dispatches.update(doc._id, done, asRead(doc))
 }

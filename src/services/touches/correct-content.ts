@@ -5,7 +5,7 @@ import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { messageContent } from './message-content.js'
 import { renderContent } from '../../domain/content/render.js'
-import { UNASKED } from './take-back.js'
+import { UNASKED } from './take-out.js'
 
 /** Puts the words of today into what was released with this content and not asked for yet. */
 export async function correctContent(deps: Deps, contentId: string): Promise<void> {

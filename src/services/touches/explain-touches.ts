@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ownerOf } from '../../domain/identity/profile.js'
 import { NotFoundError } from '../../errors.js'
+import type { Touch } from '../../domain/touches/touch.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson, PersonQuery } from '../identity/find-person.js'
 import { isStopped } from './switch-sending.js'
@@ -27,6 +28,8 @@ export type Why = {
     /** Not before this instant, while it is planned. */
     releaseAt?: string
     deliveredAt?: string
+    /** What the platform said instead of what became of it, and since when, while it is still asked. */
+    unsettled?: { why: string; since?: string }
   }[]
   runs: {
     id: string
@@ -54,6 +57,7 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
   const profile = await findPerson(deps, 'touchId' in query ? { profileId: touch!.profileId } : query)
   const profileId = profile._id
   const touches = touch === undefined ? await docs.touches.find({ profileId }) : [touch]
+  const unsettled = await unsettledOf(deps, touches)
   const runs = await docs.runs.find(touch === undefined ? { profileId } : { _id: touch.runId })
   const refusals = touch === undefined ? await docs.refusals.find({ profileId }) : []
   const externalUserIds = profile.identifiers.filter((i) => i.type === 'external_userid').map((i) => i.value)
@@ -77,6 +81,7 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
         ...(t.reason === undefined ? {} : { reason: t.reason }),
         ...(t.releaseAt === undefined ? {} : { releaseAt: t.releaseAt.toISOString() }),
         ...(t.deliveredAt === undefined ? {} : { deliveredAt: t.deliveredAt.toISOString() }),
+        ...unsettled(t),
       })),
     runs: runs
       .sort((a, b) => a.enteredAt.getTime() - b.enteredAt.getTime() || (a._id < b._id ? -1 : 1))
@@ -102,5 +107,22 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
         ...(w.reason === undefined ? {} : { reason: w.reason }),
         ...(w.contentId === undefined ? {} : { contentId: w.contentId }),
       })),
+  }
+}
+
+/** Whether what became of a touch is known only to the platform, which does not say. */
+async function unsettledOf(
+  { docs }: Deps,
+  touches: readonly Touch[],
+): Promise<(touch: Touch) => Pick<Why['touches'][number], 'unsettled'>> {
+  const dispatches = await docs.dispatches.getMany([...new Set(touches.flatMap((t) => t.dispatchId ?? []))])
+  const byId = new Map(dispatches.map((d) => [d._id, d]))
+  return ({ dispatchId, state }) => {
+    const dispatch = dispatchId === undefined ? undefined : byId.get(dispatchId)
+    if (dispatch?.state === 'unknown' && state === 'unknown' && dispatch.reason !== undefined)
+      return { unsettled: { why: dispatch.reason } }
+    const isOpen = state === 'planned' || state === 'created' || state === 'confirmed'
+    if (dispatch?.silent === undefined || !isOpen) return {}
+    return { unsettled: { why: dispatch.silent.why, since: dispatch.silent.since.toISOString() } }
   }
 }

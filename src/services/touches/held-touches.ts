@@ -16,16 +16,31 @@ export async function countHeldTouches({ touches }: Pick<Collections, 'touches'>
   return touches.count(HELD)
 }
 
-/** The same by channel, most first. */
+export type HeldTouches = {
+  touches: number
+  /** Most first. */
+  channels: { channel: string; touches: number }[]
+  /** Messages and cards of which the platform does not say what became of them, by what it says instead; most first. */
+  unsettled: { why: string; dispatches: number }[]
+}
+
+/** The same by channel, and what the platform does not settle. */
 export async function listHeldTouches({
   touches,
-}: Pick<Collections, 'touches'>): Promise<{ touches: number; channels: { channel: string; touches: number }[] }> {
+  dispatches,
+}: Pick<Collections, 'touches' | 'dispatches'>): Promise<HeldTouches> {
   const counts = new Map<string, number>()
   for await (const batch of touches.scan(HELD))
     for (const { channel } of batch) counts.set(channel, (counts.get(channel) ?? 0) + 1)
   const channels = [...counts].map(([channel, count]) => ({ channel, touches: count }))
+  const reasons = new Map<string, number>()
+  for await (const batch of dispatches.scan({ state: { $in: ['sending', 'created'] }, silent: { $exists: true } }))
+    for (const { silent } of batch) reasons.set(silent!.why, (reasons.get(silent!.why) ?? 0) + 1)
   return {
     touches: channels.reduce((sum, c) => sum + c.touches, 0),
     channels: channels.sort((a, b) => b.touches - a.touches || (a.channel < b.channel ? -1 : 1)),
+    unsettled: [...reasons]
+      .map(([why, count]) => ({ why, dispatches: count }))
+      .sort((a, b) => b.dispatches - a.dispatches || (a.why < b.why ? -1 : 1)),
   }
 }

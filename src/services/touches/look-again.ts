@@ -17,7 +17,7 @@ export async function lookAgain(
   more: Update<DispatchDoc> = {},
 ): Promise<void> {
   const unasked = { ...asRead(doc), nextAt: doc.nextAt }
-  if (await docs.dispatches.update(doc._id, { ...more, $set: { nextAt } }, unasked)) return
+  if (await docs.dispatches.update(doc._id, { ...more, $set: { ...more.$set, nextAt } }, unasked)) return
   if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more, asRead(doc))
 }
 

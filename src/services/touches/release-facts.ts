@@ -57,7 +57,7 @@ async function readStock(
 }
 
 /** Runs that were left between the moment they were read for their next step and the moment it was written down. */
-async function leftRuns({ docs }: Deps, touches: readonly Touch[]): Promise<Set<string>> {
+export async function leftRuns({ docs }: Pick<Deps, 'docs'>, touches: readonly Touch[]): Promise<Set<string>> {
   const runs = await docs.runs.getMany([...new Set(touches.map((t) => t.runId))])
   return new Set(runs.filter((r) => r.outcome === 'exited' || r.outcome === 'merged').map((r) => r._id))
 }

@@ -2,7 +2,8 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason, TouchState } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
-import type { Dispatch, DispatchOutcome } from '../../ports/channel.js'
+import { type Channel, type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
+import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import { type Shard, WHOLE } from '../../ports/job-queue.js'
@@ -11,12 +12,18 @@ import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
+import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
-import { UNASKED } from './take-back.js'
-import { isWithdrawn, stopDispatch } from './withdraw-content.js'
+import { leftRuns } from './release-facts.js'
+import { takeBackTouches } from './take-back.js'
+import { takeOut } from './take-out.js'
+import { closeCard, isWithdrawn, stopDispatch, tellEnd, UNTOLD } from './withdraw-content.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
+
+/** Why a dispatch ends that was found without recipients. */
+const NOBODY = 'no_recipient'
 
 /** A dispatch that the platform keeps putting off this often is given up as refused. */
 const MAX_ATTEMPTS = 8
@@ -26,11 +33,12 @@ const CLAIM_MS = 15 * SECOND_MS
 /** Others settle what was claimed this long after the claim was over: its clock and theirs may differ by so much. */
 const SETTLE_AFTER_MS = MINUTE_MS
 
-/** When a dispatch that was asked for without a stored answer may be settled; `undefined` when there is none. */
+/** When what was left half done may be settled: a dispatch without a stored answer, or an end that its touches do not know. */
 export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
+  if ((await docs.dispatches.findOne({ ...UNTOLD, ...inShard(shard) })) !== undefined) return new Date(0)
   const open = await docs.dispatches.find(
     { state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) },
     { skipUnfit: true },
@@ -39,8 +47,9 @@ export async function nextSettlingAt(
   return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
 }
 
-function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
-  return alone || claim === undefined ? new Date(0) : new Date(claim.until.getTime() + SETTLE_AFTER_MS)
+function settleAt({ alone }: Deps['worker'], { claim, silent, nextAt }: DispatchDoc): Date {
+  const overMs = alone || claim === undefined ? 0 : claim.until.getTime() + SETTLE_AFTER_MS
+  return new Date(Math.max(overMs, silent === undefined ? 0 : (nextAt?.getTime() ?? 0)))
 }
 
 /**
@@ -50,8 +59,11 @@ function settleAt({ alone }: Deps['worker'], { claim }: DispatchDoc): Date {
 export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
   if (await isStopped(deps)) return
+  for (const ended of await dispatches.find({ ...UNTOLD, ...inShard(shard) }))
+    await tellEnd(deps.docs, ended, deps.clock.now())
   await settleOpen(deps, shard)
   const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
+  let before = new Set<string>()
   while (await mayGoOn()) {
     const now = deps.clock.now()
     const due: Filter<DispatchDoc> = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
@@ -63,11 +75,30 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
       await dispatches.updateMany(due, { $set: { nextAt: openAt } })
       return
     }
+    const stuck = found.filter((doc) => before.has(placeOf(doc)))
+    await putOffStuck(deps, stuck, now)
+    before = new Set(found.map(placeOf))
     for (const doc of found) {
+      if (stuck.includes(doc)) continue
       if (!(await mayGoOn())) return
       await send(deps, doc)
     }
   }
+}
+
+/** What has become of it is told by this: whatever is done with a ready dispatch changes it, or ends it. */
+function placeOf({ _id, nextAt, attempts }: DispatchDoc): string {
+  return `${_id} ${nextAt?.getTime() ?? ''} ${attempts}`
+}
+
+/** Found twice as it was: without this it would be found for ever, and the lane would do nothing else. */
+async function putOffStuck({ docs, log }: Deps, stuck: readonly DispatchDoc[], now: Date): Promise<void> {
+  if (stuck.length === 0) return
+  const update = { $set: { nextAt: new Date(now.getTime() + MINUTE_MS) } }
+  await docs.dispatches.updateEach(
+    stuck.map(({ _id: id, nextAt }) => ({ id, where: { state: 'ready', nextAt }, update })),
+  )
+  log.warn('dispatches not sent, tried again later', { dispatches: stuck.length, first: stuck[0]!._id })
 }
 
 async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
@@ -79,14 +110,34 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
     const claimed = await claim(deps, doc._id, claimedAs(doc))
     if (claimed === undefined) continue
-    const settled = await deps.channels[doc.channel].settle(toDispatch(claimed.doc))
-    if (settled.kind === 'absent') await giveBack(deps, claimed.doc)
-    else await save(deps, claimed, settled)
+    const settled = await readBack(deps, claimed.doc)
+    if (settled?.kind === 'absent') await giveBack(deps, claimed.doc)
+    else if (settled !== undefined) await save(deps, claimed, settled)
   }
 }
 
-/** A dispatch that is this worker's to ask for, until `deadlineMs` of its monotonic clock. */
-type Claimed = { doc: DispatchDoc; deadlineMs: number }
+/**
+ * What became of a dispatch that may have arrived. A platform that does not say (its sender has left, say) is asked again,
+ * and the others are not kept waiting.
+ *
+ * @returns `undefined` while it is to be asked again
+ */
+async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome | { kind: 'absent' } | undefined> {
+  try {
+    return await deps.channels[doc.channel].settle(toDispatch(doc))
+  } catch (err) {
+    if (!isUpstreamFault(err)) throw err
+    const silence = noteSilence(doc, err, deps.clock.now())
+    if (silence.isOver) return { kind: 'unknown', reason: silence.silent.why }
+    deps.log.warn('dispatch not read back', { dispatchId: doc._id, cause: silence.silent.why })
+    const { silent, nextAt } = silence
+    await deps.docs.dispatches.update(doc._id, { $set: { silent, nextAt } }, claimedAs(doc))
+    return undefined
+  }
+}
+
+/** A dispatch that is this worker's to ask for, until `isLate` says that others may think it dead, and settle what it has claimed. */
+type Claimed = { doc: DispatchDoc; isLate: () => boolean }
 
 async function claim(deps: Deps, id: string, where: Filter<DispatchDoc>): Promise<Claimed | undefined> {
   const { docs, clock, worker } = deps
@@ -96,7 +147,9 @@ async function claim(deps: Deps, id: string, where: Filter<DispatchDoc>): Promis
     { _id: id, ...where },
     { $set: { state: 'sending', claim: { fence: worker.fence, until } } },
   )
-  return doc === undefined ? undefined : { doc, deadlineMs }
+  // The clock that nobody sets stands still while its machine sleeps; the other one then tells.
+  const isLate = () => worker.elapsedMs() >= deadlineMs || clock.now() >= until
+  return doc === undefined ? undefined : { doc, isLate }
 }
 
 /** While nobody else has claimed it. */
@@ -107,24 +160,24 @@ function claimedAs({ claim }: DispatchDoc): Filter<DispatchDoc> {
 }
 
 async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
-  await docs.dispatches.update(doc._id, { $set: { state: 'ready' } }, claimedAs(doc))
+  await docs.dispatches.update(doc._id, { $set: { state: 'ready' }, $unset: { silent: 1 } }, claimedAs(doc))
 }
 
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   if (isWithdrawn(deps, listed)) return stopDispatch(deps.docs, listed, deps.clock.now())
+  if (listed.claim !== undefined) await withoutLeft(deps, listed)
   if (!(await withoutLost(deps, listed))) return
   // Read anew: a customer may have been taken out of it since.
   const claimed = await claim(deps, listed._id, { state: 'ready' })
   if (claimed === undefined) return
-  const { doc, deadlineMs } = claimed
+  const { doc, isLate } = claimed
   const channel = deps.channels[doc.channel]
   const dispatch = toDispatch(doc)
-  // The last statement before it leaves: by now others may think this worker dead, and settle what it has claimed.
-  if (deps.worker.elapsedMs() >= deadlineMs) return giveBack(deps, doc)
-  let outcome: DispatchOutcome = await channel.dispatch(dispatch)
+  let outcome = await ask(channel, dispatch, isLate)
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
-    const settled = await channel.settle(dispatch)
+    const settled = await readBack(deps, doc)
+    if (settled === undefined) return
     // Absent for certain: it may be asked for again, later, as if it had been refused for now.
     outcome =
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
@@ -132,39 +185,59 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   await save(deps, claimed, outcome)
 }
 
+/** What a channel has no word for is of one dispatch, too: the others can go out. */
+async function ask(channel: Channel, dispatch: Dispatch, isLate: () => boolean): Promise<DispatchOutcome> {
+  try {
+    return await channel.dispatch(dispatch, isLate)
+  } catch (err) {
+    if (!isUpstreamFault(err)) throw err
+    return { kind: 'unknown', reason: messageOf(err) }
+  }
+}
+
 /**
  * The last look before a message leaves: who has deleted the sender since it was written down gets nothing from her.
  *
  * @returns whether anybody is left
  */
-async function withoutLost(deps: Deps, { _id, senderUserId, recipients }: DispatchDoc): Promise<boolean> {
+async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> {
+  const { _id, senderUserId, recipients } = dispatch
   const { docs } = deps
-  if (senderUserId === undefined) return recipients.length > 0
-  const contacts = recipients.flatMap(({ externalUserId }) => externalUserId ?? [])
-  const relations = await docs.wecomRelations.getMany(contacts.map((id) => relationId(senderUserId, id)))
-  const lost = relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId)
-  for (const externalUserId of lost) await dropRecipient(docs, _id, externalUserId)
-  return lost.length < recipients.length
+  if (senderUserId !== undefined) {
+    const contacts = recipients.flatMap(({ externalUserId }) => externalUserId ?? [])
+    const relations = await docs.wecomRelations.getMany(contacts.map((id) => relationId(senderUserId, id)))
+    const lost = new Set(relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId))
+    if (lost.size > 0) {
+      await closeCard(docs, dispatch, LOST_CONTACT, deps.clock.now())
+      await dropLost(docs, dispatch, lost)
+    }
+    const left = recipients.some((r) => r.externalUserId === undefined || !lost.has(r.externalUserId))
+    if (left || lost.size > 0) return left
+  }
+  if (recipients.length > 0) return true
+  await takeOut(docs, _id, () => true, NOBODY)
+  return false
 }
 
-/**
- * Takes a lost customer out of a dispatch that was not asked for yet; without anybody left it is not sent.
- *
- * @returns false when it was
- */
-export async function dropRecipient(docs: Collections, dispatchId: string, externalUserId: string): Promise<boolean> {
-  const dispatch = await docs.dispatches.get(dispatchId)
-  const touchIds = dispatch?.recipients.filter((r) => r.externalUserId === externalUserId).map((r) => r.touchId) ?? []
-  const unasked = { state: { $in: [...UNASKED] } }
-  const pulled = await docs.dispatches.update(dispatchId, { $pull: { recipients: { externalUserId } } }, unasked)
-  if (!pulled) return false
-  await docs.dispatches.update(
-    dispatchId,
-    { $set: { state: 'refused', reason: LOST_CONTACT }, $unset: { nextAt: 1 } },
-    { ...unasked, recipients: [] },
+/** Asked for before: whoever left her journey just then could not be taken out of it. */
+async function withoutLeft(deps: Deps, { recipients }: DispatchDoc): Promise<void> {
+  const touches = await deps.docs.touches.getMany(recipients.map((r) => r.touchId))
+  for (const runId of await leftRuns(deps, touches)) await takeBackTouches(deps.docs, runId, 'exited', deps.clock.now())
+}
+
+/** Takes lost customers out of a dispatch that was not asked for yet. */
+export async function dropLost(
+  docs: Collections,
+  { _id, recipients }: DispatchDoc,
+  lost: ReadonlySet<string>,
+): Promise<void> {
+  const isLost = (r: DispatchDoc['recipients'][number]) => r.externalUserId !== undefined && lost.has(r.externalUserId)
+  // First: who dies in between finds them in it again. What leaves all the same does not reach them.
+  await suppressLost(
+    docs,
+    recipients.filter(isLost).map((r) => r.touchId),
   )
-  await suppressLost(docs, touchIds)
-  return true
+  await takeOut(docs, _id, isLost, LOST_CONTACT)
 }
 
 /** Touches to a customer who is lost, as far as they have not reached her. */
@@ -178,17 +251,19 @@ export async function suppressLost(docs: Collections, touchIds: readonly string[
   )
 }
 
-async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchOutcome): Promise<void> {
-  const { docs, worker } = deps
+async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutcome): Promise<void> {
+  const { docs } = deps
   const now = deps.clock.now()
   const stillMine = claimedAs(doc)
   // So late that others may have settled it: what they found out stands.
-  const isLate = worker.elapsedMs() >= deadlineMs
-  if (isLate && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
-  if (outcome.kind === 'later' && doc.attempts + 1 < MAX_ATTEMPTS) {
+  if (isLate() && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
+  // Of a worker that is slow the platform knows nothing.
+  const attempts = outcome.kind === 'later' && outcome.reason === TOO_LATE ? 0 : 1
+  if (outcome.kind === 'later' && doc.attempts + attempts < MAX_ATTEMPTS) {
     const again: Update<DispatchDoc> = {
       $set: { state: 'ready', nextAt: new Date(now.getTime() + outcome.afterMs), reason: outcome.reason },
-      $inc: { attempts: 1 },
+      $inc: { attempts },
+      $unset: { silent: 1 as const },
     }
     await docs.dispatches.update(doc._id, again, stillMine)
     return
@@ -215,6 +290,7 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
         nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
+      $unset: { silent: 1 as const },
     }
     await docs.dispatches.update(doc._id, created, stillMine)
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
@@ -234,7 +310,11 @@ async function save(deps: Deps, { doc, deadlineMs }: Claimed, outcome: DispatchO
   )
   if (isCard)
     await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
-  await docs.dispatches.update(doc._id, { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1 } }, stillMine)
+  await docs.dispatches.update(
+    doc._id,
+    { $set: { state, reason: outcome.reason }, $unset: { nextAt: 1, silent: 1 } },
+    stillMine,
+  )
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Collections } from '../../stored/collections.js'
-import { UNASKED } from './take-back.js'
+import { UNASKED } from './take-out.js'
 
 export const SendingAction = z.enum(['stop', 'resume', 'status'])
 export type SendingAction = z.infer<typeof SendingAction>

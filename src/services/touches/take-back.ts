@@ -1,9 +1,8 @@
 import { channelsWith } from '../../domain/touches/channels.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import type { Collections } from '../../stored/collections.js'
-
-/** States of a dispatch in which nothing was asked of the platform yet. */
-export const UNASKED = ['new', 'ready'] as const
+import type { DispatchDoc } from '../../stored/touches.js'
+import { takeOut } from './take-out.js'
 
 /** Channels from which a message can be taken back until the guide presses send. */
 const CONFIRMED = channelsWith((kind) => kind.needsConfirmation)
@@ -30,9 +29,8 @@ export async function takeBackTouches(
     channel: { $in: TO_CUSTOMERS },
   })
   for (const touch of open) {
-    if (touch.dispatchId === undefined || (await dropTouch(docs, touch, reason))) continue
+    const dispatch = await dropTouch(docs, touch, reason)
     if (!CONFIRMED.includes(touch.channel)) continue
-    const dispatch = await docs.dispatches.get(touch.dispatchId)
     if (dispatch?.recipients.length !== 1) continue
     await docs.dispatches.update(dispatch._id, { $set: { reason, nextAt: now } }, { state: 'created' })
     // What becomes of it is not known yet; its first look at the results finds the reason.
@@ -40,15 +38,18 @@ export async function takeBackTouches(
   }
 }
 
-/** Takes a touch out of its dispatch; without anybody left that is not sent. @returns false when it was asked for already */
-async function dropTouch(docs: Collections, { _id, dispatchId }: Touch, reason: SuppressReason): Promise<boolean> {
-  const unasked = { state: { $in: [...UNASKED] } }
-  if (!(await docs.dispatches.update(dispatchId!, { $pull: { recipients: { touchId: _id } } }, unasked))) return false
-  await docs.dispatches.update(
-    dispatchId!,
-    { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } },
-    { ...unasked, recipients: [] },
-  )
-  await docs.touches.update(_id, { $set: { state: 'suppressed', reason } }, { state: 'planned' })
-  return true
+/** Takes a touch out of its dispatch. @returns the dispatch, when it was asked for already */
+async function dropTouch(
+  docs: Collections,
+  { _id, dispatchId }: Touch,
+  reason: SuppressReason,
+): Promise<DispatchDoc | undefined> {
+  if (dispatchId === undefined) return undefined
+  await takeOut(docs, dispatchId, (r) => r.touchId === _id, reason)
+  const dispatch = await docs.dispatches.get(dispatchId)
+  if (dispatch !== undefined && dispatch.state !== 'refused' && dispatch.recipients.some((r) => r.touchId === _id))
+    return dispatch
+  // Also when somebody who died has taken her out of it before.
+  await docs.touches.update(_id, { $set: { state: 'suppressed', reason } }, { state: 'planned', dispatchId })
+  return undefined
 }

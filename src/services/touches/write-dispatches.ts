@@ -61,27 +61,29 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     if (mine.size > 0) ready.push(dispatch)
     else await dropEmpty(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
   }
-  const where: Filter<DispatchDoc> = { state: 'new' }
+  // Whoever was left in it may have been taken out meanwhile.
+  const where: Filter<DispatchDoc> = { state: 'new', recipients: { $ne: [] } }
   await dispatches.updateEach(ready.map(({ _id: id }) => ({ id, where, update: { $set: { state: 'ready' } } })))
 }
 
-/** A dispatch without touches. */
+/** A dispatch without touches. It ends last: until then `adoptNew` finds it. */
 async function dropEmpty({ docs, clock }: Deps, dispatch: DispatchDoc, reason: string): Promise<void> {
   const { dispatches, touches } = docs
   const { _id } = dispatch
-  await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
-  if (!isForGuide(dispatch.channel)) return
   const now = clock.now()
-  await docs.tasks.update(_id, { $set: { state: 'expired', outcome: reason, closedAt: now } }, { state: 'open' })
-  // The card never goes out: reasons that have joined it wait for their release again.
-  const joined = (await docs.tasks.get(_id))?.touchIds ?? []
-  await touches.updateMany(
-    { _id: { $in: joined }, dispatchId: _id, state: 'created' },
-    {
-      $set: { state: 'planned', releaseAt: now },
-      $unset: { dispatchId: 1, senderUserId: 1, externalUserId: 1, releasedAt: 1 },
-    },
-  )
+  if (isForGuide(dispatch.channel)) {
+    await docs.tasks.update(_id, { $set: { state: 'expired', outcome: reason, closedAt: now } }, { state: 'open' })
+    // The card never goes out: reasons that have joined it wait for their release again.
+    const joined = (await docs.tasks.get(_id))?.touchIds ?? []
+    await touches.updateMany(
+      { _id: { $in: joined }, dispatchId: _id, state: 'created' },
+      {
+        $set: { state: 'planned', releaseAt: now },
+        $unset: { dispatchId: 1, senderUserId: 1, externalUserId: 1, releasedAt: 1 },
+      },
+    )
+  }
+  await dispatches.update(_id, { $set: { state: 'refused', reason }, $unset: { nextAt: 1 } }, { state: 'new' })
 }
 
 /** After a crash: dispatches that were written down, but whose touches may not be marked. */

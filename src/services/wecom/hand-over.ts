@@ -7,12 +7,10 @@ import { messageOf } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
-import type { Filter } from '../../ports/document-language.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
-import type { DispatchDoc } from '../../stored/touches.js'
 import type { ServiceDeps } from '../runtime/deps.js'
-import { UNASKED } from '../touches/take-back.js'
+import { takeOut, UNASKED } from '../touches/take-out.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 import { systemRecord } from '../ingest/system-records.js'
 
@@ -82,9 +80,7 @@ async function moveTouches(deps: ServiceDeps, profileId: number, { from, externa
   })
   for (const { _id } of theirs) {
     // Not ready any more: it is being sent, and what comes of it shows in its results.
-    if (!(await dispatches.update(_id, { $pull: { recipients: { externalUserId } } }, { state: 'ready' }))) continue
-    const emptied: Filter<DispatchDoc> = { state: 'ready', recipients: [] }
-    await dispatches.update(_id, { $set: { state: 'refused', reason: TRANSFERRED }, $unset: { nextAt: 1 } }, emptied)
+    await takeOut(deps.docs, _id, (r) => r.externalUserId === externalUserId, TRANSFERRED, ['ready'])
   }
   const waiting = await touches.find({
     profileId,

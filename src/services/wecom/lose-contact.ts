@@ -8,8 +8,8 @@ import type { GuideTask } from '../../stored/guides.js'
 import type { Deps, ServiceDeps } from '../runtime/deps.js'
 import { mirrorRelations } from './mirror-relations.js'
 import { noteTransfer } from './transfer-customers.js'
-import { dropRecipient, LOST_CONTACT, suppressLost } from '../touches/send-dispatches.js'
-import { UNASKED } from '../touches/take-back.js'
+import { dropLost, LOST_CONTACT, suppressLost } from '../touches/send-dispatches.js'
+import { UNASKED } from '../touches/take-out.js'
 
 /**
  * A relation ended: what was to reach this customer through this member stops, as far as it was not handed to WeCom; mass
@@ -55,8 +55,7 @@ async function stopTouches(deps: Deps, userId: string, externalUserId: string): 
   })
   for (const dispatch of theirs) {
     if (dispatch.state === 'new' || dispatch.state === 'ready') {
-      // False: it is being sent just now, and what comes of it shows when its results are read.
-      await dropRecipient(docs, dispatch._id, externalUserId)
+      await dropLost(docs, dispatch, new Set([externalUserId]))
     } else if (dispatch.recipients.length === 1) {
       await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT, nextAt: now } }, { state: 'created' })
       await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT } }, { state: 'sending' })

@@ -1,8 +1,8 @@
 import { UpstreamError } from '../../errors.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, parseTimeOfDay, toDay } from '../../time.js'
 import type { WecomDay } from '../../stored/wecom.js'
-import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
+import { eachUnlessRefused } from './skip-refused.js'
 
 /** WeCom's days are Shanghai's, whatever the brand's are (page 92132). */
 const ZONE = 'Asia/Shanghai'
@@ -41,7 +41,7 @@ export async function pullStatistics(deps: ServiceDeps, signal?: AbortSignal): P
   ).reverse()
   const members = (await docs.wecomMembers.find({ serves: true, state: 'active' })).map((m) => m._id)
   try {
-    await inParallel(members, AT_ONCE, async (userId) => {
+    await eachUnlessRefused(deps, members, AT_ONCE, async (userId) => {
       if (signal?.aborted === true) return
       const counted = await wecomActions.statistics.ofMember(userId, days[0]!, days.at(-1)!)
       await docs.wecomDays.put(counted.map(({ at, figures }) => day('member', userId, at, figures)))
@@ -50,8 +50,7 @@ export async function pullStatistics(deps: ServiceDeps, signal?: AbortSignal): P
     for (let i = 0; i < owners.length; i += OWNERS) {
       for (const on of days) {
         if (signal?.aborted === true) return
-        const counted = await wecomActions.statistics.ofOwners(owners.slice(i, i + OWNERS), on)
-        await docs.wecomDays.put(counted.map(({ userId, figures }) => day('groups', userId, on, figures)))
+        await pullOwners(deps, owners.slice(i, i + OWNERS), on)
       }
     }
   } catch (err) {
@@ -63,6 +62,20 @@ export async function pullStatistics(deps: ServiceDeps, signal?: AbortSignal): P
   if (signal?.aborted === true) return
   await keep(deps, CURSOR, now)
   deps.log.info('WeCom statistics pulled', { members: members.length, days: days.length })
+}
+
+/** Owners are asked for together; where one of them makes it refused, each by herself. */
+async function pullOwners(deps: ServiceDeps, owners: readonly string[], on: Date): Promise<void> {
+  const pull = async (userIds: readonly string[]) => {
+    const counted = await deps.wecomActions.statistics.ofOwners(userIds, on)
+    await deps.docs.wecomDays.put(counted.map(({ userId, figures }) => day('groups', userId, on, figures)))
+  }
+  try {
+    await pull(owners)
+  } catch (err) {
+    if (!(err instanceof UpstreamError) || err.retryable || owners.length === 1) throw err
+    await eachUnlessRefused(deps, owners, AT_ONCE, (userId) => pull([userId]))
+  }
 }
 
 async function keep({ docs }: ServiceDeps, id: string, at: Date): Promise<void> {

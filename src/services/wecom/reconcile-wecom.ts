@@ -5,6 +5,7 @@ import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorGroups, mirrorMembers, mirrorTags } from './mirror-company.js'
 import { mirrorRelations } from './mirror-relations.js'
+import { eachUnlessRefused } from './skip-refused.js'
 
 /** What the API changed calls nobody back: every member and group is read in full once in this many days. */
 const ROLL_DAYS = 7
@@ -28,7 +29,7 @@ export async function reconcileWecom(deps: ServiceDeps, signal?: AbortSignal): P
   const members = await mirrorMembers(deps)
   await mirrorTags(deps, cause)
   let found = 0
-  await inParallel(members, READERS, async (userId) => {
+  await eachUnlessRefused(deps, members, READERS, async (userId) => {
     if (signal?.aborted === true) return
     const { ended, added } = await reconcileMember(deps, userId, cause)
     found += ended + added + (isTurn(userId) ? await readMember(deps, userId, cause) : 0)

@@ -1,8 +1,8 @@
 import type { HandoverKind, HandoverResult } from '../../ports/wecom-actions.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
-import { InvalidInputError, messageOf } from '../../errors.js'
+import { InvalidInputError, isUpstreamFault, messageOf } from '../../errors.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../time.js'
-import type { Filter } from '../../ports/document-language.js'
+import type { Filter, Update } from '../../ports/document-language.js'
 import type { Transfer } from '../../stored/wecom.js'
 import { handOver } from './hand-over.js'
 import type { ServiceDeps } from '../runtime/deps.js'
@@ -115,14 +115,35 @@ export async function followTransfers(deps: ServiceDeps, signal?: AbortSignal): 
     deps.docs.transfers.find({ nextAt: { $lte: now }, state: { $in: states } }, { skipUnfit: true })
   for (const group of groupsOf(await due('asking', 'waiting'))) {
     if (signal?.aborted === true) return
-    await readResults(deps, group)
+    await orPutOff(deps, group, () => readResults(deps, group))
   }
   for (const group of groupsOf(await due('ready'))) {
-    for (let i = 0; i < group.length && signal?.aborted !== true; i += BATCH) await ask(deps, group.slice(i, i + BATCH))
+    for (let i = 0; i < group.length && signal?.aborted !== true; i += BATCH) {
+      const batch = group.slice(i, i + BATCH)
+      await orPutOff(deps, batch, () => ask(deps, batch))
+    }
   }
   for (const seen of await due('seen')) {
     if (signal?.aborted === true) return
-    await takeUp(deps, seen)
+    await orPutOff(deps, [seen], () => takeUp(deps, seen))
+  }
+}
+
+/** What the platform refuses to tell of one pair (the old owner has left, say) does not hold up the others. */
+async function orPutOff(deps: ServiceDeps, group: readonly Transfer[], work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (err) {
+    if (!isUpstreamFault(err)) throw err
+    const now = deps.clock.now()
+    const reason = messageOf(err)
+    deps.log.warn('transfers put off', { from: group[0]!.from, customers: group.length, cause: reason })
+    const isOver = (t: Transfer) => now.getTime() - t.askedAt.getTime() > GIVE_UP_MS
+    const over: Update<Transfer> = { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } }
+    const again: Update<Transfer> = { $set: { nextAt: new Date(now.getTime() + HOUR_MS), reason } }
+    await deps.docs.transfers.updateEach(
+      group.map((t) => ({ id: t._id, where: { state: { $in: OPEN } }, update: isOver(t) ? over : again })),
+    )
   }
 }
 

@@ -112,6 +112,41 @@ describe('tokens', () => {
   })
 })
 
+describe('a call whose caller may be too late', () => {
+  const MASS = 'externalcontact/add_msg_template'
+  let late: boolean
+  const goesBy = (answer: StubAnswer) => () => {
+    late = true
+    return answer
+  }
+  beforeEach(() => {
+    late = false
+  })
+
+  it.each<[string, string, StubAnswer, number]>([
+    ['its token is fetched', 'gettoken', { errcode: 0, access_token: 'token-1', expires_in: 7200 }, 0],
+    ['a stale token is renewed', MASS, { errcode: 42001, errmsg: 'access_token expired' }, 1],
+    ['the platform lets it wait', MASS, { errcode: 45033, errmsg: 'api concurrent out of limit' }, 1],
+  ])('is not asked, or not again, when its time goes by while %s', async (_while, api, answer, asked) => {
+    stub.on(MASS, CREATED)
+    stub.on(api, goesBy(answer), CREATED)
+    const err = await thrownBy(client.mass.create(message, { isLate: () => late }))
+    expect(err).toMatchObject({ upstreamCode: 'too_late', retryable: true })
+    expect(stub.calls).toHaveLength(asked)
+  })
+
+  it('is not asked when its time goes by while it waits its turn', async () => {
+    stub.on(MASS, goesBy(CREATED))
+    const ends = await Promise.allSettled(
+      Array.from({ length: 50 }, () => client.mass.create(message, { isLate: () => late })),
+    )
+    const asked = ends.filter((end) => end.status === 'fulfilled').length
+    expect(stub.calls).toHaveLength(asked)
+    expect(client.stats()[MASS]?.codes).toEqual({ 0: asked, too_late: 50 - asked })
+    expect(asked).toBeLessThan(50)
+  })
+})
+
 describe('calls without an effect', () => {
   it.each<[string, StubAnswer]>([
     ['a busy platform', { errcode: -1, errmsg: 'system error' }],

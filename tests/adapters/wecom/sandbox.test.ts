@@ -14,6 +14,7 @@ import type { Dispatch } from '../../../src/ports/channel.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 
 const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
+const inTime = () => false
 const EAGER = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
 
 let sandbox: Sandbox
@@ -112,7 +113,7 @@ it('hears of an added contact and answers the URL check', async () => {
 it('sends a mass message once though the answer was lost, and reads how it ended', async () => {
   const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/externalcontact/add_msg_template' })
-  await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+  await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject({ kind: 'unknown' })
   const settled = await channel.settle(dispatch)
   expect(settled).toMatchObject({
     kind: 'created',
@@ -141,13 +142,13 @@ it('sends a mass message once though the answer was lost, and reads how it ended
 it('knows that a message whose request was never taken is absent', async () => {
   const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'html', path: '/cgi-bin/externalcontact/add_msg_template' })
-  await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+  await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject({ kind: 'unknown' })
   await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
 })
 
 it('cancels what the sender has not confirmed', async () => {
   const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
-  const created = await channel.dispatch(dispatch)
+  const created = await channel.dispatch(dispatch, inTime)
   if (created.kind !== 'created') throw new Error(`the message was not created: ${created.kind}`)
   const sent = { ...dispatch, remoteId: created.remoteId }
   await channel.cancel(sent)
@@ -175,7 +176,7 @@ it('gives a guide one card though the answer was lost, hears the button and clos
     },
   }
   sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/message/send' })
-  await expect(channel.dispatch(task)).resolves.toMatchObject({ kind: 'unknown' })
+  await expect(channel.dispatch(task, inTime)).resolves.toMatchObject({ kind: 'unknown' })
   await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' })
   await sandbox.advanceTo(new Date(START.getTime() + 5 * HOUR_MS))
   await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' }) // the duplicate check is over

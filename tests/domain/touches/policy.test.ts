@@ -142,7 +142,7 @@ describe('decideRelease', () => {
     [[DAY_MS, DAY_MS], undefined],
     [[DAY_MS, 2 * DAY_MS, 3 * DAY_MS, 7 * DAY_MS - 1], 'cap'],
     [[DAY_MS, 2 * DAY_MS, 3 * DAY_MS, 7 * DAY_MS], undefined],
-    [[-1, -1], undefined],
+    [[-50_000, -50_000], 'cap'], // by a worker whose clock is ahead
   ])('with at most 2 a day and 4 a week, after touches %j ms ago: %s', (agoMs, reason) => {
     const p = policy({
       caps: [
@@ -163,6 +163,7 @@ describe('decideRelease', () => {
     ['week_7', '2026-03-15T16:00:00Z', '2026-03-15T10:00:00Z', 7, undefined], // Monday in Shanghai
     ['week_7', '2026-01-01T10:00:00Z', '2025-12-29T10:00:00Z', 7, 'quota'], // a week over New Year
     ['month_days', '2026-02-28T10:00:00Z', '2026-02-01T00:00:00Z', 28, 'quota'],
+    ['month_days', '2026-02-28T15:59:50Z', '2026-02-28T16:00:40Z', 28, 'quota'], // by a clock that is in March already
     ['month_days', '2026-02-28T10:00:00Z', '2026-02-01T00:00:00Z', 27, undefined],
     ['month_days', '2024-02-29T10:00:00Z', '2024-02-01T00:00:00Z', 28, undefined], // leap year
     ['month_days', '2026-03-31T10:00:00Z', '2026-03-01T00:00:00Z', 31, 'quota'],

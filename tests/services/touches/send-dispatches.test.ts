@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { createWecomClient } from '../../../src/adapters/wecom/client.js'
+import { createWecomChannel } from '../../../src/adapters/wecom/channels/wecom.js'
+import { quietLog } from '../../../src/log.js'
 import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
 import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
@@ -295,25 +298,91 @@ describe('a claim', () => {
     world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
     return (await world.docs.dispatches.find({}))[0]!
   }
+  const withDispatch = (dispatch: FakeChannel['dispatch']) =>
+    Object.assign(Object.create(world.wecom) as FakeChannel, { dispatch })
   const inMinutes = (minutes: number) => new Date(hoursIn(0).getTime() + minutes * MINUTE_MS)
 
   it('that ran out before the request is given back, and nothing is asked', async () => {
     const { _id } = await putOff(['m1'])
     world.clock.set(inMinutes(10))
-    const stop = new AbortController()
-    let looks = 0
-    const elapsedMs = () => {
-      if (++looks < 2) return 0
-      stop.abort()
-      return 15_000
+    let nowMs = 0
+    world.deps.worker = { ...world.deps.worker, elapsedMs: () => nowMs }
+    world.deps.channels.wecom = withDispatch((dispatch, isLate) => {
+      nowMs += 15_000
+      return world.wecom.dispatch(dispatch, isLate)
+    })
+    for (let time = 0; time < 10; time++) {
+      await sendDispatches(world.deps)
+      world.clock.set(new Date(world.clock.now().getTime() + 1_000))
     }
-    world.deps.worker = { ...world.deps.worker, elapsedMs }
-    await sendDispatches(world.deps, stop.signal)
-    expect(looks).toBe(2)
+    expect(nowMs).toBe(150_000)
     expect(world.wecom.sent).toEqual([])
-    expect((await world.docs.dispatches.get(_id))?.state).toBe('ready')
-    await world.run()
+    // How often it happens counts for nothing: the platform has refused none of it.
+    expect(await world.docs.dispatches.get(_id)).toMatchObject({ state: 'ready', attempts: 1, reason: 'too_late' })
+    world.deps.channels.wecom = world.wecom
+    await world.until(inMinutes(11))
     expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('runs out in a machine that was suspended, whose own clock stood still', async () => {
+    await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    world.deps.channels.wecom = withDispatch((dispatch, isLate) => {
+      world.clock.set(new Date(inMinutes(10).getTime() + 15_000))
+      return world.wecom.dispatch(dispatch, isLate)
+    })
+    await sendDispatches(world.deps)
+    expect(world.wecom.sent).toEqual([])
+    expect(await dispatchStates()).toEqual(['ready'])
+  })
+
+  it('ends for who stands still while its token is fetched: the other one sends, and nobody a second time', async () => {
+    const sends: { msgid: string; url: string }[] = []
+    const channelOf = (fetchToken: () => Promise<void>) => {
+      const answer = async (api: string, body: unknown): Promise<object> => {
+        if (api === 'gettoken') {
+          await fetchToken()
+          return { access_token: 'token', expires_in: 7200 }
+        }
+        if (api === 'externalcontact/add_msg_template') {
+          const { attachments } = body as { attachments: { link: { url: string } }[] }
+          const msgid = `msg${sends.length}`
+          sends.push({ msgid, url: attachments[0]!.link.url })
+          return { msgid, fail_list: [] }
+        }
+        const group_msg_list = sends.map(({ msgid, url }) => ({
+          ...{ msgid, create_time: 1 },
+          attachments: [{ msgtype: 'link', link: { url } }],
+        }))
+        return api === 'externalcontact/get_groupmsg_list_v2' ? { group_msg_list } : { send_list: [] }
+      }
+      const client = createWecomClient({
+        ...{ corpId: 'ww1', agentId: 1, secret: 'secret', clock: world.clock, log: quietLog },
+        pause: () => Promise.resolve(),
+        timeoutSignal: () => new AbortController().signal,
+        adapter: async (config) => {
+          const body: unknown = config.data === undefined ? undefined : JSON.parse(String(config.data))
+          const data = JSON.stringify({ errcode: 0, ...(await answer(String(config.url), body)) })
+          return { data, status: 200, statusText: 'OK', headers: {}, config }
+        },
+      })
+      return createWecomChannel({ client, clock: world.clock, pause: () => Promise.resolve() })
+    }
+    const workerWith = (fetchToken: () => Promise<void>) => ({
+      ...world.deps,
+      worker: { ...world.deps.worker, elapsedMs: () => world.clock.now().getTime(), alone: false },
+      channels: { ...world.deps.channels, wecom: channelOf(fetchToken) },
+    })
+    await putOff(['m1'])
+    world.clock.set(inMinutes(10))
+    const other = workerWith(() => Promise.resolve())
+    const still = workerWith(async () => {
+      world.clock.set(new Date(inMinutes(10).getTime() + 80_000))
+      await sendDispatches(other)
+    })
+    await sendDispatches(still)
+    expect(sends).toHaveLength(1)
+    expect(await world.docs.dispatches.find({})).toMatchObject([{ state: 'created', remoteId: 'msg0' }])
   })
 
   it('of somebody else is settled a minute after it was over', async () => {
@@ -351,7 +420,7 @@ describe('a claim', () => {
       await world.docs.dispatches.update(_id, { $set: found })
       return { kind: 'refused', reason: 'gone', message: 'too late' }
     }
-    world.deps.channels.wecom = Object.assign(Object.create(world.wecom) as FakeChannel, { dispatch })
+    world.deps.channels.wecom = withDispatch(dispatch)
     await world.run()
     expect(await world.docs.dispatches.get(_id)).toMatchObject({ state: 'created', remoteId: 'found' })
     expect(await states()).toEqual(['planned'])

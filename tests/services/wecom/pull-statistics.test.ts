@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { nextStatisticsAt, pullStatistics } from '../../../src/services/wecom/pull-statistics.js'
+import { UpstreamError } from '../../../src/errors.js'
 import { DAY_MS } from '../../../src/time.js'
 import { control } from '../../sandbox/support.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
@@ -65,6 +66,44 @@ describe('figures of WeCom', () => {
     await pullStatistics(world.deps)
     expect((await world.docs.wecomDays.get('member:guide001:2026-08-03'))?.figures).toMatchObject({
       new_contact_cnt: 1,
+    })
+  })
+
+  describe('of a member who has left and whom the mirror still has', () => {
+    const ownedBy = (ownerUserId: string) => ({
+      ...{ _id: `chat-${ownerUserId}`, name: '会员群', ownerUserId, createdAt: START },
+      ...{ state: 'active' as const, members: [], revision: 1 },
+    })
+    const refuse = (...gone: string[]) => {
+      const { statistics } = world.deps.wecomActions
+      const { ofMember, ofOwners } = {
+        ofMember: statistics.ofMember.bind(statistics),
+        ofOwners: statistics.ofOwners.bind(statistics),
+      }
+      const refusal = () => Promise.reject(new UpstreamError('wecom', '60111', false, 'no such member'))
+      statistics.ofMember = (userId, from, to) => (gone.includes(userId) ? refusal() : ofMember(userId, from, to))
+      statistics.ofOwners = (userIds, on) =>
+        userIds.some((id) => gone.includes(id)) ? refusal() : ofOwners(userIds, on)
+    }
+    beforeEach(async () => {
+      await world.docs.wecomMembers.put([{ _id: 'gone', departmentIds: [1], serves: true, state: 'active' }])
+      const group = await control(world.sandbox, 'groups', { owner: 'guide001', name: '会员群', members: [] })
+      await world.docs.wecomGroups.put([{ ...ownedBy('guide001'), _id: String(group.data['chatId']) }, ownedBy('gone')])
+      await world.sandbox.advanceTo(new Date(START.getTime() + DAY_MS))
+    })
+
+    it('are left out; those of the others are pulled', async () => {
+      refuse('gone')
+      await pullStatistics(world.deps)
+      expect(await world.docs.wecomDays.get('member:guide001:2026-08-03')).toBeDefined()
+      expect(await world.docs.wecomDays.get('groups:guide001:2026-08-03')).toBeDefined()
+      expect(await nextStatisticsAt(world.deps)).toEqual(new Date('2026-08-05T01:00:00Z'))
+    })
+
+    it('are no reason when all are refused: that is asked again in an hour', async () => {
+      refuse('gone', 'guide001')
+      await pullStatistics(world.deps)
+      expect(await nextStatisticsAt(world.deps)).toEqual(new Date(START.getTime() + DAY_MS + 3_600_000))
     })
   })
 

@@ -13,6 +13,7 @@ import {
   noteTransfer,
   transferCustomers,
 } from '../../../src/services/wecom/transfer-customers.js'
+import { UpstreamError } from '../../../src/errors.js'
 import { DAY_MS, HOUR_MS, SECOND_MS } from '../../../src/time.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
 
@@ -122,6 +123,25 @@ describe('a transfer', () => {
       '没有客户',
     )
   })
+})
+
+it('whose results are refused, since the old owner has left, holds up nobody else', async () => {
+  const { transfers } = world.deps.wecomActions
+  const results = transfers.results.bind(transfers)
+  transfers.results = async function* (kind, from, to) {
+    if (from === 'gone') throw new UpstreamError('wecom', '60111', false, 'no such member')
+    yield* results(kind, from, to)
+  }
+  const now = world.sandbox.now()
+  const waiting = { kind: 'onjob', from: 'gone', to: 'guide002', externalUserId: 'wm9', state: 'waiting' } as const
+  await world.docs.transfers.put([{ _id: 'wm9:gone:guide002:0', ...waiting, askedAt: now, nextAt: now, polls: 0 }])
+  await transferCustomers(world.deps, { ...ask, externalUserIds: ['wm1'] })
+  await followTransfers(world.deps)
+  expect(await stateOf('wm1')).toMatchObject({ state: 'waiting' })
+  expect(await stateOf('wm9')).toMatchObject({ state: 'waiting', nextAt: after(HOUR_MS) })
+  await until(after(4 * DAY_MS))
+  expect(await stateOf('wm1')).toMatchObject({ state: 'done' })
+  expect(await stateOf('wm9')).toMatchObject({ state: 'failed', reason: 'wecom: no such member (60111)' })
 })
 
 const lost = (externalUserId: string, at: Date): WecomEventOf<'contact_lost'> => ({

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Calls } from './calls.js'
+import type { CallOptions, Calls } from './calls.js'
 import { TemplateCard } from './cards.js'
 import { Bytes, Characters, checkRequest, MediaId, Url } from './content.js'
 import { List, Nothing, Text, UserIds } from './wire.js'
@@ -166,7 +166,7 @@ export function appMessageCalls(calls: Calls, agentId: number) {
      *
      * @throws {WecomError} 81013 when nobody can be reached; {InvalidInputError} above a documented limit
      */
-    async send(message: AppMessage): Promise<SentMessage> {
+    async send(message: AppMessage, options: Pick<CallOptions, 'isLate'> = {}): Promise<SentMessage> {
       const checked = checkRequest(AppMessage, message, 'App message')
       const { toUsers, toDepartments, toTags, toAll, content, safe, duplicateCheckSeconds } = checked
       const reply = await calls.act(
@@ -184,7 +184,7 @@ export function appMessageCalls(calls: Calls, agentId: number) {
             duplicate_check_interval: duplicateCheckSeconds,
           }),
         },
-        { priority: 'send' },
+        { priority: 'send', ...options },
       )
       return {
         invalid: [...reply.invaliduser, ...reply.unlicenseduser],

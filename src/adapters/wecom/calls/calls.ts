@@ -5,7 +5,7 @@ import type { Priority, WecomCall, WecomTransport } from '../transport/transport
 export type Json = Record<string, unknown>
 type Query = Record<string, string | number>
 /** What one call may override. */
-export type CallOptions = Pick<WecomCall<z.ZodType>, 'priority' | 'binary' | 'withoutToken'>
+export type CallOptions = Pick<WecomCall<z.ZodType>, 'priority' | 'binary' | 'withoutToken' | 'isLate'>
 
 /** The ways an area asks the platform. */
 export interface Calls {
@@ -35,9 +35,14 @@ type PostOptions = CallOptions & { query?: Query }
 
 /** @param priority - of every call that does not say its own */
 export function createCalls(transport: Pick<WecomTransport, 'call'>, priority?: Priority): Calls {
-  const order = ({ priority: own, binary, withoutToken }: CallOptions = {}) => {
+  const order = ({ priority: own, binary, withoutToken, isLate }: CallOptions = {}): CallOptions => {
     const chosen = own ?? priority
-    return { ...(chosen && { priority: chosen }), ...(binary && { binary }), ...(withoutToken && { withoutToken }) }
+    return {
+      ...(chosen && { priority: chosen }),
+      ...(binary && { binary }),
+      ...(withoutToken && { withoutToken }),
+      ...(isLate && { isLate }),
+    }
   }
   const post =
     (repeat: WecomCall<z.ZodType>['repeat']): Calls['read'] =>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Calls } from './calls.js'
+import type { CallOptions, Calls } from './calls.js'
 import { Attachments, Bytes, checkRequest } from './content.js'
 import { Cursor, List, Nothing, Text, UnixSeconds } from './wire.js'
 
@@ -86,11 +86,17 @@ export type MassFilter = {
 }
 const FILTER_TYPES = { company: 0, members: 1, anybody: 2 }
 
+type SendOptions = Pick<CallOptions, 'isLate'>
+
 /** Mass messages to customers and groups (企业群发): tasks that members confirm. */
 export function massCalls(calls: Calls) {
-  const create = async (body: Record<string, unknown>): Promise<{ msgId: string; failed: string[] }> => {
+  const create = async (
+    body: Record<string, unknown>,
+    options: SendOptions = {},
+  ): Promise<{ msgId: string; failed: string[] }> => {
     const { msgid, fail_list } = await calls.act('externalcontact/add_msg_template', AddMsgTemplateReply, body, {
       priority: 'send',
+      ...options,
     })
     return { msgId: msgid, failed: fail_list }
   }
@@ -110,20 +116,21 @@ export function massCalls(calls: Calls) {
      * @returns the task, and the customers it cannot reach
      * @throws {WecomError} 41048 when it can reach nobody; {InvalidInputError} above a documented limit
      */
-    async create(message: MassMessage): Promise<{ msgId: string; failed: string[] }> {
+    async create(message: MassMessage, options?: SendOptions): Promise<{ msgId: string; failed: string[] }> {
       const { sender, externalUserIds, tags, allowSelect, text, attachments } = checkRequest(
         MassMessage,
         message,
         'Mass message',
       )
-      return create({
+      const body = {
         chat_type: 'single',
         sender,
         external_userid: externalUserIds,
         tag_filter: tags && { group_list: tags.map((list) => ({ tag_list: list })) },
         allow_select: allowSelect,
         ...contentOf(text, attachments),
-      })
+      }
+      return create(body, options)
     },
     /** The same to the sender's customer groups; needs a client from 4.1.10 on when groups are listed (page 92135). */
     async createForGroups(message: GroupMassMessage): Promise<{ msgId: string; failed: string[] }> {

@@ -29,7 +29,7 @@ export function taskIdOf(dispatchId: string): string {
  * @see developer.work.weixin.qq.com/document/path/90236 (read 2026-08)
  */
 export function createTaskChannel({ client }: { client: WecomClient }): Channel {
-  async function send(dispatch: Dispatch): Promise<DispatchOutcome> {
+  async function send(dispatch: Dispatch, isLate?: () => boolean): Promise<DispatchOutcome> {
     const { card } = dispatch.content
     const [guide, ...others] = dispatch.recipients
     if (guide === undefined || others.length > 0)
@@ -42,11 +42,12 @@ export function createTaskChannel({ client }: { client: WecomClient }): Channel 
       }
     }
     try {
-      const { msgId, responseCode, invalid } = await client.messages.send({
+      const message = {
         toUsers: [guide.to],
-        content: { msgtype: 'template_card', template_card: toTemplateCard(dispatch, card) },
+        content: { msgtype: 'template_card' as const, template_card: toTemplateCard(dispatch, card) },
         duplicateCheckSeconds: DUPLICATE_CHECK_SECONDS,
-      })
+      }
+      const { msgId, responseCode, invalid } = await client.messages.send(message, isLate && { isLate })
       if (invalid.length > 0) {
         return {
           kind: 'refused',
@@ -72,9 +73,9 @@ export function createTaskChannel({ client }: { client: WecomClient }): Channel 
   return {
     ...traitsOf('task'),
     limits: { recipients: 1, buttons: CARD.buttons },
-    dispatch: send,
+    dispatch: (dispatch, isLate) => send(dispatch, isLate),
     /** Task ids are unique inside the app: sending again either delivers what never arrived or is refused as a repetition. */
-    settle: send,
+    settle: (dispatch) => send(dispatch),
     /** A card has no results of its own: what the guide did comes as a callback. */
     results: () => Promise.resolve({ recipients: [], final: true }),
     /** The card stays where it is; a second one would be a second task. */

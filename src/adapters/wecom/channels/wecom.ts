@@ -38,11 +38,11 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
 
   /** The platform gives no idempotency key: the dispatch's own link is the only mark it leaves on the list. */
   async function findMessageId(dispatch: Dispatch): Promise<string | undefined> {
-    const from = new Date(dispatch.createdAt.getTime() - DAY_MS)
-    const to = new Date(Math.max(dispatch.createdAt.getTime(), clock.now().getTime()) + DAY_MS)
-    for await (const messages of client.mass.list(from, to)) {
-      for (const { msgid, attachments } of messages) {
-        if (attachments.some(({ link }) => link?.url === dispatch.content.link?.url)) return msgid
+    for (const [from, to] of spansOf(dispatch.createdAt, clock.now())) {
+      for await (const messages of client.mass.list(from, to)) {
+        for (const { msgid, attachments } of messages) {
+          if (attachments.some(({ link }) => link?.url === dispatch.content.link?.url)) return msgid
+        }
       }
     }
     return undefined
@@ -62,7 +62,7 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
     ...traitsOf('wecom'),
     limits: { recipients: MASS_MESSAGE_MAX_RECIPIENTS, textBytes: TEXT_MAX_BYTES },
 
-    async dispatch(dispatch) {
+    async dispatch(dispatch, isLate) {
       const problem = findProblem(dispatch)
       if (problem !== undefined) return { kind: 'refused', ...problem }
       // findProblem refuses a dispatch without them.
@@ -76,12 +76,13 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
         },
       }
       try {
-        const { msgId, failed } = await client.mass.create({
+        const message = {
           sender,
           externalUserIds: dispatch.recipients.map(({ to }) => to),
           text: dispatch.content.text,
           attachments: [attachment],
-        })
+        }
+        const { msgId, failed } = await client.mass.create(message, { isLate })
         return created(msgId, failed)
       } catch (err) {
         return toOutcome(err)
@@ -158,6 +159,17 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
       await client.mass.cancel(remoteId)
     },
   }
+}
+
+/** Where a message is looked for on the list: the platform dates it by its own clock. */
+function spansOf(createdAt: Date, now: Date): [Date, Date][] {
+  const day = (at: Date, days: number) => new Date(at.getTime() + days * DAY_MS)
+  if (createdAt <= now) return [[day(createdAt, -1), day(now, 1)]]
+  // Ours is wrong now, or was when this was written down, and then it may have been asked for on any day.
+  return [
+    [day(now, 2 - LIST_MAX_MS / DAY_MS), day(now, 1)],
+    [day(createdAt, -1), day(createdAt, 1)],
+  ]
 }
 
 function created(msgId: string, failed: readonly string[]): DispatchOutcome {

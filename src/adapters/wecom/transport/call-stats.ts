@@ -4,7 +4,7 @@ export type ApiStats = {
   /** Calls that had to queue, and for how long together. */
   waits: number
   waitedMs: number
-  /** Answers by errcode; `lost`: no readable answer; `not_sent`: nothing listened. */
+  /** Answers by errcode; `lost`: no readable answer; `not_sent`: nothing listened; `too_late`: not asked. */
   codes: Record<string, number>
   /** 45009 and 45033, which `codes` has as well. */
   tooOften: number
@@ -22,7 +22,7 @@ export function createCallStats() {
     add(
       api: string,
       { lease, waitedMs }: { lease: { width: number }; waitedMs: number },
-      code: number | 'lost' | 'not_sent',
+      code: number | 'lost' | 'not_sent' | 'too_late',
       blockedMs: number,
     ): void {
       let of = apis.get(api)

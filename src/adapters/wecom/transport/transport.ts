@@ -5,6 +5,7 @@ import axios, { type AxiosAdapter, isAxiosError, isCancel } from 'axios'
 import { z } from 'zod'
 import { UnknownOutcomeError, UpstreamError } from '../../../errors.js'
 import type { Log } from '../../../log.js'
+import { TOO_LATE } from '../../../ports/channel.js'
 import { type Clock, SECOND_MS } from '../../../time.js'
 import { createCallStats, type WecomStats } from './call-stats.js'
 import { meaningOf, PASSING, WecomError } from './error-codes.js'
@@ -63,12 +64,18 @@ export type WecomCall<S extends z.ZodType> = {
   binary?: boolean
   /** A key in the query is the credential. */
   withoutToken?: boolean
+  /**
+   * Whether the caller may not ask any more. The last thing that is looked at before each request: after waits, tokens and
+   * earlier tries.
+   */
+  isLate?: () => boolean
 }
 
 export interface WecomTransport {
   /**
    * @throws {WecomError} the platform refused
-   * @throws {UpstreamError} not reached (retryable), or an answer to a harmless call that cannot be read
+   * @throws {UpstreamError} not reached, or too late to ask (`TOO_LATE`), both retryable; or an answer to a harmless call
+   *   that cannot be read
    * @throws {UnknownOutcomeError} the call has an effect and its answer was lost or unreadable
    */
   call<S extends z.ZodType>(call: WecomCall<S>): Promise<z.infer<S>>
@@ -143,6 +150,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
       const message = `${api}: cannot connect; check the address and the network`
       throw new UpstreamError('wecom', answer.code, true, message)
     }
+    if (answer.kind === 'too_late') throw new UpstreamError('wecom', TOO_LATE, true, `${api}: its time was over`)
     if (answer.kind === 'lost') throw lost(call, answer.why)
     const { errcode, errmsg } = answer
     if (errcode !== 0) {
@@ -170,16 +178,19 @@ export function createTransport(options: WecomOptions): WecomTransport {
 
   /** Never throws: axios' own errors carry the URL and with it the token. */
   async function ask(call: WecomCall<z.ZodType>, token: string | undefined): Promise<Answer> {
+    const request = {
+      ...(call.repeat === 'effect' ? fresh : kept),
+      url: call.api,
+      method: call.body === undefined ? 'GET' : 'POST',
+      params: token === undefined ? call.query : { ...call.query, access_token: token },
+      data: call.body,
+      ...(call.binary === true && { responseType: 'arraybuffer' as const }),
+      signal: timeoutSignal(timeoutMs),
+    }
     try {
-      const { status, data, headers } = await http.request<unknown>({
-        ...(call.repeat === 'effect' ? fresh : kept),
-        url: call.api,
-        method: call.body === undefined ? 'GET' : 'POST',
-        params: token === undefined ? call.query : { ...call.query, access_token: token },
-        data: call.body,
-        ...(call.binary === true && { responseType: 'arraybuffer' as const }),
-        signal: timeoutSignal(timeoutMs),
-      })
+      // Nothing may come between this and the request.
+      if (call.isLate?.() === true) return { kind: 'too_late' }
+      const { status, data, headers } = await http.request<unknown>(request)
       if (call.binary === true && status === 200) {
         const file = fileOf(data, headers)
         if (file !== undefined) return { kind: 'reply', errcode: 0, errmsg: 'ok', body: file }
@@ -247,6 +258,7 @@ export function createTransport(options: WecomOptions): WecomTransport {
 type Answer =
   | { kind: 'reply'; errcode: number; errmsg: string; body: unknown }
   | { kind: 'not_sent'; code: string }
+  | { kind: 'too_late' }
   | { kind: 'lost'; why: string }
 
 function endOf(errcode: number): CallEnd {

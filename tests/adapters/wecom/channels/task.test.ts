@@ -6,6 +6,7 @@ import type { Channel, Dispatch } from '../../../../src/ports/channel.js'
 import { fixedClock } from '../../../../src/time.js'
 import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support/wecom-stub.js'
 
+const inTime = () => false
 const card = {
   title: '私聊提醒：七天未下单的新会员，今天之内请联系她一次',
   rows: [
@@ -56,7 +57,7 @@ afterEach(async () => {
 describe('dispatch', () => {
   it('sends a card with buttons that fits the limits of every field', async () => {
     stub.on('message/send', { msgid: 'm1', response_code: 'rc1', invaliduser: '' })
-    await expect(channel.dispatch(dispatch)).resolves.toEqual({
+    await expect(channel.dispatch(dispatch, inTime)).resolves.toEqual({
       kind: 'created',
       remoteId: 'm1',
       responseCode: 'rc1',
@@ -97,11 +98,13 @@ describe('dispatch', () => {
     ['later at the call limit', { errcode: 45009 }, { kind: 'later', afterMs: 60_000 }],
   ])('is %s', async (_what, answer, outcome) => {
     stub.on('message/send', answer)
-    await expect(channel.dispatch(dispatch)).resolves.toMatchObject(outcome)
+    await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject(outcome)
   })
 
   it('is refused without a card, before anything is sent', async () => {
-    await expect(channel.dispatch({ ...dispatch, content: { text: 'x' } })).resolves.toMatchObject({ kind: 'refused' })
+    await expect(channel.dispatch({ ...dispatch, content: { text: 'x' } }, inTime)).resolves.toMatchObject({
+      kind: 'refused',
+    })
     expect(stub.calls).toHaveLength(0)
   })
 })
@@ -109,7 +112,7 @@ describe('dispatch', () => {
 describe('settle', () => {
   it('sends the same body again: what never arrived arrives', async () => {
     stub.on('message/send', 'cut', { msgid: 'm1', response_code: 'rc1' })
-    await channel.dispatch(dispatch)
+    await channel.dispatch(dispatch, inTime)
     await expect(channel.settle(dispatch)).resolves.toMatchObject({
       kind: 'created',
       remoteId: 'm1',

@@ -3,10 +3,11 @@ import { createWecomClient, type WecomClient } from '../../../../src/adapters/we
 import { createWecomChannel } from '../../../../src/adapters/wecom/channels/wecom.js'
 import { quietLog } from '../../../../src/log.js'
 import type { Channel, Dispatch } from '../../../../src/ports/channel.js'
-import { ManualClock } from '../../../../src/time.js'
+import { DAY_MS, ManualClock, SECOND_MS } from '../../../../src/time.js'
 import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support/wecom-stub.js'
 
 const CREATED_AT = new Date('2026-08-03T02:00:00Z')
+const inTime = () => false
 const URL = 'https://m.example.com/look?d=dispatch-1'
 
 const dispatch: Dispatch = {
@@ -59,7 +60,7 @@ afterEach(async () => {
 describe('dispatch', () => {
   it('is one task with its own link, and lists whom the platform refused', async () => {
     stub.on('externalcontact/add_msg_template', { msgid: 'msg1', fail_list: ['wm3'] })
-    await expect(channel.dispatch(dispatch)).resolves.toEqual({
+    await expect(channel.dispatch(dispatch, inTime)).resolves.toEqual({
       kind: 'created',
       remoteId: 'msg1',
       refused: [{ to: 'wm3', reason: 'not_reachable' }],
@@ -77,10 +78,13 @@ describe('dispatch', () => {
 
   it('cuts a title to 128 bytes without breaking a character', async () => {
     stub.on('externalcontact/add_msg_template', { msgid: 'msg1' })
-    await channel.dispatch({
-      ...dispatch,
-      content: { ...dispatch.content, link: { title: '新'.repeat(60), url: URL } },
-    })
+    await channel.dispatch(
+      {
+        ...dispatch,
+        content: { ...dispatch.content, link: { title: '新'.repeat(60), url: URL } },
+      },
+      inTime,
+    )
     const [attachment] = stub.calls[0]?.body['attachments'] as [{ link: { title: string } }]
     expect(attachment.link.title).toBe(`${'新'.repeat(41)}…`)
   })
@@ -99,23 +103,26 @@ describe('dispatch', () => {
     ['refused on a bad parameter', { errcode: 40058 }, { kind: 'refused', reason: 'wecom_40058' }],
   ])('is %s', async (_what, answer, outcome) => {
     stub.on('externalcontact/add_msg_template', answer)
-    await expect(channel.dispatch(dispatch)).resolves.toMatchObject(outcome)
+    await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject(outcome)
     expect(stub.calls).toHaveLength(1)
   })
 
   it('is later when too many run at a time again and again', async () => {
     stub.on('externalcontact/add_msg_template', { errcode: 45033 })
-    await expect(channel.dispatch(dispatch)).resolves.toMatchObject({ kind: 'later', reason: 'wecom_45033' })
+    await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject({ kind: 'later', reason: 'wecom_45033' })
     expect(stub.calls.length).toBeGreaterThan(1)
   })
 
   it('refuses by itself what the platform would, or what could not be settled', async () => {
     const { content } = dispatch
     const outcomes = await Promise.all([
-      channel.dispatch({ ...dispatch, recipients: [] }),
-      channel.dispatch({ ...dispatch, recipients: Array.from({ length: 10_001 }, () => dispatch.recipients[0]!) }),
-      channel.dispatch({ ...dispatch, content: { text: 'x' } }),
-      channel.dispatch({ ...dispatch, content: { ...content, text: '字'.repeat(1334) } }),
+      channel.dispatch({ ...dispatch, recipients: [] }, inTime),
+      channel.dispatch(
+        { ...dispatch, recipients: Array.from({ length: 10_001 }, () => dispatch.recipients[0]!) },
+        inTime,
+      ),
+      channel.dispatch({ ...dispatch, content: { text: 'x' } }, inTime),
+      channel.dispatch({ ...dispatch, content: { ...content, text: '字'.repeat(1334) } }, inTime),
     ])
     expect(outcomes.map((outcome) => outcome.kind === 'refused' && outcome.reason)).toEqual([
       'no_recipient',
@@ -170,6 +177,23 @@ describe('settle', () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [listed('msg1', URL)] })
     stub.on('externalcontact/get_groupmsg_send_result', { errcode: 41063, errmsg: 'dispatching' })
     await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'created', remoteId: 'msg1', refused: [] })
+  })
+
+  it.each([
+    ['was ahead when it was written down', CREATED_AT.getTime() - 20 * DAY_MS],
+    ['is behind now', CREATED_AT.getTime()],
+  ])('finds what arrived at another time than ours, when our clock %s', async (_what, arrivedMs) => {
+    const arrived = arrivedMs / SECOND_MS
+    stub.on('externalcontact/get_groupmsg_list_v2', ({ body }) => ({
+      group_msg_list:
+        Number(body['start_time']) <= arrived && arrived <= Number(body['end_time']) ? [listed('msg1', URL)] : [],
+    }))
+    stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })
+    clock = new ManualClock(new Date(CREATED_AT.getTime() - 15 * DAY_MS))
+    const late = createWecomChannel({ client, clock, pause: () => Promise.resolve() })
+    await expect(late.settle(dispatch)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
+    for (const { body } of stub.calls.filter((call) => call.api === 'externalcontact/get_groupmsg_list_v2'))
+      expect(Number(body['end_time']) - Number(body['start_time'])).toBeLessThanOrEqual((30 * DAY_MS) / SECOND_MS)
   })
 
   it('calls it absent only after a second look', async () => {

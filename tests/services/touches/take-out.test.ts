@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import type { WecomRelation } from '../../../src/domain/wecom/mirror.js'
+import { relationId } from '../../../src/domain/wecom/relation.js'
+import { followPublished } from '../../../src/services/definitions/follow-published.js'
+import { withdrawContents } from '../../../src/services/definitions/publish-definitions.js'
+import { processBatches } from '../../../src/services/ingest/process-batches.js'
+import { resumeRuns } from '../../../src/services/journeys/resume-runs.js'
+import { releaseTouches } from '../../../src/services/touches/release-touches.js'
+import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
+import { takeBackTouches } from '../../../src/services/touches/take-back.js'
+import { takeOut } from '../../../src/services/touches/take-out.js'
+import { stopContent } from '../../../src/services/touches/withdraw-content.js'
+import { handOver } from '../../../src/services/wecom/hand-over.js'
+import { loseContact } from '../../../src/services/wecom/lose-contact.js'
+import { HOUR_MS } from '../../../src/time.js'
+import {
+  buildWorld,
+  contactRecord,
+  type EventHome,
+  eventRecord,
+  openEventHome,
+  type World,
+} from '../../support/build-deps.js'
+
+let home: EventHome
+beforeAll(async () => {
+  home = await openEventHome()
+})
+afterAll(() => home.close())
+
+const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
+const after = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
+
+/** Customers of one guide, with one message ready for them all, or a card for each. */
+async function ready(names: readonly string[], event = 'registered'): Promise<World> {
+  const world = await buildWorld(home, {
+    at: START,
+    wecom: { relationsOf: () => Promise.resolve([relationOf('m1', 'active', 'guide-2')]) },
+    definitions: {
+      journeys: [
+        {
+          id: 'hello',
+          enter: { on: 'registered' },
+          exit: { on: 'order_paid' },
+          steps: [{ send: { channel: 'wecom', content: 'hello' } }],
+        },
+        { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }] },
+        { id: 'call-too', enter: { on: 'asked' }, steps: [{ task: { title: 'Too', script: 'hello', due: '1d' } }] },
+      ],
+      contents: [{ id: 'hello', text: 'hello' }],
+    },
+  })
+  await world.accept('in', ...names.flatMap((n) => [contactRecord(n, START), eventRecord(n, event, START)]))
+  await processBatches(world.deps)
+  await resumeRuns(world.deps)
+  await releaseTouches(world.deps)
+  return world
+}
+
+function relationOf(name: string, state: WecomRelation['state'], userId = 'guide-1'): WecomRelation {
+  const externalUserId = `wm-${name}`
+  return {
+    _id: relationId(userId, externalUserId),
+    userId,
+    externalUserId,
+    contact: {},
+    follow: { mobiles: [], tagIds: [], addedAt: new Date(0) },
+    state,
+    ...(state !== 'active' && { endedAt: new Date(START) }),
+    hash: '',
+    revision: 1,
+    readAt: new Date(START),
+  }
+}
+
+/** A dispatch that is found again and again would be looked for without end. */
+function bounded(world: World): World['deps'] {
+  let finds = 0
+  const dispatches = new Proxy(world.deps.docs.dispatches, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key)
+      if (key !== 'find' || typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        if (++finds > 200) throw new Error('the lane spins')
+        return (value as (...given: unknown[]) => unknown).apply(target, args)
+      }
+    },
+  })
+  return { ...world.deps, docs: { ...world.deps.docs, dispatches } }
+}
+
+type Road = { event?: string; first?: (world: World) => Promise<unknown>; act: (world: World) => Promise<unknown> }
+
+/** Ways on which a customer leaves a dispatch that nothing was asked for, or the dispatch ends. */
+const ROADS: Readonly<Record<string, Road>> = {
+  'she leaves the journey': {
+    act: (world) => takeBackTouches(world.deps.docs, 'hello:1:0', 'exited', new Date(START)),
+  },
+  'the mirror says that she is lost': {
+    first: (world) => world.docs.wecomRelations.put([relationOf('m1', 'lost')]),
+    act: (world) => sendDispatches(bounded(world)),
+  },
+  'the mirror says that she is lost, and she was to be called': {
+    event: 'asked',
+    first: (world) => world.docs.wecomRelations.put([relationOf('m1', 'lost')]),
+    act: (world) => sendDispatches(bounded(world)),
+  },
+  'WeCom tells that she is lost': {
+    first: (world) => world.docs.wecomRelations.put([relationOf('m1', 'active')]),
+    act: (world) =>
+      loseContact(
+        world.deps,
+        { kind: 'contact_lost', by: 'customer', userId: 'guide-1', externalUserId: 'wm-m1', at: new Date(START) },
+        'callback:1',
+      ),
+  },
+  'she changes hands': {
+    first: (world) => world.docs.wecomRelations.put([relationOf('m1', 'active')]),
+    act: (world) =>
+      handOver(world.deps, {
+        id: 't',
+        from: 'guide-1',
+        to: 'guide-2',
+        externalUserId: 'wm-m1',
+        at: new Date(START),
+      }),
+  },
+  'its words are withdrawn': {
+    first: async (world) => {
+      await withdrawContents(world.deps, ['hello'])
+      await followPublished(world.deps)
+    },
+    act: (world) => stopContent(world.deps, 'hello'),
+  },
+  'its words are found withdrawn when it is sent': {
+    first: async (world) => {
+      await withdrawContents(world.deps, ['hello'])
+      await followPublished(world.deps)
+    },
+    act: (world) => sendDispatches(bounded(world)),
+  },
+}
+
+async function stateOf(world: World) {
+  return {
+    touches: (await world.docs.touches.find({})).map((t) => [t._id, t.state, t.reason]),
+    dispatches: (await world.docs.dispatches.find({})).map((d) => [d.state, d.reason, d.nextAt === undefined]),
+    tasks: (await world.docs.tasks.find({})).map((t) => [t.state, t.outcome]),
+    sent: [...world.wecom.sent, ...world.task.sent].map((d) => [d.sender, d.recipients]),
+  }
+}
+
+/** Goes the road, dies at its n-th write and comes back; without `n` it does not die. */
+async function live({ event, first, act }: Road, names: readonly string[], n?: number) {
+  const world = await ready(names, event)
+  try {
+    await first?.(world)
+    const before = world.faults.writes
+    world.faults.failAt = n === undefined ? undefined : before + n
+    let died = false
+    const again = async (work: () => Promise<unknown>) => {
+      try {
+        await work()
+      } catch (err) {
+        if (!(err instanceof Error) || !err.message.startsWith('crash at write')) throw err
+        died = true
+        expect(await world.docs.dispatches.count({ state: 'ready', recipients: [] })).toBe(0)
+        await work()
+      }
+    }
+    await again(() => act(world))
+    const writes = world.faults.writes - before
+    await again(() => sendDispatches(bounded(world)))
+    world.faults.failAt = undefined
+    await world.until(after(1))
+    const state = await stateOf(world)
+    const open = await world.docs.dispatches.count({ state: { $in: ['new', 'ready', 'sending'] } })
+    const planned = await world.docs.touches.count({ state: 'planned' })
+    return { writes, died, state, open, planned }
+  } finally {
+    await world.close()
+  }
+}
+
+describe.each([
+  ['for her alone', ['m1']],
+  ['for others as well', ['m1', 'm2']],
+])('a dispatch %s', (_what, names) => {
+  it.each(Object.entries(ROADS))(
+    'ends the same, whichever write is the last before a death: %s',
+    async (_name, road) => {
+      const undisturbed = await live(road, names)
+      expect(undisturbed).toMatchObject({ open: 0, planned: 0 })
+      expect(undisturbed.writes).toBeGreaterThan(0)
+      for (let n = 1; n <= undisturbed.writes; n++) {
+        const { died, open, planned, state } = await live(road, names, n)
+        expect({ n, died, open, planned, touches: state.touches, sent: state.sent, tasks: state.tasks }).toEqual({
+          ...{ n, died: true, open: 0, planned: 0, touches: undisturbed.state.touches },
+          ...{ sent: undisturbed.state.sent, tasks: undisturbed.state.tasks },
+        })
+      }
+    },
+  )
+})
+
+it('of two who leave at the same time the last one ends it', async () => {
+  const world = await ready(['m1', 'm2'])
+  try {
+    const [dispatch] = await world.docs.dispatches.find({})
+    expect(dispatch!.recipients).toHaveLength(2)
+    const leave = (id: string) => takeOut(world.docs, dispatch!._id, (r) => r.externalUserId === id, 'lost_contact')
+    await Promise.all(['wm-m1', 'wm-m2'].map(leave))
+    expect(await world.docs.dispatches.get(dispatch!._id)).toMatchObject({ state: 'refused', recipients: [] })
+  } finally {
+    await world.close()
+  }
+})
+
+it('one that is found ready and for nobody ends; the lane does not look for it without end', async () => {
+  const world = await ready(['m1'])
+  try {
+    const [dispatch] = await world.docs.dispatches.find({})
+    await world.docs.dispatches.update(dispatch!._id, { $set: { recipients: [] } })
+    await sendDispatches(bounded(world))
+    expect(await world.docs.dispatches.get(dispatch!._id)).toMatchObject({ state: 'refused', reason: 'no_recipient' })
+  } finally {
+    await world.close()
+  }
+})
