@@ -8,8 +8,9 @@ import type { Evaluation } from './evaluate-profiles.js'
 export type Range = { from: number; to: number }
 
 /**
- * Records what differs from the state, in a statement inside the engine (or a few, where tags read tags on many levels): the
- * log is the outbox, and `feedRange` acts on it. Profiles that ingest has overtaken are left out; of the others nothing is read that groups after this number brought.
+ * Records what differs from the state, in a statement inside the engine (or a few, where tags read tags on many levels):
+ * the log is the outbox, and `feedRange` acts on it. Profiles that ingest has overtaken are left out; of the others nothing
+ * is read that groups after this number brought.
  *
  * It may be repeated: what has arrived is part of the state then (`tag_state` is filled from the log, behind it) and differs
  * no more; a row that arrived without its state arrives twice, which readers of the log do not mind. It may come late, since
