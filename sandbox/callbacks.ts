@@ -31,14 +31,14 @@ export type SenderParts = {
   clock: SandboxClock
   faults: Faults
   /** Callbacks on their way at once; those of one customer always follow each other. */
-  lanes: number
+  queues: number
   /** Per receiver. */
   connections: number
   log: Log
 }
 
 /**
- * Delivers the outbox to the apps. A body that was not acknowledged is sent again, byte for byte. With one lane the
+ * Delivers the outbox to the apps. A body that was not acknowledged is sent again, byte for byte. With one queue the
  * order is that of the outbox; with several it is kept per customer.
  */
 export class CallbackSender {
@@ -157,11 +157,11 @@ export class CallbackSender {
     return false
   }
 
-  /** One queue per lane; what concerns the same customer is in the same queue. */
+  /** What concerns the same customer is in the same queue. */
   private queuesOf(rows: readonly Waiting[]): Waiting[][] {
-    if (this.parts.lanes === 1 || rows.length === 1) return [[...rows]]
-    const queues: Waiting[][] = Array.from({ length: this.parts.lanes }, () => [])
-    for (const row of rows) queues[laneOf(subjectOf(row.body), queues.length)]!.push(row)
+    if (this.parts.queues === 1 || rows.length === 1) return [[...rows]]
+    const queues: Waiting[][] = Array.from({ length: this.parts.queues }, () => [])
+    for (const row of rows) queues[queueOf(subjectOf(row.body), queues.length)]!.push(row)
     return queues.filter((queue) => queue.length > 0)
   }
 
@@ -290,8 +290,8 @@ function subjectOf(body: string): string {
 }
 
 /** FNV-1a: spreads well and costs little. */
-function laneOf(subject: string, lanes: number): number {
+function queueOf(subject: string, queues: number): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < subject.length; i++) hash = Math.imul(hash ^ subject.charCodeAt(i), 0x01000193)
-  return (hash >>> 0) % lanes
+  return (hash >>> 0) % queues
 }

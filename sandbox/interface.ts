@@ -28,21 +28,21 @@ export type SandboxOptions = {
    * Callbacks on their way at once; those of one customer stay in order. Default: 1 with a stepped clock, so that every
    * run is the same, else 16. A stepped clock with more of them plays a slice of time before it sends its callbacks.
    */
-  callbackLanes?: number
+  callbackQueues?: number
   /** How long such a slice is; default 1 s. The receiver meets a clock that stands at its end. */
   callbackSliceMs?: number
   /**
-   * Connections to one receiver; default: one for each lane. With fewer, requests to a plain `http:` URL follow each other
+   * Connections to one receiver; default: one for each queue. With fewer, requests to a plain `http:` URL follow each other
    * on a connection without waiting for the answers: much cheaper on both sides, for receivers that can.
    */
   callbackConnections?: number
   /**
-   * With several lanes: an advance plays on while the callbacks of the slice before are on their way, and ends when all but
+   * With several queues: an advance plays on while the callbacks of the slice before are on their way, and ends when all but
    * those of its last slice are acknowledged. An advance that plays nothing waits for all. Default false.
    */
   callbacksBeside?: boolean
   scenario: Scenario
-  /** Rates, lanes, bans and silent drops; default true. The customers' quota always holds. */
+  /** Rates, calls at once, bans and silent drops; default true. The customers' quota always holds. */
   limits?: boolean
   log?: Log
 }

@@ -15,8 +15,8 @@ export type PlayerParts = {
   callbacks: CallbackSender
   paySender: PaySender
   /** Callbacks on their way at once. */
-  lanes: number
-  /** How much of time is played before callbacks are sent, with several lanes. */
+  queues: number
+  /** How much of time is played before callbacks are sent, with several queues. */
   sliceMs: number
   /** An advance plays on while callbacks are on their way. */
   isBeside: boolean
@@ -96,7 +96,7 @@ export class Player {
   }
 
   private async step(to: Date): Promise<void> {
-    const { world, clock, callbacks, paySender, lanes, sliceMs, isBeside } = this.parts
+    const { world, clock, callbacks, paySender, queues, sliceMs, isBeside } = this.parts
     if (!isBeside || to <= clock.now()) await this.deliverAll()
     while (!this.stopping) {
       const heldMs = earliest(callbacks.nextHeldMs, paySender.nextMs)
@@ -106,7 +106,7 @@ export class Player {
         const at = world.playNext(to)
         if (at === undefined) break
         clock.set(at.getTime())
-        if (lanes > 1) await this.playSlice(new Date(Math.min(to.getTime(), at.getTime() + sliceMs)))
+        if (queues > 1) await this.playSlice(new Date(Math.min(to.getTime(), at.getTime() + sliceMs)))
       }
       if (isBeside) await this.sendBeside()
       else await this.deliver()

@@ -29,13 +29,13 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const world = openWorld(options, () => sender?.hasReceiver === true)
   const clock = openClock(options.clock, Number(world.state.meta('now_ms')))
   const faults = new Faults()
-  const { callbackLanes: lanes = clock.kind === 'step' ? 1 : 16, callbackSliceMs: sliceMs = SECOND_MS } = options
-  const { callbackConnections: connections = lanes } = options
-  const callbacks = (sender = new CallbackSender({ world, clock, faults, lanes, connections, log }))
+  const { callbackQueues: queues = clock.kind === 'step' ? 1 : 16, callbackSliceMs: sliceMs = SECOND_MS } = options
+  const { callbackConnections: connections = queues } = options
+  const callbacks = (sender = new CallbackSender({ world, clock, faults, queues, connections, log }))
   const stampNow = () => (clock.kind === 'fast' ? systemClock.now() : clock.now())
   const paySender = new PaySender(world, () => clock.now(), log, stampNow)
-  const isBeside = options.callbacksBeside === true && lanes > 1
-  const player = new Player({ world, clock, callbacks, paySender, lanes, sliceMs, isBeside, log })
+  const isBeside = options.callbacksBeside === true && queues > 1
+  const player = new Player({ world, clock, callbacks, paySender, queues, sliceMs, isBeside, log })
 
   const inside = { world, clock, faults, callbacks, handler: (): Handler => handler }
   const sandbox = toSandbox(inside, player)

@@ -54,7 +54,7 @@ async function start({ file, seed, startAt, members, customers }: z.infer<typeof
         },
       },
     }),
-    callbackLanes: 64,
+    callbackQueues: 64,
     callbackConnections: 4,
     callbackSliceMs: HOUR_MS,
     callbacksBeside: true,

@@ -1,8 +1,8 @@
 /** What one event adds: 4 × 32 bits. */
-type Lanes = [number, number, number, number]
+type Words = [number, number, number, number]
 
-const PRIMES: Lanes = [597399067, 2869860233, 951274213, 2716044179]
-const EMPTY: Lanes = [1779033703, 3144134277, 1013904242, 2773480762]
+const PRIMES: Words = [597399067, 2869860233, 951274213, 2716044179]
+const EMPTY: Words = [1779033703, 3144134277, 1013904242, 2773480762]
 
 /**
  * A running hash over everything that happened, so that two runs can be compared without keeping either: lines of
@@ -12,8 +12,8 @@ const EMPTY: Lanes = [1779033703, 3144134277, 1013904242, 2773480762]
 export class EventLog {
   /** Told of every event, in the order of happening. */
   onEvent: ((at: Date, kind: string, keys: readonly string[]) => void) | undefined
-  private chain: Lanes = [...EMPTY]
-  private sum: Lanes = [0, 0, 0, 0]
+  private chain: Words = [...EMPTY]
+  private sum: Words = [0, 0, 0, 0]
   private atMs = 0
   private n = 0
 
@@ -36,8 +36,8 @@ export class EventLog {
     }
     let line = kind
     for (const key of keys) line += `\n${key}`
-    const lanes = hashText(line)
-    for (let i = 0; i < 4; i++) this.sum[i] = (this.sum[i]! + lanes[i]!) >>> 0
+    const words = hashText(line)
+    for (let i = 0; i < 4; i++) this.sum[i] = (this.sum[i]! + words[i]!) >>> 0
     this.n++
     this.onEvent?.(at, kind, keys)
   }
@@ -49,12 +49,12 @@ export class EventLog {
 
   /** Goes on, or back, to where `toText` was taken. */
   restore(text: string): void {
-    const [chain, sum, atMs, n] = JSON.parse(text) as [Lanes, Lanes, number, number]
+    const [chain, sum, atMs, n] = JSON.parse(text) as [Words, Words, number, number]
     Object.assign(this, { chain, sum, atMs, n })
   }
 }
 
-function hashText(text: string): Lanes {
+function hashText(text: string): Words {
   let [a, b, c, d] = EMPTY
   const [p, q, r, s] = PRIMES
   for (let i = 0; i < text.length; i++) {
@@ -67,29 +67,29 @@ function hashText(text: string): Lanes {
   return scramble([a, b, c, d])
 }
 
-function fold(chain: Lanes, atMs: number, sum: Lanes): Lanes {
+function fold(chain: Words, atMs: number, sum: Words): Words {
   const high = Math.floor(atMs / 2 ** 32)
   const mixed = scramble([chain[0] ^ atMs, chain[1] ^ high, chain[2], chain[3]])
   return scramble([mixed[0] ^ sum[0], mixed[1] ^ sum[1], mixed[2] ^ sum[2], mixed[3] ^ sum[3]])
 }
 
 /** Every bit of the input reaches every bit of the result, and none is lost. @see MurmurHash3_x86_128, finalization */
-function scramble(lanes: Lanes): Lanes {
-  const [a, b, c, d] = together(lanes)
+function scramble(words: Words): Words {
+  const [a, b, c, d] = together(words)
   return together([finish(a), finish(b), finish(c), finish(d)])
 }
 
-function together([a, b, c, d]: Lanes): Lanes {
+function together([a, b, c, d]: Words): Words {
   const sum = (a + b + c + d) >>> 0
   return [sum, (b + sum) >>> 0, (c + sum) >>> 0, (d + sum) >>> 0]
 }
 
-function finish(lane: number): number {
-  let h = Math.imul(lane ^ (lane >>> 16), 0x85ebca6b)
+function finish(word: number): number {
+  let h = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
   return (h ^ (h >>> 16)) >>> 0
 }
 
-function hex(lanes: Lanes): string {
-  return lanes.map((lane) => lane.toString(16).padStart(8, '0')).join('')
+function hex(words: Words): string {
+  return words.map((word) => word.toString(16).padStart(8, '0')).join('')
 }

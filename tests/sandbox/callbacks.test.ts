@@ -79,7 +79,7 @@ describe('callbacks', () => {
     const scenario = smallScenario({
       contacts: [...smallScenario().contacts!, ...late, contact('wmSoon', 'g1', { addedAt: '2011-09-10T02:10:00Z' })],
     })
-    const beside = await open(scenario, { callbackLanes: 8, callbackConnections: 2, callbackSliceMs: 60_000, callbacksBeside: true }) // prettier-ignore
+    const beside = await open(scenario, { callbackQueues: 8, callbackConnections: 2, callbackSliceMs: 60_000, callbacksBeside: true }) // prettier-ignore
     try {
       beside.setCallbackUrl(app.url)
       await beside.advanceTo(hours(2))

@@ -202,7 +202,7 @@ describe('several callbacks at once', () => {
         deletedAt: new Date(hours(1).getTime() + 500).toISOString(),
       }),
     )
-    await start(smallScenario({ contacts }), { callbackLanes: 8 })
+    await start(smallScenario({ contacts }), { callbackQueues: 8 })
     const app = await receiver(sandbox.app, sandbox.corpId)
     sandbox.setCallbackUrl(app.url)
     await sandbox.advanceTo(hours(2))

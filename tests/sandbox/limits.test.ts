@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { Bans, Lanes, Limiter, LIMITS } from '../../sandbox/http/core/limits.js'
+import { Bans, InFlight, Limiter, LIMITS } from '../../sandbox/http/core/limits.js'
 import type { Sandbox, SandboxOptions } from '../../sandbox/sandbox.js'
 import type { ScenarioInput } from '../../sandbox/scenario.js'
 import { VirtualTime } from '../../sandbox/virtual-time.js'
@@ -78,13 +78,13 @@ describe("another app's share", () => {
   })
 })
 
-describe('lanes and bans', () => {
+describe('calls in flight and bans', () => {
   it('admit as many calls of an API as the table or the scenario says', () => {
-    const lanes = new Lanes(LimitSettings.parse({ lanes: { [PATH]: 2 }, defaultLanes: 3 }))
-    const width = (path: string) => Array.from({ length: 9 }, () => lanes.enter(path)).filter(Boolean).length
+    const inFlight = new InFlight(LimitSettings.parse({ lanes: { [PATH]: 2 }, defaultLanes: 3 }))
+    const width = (path: string) => Array.from({ length: 9 }, () => inFlight.enter(path)).filter(Boolean).length
     expect([width(PATH), width('/cgi-bin/externalcontact/mark_tag'), width('/cgi-bin/user/get')]).toEqual([2, 5, 3])
-    lanes.leave(PATH)
-    expect([lanes.enter(PATH), lanes.enter(PATH)]).toEqual([true, false])
+    inFlight.leave(PATH)
+    expect([inFlight.enter(PATH), inFlight.enter(PATH)]).toEqual([true, false])
   })
 
   it('ban for an hour', () => {
@@ -153,7 +153,7 @@ describe('the sandbox', () => {
     expect(await get('g1')).toBe(0)
   })
 
-  it('counts calls in flight by its clock: 45033 above the lanes, and two edits of one customer collide', async () => {
+  it('counts calls in flight by its clock: 45033 when there are too many, and two edits of one customer collide', async () => {
     const time = new VirtualTime(T0)
     const mark = '/cgi-bin/externalcontact/mark_tag'
     const more = { behaviour: { concurrentEdit: 45035 as const }, latency: { p50Ms: 200, p99Ms: 800 } }

@@ -57,7 +57,7 @@ export const LIMITS: readonly LimitRow[] = [
 ]
 
 /** Calls of one API at once; staff answers, no page gives them. Others: `limits.defaultLanes` of the scenario. */
-export const LANES: Readonly<Record<string, number>> = {
+export const AT_ONCE: Readonly<Record<string, number>> = {
   '/cgi-bin/externalcontact/mark_tag': 5,
   '/cgi-bin/externalcontact/remark': 5,
   '/cgi-bin/kf/sync_msg': 5,
@@ -260,27 +260,27 @@ class OtherCalls {
 }
 
 /** Calls in flight, per API and per customer who is being edited. */
-export class Lanes {
-  private readonly inFlight = new Map<string, number>()
+export class InFlight {
+  private readonly counts = new Map<string, number>()
 
   constructor(private readonly settings: LimitSettings) {}
 
   /** @returns whether there was room; then `leave` must follow */
   enter(path: string): boolean {
-    const now = this.inFlight.get(path) ?? 0
+    const now = this.counts.get(path) ?? 0
     if (now >= this.widthOf(path)) return false
-    this.inFlight.set(path, now + 1)
+    this.counts.set(path, now + 1)
     return true
   }
 
   leave(path: string): void {
-    const now = (this.inFlight.get(path) ?? 0) - 1
-    if (now > 0) this.inFlight.set(path, now)
-    else this.inFlight.delete(path)
+    const now = (this.counts.get(path) ?? 0) - 1
+    if (now > 0) this.counts.set(path, now)
+    else this.counts.delete(path)
   }
 
   private widthOf(path: string): number {
-    return this.settings.lanes[path] ?? LANES[path] ?? this.settings.defaultLanes
+    return this.settings.lanes[path] ?? AT_ONCE[path] ?? this.settings.defaultLanes
   }
 }
 

@@ -8,7 +8,7 @@ import { checkNamed, visibleReply } from '../wecom/visibility.js'
 import { type Call, type Endpoint, type Endpoints, Refusal, type Reply } from './endpoint.js'
 import type { CallFault, Faults } from './faults.js'
 import { parseBody } from './json.js'
-import { Bans, Lanes, Limiter } from './limits.js'
+import { Bans, InFlight, Limiter } from './limits.js'
 
 /** A call of the platform as it arrived. */
 export type Asked = {
@@ -23,7 +23,7 @@ export type Asked = {
 type Caller = {
   app: App
   insideBlock: boolean
-  /** Ends the call's stay in its lanes. */
+  /** The call is not in flight any more. */
   leave?: () => void
 }
 /** What goes out for one call. */
@@ -39,7 +39,7 @@ export class Platform {
   readonly limiter: Limiter
   private readonly tokens: ReturnType<typeof openTokens>
   private readonly endpoints: ReadonlyMap<string, Endpoint>
-  private readonly lanes: Lanes
+  private readonly inFlight: InFlight
   private readonly bans: Bans
   private readonly edited = new Set<string>()
 
@@ -52,7 +52,7 @@ export class Platform {
     const endpoints: Endpoints = { ...this.tokens.endpoints, ...allEndpoints(world, limits) }
     this.endpoints = new Map(Object.entries(endpoints))
     this.limiter = new Limiter(seed, scenario.behaviour.window, scenario.otherApps)
-    this.lanes = new Lanes(scenario.limits)
+    this.inFlight = new InFlight(scenario.limits)
     this.bans = new Bans(scenario.limits)
   }
 
@@ -93,7 +93,7 @@ export class Platform {
   }
 
   /**
-   * Token presence, token validity, app and address, frequency, lanes, permission, parameters, business rules: in the
+   * Token presence, token validity, app and address, frequency, calls in flight, permission, parameters, business rules: in the
    * platform's order. @throws {Refusal}
    */
   private judge(
@@ -131,7 +131,7 @@ export class Platform {
       throw new Refusal(60020, 'not allow to access from your ip')
   }
 
-  /** Counts the call, and gives it one of the lanes of its path. @throws {Refusal} when there are too many */
+  /** Counts the call, and those of its path in flight. @throws {Refusal} when there are too many */
   private admit({ path, query, ip }: Asked, endpoint: Endpoint, caller: Caller, nowMs: number): void {
     const { name } = caller.app
     if (this.bans.isBanned(`app ${name}`, nowMs)) throw new Refusal(45009, 'api freq out of limit')
@@ -140,8 +140,8 @@ export class Platform {
       caller.insideBlock = verdict.refusal === 'blocked'
       throw new Refusal(45009, 'api freq out of limit')
     }
-    if (!this.lanes.enter(path)) throw new Refusal(45033, 'api concurrent out of limit')
-    caller.leave = () => this.lanes.leave(path)
+    if (!this.inFlight.enter(path)) throw new Refusal(45033, 'api concurrent out of limit')
+    caller.leave = () => this.inFlight.leave(path)
   }
 
   /** One edit of a customer at a time; a second one that overlaps is refused. */
