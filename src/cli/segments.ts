@@ -1,12 +1,10 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
-import type { PersonQuery } from '../services/identity/find-person.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
+import { registerExplain } from './explain.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
-import { parsePerson, personOptions, type PersonOptions } from './person.js'
 import { formatCount } from '../print/numbers.js'
 import { sayPast, sayReadings, sayUnknown } from './say-past.js'
-import { renderReason } from './tag-reason.js'
 import { withService } from './with-service.js'
 
 export function registerSegments(program: Command, context: CommandContext): void {
@@ -23,24 +21,15 @@ export function registerSegments(program: Command, context: CommandContext): voi
     .action(async (segment: string, options: WithConfig & PastOptions & { limit: number }) =>
       whoCommand(segment, options.limit, options, serviceOptions(options, context)),
     )
-  pastOptions(
-    personOptions(
-      segments
-        .command('explain')
-        .description('一个人在不在人群里，为什么 · whether a person is in it, and why')
-        .argument('<segment>', '人群 id · segment id'),
-    ),
-  )
-    .addHelpText(
-      'after',
-      examples(
-        'siyu segments explain reachable --profile 42',
-        'siyu segments explain vip --member 13085 --as-of 2026-11-01T10:00',
-      ),
-    )
-    .action(async (segment: string, options: WithConfig & PersonOptions & PastOptions) =>
-      explainSegmentCommand(segment, parsePerson(options), options, serviceOptions(options, context)),
-    )
+  registerExplain(segments, context, {
+    description: '一个人在不在人群里，为什么 · whether a person is in it, and why',
+    argument: ['<segment>', '人群 id · segment id'],
+    examples: [
+      'siyu segments explain reachable --profile 42',
+      'siyu segments explain vip --member 13085 --as-of 2026-11-01T10:00',
+    ],
+    ask: (service, segment, of) => service.call('segments/explain', { segment, ...of }),
+  })
 }
 
 /** `siyu segments who` */
@@ -65,20 +54,5 @@ export async function whoCommand(
       if (readings !== undefined) lines.push(readings)
     }
     process.stdout.write(`${lines.join('\n')}\n`)
-  })
-}
-
-/** `siyu segments explain` */
-export async function explainSegmentCommand(
-  segment: string,
-  person: PersonQuery,
-  when: PastOptions,
-  options: ServiceOptions,
-): Promise<void> {
-  await withService(options, async (service) => {
-    const { brand } = service.config
-    const past = parsePast(when, brand.timeZone)
-    const input = { segment, person, ...(past !== undefined && { past }) }
-    process.stdout.write(renderReason(await service.call('segments/explain', input), brand))
   })
 }

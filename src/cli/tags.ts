@@ -1,16 +1,13 @@
 import type { Command } from 'commander'
 import { textOf } from '../domain/local-text.js'
-import type { PersonQuery } from '../services/identity/find-person.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
 import { renderTable } from '../print/table.js'
-import { renderReason } from './tag-reason.js'
+import { registerExplain } from './explain.js'
 import { withService } from './with-service.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
-import { parsePast, type PastOptions, pastOptions } from './past.js'
-import { parsePerson, personOptions, type PersonOptions } from './person.js'
 
 export function registerTags(program: Command, context: CommandContext): void {
   const tags = program.command('tags').description('标签：列表、刷新、解释 · tags: list, refresh, explain')
@@ -28,26 +25,16 @@ export function registerTags(program: Command, context: CommandContext): void {
     .action(async (options: WithConfig & { tag: string[] }) =>
       refreshTagsCommand(options.tag, serviceOptions(options, context)),
     )
-  pastOptions(
-    personOptions(
-      tags
-        .command('explain')
-        .description(
-          '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
-        )
-        .argument('<tag>', '标签 id · tag id'),
-    ),
-  )
-    .addHelpText(
-      'after',
-      examples(
-        'siyu tags explain rfm_class --member 13085',
-        'siyu tags explain lifecycle_stage --profile 42 --as-of 2026-11-01T10:00',
-      ),
-    )
-    .action(async (tag: string, options: WithConfig & PersonOptions & PastOptions) =>
-      explainTagCommand(tag, parsePerson(options), options, serviceOptions(options, context)),
-    )
+  registerExplain(tags, context, {
+    description:
+      '一个人为什么是这个值：每个条件和背后的数字 · why a person has this value: each clause with its figure',
+    argument: ['<tag>', '标签 id · tag id'],
+    examples: [
+      'siyu tags explain rfm_class --member 13085',
+      'siyu tags explain lifecycle_stage --profile 42 --as-of 2026-11-01T10:00',
+    ],
+    ask: (service, tag, of) => service.call('tags/explain', { tag, ...of }),
+  })
 }
 
 /** `siyu tags list` */
@@ -94,20 +81,5 @@ export async function refreshTagsCommand(tags: readonly string[], options: Servi
       `✓ 已刷新 ${done.tags} 个标签、${formatCount(done.profiles)} 人，${formatCount(done.changes)} 处变化，用时 ${took} s · ` +
         `refreshed ${done.tags} tags of ${formatCount(done.profiles)} profiles, ${formatCount(done.changes)} changes\n`,
     )
-  })
-}
-
-/** `siyu tags explain` */
-export async function explainTagCommand(
-  tag: string,
-  person: PersonQuery,
-  when: PastOptions,
-  options: ServiceOptions,
-): Promise<void> {
-  await withService(options, async (service) => {
-    const { brand } = service.config
-    const past = parsePast(when, brand.timeZone)
-    const input = { tag, person, ...(past !== undefined && { past }) }
-    process.stdout.write(renderReason(await service.call('tags/explain', input), brand))
   })
 }
