@@ -1,26 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { InvalidInputError, type Problem } from '../../../src/errors.js'
 import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
 import { publishedVersion } from '../../../src/services/definitions/read-published.js'
 import { HOUR_MS } from '../../../src/time.js'
-import {
-  buildWorld,
-  contactRecord,
-  define,
-  type Definitions,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, define, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z'
 const after = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
@@ -35,7 +22,7 @@ const plain = { id: 'care', enter: { on: 'asked' }, steps: [{ wait: '1h' }] }
 const segments = { buyers: { tag: 'keen' } }
 
 async function start(definitions: Definitions, people = 1): Promise<void> {
-  world = await buildWorld(home, { at: START, definitions })
+  world = await openWorld({ at: START, definitions })
   const names = Array.from({ length: people }, (_, i) => `m${i}`)
   await world.accept('a', ...names.flatMap((n) => [contactRecord(n, START), eventRecord(n, 'asked', START)]))
   await world.run()

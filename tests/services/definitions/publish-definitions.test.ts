@@ -1,24 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { wholeKinds } from '../../../src/services/definitions/kinds.js'
 import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
 import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
 import { arePublished, liveVersions, readPublished } from '../../../src/services/definitions/read-published.js'
 import { loadConfig } from '../../../src/config.js'
-import { buildWorld, define, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
+import { define, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
 const START = '2026-03-02T02:00:00Z'
 const CONTENTS = [{ id: 'hello', text: 'hello' }]
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterAll(() => home.close())
 beforeEach(async () => {
-  world = await buildWorld(home, { at: START, definitions: { contents: CONTENTS } })
+  world = await openWorld({ at: START, definitions: { contents: CONTENTS } })
 })
-afterEach(() => world.close())
 
 const versions = async () =>
   Object.fromEntries((await liveVersions(world.docs)).live.versions.map((l) => [l.kind ?? l.id, l.version]))

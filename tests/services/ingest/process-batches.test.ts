@@ -1,31 +1,19 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import type { BatchPlan } from '../../../src/stored/ingest.js'
-import {
-  buildWorld,
-  contactRecord,
-  type Definitions,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
 const Count = z.object({ n: z.number() })
 
 async function start(definitions: Definitions = {}, at = START): Promise<void> {
-  world = await buildWorld(home, { at, definitions })
+  world = await openWorld({ at, definitions })
 }
 const countEvents = async (where = '1') =>
   (await world.query(`SELECT count() AS n FROM events WHERE ${where}`, Count))[0]!.n

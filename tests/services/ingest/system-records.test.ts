@@ -1,31 +1,20 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { type SystemEventName, systemEvents } from '../../../src/domain/events/system-events.js'
 import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
 import { HOUR_MS } from '../../../src/time.js'
-import {
-  buildWorld,
-  contactRecord,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z'
 
 describe('what our own services say of a profile', () => {
   it('has the properties of its schema, from entry to the button of a card', async () => {
     const CALL = { task: { title: 'call', script: 'talk', due: '5d' } }
-    world = await buildWorld(home, {
+    world = await openWorld({
       at: START,
       definitions: {
         contents: [{ id: 'talk', text: 'talk' }],

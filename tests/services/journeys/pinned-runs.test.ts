@@ -1,25 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
 import { refreshWhenChanged } from '../../../src/services/tags/run-schedules.js'
 import { HOUR_MS } from '../../../src/time.js'
-import {
-  buildWorld,
-  contactRecord,
-  type Definitions,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
 let errors: { fact: string; fields: LogFields | undefined }[]
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const after = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
@@ -32,7 +20,7 @@ const ASKS_SEGMENT = journey([
 const text = (id: string, says: string, more: object = {}) => ({ id, text: says, ...more })
 
 async function start(definitions: Definitions): Promise<void> {
-  world = await buildWorld(home, { at: START, definitions })
+  world = await openWorld({ at: START, definitions })
   errors = []
   world.deps.log = { ...world.deps.log, error: (fact, fields) => void errors.push({ fact, fields }) }
 }

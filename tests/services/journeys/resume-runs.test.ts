@@ -1,29 +1,16 @@
 import { bucketOf } from '../../../src/stored/buckets.js'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
 import { liveDefinitions } from '../../../src/services/definitions/read-published.js'
 import { countHeld, listHeld } from '../../../src/services/journeys/list-held.js'
 import { explainTouches } from '../../../src/services/touches/explain-touches.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
-import {
-  buildWorld,
-  contactRecord,
-  define,
-  type Definitions,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, define, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
 let errors: { fact: string; fields: LogFields | undefined }[]
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const after = (ms: number) => new Date(Date.parse(START) + ms)
@@ -37,7 +24,7 @@ const journey = (id: string, steps: readonly object[], more: object = {}) => ({
 const contents = ['hello', 'again'].map((id) => ({ id, text: id, link: { title: 'Look', path: '/' } }))
 
 async function start(definitions: Definitions): Promise<void> {
-  world = await buildWorld(home, { at: START, definitions: { contents, ...definitions } })
+  world = await openWorld({ at: START, definitions: { contents, ...definitions } })
   errors = []
   world.deps.log = { ...world.deps.log, error: (fact, fields) => void errors.push({ fact, fields }) }
 }

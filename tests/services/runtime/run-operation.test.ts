@@ -1,26 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import type { OperationName } from '../../../src/services/runtime/operations.js'
 import { beginOperation, runOperation } from '../../../src/services/runtime/run-operation.js'
 import type { AuditRow } from '../../../src/stored/audit.js'
-import {
-  buildWorld,
-  contactRecord,
-  type EventHome,
-  openEventHome,
-  operationsOf,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, operationsOf, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
 const START = '2026-03-02T02:00:00Z'
 const PHONE = '13800138000'
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterAll(() => home.close())
 beforeEach(async () => {
-  world = await buildWorld(home, {
+  world = await openWorld({
     at: START,
     definitions: {
       tags: [{ id: 'keen', type: 'flag', when: { event: 'contact_added' } }],
@@ -38,7 +28,6 @@ beforeEach(async () => {
   await world.accept('a', contactRecord('m1', START, 'guide-1', phone))
   await world.run()
 })
-afterEach(() => world.close())
 
 function identifiersOf(name: string) {
   return (contactRecord(name, START) as { identifiers: object[] }).identifiers

@@ -1,18 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { tagChangesTable, tagStateTable } from '../../../src/domain/events/tables.js'
 import { customerCard } from '../../../src/services/guides/guide-sidebar.js'
 import { testRules } from '../../../src/services/segments/test-rules.js'
 import { explainTag } from '../../../src/services/tags/explain-tag.js'
 import { openRefresh } from '../../../src/services/tags/refresh-profiles.js'
-import {
-  buildWorld,
-  contactRecord,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
 const START = '2026-03-02T02:00:00Z'
 const ORDERED = new Date('2026-02-20T08:00:00Z')
@@ -23,18 +17,13 @@ const TAGS = [
   { id: 'lapsed', type: 'flag', when: { tag: 'since_order', gte: 11 } },
 ]
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterAll(() => home.close())
 beforeEach(async () => {
-  world = await buildWorld(home, { at: START, definitions: { tags: TAGS } })
+  world = await openWorld({ at: START, definitions: { tags: TAGS } })
   await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'order_paid', ORDERED))
   await world.run()
 })
-afterEach(() => world.close())
 
 const inDocument = async () =>
   Object.fromEntries(Object.entries((await world.docs.profileTags.get(1))!.tags).map(([id, { v }]) => [id, v]))

@@ -1,26 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { UpstreamError } from '../../../src/errors.js'
 import { HOUR_MS } from '../../../src/time.js'
-import {
-  buildWorld,
-  contactRecord,
-  type EventHome,
-  eventRecord,
-  openEventHome,
-  type World,
-} from '../../support/build-deps.js'
+import { contactRecord, eventRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
 
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterAll(() => home.close())
 beforeEach(async () => {
-  world = await buildWorld(home, {
+  world = await openWorld({
     at: START,
     definitions: {
       journeys: [
@@ -38,7 +28,6 @@ beforeEach(async () => {
   await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', world.clock.now()))
   await world.run()
 })
-afterEach(() => world.close())
 
 const remindedAt = () => world.wecom.reminded.map(({ at }) => at)
 

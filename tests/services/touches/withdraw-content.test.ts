@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { followPublished } from '../../../src/services/definitions/follow-published.js'
 import { publishDefinitions, withdrawContents } from '../../../src/services/definitions/publish-definitions.js'
 import { publishedVersion } from '../../../src/services/definitions/read-published.js'
@@ -7,24 +7,17 @@ import { runOperation } from '../../../src/services/runtime/run-operation.js'
 import { correctContent } from '../../../src/services/touches/correct-content.js'
 import { HOUR_MS } from '../../../src/time.js'
 import {
-  buildWorld,
   contactRecord,
   define,
   type Definitions,
-  type EventHome,
   eventRecord,
-  openEventHome,
   operationsOf,
   type World,
 } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
+const openWorld = useWorld()
 let world: World
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterEach(() => world.close())
-afterAll(() => home.close())
 
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const after = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
@@ -35,7 +28,7 @@ const care = (...steps: object[]) => ({ id: 'care', enter: { on: 'asked' }, step
 
 /** One customer, or several, in the journey; everything that is due has been done. */
 async function start(definitions: Definitions, names = ['a']): Promise<void> {
-  world = await buildWorld(home, { at: START, definitions })
+  world = await openWorld({ at: START, definitions })
   await world.accept('in', ...names.flatMap((n) => [contactRecord(n, START), eventRecord(n, 'asked', START)]))
   await world.run()
 }

@@ -1,15 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import type { WelcomeOutcome } from '../../../src/ports/wecom.js'
 import { explainTouches } from '../../../src/services/touches/explain-touches.js'
 import { sendWelcome } from '../../../src/services/wecom/send-welcome.js'
 import { SECOND_MS } from '../../../src/time.js'
-import { buildWorld, contactRecord, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
+import { buildWorld, contactRecord, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
 
-let home: EventHome
-beforeAll(async () => {
-  home = await openEventHome()
-})
-afterAll(() => home.close())
+const openWorld = useWorld()
 
 const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const AT = new Date(START)
@@ -46,7 +43,7 @@ let answers: WelcomeOutcome[] = []
 async function open(options: Partial<Parameters<typeof buildWorld>[1]> = {}): Promise<World> {
   sent = []
   answers = []
-  world = await buildWorld(home, {
+  world = await openWorld({
     at: START,
     definitions: DEFINITIONS,
     wecom: {
@@ -59,7 +56,6 @@ async function open(options: Partial<Parameters<typeof buildWorld>[1]> = {}): Pr
   })
   return world
 }
-afterEach(() => world.close())
 const stored = async () => (await world.docs.welcomes.find({}))[0]
 
 describe('what a new customer is greeted with', () => {
