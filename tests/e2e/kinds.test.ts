@@ -356,7 +356,7 @@ const journey = Journey.parse({
 })
 const at = { now: new Date(0), timeZone: 'UTC' }
 const tag = Tag.parse({ id: 'all_same', name: 'a', category: 'model', owner: 'crm', purpose: 'test', type: 'fixed', is: 'x' })
-const options = { nowMs: 0, scope: { kind: 'all' }, segments: new Map() }
+const options = { nowMs: 0, scope: { kind: 'all' }, segments: new Map(), tags: [tag] }
 const query = compileTouched([{ id: tag.id, tag }], options, [journey.enter.when])
 const figures = { traits: { city: '上海' }, identifierTypes: [], stored: {}, columns: {} }
 await writeFile('config/offers.yaml', 'offers: [{ id: spring, content: follow-up }, { id: autumn, content: folow-up }]')
