@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
+import { settingAside } from '../adapters/events/set-aside.js'
 import { writeBehind } from '../adapters/events/write-behind.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
@@ -132,8 +133,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     const isHalfDone =
       (await docs.waitingRows.findOne({})) === undefined &&
       (await docs.batches.findOne({ state: 'planned' })) !== undefined
-    if (documents.kind === 'sqlite' && !isHalfDone)
-      events = await writeBehind(engine, docs.waitingRows, { log, tables })
+    events =
+      documents.kind === 'sqlite' && !isHalfDone
+        ? await writeBehind(engine, docs.waitingRows, { log, tables })
+        : settingAside({ store: engine, waiting: docs.waitingRows, log })
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: alone ? shards : await agreedSplit(docs.meta) }

@@ -73,6 +73,30 @@ describe('taking records in', () => {
     expect(await world.docs.batches.count({})).toBe(0)
   })
 
+  it.each([
+    ['few', 3],
+    ['many', 600],
+  ])('mends half a surrogate pair wherever it stands among %s records, and goes on', async (_name, n) => {
+    const half = 'ab\ud83d'
+    await start({ tags: [{ id: 'cut', type: 'flag', when: { trait: 'nick', is: 'ab\ufffd' } }] })
+    const bad = eventRecord(`m${half}`, 'seen', START, { id: `id ${half}`, properties: { [half]: [{ deep: half }] } })
+    const records: object[] = Array.from({ length: n }, (_, i) => ({
+      ...eventRecord(`m${i}`, 'seen', START),
+      traits: { nick: 'ok' },
+    }))
+    const traits: Record<string, unknown> = { nick: half, [half]: 1 }
+    records[1] = { ...bad, traits }
+    await world.accept(`batch ${half}`, ...records)
+    await world.accept('next', eventRecord('later', 'seen', START))
+    await world.run()
+    expect(await world.docs.batches.count({ state: 'done' })).toBe(2)
+    expect(await countEvents()).toBe(n + 1)
+    expect(await countEvents(`event_id = 'id ab\ufffd' AND properties = '{"ab\ufffd":[{"deep":"ab\ufffd"}]}'`)).toBe(1)
+    expect(await tagsOf(2)).toEqual({ cut: '1' })
+    expect(await world.query('SELECT count() AS n FROM profiles', Count)).toEqual([{ n: n + 1 }])
+    expect(await world.docs.waitingRows.count({ refused: { $exists: true } })).toBe(0)
+  })
+
   it('begins no plan that was made before another one was begun', async () => {
     await start()
     await world.accept('a', contactRecord('m1', START))
