@@ -165,13 +165,11 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
     }
     await datePast(deps)
-    // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
-    const isAlone = config.documents.kind !== 'mongo'
-    const arePublic = await arePublished(deps, loaded.files)
-    if (arePublic === undefined || (isAlone && !arePublic)) await takeOverFiles(deps, loaded)
-    else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
+    // Nothing is made live here: whoever opens the stores may only want to know something.
+    if ((await arePublished(deps, loaded.files)) === undefined)
+      deps.definitions.current = await liveDefinitions(deps, loaded)
     // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
-    if (!(await followPublished(deps)))
+    else if (!(await followPublished(deps)))
       deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
     const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = `${hostname()}:${process.pid}:${secretHex(4)}`
@@ -181,9 +179,9 @@ export async function createApp(options: AppOptions): Promise<App> {
       leases,
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
-    const publish = async (options: PublishOptions = {}) => {
-      const next = await loadDefinitions(config.paths)
-      const done = await publishDefinitions(deps, next, options)
+    const publish = async ({ keepJourneys = false, ...options }: PublishOptions = {}) => {
+      const next = await (keepJourneys ? loadWithoutJourneys(config.paths) : loadDefinitions(config.paths))
+      const done = keepJourneys ? await publishFiles(deps, next) : await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
       for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
@@ -242,15 +240,11 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
     log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
 }
 
-/** Files that cannot be made live while runs need what they change never stop a service that has published ones to run on. */
-async function takeOverFiles(deps: ServiceDeps, loaded: LoadedDefinitions): Promise<void> {
-  try {
-    await publishFiles(deps, loaded)
-  } catch (err) {
-    if (!(err instanceof InvalidInputError)) throw err
-    for (const p of err.problems)
-      deps.log.warn('files left alone, what is published runs', { problem: formatProblem(p) })
-  }
+/** The files, those of journeys that can be used among them. @throws {InvalidInputError} when another one cannot */
+async function loadWithoutJourneys(paths: Config['paths']): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(paths)
+  if (loaded === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  return loaded
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {

@@ -79,10 +79,15 @@ const PublishInput = z
   .strictObject({
     correct: ContentIds.describe('contents that runs on their way have as they are now'),
     withdraw: ContentIds.describe('contents that nobody is sent any more; the files are not looked at then'),
+    keepJourneys: z.boolean().default(false).describe('journeys stay as they are; only all other files are published'),
   })
   .refine(({ correct, withdraw }) => correct.length === 0 || withdraw.length === 0, {
     message: 'either files are published, or contents are withdrawn',
     path: ['withdraw'],
+  })
+  .refine(({ correct, withdraw, keepJourneys }) => !keepJourneys || correct.length + withdraw.length === 0, {
+    message: 'goes with neither correct nor withdraw',
+    path: ['keepJourneys'],
   })
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 
@@ -322,9 +327,9 @@ export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operat
 
 async function publish(
   app: OperationDeps,
-  { correct, withdraw }: z.infer<typeof PublishInput>,
+  { correct, withdraw, keepJourneys }: z.infer<typeof PublishInput>,
 ): Promise<Publication[]> {
-  if (withdraw.length === 0) return app.publish({ correct })
+  if (withdraw.length === 0) return app.publish({ correct, keepJourneys })
   const { deps } = app
   const done = await withdrawContents(deps, withdraw)
   await followPublished(deps)
