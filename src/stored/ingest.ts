@@ -13,7 +13,10 @@ export type Batch = {
   acceptedAt: Date
   /** Said by our own lanes; see `acceptRecords`. */
   own?: true
+  /** Those that are still to be worked off. */
   records?: InboxRecord[]
+  /** How many parts of it are done, where it goes in parts. */
+  part?: number
   /** On the first batch of a group that is worked on together. */
   plan?: BatchPlan
 }
@@ -21,6 +24,8 @@ export type Batch = {
 export type BatchPlan = Omit<Resolution, 'profileIds' | 'units'> & {
   /** The batches of the group, in order. */
   batchIds: string[]
+  /** How many of the records, from the first on, where one batch is too much for a plan. Absent: all. */
+  records?: number
   /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
   definitions?: number
   /** Instant of the evaluation: kept, so that a repeat decides the same. */

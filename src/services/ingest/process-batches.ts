@@ -32,8 +32,9 @@ import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { takeMoment } from '../runtime/take-moment.js'
-import { claimProfiles } from '../tags/claim-profiles.js'
+import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -79,20 +80,25 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
       planned?.plan === undefined ? await planGroup(held, waiting, basis) : await loadGroup(held, planned, planned.plan)
     if (group === 'overtaken' || !(await begin(deps, group))) continue
     const { first, batches } = group
+    const { records: part } = group.plan
     // Records go when all is applied.
     if (batches.every((b) => b.state !== 'done')) {
       const plan = await claimProfiles(deps, first._id, group.plan)
       if (plan === undefined) continue
-      const records = batches.flatMap((b) => b.records ?? [])
+      const records = batches.flatMap((b) => b.records ?? []).slice(0, part)
       const events = ownedEvents(records, plan)
       await applyPlan(held, first, plan, records, events, group.profiles)
       keepAtHand(held, plan, events, planned === undefined)
       // What is evaluated at the plan's instant must not be what has happened since.
-      if ((await docs.batches.count({ _id: first._id, state: 'planned' })) === 0) {
+      if ((await docs.batches.count({ _id: first._id, ...isPlanned(plan) })) === 0) {
         deps.facts.clear()
         continue
       }
       await react(held, first, plan, events, group.profiles)
+    }
+    if (part !== undefined) {
+      await leaveRest(deps, group, part)
+      continue
     }
     // The first goes last: it holds the plan.
     await docs.batches.put(
@@ -101,6 +107,18 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
         .map(({ records: _records, plan: _plan, ...batch }) => ({ ...batch, state: 'done' as const })),
     )
   }
+}
+
+/** The part of a batch that is planned is done: the others wait. A worker that is late leaves them as they are. */
+async function leaveRest({ docs }: Deps, { first, plan }: Group, done: number): Promise<void> {
+  const { _id, records = [], part = 0 } = first
+  const rest = { state: 'accepted', records: records.slice(done), part: part + 1 }
+  await docs.batches.update(_id, { $set: rest, $unset: { plan: 1 } }, isPlanned(plan))
+}
+
+/** Names what is said of a group, part by part where its batch goes in parts. */
+function keyOf({ _id, part }: Batch): string {
+  return part === undefined ? _id : `${_id}/${part}`
 }
 
 /** `value`: how many plans were begun. `text`: the batch that holds the last one. */
@@ -156,14 +174,14 @@ async function react(
     tests: entries.map((e) => e.rule),
     now: plan.now,
     cause: 'realtime',
-    key: first._id,
+    key: keyOf(first),
     seq: plan.seq,
     knownAt: plan.now,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
   )
-  await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
+  await enterJourneys(deps, entering, plan.now, `${keyOf(first)}:on`)
   await queueArrivals(deps, events)
 }
 
@@ -205,28 +223,61 @@ async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
   }
 }
 
-/** About what a record adds to a plan, which is one document. */
+/** About what a record adds to a plan, which is one document: of its identifiers each pair is evidence. */
 function charsOf({ identifiers, traits, events }: InboxRecord): number {
   const said = Object.values(traits).reduce<number>((sum, value) => sum + 100 + String(value).length, 0)
-  return 200 * identifiers.length + said + 30 * events.length
+  const pairs = (identifiers.length * (identifiers.length - 1)) / 2
+  return 200 * (identifiers.length + pairs) + said + 30 * events.length
 }
 
 /** `overtaken`: somebody else has planned these batches meanwhile. */
 async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
-  const { plan, profiles } = await planRecords(deps, batches, basis)
   const first = batches[0]!
+  const { plan, profiles } = await planThatFits(deps, batches, basis)
   const planned = { $set: { state: 'planned', plan } }
-  const isStored = await deps.docs.batches.update(first._id, planned, { state: 'accepted' })
-  return isStored ? { plan, first, batches, profiles } : 'overtaken'
+  const unchanged = { state: 'accepted', part: first.part ?? { $exists: false } }
+  const isStored = await deps.docs.batches.update(first._id, planned, unchanged)
+  const ids = new Set(plan.batchIds)
+  return isStored ? { plan, first, batches: batches.filter((b) => ids.has(b._id)), profiles } : 'overtaken'
+}
+
+type Planned = { plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }
+
+/** The plan of as many of the batches, or of as many records of the first, as make one document of a size that all stores hold. */
+async function planThatFits(deps: Deps, batches: readonly Batch[], basis: number): Promise<Planned> {
+  const room = MAX_DOCUMENT_BYTES - documentBytes(batches[0]!.records)
+  let group = batches
+  let records: number | undefined
+  for (;;) {
+    const all = group.flatMap((b) => b.records ?? [])
+    const planned = await planRecords(deps, group, all.slice(0, records), basis)
+    // Stores of one process hold whatever it can.
+    if (deps.worker.alone || documentBytes(planned.plan) <= room) return withPart(planned, records)
+    const size = records ?? all.length
+    if (group.length > 1) group = group.slice(0, Math.ceil(group.length / 2))
+    else if (size > 1) records = Math.ceil(size / 2)
+    else {
+      deps.log.error('a record is too large to be worked off, it is left out', {
+        batch: group[0]!._id,
+        ref: all[0]!.ref,
+      })
+      const said = { ...all[0]!, identifiers: [], traits: {} }
+      return withPart(await planRecords(deps, group, [said], basis), all.length > 1 ? 1 : undefined)
+    }
+  }
+}
+
+function withPart({ plan, profiles }: Planned, records: number | undefined): Planned {
+  return { plan: records === undefined ? plan : { ...plan, records }, profiles }
 }
 
 async function planRecords(
   deps: Deps,
   group: readonly Batch[],
+  records: readonly InboxRecord[],
   basis: number,
-): Promise<{ plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }> {
+): Promise<Planned> {
   const { docs, definitions } = deps
-  const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
   const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
   const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
@@ -336,10 +387,10 @@ async function applyPlan(
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
     // Tokens name the work, whose number may have been replaced: a repeat says nothing a second time.
-    insertProfileRows(deps, plan, `profiles:${batch._id}`),
-    deps.events.insert(traitChangesTable, log.traits, `traits:${batch._id}`),
-    deps.events.insert(consentChangesTable, log.consents, `consents:${batch._id}`),
-    deps.events.insert(identityChangesTable, log.identities, `identities:${batch._id}`),
+    insertProfileRows(deps, plan, `profiles:${keyOf(batch)}`),
+    deps.events.insert(traitChangesTable, log.traits, `traits:${keyOf(batch)}`),
+    deps.events.insert(consentChangesTable, log.consents, `consents:${keyOf(batch)}`),
+    deps.events.insert(identityChangesTable, log.identities, `identities:${keyOf(batch)}`),
     deps.events.insert(
       eventsTable,
       events.map((e) => ({
@@ -355,7 +406,7 @@ async function applyPlan(
         known_at,
         seq,
       })),
-      `batch:${batch._id}`,
+      `batch:${keyOf(batch)}`,
     ),
   ])
 }
@@ -393,7 +444,7 @@ async function changesOf(
     return { ...standing, identities: logIdentities(plan, profiles, moment) }
   }
   const unchanged = records.flatMap((record, i) =>
-    statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
+    owners[i]! > 0 && statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
   )
   for (const profile of await docs.profiles.getMany([...new Set(unchanged)])) profiles.set(profile._id, profile)
   return logChanges({ ...plan, owners, units }, records, profiles, moment)
