@@ -26,6 +26,7 @@ import { Facts } from '../services/segments/facts.js'
 import { correctContent } from '../services/touches/correct-content.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
+import { watchClock } from '../services/runtime/watch-clock.js'
 import { createLeases } from '../services/runtime/with-lease.js'
 import { followPublished } from '../services/definitions/follow-published.js'
 import {
@@ -38,6 +39,7 @@ import { arePublished, liveDefinitions, readPublished } from '../services/defini
 import { type Clock, elapsedMs, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
+import { isAlone } from './running-service.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
 import { type WecomWiring, wireWecom } from './wire-wecom.js'
 
@@ -47,8 +49,8 @@ export type AppOptions = WecomWiring & {
   /** Default: the system's. */
   clock?: Clock
   /**
-   * No other process can reach the stores, since whoever opens them holds the data directory. Default: when an embedded
-   * store lives in it.
+   * No other process can reach the documents, in which all work, its leases and its claims are told. Default: when they live
+   * in the data directory, which one process holds.
    */
   alone?: boolean
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
@@ -111,7 +113,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
   try {
     const embedded = config.documents.kind === 'sqlite' || config.events.kind === 'chdb'
-    const alone = options.alone ?? embedded
+    const alone = options.alone ?? isAlone(config)
     if (options.lock ?? embedded) {
       const lock = await lockDataDir(config.dataDir)
       closers.push(() => lock.release())
@@ -171,9 +173,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
     else if (!(await followPublished(deps)))
       deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
-    const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = `${hostname()}:${process.pid}:${secretHex(4)}`
-    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone })
+    const watched = options.clock === undefined && { isClockAhead: watchClock(clock, elapsedMs, log) }
+    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone, ...watched })
     registerLanes(queue, deps, {
       log,
       leases,
@@ -216,7 +218,7 @@ export async function createApp(options: AppOptions): Promise<App> {
           log.warn('work stays split as it was: another process does not let go', { split: split.current })
       },
       runLane: (name, signal) => runLane(name, deps, leases, { signal }),
-      shared,
+      shared: !alone,
       operations,
       drop: async () => {
         await queue.drop()

@@ -5,6 +5,7 @@ import type { SourceRecord } from '../domain/events/record.js'
 import { type Log, quietLog } from '../log.js'
 import { acceptRecords } from '../services/ingest/accept-records.js'
 import type { OperationInput, OperationName, OperationResult } from '../services/runtime/operations.js'
+import { atOnce } from '../services/runtime/with-lease.js'
 import { runOperation } from '../services/runtime/run-operation.js'
 import { localUser } from './local-user.js'
 import { naming } from './name-setting.js'
@@ -82,8 +83,8 @@ async function openHere(config: Config, options: ServiceOptions): Promise<Servic
   const { signal, log = quietLog } = options
   await requireData(config, options)
   const app = await createApp({ config, log })
-  // With one process nothing else evaluates: this one takes no jobs.
-  const operations = app.shared ? app.operations : { ...app.operations, alone: <T>(work: () => Promise<T>) => work() }
+  // On stores that nobody else can reach nothing else evaluates: this process takes no jobs.
+  const operations = app.shared ? app.operations : { ...app.operations, alone: atOnce }
   const who = localUser()
   const call: Service['call'] = (name, input, onProgress) => runOperation(operations, who, name, input, onProgress)
   return {

@@ -11,6 +11,7 @@ import { PersonQuery } from '../identity/find-person.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
+import type { RunAlone } from './with-lease.js'
 import { listTags } from '../tags/list-tags.js'
 import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
@@ -33,7 +34,8 @@ import { nearest } from '../../yaml-file.js'
 export type OperationDeps = {
   deps: ServiceDeps
   publish: (options: PublishOptions) => Promise<Publication[]>
-  alone: <T>(work: () => Promise<T>) => Promise<T>
+  /** Waits until nobody else refreshes. */
+  alone: RunAlone
 }
 
 /** Called with how much is done. */

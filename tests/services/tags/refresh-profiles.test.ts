@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
+import { atOnce } from '../../../src/services/runtime/with-lease.js'
 
 const START = '2026-03-02T02:00:00Z'
 const BUYER = { id: 'buyer', type: 'flag', when: { event: 'order_paid' } }
@@ -130,14 +131,7 @@ describe('a refresh in ranges', () => {
   it('asked for by an operator, tells how far it is and what came of it', async () => {
     const done: number[] = []
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 4 } as const
-    expect(
-      await refreshNow(
-        world.deps,
-        request,
-        (work) => work(),
-        (n) => done.push(n),
-      ),
-    ).toBe(6)
+    expect(await refreshNow(world.deps, request, atOnce, (n) => done.push(n))).toBe(6)
     expect(done).toEqual([4, 6])
   })
 
@@ -148,7 +142,7 @@ describe('a refresh in ranges', () => {
     const dies = { ...world.deps.events, insert: dieAt(tagChangesTable.name) }
     await expect(processBatches({ ...world.deps, events: dies })).rejects.toThrow('dies')
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator' } as const
-    await refreshNow(world.deps, request, (work) => work())
+    await refreshNow(world.deps, request, atOnce)
     expect(await workRefreshes(world.deps)).toBe('waiting')
     expect((await changes()).map(({ p }) => p)).not.toContain(2)
     world.clock.set(new Date('2026-03-02T09:00:00Z'))
