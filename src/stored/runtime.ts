@@ -67,6 +67,23 @@ export async function nextMoment(meta: Collection<Meta>, clock: Clock): Promise<
   return { now: await pastInstant(meta, { _id, at: at! }, now), seq: value! }
 }
 
+/**
+ * How many plans were begun (`value`), which batch holds the last one (`text`), and the latest instant that somebody asked about
+ * (`at`): no plan begins as of it or before.
+ */
+export const PLANS_BEGUN = 'plan-begun'
+
+/**
+ * Before a question about an instant is answered: what is not begun by now counts as of later. Whoever makes a plan takes its
+ * instant first, and stores it after that: it is dated anew when it is to begin.
+ */
+export async function closePast(meta: Collection<Meta>, at: Date): Promise<void> {
+  const later = new Date(at.getTime() + 1)
+  await meta.updateEach([{ id: `counter:${EVALUATIONS}`, update: { $max: { at: later } }, upsert: true }])
+  // Absent before the first plan, whose instant is then given out after this.
+  await meta.update(PLANS_BEGUN, { $max: { at } })
+}
+
 /** The next value of a counter, from 1. */
 export async function nextValue(meta: Collection<Meta>, counter: string): Promise<number> {
   const doc = await meta.findOneAndUpdate({ _id: `counter:${counter}` }, { $inc: { value: 1 } }, { upsert: true })

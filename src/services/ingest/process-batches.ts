@@ -30,7 +30,7 @@ import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
-import { EVALUATIONS } from '../../stored/runtime.js'
+import { EVALUATIONS, PLANS_BEGUN } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { takeMoment } from '../runtime/take-moment.js'
@@ -76,9 +76,10 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
     // After the batches are known: whatever they speak of began under what is published now, or before.
     const held = await holdPublished(deps)
     if (held === undefined) return
-    const group =
+    const found =
       planned?.plan === undefined ? await planGroup(held, waiting, basis) : await loadGroup(held, planned, planned.plan)
-    if (group === 'overtaken' || !(await begin(deps, group))) continue
+    const group = found === 'overtaken' ? undefined : await begin(deps, found)
+    if (group === undefined) continue
     const { first, batches } = group
     const { records: part } = group.plan
     // Records go when all is applied.
@@ -121,33 +122,40 @@ function keyOf({ _id, part }: Batch): string {
   return part === undefined ? _id : `${_id}/${part}`
 }
 
-/** `value`: how many plans were begun. `text`: the batch that holds the last one. */
-const BEGUN = 'plan-begun'
-
 async function lastBegun({ docs }: Deps): Promise<number> {
-  const begun = await docs.meta.get(BEGUN)
+  const begun = await docs.meta.get(PLANS_BEGUN)
   if (begun?.value !== undefined) return begun.value
   // The first plan of these stores that is begun in turn: its number is above what version 0.1 numbered by batches.
   const batches = (await docs.meta.get('counter:batch'))?.value ?? 0
   await docs.meta.updateEach([{ id: `counter:${EVALUATIONS}`, update: { $max: { value: batches } }, upsert: true }])
-  await docs.meta.insert([{ _id: BEGUN, value: 0 }])
+  await docs.meta.insert([{ _id: PLANS_BEGUN, value: 0 }])
   return 0
 }
 
 /**
  * Makes a stored plan the one that counts, unless another was begun since it was made: then it is not, and its batches wait
- * to be planned anew.
+ * to be planned anew. One that is dated when somebody has asked how things stood then is dated anew first: nothing of it is
+ * applied yet, and the answer did not tell of it.
  */
-async function begin({ docs }: Deps, { plan, first }: Group): Promise<boolean> {
+async function begin(deps: Deps, group: Group): Promise<Group | undefined> {
+  const { docs } = deps
+  const { plan, first } = group
   const { basis = 0 } = plan
   const begun = { value: basis + 1, text: first._id }
-  if (await docs.meta.update(BEGUN, { $set: begun }, { $or: [{ value: basis }, begun] })) return true
+  const isDue = { value: basis, ...(plan.takenOver === undefined && { at: { $not: { $gte: plan.now } } }) }
+  if (await docs.meta.update(PLANS_BEGUN, { $set: begun }, { $or: [isDue, begun] })) return group
+  if ((await docs.meta.get(PLANS_BEGUN))?.value === basis) {
+    const { now, seq } = await takeMoment(deps)
+    const dated = { $set: { 'plan.now': now, 'plan.seq': seq } }
+    if (!(await docs.batches.update(first._id, dated, isPlanned(plan)))) return undefined
+    return begin(deps, { ...group, plan: { ...plan, now, seq } })
+  }
   await docs.batches.update(
     first._id,
     { $set: { state: 'accepted' }, $unset: { plan: 1 } },
     { state: 'planned', 'plan.seq': plan.seq },
   )
-  return false
+  return undefined
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
