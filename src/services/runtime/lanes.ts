@@ -2,7 +2,8 @@ import { followPublished, holdPublished } from '../definitions/follow-published.
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
 import type { ServiceDeps } from './deps.js'
-import type { Group, Shard } from '../../ports/job-queue.js'
+import { messageOf } from '../../errors.js'
+import { type Group, nameOfShard, type Shard } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
@@ -149,11 +150,21 @@ export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> 
   const times: Work[] = []
   for (const lane of lanes) {
     for (const shard of shardsOf(lane, shards)) {
-      const at = await lane.dueAt(deps, shard)
+      const at = await dueAt(lane, deps, shard)
       if (at !== undefined) times.push({ name: lane.name, shard, at, timed: lane.timed === true })
     }
   }
   return times
+}
+
+/** A lane that cannot tell is looked at again the next time, and keeps no other from its work. */
+async function dueAt(lane: Lane, deps: ServiceDeps, shard: Shard): Promise<Date | undefined> {
+  try {
+    return await lane.dueAt(deps, shard)
+  } catch (err) {
+    deps.log.error('lane cannot tell when it is due', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
+    return undefined
+  }
 }
 
 /** The parts of a lane, when what can be split is split into `shards`. */

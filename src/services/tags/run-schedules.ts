@@ -108,6 +108,8 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
     const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
     await schedule.run(last, asked ?? 0)
+    // The one before is still open: this occasion is due when that is done.
+    if ((await deps.docs.refreshes.get(schedule.id))?.occasion !== (asked ?? 0)) continue
     // Asked for again while it ran, it is still due: what it did was under the definitions before.
     const unchanged = { value: asked ?? { $exists: false } }
     await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now }, $inc: { value: 1 } }, unchanged)
