@@ -24,6 +24,7 @@ import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../se
 import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
 import { correctContent } from '../services/touches/correct-content.js'
+import { recordInterrupted } from '../services/runtime/audit.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
 import { watchClock } from '../services/runtime/watch-clock.js'
@@ -167,6 +168,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
     }
     await datePast(deps)
+    await recordInterrupted(deps, alone)
     // Nothing is made live here: whoever opens the stores may only want to know something.
     if ((await arePublished(deps, loaded.files)) === undefined)
       deps.definitions.current = await liveDefinitions(deps, loaded)

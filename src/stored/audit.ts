@@ -12,7 +12,7 @@ export type AuditRow = {
   at: Date
   /** refused: asked for in vain, nothing was done. failed: broken off, some of it may have been done. */
   outcome: 'done' | 'refused' | 'failed'
-  /** Code of the error, unless it was done. */
+  /** Code of the error, unless it was done; `interrupted`: its process died. */
   code?: string
   /** Hash of the input with personal data left out; empty for one that could not be read. */
   inputHash: string
