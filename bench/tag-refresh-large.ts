@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { App } from '../src/app/compose.js'
 import { eventsTable, profilesTable, tagChangesTable } from '../src/domain/events/tables.js'
 import type { Deps } from '../src/services/runtime/deps.js'
+import { atOnce } from '../src/services/runtime/with-lease.js'
 import { refreshNow } from '../src/services/tags/refresh-profiles.js'
 import { DAY_MS, elapsedMs, ManualClock } from '../src/time.js'
 import { PRODUCTS, ruleTags } from './fixtures/rules.js'
@@ -88,12 +89,7 @@ async function refresh(name: string, { deps }: App, { profiles, events }: Size, 
       warmups: 0,
       rounds: 1,
       product: async () => {
-        changes = await refreshNow(
-          watched,
-          request,
-          (work) => work(),
-          (done) => note(`${name}: ${done} profiles`),
-        )
+        changes = await refreshNow(watched, request, atOnce, (done) => note(`${name}: ${done} profiles`))
       },
       figures: async () => {
         const sql = `SELECT count() AS n FROM ${tagChangesTable.name}`

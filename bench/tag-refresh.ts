@@ -8,6 +8,7 @@ import { DAY_MS, ManualClock } from '../src/time.js'
 import { type BenchContext, type Benchmark, compare, type Scale } from './measure.js'
 import type { CaseResult } from './result.js'
 import { openStand } from './stand.js'
+import { atOnce } from '../src/services/runtime/with-lease.js'
 
 const START = new Date('2026-06-01T18:00:00Z')
 
@@ -58,7 +59,7 @@ async function runTagRefresh({ scale, dir, note }: BenchContext): Promise<CaseRe
             product: async (round) => {
               const ids = evaluables.map((e) => e.id)
               const request = { _id: `${name}:${round}`, kind: 'all', cause: 'operator', ids } as const
-              deltas = await refreshNow(deps, request, (work) => work())
+              deltas = await refreshNow(deps, request, atOnce)
             },
             baseline: async () => {
               const since = clock.now().getTime() - 365 * DAY_MS

@@ -33,6 +33,7 @@ import { Feed, tickOf } from './feed.js'
 import { collectFigures } from './figures.js'
 import { expectRecords, Forecast } from './forecast.js'
 import { loadDemoScenario } from './scenario.js'
+import { atOnce } from '../src/services/runtime/with-lease.js'
 
 /** The hour in which the order file ends. */
 const END = new Date('2011-12-09T13:00:00Z')
@@ -263,7 +264,7 @@ class Demo {
     await app.reload()
     forecast.begin('evaluation')
     options.progress.step(this.words('第一次算每个人的标签和阶段', 'first evaluation of everybody'))
-    await refreshNow(deps, { _id: 'demo-start', kind: 'all', cause: 'operator' }, (work) => work())
+    await refreshNow(deps, { _id: 'demo-start', kind: 'all', cause: 'operator' }, atOnce)
     options.progress.done()
     await this.moveTo(this.from)
   }

@@ -134,3 +134,29 @@ function shorten(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
 }
+
+/**
+ * The same with every half of a surrogate pair replaced by U+FFFD, in keys too. Such a text (an emoji that somebody cut in two)
+ * is legal in JSON and in JavaScript, and no store can hold it.
+ */
+export function wellFormed<T>(value: T): T {
+  return isWellFormed(value) ? value : (mended(value) as T)
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (Array.isArray(value)) return value.every(isWellFormed)
+  if (!isPlain(value)) return true
+  return Object.entries(value).every(([key, part]) => key.isWellFormed() && isWellFormed(part))
+}
+
+function mended(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed()
+  if (Array.isArray(value)) return value.map(mended)
+  if (!isPlain(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key.toWellFormed(), mended(part)]))
+}
+
+function isPlain(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !(value instanceof Date)
+}

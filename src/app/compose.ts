@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
+import { settingAside } from '../adapters/events/set-aside.js'
 import { writeBehind } from '../adapters/events/write-behind.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
@@ -23,8 +24,10 @@ import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../se
 import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
 import { correctContent } from '../services/touches/correct-content.js'
+import { recordInterrupted } from '../services/runtime/audit.js'
 import { datePast } from '../services/runtime/date-past.js'
 import { refreshWhenChanged } from '../services/tags/run-schedules.js'
+import { watchClock } from '../services/runtime/watch-clock.js'
 import { createLeases } from '../services/runtime/with-lease.js'
 import { followPublished } from '../services/definitions/follow-published.js'
 import {
@@ -37,6 +40,7 @@ import { arePublished, liveDefinitions, readPublished } from '../services/defini
 import { type Clock, elapsedMs, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
 import { startBot } from './start-bot.js'
+import { isAlone } from './running-service.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
 import { type WecomWiring, wireWecom } from './wire-wecom.js'
 
@@ -46,8 +50,8 @@ export type AppOptions = WecomWiring & {
   /** Default: the system's. */
   clock?: Clock
   /**
-   * No other process can reach the stores, since whoever opens them holds the data directory. Default: when an embedded
-   * store lives in it.
+   * No other process can reach the documents, in which all work, its leases and its claims are told. Default: when they live
+   * in the data directory, which one process holds.
    */
   alone?: boolean
   /** An acknowledged event survives a power cut, for about 2 ms a write. Default true. */
@@ -110,7 +114,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
   try {
     const embedded = config.documents.kind === 'sqlite' || config.events.kind === 'chdb'
-    const alone = options.alone ?? embedded
+    const alone = options.alone ?? isAlone(config)
     if (options.lock ?? embedded) {
       const lock = await lockDataDir(config.dataDir)
       closers.push(() => lock.release())
@@ -132,8 +136,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     const isHalfDone =
       (await docs.waitingRows.findOne({})) === undefined &&
       (await docs.batches.findOne({ state: 'planned' })) !== undefined
-    if (documents.kind === 'sqlite' && !isHalfDone)
-      events = await writeBehind(engine, docs.waitingRows, { log, tables })
+    events =
+      documents.kind === 'sqlite' && !isHalfDone
+        ? await writeBehind(engine, docs.waitingRows, { log, tables })
+        : settingAside({ store: engine, waiting: docs.waitingRows, log })
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: alone ? shards : await agreedSplit(docs.meta) }
@@ -162,25 +168,24 @@ export async function createApp(options: AppOptions): Promise<App> {
       },
     }
     await datePast(deps)
-    // Several processes run on what is published. One alone runs on its files as they are when it starts, but for journeys.
-    const isAlone = config.documents.kind !== 'mongo'
-    const arePublic = await arePublished(deps, loaded.files)
-    if (arePublic === undefined || (isAlone && !arePublic)) await takeOverFiles(deps, loaded)
-    else if (!arePublic) log.warn('files differ from what is published: siyu publish makes them live')
+    await recordInterrupted(deps, alone)
+    // Nothing is made live here: whoever opens the stores may only want to know something.
+    if ((await arePublished(deps, loaded.files)) === undefined)
+      deps.definitions.current = await liveDefinitions(deps, loaded)
     // What a newer program published: this one answers by its own files, works on nothing, and may publish them.
-    if (!(await followPublished(deps)))
+    else if (!(await followPublished(deps)))
       deps.definitions.current = { ...(await liveDefinitions(deps, loaded)), version: 0 }
-    const shared = config.documents.kind === 'mongo' && config.jobs.kind === 'bull'
     const owner = `${hostname()}:${process.pid}:${secretHex(4)}`
-    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone })
+    const watched = options.clock === undefined && { isClockAhead: watchClock(clock, elapsedMs, log) }
+    const leases = createLeases({ meta: docs.meta, log, owner, elapsedMs, alone, ...watched })
     registerLanes(queue, deps, {
       log,
       leases,
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
-    const publish = async (options: PublishOptions = {}) => {
-      const next = await loadDefinitions(config.paths)
-      const done = await publishDefinitions(deps, next, options)
+    const publish = async ({ keepJourneys = false, ...options }: PublishOptions = {}) => {
+      const next = await (keepJourneys ? loadWithoutJourneys(config.paths) : loadDefinitions(config.paths))
+      const done = keepJourneys ? await publishFiles(deps, next) : await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
       for (const contentId of options.correct ?? []) await correctContent(deps, contentId)
@@ -220,7 +225,7 @@ export async function createApp(options: AppOptions): Promise<App> {
           log.warn('work stays split as it was: another process does not let go', { split: split.current })
       },
       runLane: (name, signal) => runLane(name, deps, leases, { signal }),
-      shared,
+      shared: !alone,
       operations,
       drop: async () => {
         await queue.drop()
@@ -244,15 +249,11 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
     log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
 }
 
-/** Files that cannot be made live while runs need what they change never stop a service that has published ones to run on. */
-async function takeOverFiles(deps: ServiceDeps, loaded: LoadedDefinitions): Promise<void> {
-  try {
-    await publishFiles(deps, loaded)
-  } catch (err) {
-    if (!(err instanceof InvalidInputError)) throw err
-    for (const p of err.problems)
-      deps.log.warn('files left alone, what is published runs', { problem: formatProblem(p) })
-  }
+/** The files, those of journeys that can be used among them. @throws {InvalidInputError} when another one cannot */
+async function loadWithoutJourneys(paths: Config['paths']): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(paths)
+  if (loaded === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  return loaded
 }
 
 function emptyOf(loaded: LoadedDefinitions): Definitions {

@@ -6,7 +6,9 @@ type Outside = { why: string }
 /** Every command of the command line: the operations it runs, or why it runs none. */
 export const COMMANDS: Readonly<Record<string, readonly OperationName[] | Outside>> = {
   demo: { why: 'plays on stores of its own' },
-  serve: { why: 'is the service; whoever may start it holds the machine. Its first publish is an operation' },
+  serve: {
+    why: 'is the service; whoever may start it holds the machine. What it makes live when it starts is an operation',
+  },
   check: { why: 'reads files and opens no store' },
   doctor: { why: 'reads settings, asks the platform and a running service; changes nothing and shows nobody' },
   publish: ['publish'],

@@ -2,16 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from './compose.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import type { SourceRecord } from '../domain/events/record.js'
-import { ConfigError } from '../errors.js'
 import { type Log, quietLog } from '../log.js'
 import { acceptRecords } from '../services/ingest/accept-records.js'
 import type { OperationInput, OperationName, OperationResult } from '../services/runtime/operations.js'
+import { atOnce } from '../services/runtime/with-lease.js'
 import { runOperation } from '../services/runtime/run-operation.js'
-import { readYaml } from '../yaml-file.js'
 import { localUser } from './local-user.js'
+import { naming } from './name-setting.js'
+import { requireData } from './require-data.js'
 import { callService, findService } from './running-service.js'
 
-export type ServiceOptions = { config: string; env: Env; signal?: AbortSignal; log?: Log }
+export type ServiceOptions = {
+  config: string
+  env: Env
+  signal?: AbortSignal
+  log?: Log
+  /** Which command asks, as in `COMMANDS`: one that only asks makes no store. */
+  command?: string
+}
 
 /** The stores and what can be asked of them, wherever they are open. */
 export interface Service {
@@ -71,10 +79,12 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
   }
 }
 
-async function openHere(config: Config, { signal, log = quietLog }: ServiceOptions): Promise<Service> {
+async function openHere(config: Config, options: ServiceOptions): Promise<Service> {
+  const { signal, log = quietLog } = options
+  await requireData(config, options)
   const app = await createApp({ config, log })
-  // With one process nothing else evaluates: this one takes no jobs.
-  const operations = app.shared ? app.operations : { ...app.operations, alone: <T>(work: () => Promise<T>) => work() }
+  // On stores that nobody else can reach nothing else evaluates: this process takes no jobs.
+  const operations = app.shared ? app.operations : { ...app.operations, alone: atOnce }
   const who = localUser()
   const call: Service['call'] = (name, input, onProgress) => runOperation(operations, who, name, input, onProgress)
   return {
@@ -104,31 +114,4 @@ async function openHere(config: Config, { signal, log = quietLog }: ServiceOptio
     },
     close: () => app.close(),
   }
-}
-
-/** A setting that is named without its place gets file and line. */
-async function naming<T>(file: string, work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (err) {
-    if (!(err instanceof ConfigError) || err.problems.every((p) => p.file !== undefined)) throw err
-    const yaml = await readYaml(file)
-    const problems = err.problems.map((p) => {
-      if (p.file !== undefined) return p
-      const line = isThere(yaml.value, p.path.split('.')) ? yaml.lineOf(p.path.split('.')) : undefined
-      return { ...p, file, ...(line === undefined ? {} : { line }) }
-    })
-    throw new ConfigError(err.message.split('\n')[0]!, problems, { cause: err })
-  }
-}
-
-function isThere(value: unknown, path: readonly string[]): boolean {
-  const [key, ...rest] = path
-  if (key === undefined) return true
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    key in value &&
-    isThere((value as Record<string, unknown>)[key], rest)
-  )
 }

@@ -8,10 +8,10 @@ import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
-import { runOperation } from '../services/runtime/run-operation.js'
 import { SECOND_MS } from '../time.js'
 import { type Role, ROLES } from './roles.js'
 import { announceService, isEmbedded } from './running-service.js'
+import { takeOverFiles } from './take-over-files.js'
 import { httpRoutes } from './wire-http.js'
 
 export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
@@ -54,8 +54,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const app = await createApp({ config, log })
   closers.push(() => app.close())
   const { deps } = app
-  if ((await deps.docs.published.findOne({ kind: 'journey' })) === undefined)
-    await runOperation(app.operations, 'system', 'publish', {})
+  await takeOverFiles(app)
 
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
   const metrics = createMetrics()

@@ -33,6 +33,14 @@ export function isEmbedded({ documents, events }: Config): boolean {
   return documents.kind === 'sqlite' || events.kind === 'chdb'
 }
 
+/**
+ * No other process can reach the documents, in which all work, its leases and its claims are told. An embedded event store beside
+ * shared documents keeps nobody out.
+ */
+export function isAlone({ documents }: Pick<Config, 'documents'>): boolean {
+  return documents.kind === 'sqlite'
+}
+
 /** The service that holds this configuration's embedded stores now; `undefined` when none does. */
 export async function findService(config: Config): Promise<RunningService | undefined> {
   if (!isEmbedded(config)) return undefined

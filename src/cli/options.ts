@@ -3,7 +3,13 @@ import type { ServiceOptions } from '../app/open-service.js'
 import type { Env } from '../config.js'
 
 /** What every command is handed. */
-export type CommandContext = { env: Env; /** Aborted when somebody wants the command to end. */ signal: AbortSignal }
+export type CommandContext = {
+  env: Env
+  /** Aborted when somebody wants the command to end. */
+  signal: AbortSignal
+  /** The one that is run, as it is typed: `tags list`. Absent before. */
+  command?: string
+}
 
 /** Adds a command to the program. It loads what it works with only when it is run: help comes at once. */
 export type RegisterCommand = (parent: Command, context: CommandContext) => void
@@ -11,8 +17,8 @@ export type RegisterCommand = (parent: Command, context: CommandContext) => void
 export type WithConfig = { config: string }
 
 /** What every command that opens the stores is given. */
-export function serviceOptions({ config }: WithConfig, { env, signal }: CommandContext): ServiceOptions {
-  return { config, env, signal }
+export function serviceOptions({ config }: WithConfig, { env, signal, command }: CommandContext): ServiceOptions {
+  return { config, env, signal, ...(command !== undefined && { command }) }
 }
 
 export function configOption(): Option {

@@ -61,6 +61,16 @@ export function createProgram(context: CommandContext): Command {
 服务正在运行时，命令会交给它去做。 While the service runs, commands have it do the work.
 每个命令的细节 Details of a command: siyu <命令 command> --help`,
     )
-  for (const register of COMMANDS) register(program, context)
+  const shared = { ...context }
+  for (const register of COMMANDS) register(program, shared)
+  program.hook('preAction', (_program, action) => {
+    shared.command = nameOf(action)
+  })
   return program
+}
+
+/** As it is typed: `tags list`. */
+function nameOf(command: Command): string {
+  const { parent } = command
+  return parent?.parent ? `${nameOf(parent)} ${command.name()}` : command.name()
 }

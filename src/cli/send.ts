@@ -24,13 +24,16 @@ export function registerSend(program: Command, context: CommandContext): void {
 }
 
 /** `siyu send stop|resume|status`: works whatever the definition files say. */
-export async function sendCommand(action: SendingAction, { config: file, env }: ServiceOptions): Promise<void> {
+export async function sendCommand(action: SendingAction, options: ServiceOptions): Promise<void> {
+  const { config: file, env } = options
   const { loadConfig } = await import('../config.js')
   const { callService, findService } = await import('../app/running-service.js')
   const config = await loadConfig({ file, env })
   const running = await findService(config)
   let status: SendingStatus
   if (running === undefined) {
+    const { requireData } = await import('../app/require-data.js')
+    await requireData(config, options)
     const { openDocumentsOnly } = await import('../app/open-stores.js')
     const { localUser } = await import('../app/local-user.js')
     const { auditing } = await import('../services/runtime/run-operation.js')

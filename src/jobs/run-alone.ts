@@ -3,9 +3,7 @@ import { z } from 'zod'
 import { parseInput } from '../parse.js'
 import type { JobHandler, JobQueue } from '../ports/job-queue.js'
 import { REFRESH_LANE } from '../services/runtime/lanes.js'
-import { type Leases, withLease } from '../services/runtime/with-lease.js'
-
-export type RunAlone = <T>(work: () => Promise<T>) => Promise<T>
+import { type Held, type Leases, type RunAlone, withLease } from '../services/runtime/with-lease.js'
 
 const ASK_AGAIN_MS = 500
 const JobData = z.strictObject({ id: z.int() })
@@ -16,28 +14,28 @@ const JobData = z.strictObject({ id: z.int() })
  */
 export function createRunAlone(queue: JobQueue, leases: Leases | undefined): RunAlone {
   if (leases !== undefined) return (work) => underLease(leases, work)
-  const waiting = new Map<number, () => Promise<void>>()
+  const waiting = new Map<number, (held: Held) => Promise<void>>()
   let lastId = 0
-  const run: JobHandler = async (data) => {
+  const run: JobHandler = async (data, signal) => {
     const { id } = parseInput(JobData, data)
-    await waiting.get(id)?.()
+    await waiting.get(id)?.({ signal, fence: 0, isLate: () => false })
   }
   queue.handle('alone', run, { group: 'refresh' })
   return (work) => {
     const id = ++lastId
     return new Promise((resolve, reject) => {
-      waiting.set(id, () => {
+      waiting.set(id, (held) => {
         waiting.delete(id)
-        return work().then(resolve, reject)
+        return work(held).then(resolve, reject)
       })
       queue.add('alone', { id }, { attempts: 1 }).catch(reject)
     })
   }
 }
 
-async function underLease<T>(leases: Leases, work: () => Promise<T>): Promise<T> {
+async function underLease<T>(leases: Leases, work: (held: Held) => Promise<T>): Promise<T> {
   const results: T[] = []
-  while (!(await withLease(leases, REFRESH_LANE, async () => void results.push(await work()))))
+  while (!(await withLease(leases, REFRESH_LANE, async (held) => void results.push(await work(held)))))
     await sleep(ASK_AGAIN_MS)
   return results[0]!
 }

@@ -41,7 +41,7 @@ export interface EventStore {
 
 /**
  * Rows on their way to an event store, kept as a document, `_id` by table and token. Without `rows` they have arrived, and
- * only the token is remembered. With `refused` the store does not take them, and why.
+ * only the token is remembered. With `refused` it is a row that the store does not take, and why.
  */
 export type WaitingRows = {
   _id: string

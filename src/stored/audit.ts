@@ -12,7 +12,7 @@ export const AuditRow = z.object({
   at: z.date(),
   /** refused: asked for in vain, nothing was done. failed: broken off, some of it may have been done. */
   outcome: z.enum(['done', 'refused', 'failed']),
-  /** Code of the error, unless it was done. */
+  /** Code of the error, unless it was done; `interrupted`: its process died. */
   code: z.string().optional(),
   /** Hash of the input with personal data left out; empty for one that could not be read. */
   inputHash: z.string(),

@@ -9,6 +9,8 @@ import { define, madeList } from './define.js'
 export const BatchPlan = z.object({
   /** The batches of the group, in order. */
   batchIds: madeList<string>(),
+  /** How many of the records, from the first on, where one batch is too much for a plan. Absent: all. */
+  records: z.number().optional(),
   /** The publication whose definitions it was made with; whoever repeats it has these or later ones. */
   definitions: z.number().optional(),
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
@@ -67,7 +69,10 @@ export const Batch = z.object({
   acceptedAt: z.date(),
   /** Said by our own lanes; see `acceptRecords`. */
   own: z.literal(true).optional(),
+  /** Those that are still to be worked off. */
   records: z.array(StoredRecord).optional(),
+  /** How many parts of it are done, where it goes in parts. */
+  part: z.number().optional(),
   /** On the first batch of a group that is worked on together. */
   plan: BatchPlan.optional(),
 })

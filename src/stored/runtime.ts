@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Collection } from '../ports/document-store.js'
 import type { WaitingRows } from '../ports/event-store.js'
-import type { Clock } from '../time.js'
+import { type Clock, MINUTE_MS } from '../time.js'
 import { define, madeList } from './define.js'
 
 /** Counters, cursors, switches, leases. */
@@ -43,17 +43,52 @@ function withBeat(doc: Record<string, unknown>): Record<string, unknown> {
 /** The counter that numbers every evaluation, of ingest and of refreshes: the higher number wins. */
 export const EVALUATIONS = 'evaluation'
 
+/** By how much the clocks of processes may differ. An instant that lies further ahead was told by a clock that was wrong. */
+export const MAX_AHEAD_MS = 5 * MINUTE_MS
+
+/** An instant of the past that is kept as `at`. One that lies ahead counts as now, here and, from now on, for everybody. */
+export async function pastInstant(
+  meta: Collection<Meta>,
+  { _id, at }: { _id: string; at: Date },
+  now: Date,
+  aheadMs = MAX_AHEAD_MS,
+): Promise<Date> {
+  if (at.getTime() - now.getTime() <= aheadMs) return at
+  await meta.update(_id, { $set: { at: now } }, { at })
+  return now
+}
+
 /**
  * The next place among all groups of work, and the instant it counts as: they are given out together, so that neither falls
- * when the clock is set back.
+ * when the clock is set back by a little. The place never falls. The instant does where the last one lies ahead by more than
+ * clocks may differ: all work would live there until the hour has come.
  */
 export async function nextMoment(meta: Collection<Meta>, clock: Clock): Promise<{ now: Date; seq: number }> {
+  const now = clock.now()
   const doc = await meta.findOneAndUpdate(
     { _id: `counter:${EVALUATIONS}` },
-    { $inc: { value: 1 }, $max: { at: clock.now() } },
+    { $inc: { value: 1 }, $max: { at: now } },
     { upsert: true },
   )
-  return { now: doc!.at!, seq: doc!.value! }
+  const { _id, at, value } = doc!
+  return { now: await pastInstant(meta, { _id, at: at! }, now), seq: value! }
+}
+
+/**
+ * How many plans were begun (`value`), which batch holds the last one (`text`), and the latest instant that somebody asked about
+ * (`at`): no plan begins as of it or before.
+ */
+export const PLANS_BEGUN = 'plan-begun'
+
+/**
+ * Before a question about an instant is answered: what is not begun by now counts as of later. Whoever makes a plan takes its
+ * instant first, and stores it after that: it is dated anew when it is to begin.
+ */
+export async function closePast(meta: Collection<Meta>, at: Date): Promise<void> {
+  const later = new Date(at.getTime() + 1)
+  await meta.updateEach([{ id: `counter:${EVALUATIONS}`, update: { $max: { at: later } }, upsert: true }])
+  // Absent before the first plan, whose instant is then given out after this.
+  await meta.update(PLANS_BEGUN, { $max: { at } })
 }
 
 /** The next value of a counter, from 1. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { type App, createApp } from '../../src/app/compose.js'
 import { type Config, loadConfig } from '../../src/config.js'
+import { takeOverFiles } from '../../src/app/take-over-files.js'
 import { quietLog } from '../../src/log.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
 import { listAudit } from '../../src/services/runtime/audit.js'
@@ -43,6 +44,13 @@ async function open(name: 'one' | 'two'): Promise<App> {
     lock: false,
   })
   apps.push(app)
+  return app
+}
+
+/** The same, as a service starts. */
+async function serve(name: 'one' | 'two'): Promise<App> {
+  const app = await open(name)
+  await takeOverFiles(app)
   return app
 }
 
@@ -131,7 +139,7 @@ describe('two processes over the same stores', () => {
     await apps.pop()!.close()
     await rm(join(home, 'one/config/tags/vip.yaml'))
     await rm(join(home, 'one/journeys/greet-visitors.yaml'))
-    const again = await open('one')
+    const again = await serve('one')
     expect(again.deps.definitions.current.tags.map((t) => t.id)).toContain('very_important')
     await expect(again.publish()).rejects.toThrow(
       /tags\.very_important: .*but 1 waiting runs read it: greet-visitors:1:0 →/,
@@ -142,21 +150,33 @@ describe('two processes over the same stores', () => {
   }, 120_000)
 
   it('one alone counts its files when it starts, but for journeys', async () => {
-    const first = await open('one')
-    await first.publish()
+    const first = await serve('one')
     const version = await publishedVersion(first.deps.docs)
     await apps.pop()!.close()
     await edit('one/config/policy.yaml', 'confirmWithin: ', 'confirmWithin: 1d # was ')
     await writeFile(join(home, 'one/journeys/greet-visitors.yaml'), journey('registered'))
-    const again = await open('one')
+    // A question is answered by what is live, and makes nothing live.
+    const asked = await open('one')
+    expect(asked.deps.definitions.current.version).toBe(version)
+    await expect(runOperation(asked.operations, 'user:test', 'publish', { correct: ['nosuch'] })).rejects.toThrow(
+      'nosuch',
+    )
+    expect(await publishedVersion(asked.deps.docs)).toBe(version)
+    await apps.pop()!.close()
+    const again = await serve('one')
     const { current } = again.deps.definitions
     expect(current.policy.confirmWithin).toBe(86_400_000)
     expect(current.version).toBe(version + 1)
     expect([...current.journeys.keys()]).toEqual(
       again.loaded.journeyFiles.map((f) => f.journey.id).filter((id) => id !== 'greet-visitors'),
     )
+    expect((await listAudit(again.deps, { limit: 10 })).rows.map((r) => [r.who, r.outcome, r.target])).toEqual([
+      ['system', 'done', 'policy v2'],
+      ['user:test', 'refused', 'nosuch'],
+      ['system', 'done', expect.stringContaining('policy v1')],
+    ])
     await apps.pop()!.close()
     // Nothing was edited: nothing is published.
-    expect((await open('one')).deps.definitions.current.version).toBe(version + 1)
+    expect((await serve('one')).deps.definitions.current.version).toBe(version + 1)
   }, 120_000)
 })

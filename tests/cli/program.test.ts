@@ -62,7 +62,7 @@ describe('the command line', () => {
   })
 
   it('loads the stores for a command that works on them', async () => {
-    const { packages } = await packagesOf(['send', 'status', '--config', site.config])
+    const { packages } = await packagesOf(['send', 'stop', '--config', site.config])
     expect(packages).toEqual(expect.arrayContaining(['libsql', 'mongoose', 'chdb']))
   })
 })

@@ -85,6 +85,11 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       ])
     })
 
+    it('puts U+FFFD for half a surrogate pair, and takes the rows beside it', async () => {
+      await addEvents([eventRow('good'), eventRow('cut \ud83d')], 'a')
+      expect(await count('events', `event_id IN ('good', 'cut \ufffd')`)).toBe(2)
+    })
+
     it('keeps maps and arrays', async () => {
       const traits = { 'first "name"': `O'Neil`, 城市: '上海', empty: '' }
       await store.insert(

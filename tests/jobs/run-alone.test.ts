@@ -7,7 +7,7 @@ import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { JobQueue } from '../../src/ports/job-queue.js'
 import { openCollections } from '../../src/stored/collections.js'
 import { REFRESH_LANE } from '../../src/services/runtime/lanes.js'
-import { createLeases, withLease } from '../../src/services/runtime/with-lease.js'
+import { createLeases, LEASE_MS, withLease } from '../../src/services/runtime/with-lease.js'
 import { settle, waitUntil } from '../support/wait-until.js'
 
 let documents: DocumentStore
@@ -73,5 +73,20 @@ describe('createRunAlone', () => {
     })
     await waiting
     expect(order).toEqual(['lane ends', 'alone'])
+  })
+
+  it('among processes hands on how the lease stands', async () => {
+    const { meta } = await openCollections(documents)
+    let nowMs = 0
+    const leases = createLeases({ meta, log: quietLog, owner: 'command', elapsedMs: () => nowMs, alone: false })
+    const [before, late, fence] = await createRunAlone(
+      queue,
+      leases,
+    )((held) => {
+      const first = held.isLate()
+      nowMs = LEASE_MS
+      return Promise.resolve([first, held.isLate(), held.fence])
+    })
+    expect([before, late, fence]).toEqual([false, true, 1])
   })
 })

@@ -31,6 +31,7 @@ import { publishDefinitions } from '../../src/services/definitions/publish-defin
 import { liveDefinitions } from '../../src/services/definitions/read-published.js'
 import { ManualClock } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
+import { atOnce } from '../../src/services/runtime/with-lease.js'
 
 /** One chDB for a test file: a process holds one directory at a time. */
 export type EventHome = {
@@ -340,7 +341,7 @@ export async function buildWorld(
 /** What operations are run with in a world, where nothing works beside them and nothing is read from files. */
 export function operationsOf(world: World): OperationDeps {
   const publish = () => Promise.reject(new Error('this world has no files'))
-  return { deps: world.deps, documents: world.documents, publish, alone: (work) => work() }
+  return { deps: world.deps, documents: world.documents, publish, alone: atOnce }
 }
 
 /** A record about a contact of a guide: enough to write to her. */

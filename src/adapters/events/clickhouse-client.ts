@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { z } from 'zod'
 import { AppError, ConfigError, InvalidInputError, UpstreamError, formatProblem, messageOf } from '../../errors.js'
-import { toProblems } from '../../parse.js'
+import { toProblems, wellFormed } from '../../parse.js'
 import { type Columns, migrationsTable, type Row, type Table } from '../../domain/events/tables.js'
 import type { EventStore } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
@@ -207,9 +207,12 @@ function namesOf({ name: table, columns }: Table): string[] {
   ])
 }
 
-/** Instants as integer milliseconds; a column that was left out as null, for which the engine puts its default. */
+/**
+ * Instants as integer milliseconds; a column that was left out as null, for which the engine puts its default. Half a surrogate
+ * pair would have the engine refuse all rows beside it.
+ */
 function toCell(value: unknown): unknown {
-  return value instanceof Date ? value.getTime() : (value ?? null)
+  return value instanceof Date ? value.getTime() : wellFormed(value ?? null)
 }
 
 function quote(text: string): string {

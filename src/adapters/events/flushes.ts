@@ -1,9 +1,9 @@
-import { AppError, messageOf, UpstreamError } from '../../errors.js'
 import type { Table } from '../../domain/events/tables.js'
 import type { Log } from '../../log.js'
 import type { Collection } from '../../ports/document-store.js'
 import type { EventStore, WaitingRows } from '../../ports/event-store.js'
 import { secretHex } from '../../random.js'
+import { insertOrSetAside, isRefusal } from './set-aside.js'
 import type { Waiting, WaitingQueue } from './waiting-queue.js'
 
 /** Tokens that are remembered, as many as the engine remembers. */
@@ -45,13 +45,8 @@ export class Flushes {
     // One that was begun ends where it said. Whatever comes later has a higher place, so nothing joins it.
     if (kept[0]!.seq > this.upTo) await this.begin(kept[this.endOf(kept)]!.seq)
     const due = kept.filter((item) => item.seq <= this.upTo)
-    const refused = await this.insertAll(due)
-    await waiting.put(
-      due.map(({ id, seq, table, rows }) => {
-        const reason = refused.get(id)
-        return reason === undefined ? { _id: id, seq } : { _id: id, seq, table: table.name, rows, refused: reason }
-      }),
-    )
+    await this.insertAll(due)
+    await waiting.put(due.map(({ id, seq }) => ({ _id: id, seq })))
     queue.removeFirst(due)
     const isOld = { seq: { $lte: this.upTo - TOKENS }, _id: { $ne: FLUSH } }
     await waiting.delete({ ...isOld, rows: { $exists: false } })
@@ -76,26 +71,20 @@ export class Flushes {
     return end === -1 ? kept.length - 1 : end
   }
 
-  /** @returns why, of those that the engine refuses, by id */
-  private async insertAll(due: readonly Waiting[]): Promise<Map<string, string>> {
+  private async insertAll(due: readonly Waiting[]): Promise<void> {
     const groups = new Map<Table, Waiting[]>()
     for (const item of due) {
       const group = groups.get(item.table)
       if (group === undefined) groups.set(item.table, [item])
       else group.push(item)
     }
-    const refused = new Map<string, string>()
     const outcomes = await Promise.allSettled(
       [...groups].map(async ([table, items]) => {
         if (await this.insertTogether(table, items)) return
-        for (const item of items) {
-          const reason = await this.insertOne(item)
-          if (reason !== undefined) refused.set(item.id, reason)
-        }
+        for (const { rows, token } of items) await insertOrSetAside(this.parts, table, rows, `${this.token} ${token}`)
       }),
     )
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
-    return refused
   }
 
   /** @returns whether that is done; if not, they are to go one by one */
@@ -113,33 +102,4 @@ export class Flushes {
     await this.parts.waiting.put([{ _id: FLUSH, seq: this.upTo, token: this.token, singly: [...this.singly] }])
     return false
   }
-
-  /** @returns why it is refused, if it is */
-  private async insertOne({ table, rows, token }: Waiting): Promise<string | undefined> {
-    const { store, log } = this.parts
-    try {
-      await store.insert(table, rows, `${this.token} ${token}`)
-      return undefined
-    } catch (err) {
-      if (!isRefusal(err)) throw err
-      log.error('the event store refuses rows, they are kept aside', {
-        table: table.name,
-        token,
-        cause: messageOf(err),
-      })
-      return messageOf(err)
-    }
-  }
-}
-
-/**
- * Errors that speak of the rows themselves, so that trying again would not help: what cannot be parsed, converted or held by its
- * column. Everything else may pass: memory, a full disk, rights, an engine that stops.
- *
- * @see ClickHouse, src/Common/ErrorCodes.cpp
- */
-const REFUSALS = new Set(['6', '25', '26', '27', '33', '38', '41', '53', '69', '70', '72', '117', '131', '321', '349'])
-
-function isRefusal(err: unknown): boolean {
-  return err instanceof AppError && (!(err instanceof UpstreamError) || REFUSALS.has(err.upstreamCode))
 }

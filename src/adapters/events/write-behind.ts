@@ -5,6 +5,7 @@ import type { Collection } from '../../ports/document-store.js'
 import type { EventStore, WaitingRows } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
 import { FLUSH, Flushes, type FlushParts } from './flushes.js'
+import { insertOrSetAside } from './set-aside.js'
 import { type Waiting, WaitingQueue } from './waiting-queue.js'
 
 export type WriteBehindOptions = {
@@ -93,9 +94,10 @@ class Behind {
   }
 
   async insert(table: Table, rows: readonly Row<Columns>[], token: string): Promise<void> {
-    const { store, queue, large, capacity } = this.parts
+    const { queue, large, capacity } = this.parts
     if (rows.length === 0) return
-    if (rows.length >= large || token === '' || this.closing !== undefined) return store.insert(table, rows, token)
+    if (rows.length >= large || token === '' || this.closing !== undefined)
+      return insertOrSetAside(this.parts, table, rows, token)
     // The engine has not taken anything for long: who has more to say waits, and keeps it.
     if (queue.rows >= 10 * capacity) await this.flush()
     const id = `${table.name} ${token}`

@@ -86,3 +86,8 @@ export const ENTRY_PREFIX = 'enter/'
 export function pinKey(journeyId: string, version: number): string {
   return `${journeyId}@${version}`
 }
+
+/** The journey's id of a `pinKey`. */
+export function journeyOfPin(key: string): string {
+  return key.slice(0, key.lastIndexOf('@'))
+}

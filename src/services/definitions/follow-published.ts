@@ -1,5 +1,5 @@
 import { InvalidInputError, messageOf } from '../../errors.js'
-import type { Deps } from '../runtime/deps.js'
+import type { Definitions, Deps } from '../runtime/deps.js'
 import { refreshWhenChanged } from '../tags/run-schedules.js'
 import { publishedVersion, readPublished } from './read-published.js'
 
@@ -14,17 +14,19 @@ export async function followPublished(deps: Deps): Promise<boolean> {
   if (version <= definitions.current.version) return true
   if (definitions.unreadable === version) return false
   const isFirst = definitions.current.version === 0
+  let published: Definitions
   try {
-    const published = await readPublished(deps)
-    // Somebody else here may have taken over a later one meanwhile.
-    if (published.version > definitions.current.version) definitions.current = published
+    published = await readPublished(deps)
   } catch (err) {
     if (!(err instanceof InvalidInputError)) throw err
     definitions.unreadable = version
     log.error('published definitions cannot be read, work is left to others', { version, cause: messageOf(err) })
     return false
   }
-  await refreshWhenChanged(deps)
+  // Before it is taken over: whoever fails here looks again.
+  await refreshWhenChanged({ ...deps, definitions: { current: published } })
+  // Somebody else here may have taken over a later one meanwhile.
+  if (published.version > definitions.current.version) definitions.current = published
   if (!isFirst) log.info('published definitions taken over', { version })
   return true
 }

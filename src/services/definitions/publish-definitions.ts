@@ -23,6 +23,8 @@ export type Publication = {
 export type PublishOptions = {
   /** Contents that runs on their way have as they are now. One that was withdrawn may be sent again. */
   correct?: readonly string[]
+  /** Journeys stay as they are published, and their files are not looked at. */
+  keepJourneys?: boolean
 }
 
 type PublishDeps = Pick<Deps, 'docs' | 'clock'>
@@ -39,7 +41,7 @@ const ATTEMPTS = 10
 export async function publishDefinitions(
   deps: PublishDeps,
   loaded: LoadedDefinitions,
-  { correct = [] }: PublishOptions = {},
+  { correct = [] }: Pick<PublishOptions, 'correct'> = {},
 ): Promise<Publication[]> {
   refuseUnknown(correct, new Set(loaded.contents.keys()))
   const done = await publish(deps, async (before) => {
@@ -72,12 +74,12 @@ export async function publishDefinitions(
 }
 
 /** Makes everything live but the journeys, which stay as they are. @throws {InvalidInputError} as `publishDefinitions` */
-export async function publishFiles(deps: PublishDeps, loaded: LoadedDefinitions): Promise<void> {
-  await publish(deps, async (before) => {
+export function publishFiles(deps: PublishDeps, loaded: LoadedDefinitions): Promise<Publication[]> {
+  return publish(deps, async (before) => {
     await refuseTagChanges(deps, before, loaded)
     const kinds = await storeKinds(deps, loaded.files, before)
     const journeys = before.versions.filter((l) => l.kind === undefined)
-    return kinds && { live: { ...before, versions: [...journeys, ...kinds.live] }, result: undefined }
+    return kinds && { live: { ...before, versions: [...journeys, ...kinds.live] }, result: kinds.made }
   })
 }
 

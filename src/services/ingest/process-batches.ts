@@ -31,10 +31,11 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
 import type { StoredProfile } from '../../stored/profiles.js'
-import { EVALUATIONS } from '../../stored/runtime.js'
+import { EVALUATIONS, PLANS_BEGUN } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { takeMoment } from '../runtime/take-moment.js'
-import { claimProfiles } from '../tags/claim-profiles.js'
+import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -76,24 +77,30 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
     // After the batches are known: whatever they speak of began under what is published now, or before.
     const held = await holdPublished(deps)
     if (held === undefined) return
-    const group =
+    const found =
       planned?.plan === undefined ? await planGroup(held, waiting, basis) : await loadGroup(held, planned, planned.plan)
-    if (group === 'overtaken' || !(await begin(deps, group))) continue
+    const group = found === 'overtaken' ? undefined : await begin(deps, found)
+    if (group === undefined) continue
     const { first, batches } = group
+    const { records: part } = group.plan
     // Records go when all is applied.
     if (batches.every((b) => b.state !== 'done')) {
       const plan = await claimProfiles(deps, first._id, group.plan)
       if (plan === undefined) continue
-      const records = batches.flatMap((b) => b.records ?? [])
+      const records = batches.flatMap((b) => b.records ?? []).slice(0, part)
       const events = ownedEvents(records, plan)
       await applyPlan(held, first, plan, records, events, group.profiles)
       keepAtHand(held, plan, events, planned === undefined)
       // What is evaluated at the plan's instant must not be what has happened since.
-      if ((await docs.batches.count({ _id: first._id, state: 'planned' })) === 0) {
+      if ((await docs.batches.count({ _id: first._id, ...isPlanned(plan) })) === 0) {
         deps.facts.clear()
         continue
       }
       await react(held, first, plan, events, group.profiles)
+    }
+    if (part !== undefined) {
+      await leaveRest(deps, group, part)
+      continue
     }
     // The first goes last: it holds the plan.
     await docs.batches.put(
@@ -104,33 +111,55 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
   }
 }
 
-/** `value`: how many plans were begun. `text`: the batch that holds the last one. */
-const BEGUN = 'plan-begun'
+/** The part of a batch that is planned is done: the others wait. A worker that is late leaves them as they are. */
+async function leaveRest({ docs }: Deps, { first, plan }: Group, done: number): Promise<void> {
+  const { _id, records = [], part = 0 } = first
+  const rest: Update<Batch> = {
+    $set: { state: 'accepted', records: records.slice(done), part: part + 1 },
+    $unset: { plan: 1 },
+  }
+  await docs.batches.update(_id, rest, isPlanned(plan))
+}
+
+/** Names what is said of a group, part by part where its batch goes in parts. */
+function keyOf({ _id, part }: Batch): string {
+  return part === undefined ? _id : `${_id}/${part}`
+}
 
 async function lastBegun({ docs }: Deps): Promise<number> {
-  const begun = await docs.meta.get(BEGUN)
+  const begun = await docs.meta.get(PLANS_BEGUN)
   if (begun?.value !== undefined) return begun.value
   // The first plan of these stores that is begun in turn: its number is above what version 0.1 numbered by batches.
   const batches = (await docs.meta.get('counter:batch'))?.value ?? 0
   await docs.meta.updateEach([{ id: `counter:${EVALUATIONS}`, update: { $max: { value: batches } }, upsert: true }])
-  await docs.meta.insert([{ _id: BEGUN, value: 0 }])
+  await docs.meta.insert([{ _id: PLANS_BEGUN, value: 0 }])
   return 0
 }
 
 /**
  * Makes a stored plan the one that counts, unless another was begun since it was made: then it is not, and its batches wait
- * to be planned anew.
+ * to be planned anew. One that is dated when somebody has asked how things stood then is dated anew first: nothing of it is
+ * applied yet, and the answer did not tell of it.
  */
-async function begin({ docs }: Deps, { plan, first }: Group): Promise<boolean> {
+async function begin(deps: Deps, group: Group): Promise<Group | undefined> {
+  const { docs } = deps
+  const { plan, first } = group
   const { basis = 0 } = plan
   const begun = { value: basis + 1, text: first._id }
-  if (await docs.meta.update(BEGUN, { $set: begun }, { $or: [{ value: basis }, begun] })) return true
+  const isDue = { value: basis, ...(plan.takenOver === undefined && { at: { $not: { $gte: plan.now } } }) }
+  if (await docs.meta.update(PLANS_BEGUN, { $set: begun }, { $or: [isDue, begun] })) return group
+  if ((await docs.meta.get(PLANS_BEGUN))?.value === basis) {
+    const { now, seq } = await takeMoment(deps)
+    const dated = { $set: { 'plan.now': now, 'plan.seq': seq } }
+    if (!(await docs.batches.update(first._id, dated, isPlanned(plan)))) return undefined
+    return begin(deps, { ...group, plan: { ...plan, now, seq } })
+  }
   await docs.batches.update(
     first._id,
     { $set: { state: 'accepted' }, $unset: { plan: 1 } },
     { state: 'planned', 'plan.seq': plan.seq },
   )
-  return false
+  return undefined
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
@@ -157,14 +186,14 @@ async function react(
     tests: entries.map((e) => e.rule),
     now: plan.now,
     cause: 'realtime',
-    key: first._id,
+    key: keyOf(first),
     seq: plan.seq,
     knownAt: plan.now,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
   )
-  await enterJourneys(deps, entering, plan.now, `${first._id}:on`)
+  await enterJourneys(deps, entering, plan.now, `${keyOf(first)}:on`)
   await queueArrivals(deps, events)
 }
 
@@ -206,28 +235,61 @@ async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
   }
 }
 
-/** About what a record adds to a plan, which is one document. */
+/** About what a record adds to a plan, which is one document: of its identifiers each pair is evidence. */
 function charsOf({ identifiers, traits, events }: InboxRecord): number {
   const said = Object.values(traits).reduce<number>((sum, value) => sum + 100 + String(value).length, 0)
-  return 200 * identifiers.length + said + 30 * events.length
+  const pairs = (identifiers.length * (identifiers.length - 1)) / 2
+  return 200 * (identifiers.length + pairs) + said + 30 * events.length
 }
 
 /** `overtaken`: somebody else has planned these batches meanwhile. */
 async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
-  const { plan, profiles } = await planRecords(deps, batches, basis)
   const first = batches[0]!
+  const { plan, profiles } = await planThatFits(deps, batches, basis)
   const planned: Update<Batch> = { $set: { state: 'planned', plan } }
-  const isStored = await deps.docs.batches.update(first._id, planned, { state: 'accepted' })
-  return isStored ? { plan, first, batches, profiles } : 'overtaken'
+  const unchanged: Filter<Batch> = { state: 'accepted', part: first.part ?? { $exists: false } }
+  const isStored = await deps.docs.batches.update(first._id, planned, unchanged)
+  const ids = new Set(plan.batchIds)
+  return isStored ? { plan, first, batches: batches.filter((b) => ids.has(b._id)), profiles } : 'overtaken'
+}
+
+type Planned = { plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }
+
+/** The plan of as many of the batches, or of as many records of the first, as make one document of a size that all stores hold. */
+async function planThatFits(deps: Deps, batches: readonly Batch[], basis: number): Promise<Planned> {
+  const room = MAX_DOCUMENT_BYTES - documentBytes(batches[0]!.records)
+  let group = batches
+  let records: number | undefined
+  for (;;) {
+    const all = group.flatMap((b) => b.records ?? [])
+    const planned = await planRecords(deps, group, all.slice(0, records), basis)
+    // Stores of one process hold whatever it can.
+    if (deps.worker.alone || documentBytes(planned.plan) <= room) return withPart(planned, records)
+    const size = records ?? all.length
+    if (group.length > 1) group = group.slice(0, Math.ceil(group.length / 2))
+    else if (size > 1) records = Math.ceil(size / 2)
+    else {
+      deps.log.error('a record is too large to be worked off, it is left out', {
+        batch: group[0]!._id,
+        ref: all[0]!.ref,
+      })
+      const said = { ...all[0]!, identifiers: [], traits: {} }
+      return withPart(await planRecords(deps, group, [said], basis), all.length > 1 ? 1 : undefined)
+    }
+  }
+}
+
+function withPart({ plan, profiles }: Planned, records: number | undefined): Planned {
+  return { plan: records === undefined ? plan : { ...plan, records }, profiles }
 }
 
 async function planRecords(
   deps: Deps,
   group: readonly Batch[],
+  records: readonly InboxRecord[],
   basis: number,
-): Promise<{ plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }> {
+): Promise<Planned> {
   const { docs, definitions } = deps
-  const records = group.flatMap((b) => b.records ?? [])
   const config = definitions.current.identity
   const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
   const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
@@ -337,10 +399,10 @@ async function applyPlan(
       { id: 'counter:profile', update: { $max: { value: plan.nextProfileId - 1 } }, upsert: true },
     ]),
     // Tokens name the work, whose number may have been replaced: a repeat says nothing a second time.
-    insertProfileRows(deps, plan, `profiles:${batch._id}`),
-    deps.events.insert(traitChangesTable, log.traits, `traits:${batch._id}`),
-    deps.events.insert(consentChangesTable, log.consents, `consents:${batch._id}`),
-    deps.events.insert(identityChangesTable, log.identities, `identities:${batch._id}`),
+    insertProfileRows(deps, plan, `profiles:${keyOf(batch)}`),
+    deps.events.insert(traitChangesTable, log.traits, `traits:${keyOf(batch)}`),
+    deps.events.insert(consentChangesTable, log.consents, `consents:${keyOf(batch)}`),
+    deps.events.insert(identityChangesTable, log.identities, `identities:${keyOf(batch)}`),
     deps.events.insert(
       eventsTable,
       events.map((e) => ({
@@ -356,7 +418,7 @@ async function applyPlan(
         known_at,
         seq,
       })),
-      `batch:${batch._id}`,
+      `batch:${keyOf(batch)}`,
     ),
   ])
 }
@@ -394,7 +456,7 @@ async function changesOf(
     return { ...standing, identities: logIdentities(plan, profiles, moment) }
   }
   const unchanged = records.flatMap((record, i) =>
-    statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
+    owners[i]! > 0 && statesSomething(record) && !profiles.has(owners[i]!) ? [owners[i]!] : [],
   )
   for (const profile of await docs.profiles.getMany([...new Set(unchanged)])) profiles.set(profile._id, profile)
   return logChanges({ ...plan, owners, units }, records, profiles, moment)

@@ -1,24 +1,32 @@
+import { z } from 'zod'
 import { armOf } from '../../domain/experiments/arm.js'
+import { eventsTable } from '../../domain/events/tables.js'
 import { systemEvent } from '../../domain/events/system-events.js'
-import { exitEvents, pinKey } from '../../domain/journeys/definition.js'
+import { exitEvents, journeyOfPin, pinKey } from '../../domain/journeys/definition.js'
 import { whyNotAgain } from '../../domain/journeys/reenter.js'
 import type { Rule } from '../../domain/rules/rule.js'
+import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
+import { ConflictError } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { DAY_MS } from '../../time.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import type { OwnedEvent } from '../../stored/ingest.js'
 import type { Refusal, Run } from '../../stored/journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
+import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { systemRecord } from '../ingest/system-records.js'
 import { takeBackTouches } from '../touches/take-back.js'
 
 /** An event that is older than this when it arrives is history: it starts no journey. */
 const FRESH_MS = DAY_MS
+/** People asked about in one query. */
+const CHUNK = 5_000
 
 /**
  * Lets profiles into journeys: assigns the arm, pins the version, records every refusal with its reason. Entering twice at
- * one instant is one entry, so a repeat after a crash does nothing new.
+ * one instant is one entry, so a repeat after a crash does nothing new; and who was refused at that instant stays out, however
+ * late somebody looks who was held still.
  */
 export async function enterJourneys(
   deps: Deps,
@@ -30,7 +38,10 @@ export async function enterJourneys(
   const { docs, definitions } = deps
   const ids = [...new Set(entries.map((e) => e.profileId))]
   const profiles = new Map((await docs.profiles.getMany(ids)).map((p) => [p._id, p]))
-  const earlier = await docs.runs.find({ profileId: { $in: ids } })
+  const journeyIds = [...new Set(entries.map((e) => e.journeyId))]
+  const earlier = await docs.runs.find({ profileId: { $in: ids }, journeyId: { $in: journeyIds } })
+  // After the runs: of a run that has ended meanwhile, what it kept out is on record.
+  const decided = new Set((await docs.refusals.getMany(entries.map((e) => refusalId(e, now)))).map((r) => r._id))
   const entered: Run[] = []
   const refusals: Refusal[] = []
   for (const { profileId, journeyId } of entries) {
@@ -44,9 +55,11 @@ export async function enterJourneys(
       entered.push(already)
       continue
     }
+    const _id = refusalId({ profileId, journeyId }, now)
+    if (decided.has(_id)) continue
     const reason = whyNotAgain(runs, journey.reenter, now)
     if (reason !== undefined) {
-      refusals.push({ _id: `${journeyId}:${profileId}:${now.getTime()}`, profileId, journeyId, at: now, reason })
+      refusals.push({ _id, profileId, journeyId, at: now, reason })
       continue
     }
     const n = runs.length
@@ -67,6 +80,7 @@ export async function enterJourneys(
       ...(arm === 'holdout' ? { state: 'ended', outcome: 'holdout', endedAt: now } : { state: 'waiting', dueAt: now }),
     })
   }
+  if (deps.worker.isLate()) throw new ConflictError('entered too slowly: others may have gone on')
   if (refusals.length > 0) await docs.refusals.insert(refusals)
   if (entered.length === 0) return
   const { refused } = await docs.runs.insert(entered)
@@ -75,6 +89,7 @@ export async function enterJourneys(
   const lost = new Set(there.filter((r) => r.enteredAt.getTime() !== now.getTime()).map((r) => r._id))
   const mine = entered.filter((r) => !lost.has(r._id))
   if (mine.length === 0) return
+  await exitOvertaken(deps, mine, now)
   await acceptRecords(
     deps,
     `entered:${hashKey(24, key, now.getTime(), ...mine.map((r) => r._id))}`,
@@ -94,6 +109,10 @@ export async function enterJourneys(
   await deps.jobs.add('resume-runs', undefined, { key: 'resume-runs' })
 }
 
+function refusalId({ profileId, journeyId }: { profileId: number; journeyId: string }, now: Date): string {
+  return `${journeyId}:${profileId}:${now.getTime()}`
+}
+
 /** Who would enter the journeys that begin with an event, if `rule` holds: fresh events only. */
 export function entriesByEvents(
   deps: Deps,
@@ -111,18 +130,59 @@ export function entriesByEvents(
 
 /** Ends the runs whose exit event happened, and takes back what has not left yet. */
 export async function exitByEvents(deps: Deps, events: readonly OwnedEvent[], now: Date): Promise<void> {
-  const names = new Set([...deps.definitions.current.pinned.values()].flatMap(exitEvents))
-  const ending = events.filter((e) => names.has(e.name))
-  if (ending.length === 0) return
-  const runs = await deps.docs.runs.find({ profileId: { $in: [...new Set(ending.map((e) => e.profileId))] } })
-  for (const run of runs) {
-    const journey = deps.definitions.current.pinned.get(pinKey(run.journeyId, run.version))
-    if (journey === undefined || run.arm === 'holdout') continue
-    const exits = exitEvents(journey)
-    const left = ending.some(
-      (e) => e.profileId === run.profileId && exits.includes(e.name) && e.occurredAt > run.enteredAt,
+  const names = new Set(events.map((e) => e.name))
+  const exits = new Set<string>()
+  const journeyIds = new Set<string>()
+  for (const [key, journey] of deps.definitions.current.pinned) {
+    for (const name of exitEvents(journey)) {
+      if (!names.has(name)) continue
+      exits.add(name)
+      journeyIds.add(journeyOfPin(key))
+    }
+  }
+  if (exits.size === 0) return
+  const ending = events.filter((e) => exits.has(e.name))
+  const profileIds = [...new Set(ending.map((e) => e.profileId))]
+  const runs = await deps.docs.runs.find({ profileId: { $in: profileIds }, journeyId: { $in: [...journeyIds] } })
+  await exitRuns(deps, runs, ending, now)
+}
+
+/**
+ * Exit events that ingest took in beside a refresh, after the instant at which it enters: ingest has looked for runs before
+ * these were there. It stores events before it looks, so one of the two sees the other.
+ */
+async function exitOvertaken(deps: Deps, runs: readonly Run[], now: Date): Promise<void> {
+  const names = new Set(runs.flatMap((run) => exitsOf(deps, run)))
+  if (names.size === 0) return
+  // No group was begun at a later instant: nothing was taken in since.
+  const lastAt = (await deps.docs.meta.get(`counter:${EVALUATIONS}`))?.at
+  if (lastAt === undefined || lastAt <= now) return
+  // Read now: an event may be stored under a number that was found to be hers meanwhile.
+  const profiles = await deps.docs.profiles.getMany([...new Set(runs.map((r) => r.profileId))])
+  const ownerOf = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
+  const ids = [...ownerOf.keys()]
+  const happened: Happened[] = []
+  for (let i = 0; i < ids.length; i += CHUNK) {
+    const rows = await deps.events.query(
+      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(max(occurred_at)) AS ms FROM ${eventsTable.name}
+       WHERE profile_id IN (${ids.slice(i, i + CHUNK).join(', ')}) AND name IN (${literals([...names])})
+       AND occurred_at > fromUnixTimestamp64Milli(${now.getTime()}, 'UTC') GROUP BY profile_id, name ${SMALL_QUERY}`,
+      z.object({ p: z.number(), name: z.string(), ms: z.number() }),
     )
-    if (!left) continue
+    for (const { p, name, ms } of rows) happened.push({ profileId: ownerOf.get(p)!, name, occurredAt: new Date(ms) }) // asked for by these ids
+  }
+  if (happened.length > 0) await exitRuns(deps, runs, happened, deps.clock.now())
+}
+
+type Happened = Pick<OwnedEvent, 'profileId' | 'name' | 'occurredAt'>
+
+async function exitRuns(deps: Deps, runs: readonly Run[], events: readonly Happened[], now: Date): Promise<void> {
+  const byProfile = new Map<number, Happened[]>()
+  for (const event of events) byProfile.set(event.profileId, [...(byProfile.get(event.profileId) ?? []), event])
+  for (const run of runs) {
+    const exits = exitsOf(deps, run)
+    const left = byProfile.get(run.profileId)?.some((e) => exits.includes(e.name) && e.occurredAt > run.enteredAt)
+    if (left !== true) continue
     await deps.docs.runs.update(
       run._id,
       { $set: { state: 'ended', outcome: 'exited', endedAt: now }, $unset: { dueAt: 1 } },
@@ -130,4 +190,10 @@ export async function exitByEvents(deps: Deps, events: readonly OwnedEvent[], no
     )
     await takeBackTouches(deps.docs, run._id, 'exited', now)
   }
+}
+
+/** Nobody leaves the holdout: it is compared by whom it was meant for. */
+function exitsOf({ definitions }: Deps, { journeyId, version, arm }: Run): string[] {
+  const journey = definitions.current.pinned.get(pinKey(journeyId, version))
+  return journey === undefined || arm === 'holdout' ? [] : exitEvents(journey)
 }

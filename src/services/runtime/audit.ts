@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import { hashKey } from '../../random.js'
+import { parseInput } from '../../parse.js'
+import { hashKey, secretHex } from '../../random.js'
 import type { AuditRow } from '../../stored/audit.js'
+import { DAY_MS } from '../../time.js'
 import type { Deps } from './deps.js'
 
 export type AuditEntry = Pick<AuditRow, 'who' | 'operation' | 'target' | 'outcome' | 'code' | 'inputHash'>
@@ -21,6 +23,44 @@ export async function writeAudit({ docs, clock }: Pick<Deps, 'docs' | 'clock'>, 
     if (refused.length > 0) continue // each refusal means that somebody else got on
     await docs.meta.updateEach([{ id: COUNTER, update: { $max: { value: _id } }, upsert: true }])
     return
+  }
+}
+
+/** What is about to be done, until its row is written: should the process die in between, it is not forgotten. */
+const Intent = z.object({ who: z.string(), operation: z.string(), target: z.string(), inputHash: z.string() })
+type Intent = z.infer<typeof Intent>
+const INTENT = 'intent:'
+/** No operation takes as long. */
+const OVER_MS = DAY_MS
+
+/** @returns what takes the note back, once the row is there */
+export async function noteIntent(
+  { docs, clock }: Pick<Deps, 'docs' | 'clock'>,
+  intent: Intent,
+): Promise<() => Promise<void>> {
+  const _id = `${INTENT}${secretHex(8)}`
+  await docs.meta.insert([{ _id, at: clock.now(), text: JSON.stringify(intent) }])
+  return async () => void (await docs.meta.delete({ _id }))
+}
+
+/**
+ * Writes the rows of what was broken off by the death of its process: some of it may have been done. To be run before anything
+ * is asked of this process.
+ *
+ * @param alone - nobody else works on these stores; otherwise only what was begun a day ago is surely over
+ */
+export async function recordInterrupted(deps: Pick<Deps, 'docs' | 'clock'>, alone: boolean): Promise<void> {
+  const { docs, clock } = deps
+  const begunBefore = new Date(clock.now().getTime() - OVER_MS)
+  const ids = { _id: { $gte: INTENT, $lt: `${INTENT}~` } }
+  for (const { _id, at, text } of await docs.meta.find(ids)) {
+    if (!alone && at! > begunBefore) continue // each has its instant
+    const { who, operation, target, inputHash } = parseInput(Intent, JSON.parse(text ?? ''), 'An intent cannot be read')
+    // It may have died between the row and taking the note back.
+    const row = await docs.audit.findOne({ who, operation, inputHash, at: { $gte: at } })
+    if (row === undefined)
+      await writeAudit(deps, { who, operation, target, inputHash, outcome: 'failed', code: 'interrupted' })
+    await docs.meta.delete({ _id })
   }
 }
 

@@ -1,12 +1,12 @@
 import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
-import { UnfitDocumentError } from '../../errors.js'
+import { messageOf, UnfitDocumentError } from '../../errors.js'
 import type { ServiceDeps } from './deps.js'
-import type { Group, Shard } from '../../ports/job-queue.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { DispatchDoc } from '../../stored/touches.js'
+import { type Group, nameOfShard, type Shard } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
 import { handleCallbacks } from '../wecom/handle-callbacks.js'
 import { processBatches, waitingAt } from '../ingest/process-batches.js'
@@ -165,13 +165,17 @@ export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> 
   return times
 }
 
-/** Where a document that the lane cannot do without cannot be used, it is run, fails and says so: the others go on. */
+/**
+ * A lane that cannot tell is looked at again the next time, and keeps no other from its work. Where a document that it cannot do
+ * without cannot be used, it is run, fails and says so.
+ */
 async function dueAt(lane: Lane, deps: ServiceDeps, shard: Shard): Promise<Date | undefined> {
   try {
     return await lane.dueAt(deps, shard)
   } catch (err) {
     if (err instanceof UnfitDocumentError) return LONG_AGO
-    throw err
+    deps.log.error('lane cannot tell when it is due', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
+    return undefined
   }
 }
 

@@ -11,6 +11,7 @@ import { PersonQuery } from '../identity/find-person.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
+import type { RunAlone } from './with-lease.js'
 import { listTags } from '../tags/list-tags.js'
 import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
@@ -35,7 +36,8 @@ export type OperationDeps = {
   deps: ServiceDeps
   documents: Pick<DocumentStore, 'unfit'>
   publish: (options: PublishOptions) => Promise<Publication[]>
-  alone: <T>(work: () => Promise<T>) => Promise<T>
+  /** Waits until nobody else refreshes. */
+  alone: RunAlone
 }
 
 /** Called with how much is done. */
@@ -81,10 +83,15 @@ const PublishInput = z
   .strictObject({
     correct: ContentIds.describe('contents that runs on their way have as they are now'),
     withdraw: ContentIds.describe('contents that nobody is sent any more; the files are not looked at then'),
+    keepJourneys: z.boolean().default(false).describe('journeys stay as they are; only all other files are published'),
   })
   .refine(({ correct, withdraw }) => correct.length === 0 || withdraw.length === 0, {
     message: 'either files are published, or contents are withdrawn',
     path: ['withdraw'],
+  })
+  .refine(({ correct, withdraw, keepJourneys }) => !keepJourneys || correct.length + withdraw.length === 0, {
+    message: 'goes with neither correct nor withdraw',
+    path: ['keepJourneys'],
   })
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 
@@ -331,9 +338,9 @@ export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operat
 
 async function publish(
   app: OperationDeps,
-  { correct, withdraw }: z.infer<typeof PublishInput>,
+  { correct, withdraw, keepJourneys }: z.infer<typeof PublishInput>,
 ): Promise<Publication[]> {
-  if (withdraw.length === 0) return app.publish({ correct })
+  if (withdraw.length === 0) return app.publish({ correct, keepJourneys })
   const { deps } = app
   const done = await withdrawContents(deps, withdraw)
   await followPublished(deps)

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import { followPublished } from '../definitions/follow-published.js'
-import { type AuditEntry, writeAudit } from './audit.js'
+import { type AuditEntry, noteIntent, writeAudit } from './audit.js'
 import type { Deps } from './deps.js'
 import {
   type OnProgress,
@@ -29,7 +29,7 @@ export type Begun = (onProgress?: OnProgress) => Promise<unknown>
 
 /**
  * Reads the input of an operation; resolves to its work. This is the one way to run an operation, whichever door it came in
- * by, and here its audit row is written: once, after the work, whatever became of it.
+ * by, and here its audit row is written: once, after the work, whatever became of it. What changes something is noted before.
  *
  * @param who - see `AuditRow`
  * @throws {InvalidInputError} when the input cannot be read
@@ -70,7 +70,7 @@ export async function runOperation<N extends OperationName>(
   )(onProgress)) as OperationResult<N>
 }
 
-/** Does the work of an operation on an input that was read, and writes its row. */
+/** Does the work of an operation on an input that was read, and writes its row; see `noteIntent`. */
 export async function auditing<R>(
   deps: Pick<Deps, 'docs' | 'clock'>,
   who: string,
@@ -78,18 +78,22 @@ export async function auditing<R>(
   input: unknown,
   work: () => Promise<R>,
 ): Promise<R> {
-  const { audit } = operations[name] as unknown as AnyOperation
+  const { audit, effect } = operations[name] as unknown as AnyOperation
   if (audit === undefined || audit.looks?.(input) === true) return work()
   const entry = { who, operation: name, inputHash: hashKey(64, JSON.stringify(audit.input?.(input) ?? input)) }
+  const target = audit.target(input, undefined)
+  const noted = effect === 'read' ? undefined : await noteIntent(deps, { ...entry, target })
   let result: R
   try {
     result = await work()
   } catch (err) {
-    await writeAudit(deps, { ...entry, target: audit.target(input, undefined), ...endOf(err) })
+    await writeAudit(deps, { ...entry, target, ...endOf(err) })
+    await noted?.()
     throw err
   }
   // Before the answer is given: nobody learns what is not on record.
   await writeAudit(deps, { ...entry, target: audit.target(input, result), outcome: 'done' })
+  await noted?.()
   return result
 }
 

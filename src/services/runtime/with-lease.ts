@@ -18,6 +18,8 @@ export type LeaseOptions = {
   elapsedMs: () => number
   /** No other process can reach these stores: what somebody else holds is held by the dead. */
   alone: boolean
+  /** Whether the clock of the day cannot be trusted just now: then nobody works here. See `watchClock`. */
+  isClockAhead?: () => boolean
 }
 
 /** Leases as one process sees them: which it works under, and since when those of others have stood still. */
@@ -31,9 +33,15 @@ export type Held = {
   signal: AbortSignal
   /** Rises with each holder: what depends on the lease names it. */
   fence: number
-  /** Whether it was not renewed for so long that others may soon take it over: true before `signal` can tell. */
+  /** Whether it was not renewed for so long that others may soon take it over, before `signal` can tell; or the clock leapt. */
   isLate: () => boolean
 }
+
+/** Runs work so that nobody else is at the same. */
+export type RunAlone = <T>(work: (held: Held) => Promise<T>) => Promise<T>
+
+/** Where nothing else works. */
+export const atOnce: RunAlone = (work) => work({ signal: new AbortController().signal, fence: 0, isLate: () => false })
 
 type Stored = NonNullable<Meta['lease']>
 
@@ -52,23 +60,30 @@ export function createLeases(options: LeaseOptions): Leases {
  * name what they were made of, so that those of the new holder stand
  */
 export async function withLease(leases: Leases, name: string, work: (held: Held) => Promise<void>): Promise<boolean> {
-  if (leases.working.has(name)) return false
+  const isClockAhead = () => leases.isClockAhead?.() === true
+  if (leases.working.has(name) || isClockAhead()) return false
   leases.working.add(name)
   try {
     const renewed = { atMs: leases.elapsedMs() }
     const fence = await take(leases, name)
     if (fence === undefined) return false
     const lost = new AbortController()
-    const isLate = () => !leases.alone && leases.elapsedMs() - renewed.atMs >= STOP_MS
+    const isLate = () => isClockAhead() || (!leases.alone && leases.elapsedMs() - renewed.atMs >= STOP_MS)
     // What nobody else can take is kept until the process ends.
     const renewal = leases.alone ? undefined : renew(leases, name, fence, lost, renewed)
+    let isLost = false
     try {
       await work({ signal: lost.signal, fence, isLate })
     } finally {
       clearInterval(renewal)
-      if (!leases.alone) await leases.meta.update(idOf(name), { $set: { 'lease.owner': FREE } }, heldBy(leases, fence))
+      // Before it is given back: what a renewal on its way hears after that says nothing.
+      isLost = lost.signal.aborted
+      if (!leases.alone) {
+        const wasHeld = await leases.meta.update(idOf(name), { $set: { 'lease.owner': FREE } }, heldBy(leases, fence))
+        isLost ||= !wasHeld
+      }
     }
-    if (lost.signal.aborted) throw new ConflictError(`lost the lease "${name}" while working`)
+    if (isLost) throw new ConflictError(`lost the lease "${name}" while working`)
     return true
   } finally {
     leases.working.delete(name)

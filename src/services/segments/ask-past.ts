@@ -8,6 +8,7 @@ import { literal, SMALL_QUERY } from '../../domain/rules/sql.js'
 import { InvalidInputError } from '../../errors.js'
 import { publishedTagIds } from '../definitions/publish-definitions.js'
 import { findPerson, type PersonQuery, usableIdentifier } from '../identity/find-person.js'
+import { closePast } from '../../stored/runtime.js'
 import { pastHorizon } from '../runtime/date-past.js'
 import type { Deps } from '../runtime/deps.js'
 import { plansUnderWay } from '../tags/claim-profiles.js'
@@ -96,10 +97,15 @@ function readingsOf(
   return Object.fromEntries([...read].sort().map((id) => [id, anew.has(id) ? 'computed' : 'recorded']))
 }
 
+const NEVER = new Date(8.64e15)
+
 /** Whether rows are still to be written that count as known by `at`: until then the answer may change. */
 async function isUnderWay(deps: Deps, at: Date, readsTags: boolean): Promise<boolean> {
+  // First: a plan that is stored after we looked is of later.
+  await closePast(deps.docs.meta, at)
   if ((await plansUnderWay(deps)).some((plan) => (plan.takenOver ?? plan).now <= at)) return true
   if (!readsTags) return false
   const refreshes = await deps.docs.refreshes.find({ phase: { $ne: 'done' } })
-  return refreshes.some(({ knownAt }) => knownAt !== undefined && knownAt <= at)
+  // One that opens has its instant, and its number perhaps a moment ago.
+  return refreshes.some(({ knownAt, now }) => (knownAt ?? now ?? NEVER) <= at)
 }

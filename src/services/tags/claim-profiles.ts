@@ -1,4 +1,5 @@
-import type { BatchPlan } from '../../stored/ingest.js'
+import type { Filter } from '../../ports/document-language.js'
+import type { Batch, BatchPlan } from '../../stored/ingest.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { takeMoment } from '../runtime/take-moment.js'
@@ -34,8 +35,13 @@ export async function claimProfiles(
   const last = (await docs.meta.get(`counter:${EVALUATIONS}`))?.value
   if (plan.seq === last) return plan
   const { seq } = await takeMoment(deps)
-  const isOpen = await docs.batches.update(batchId, { $set: { 'plan.seq': seq } }, { state: 'planned' })
+  const isOpen = await docs.batches.update(batchId, { $set: { 'plan.seq': seq } }, isPlanned(plan))
   return isOpen ? { ...plan, seq } : undefined
+}
+
+/** The batch that holds a plan, as long as it does: its next part has another one. */
+export function isPlanned({ basis }: Pick<BatchPlan, 'basis'>): Filter<Batch> {
+  return { state: 'planned', 'plan.basis': basis ?? { $exists: false } }
 }
 
 /** @param all - also those that bear no stamp yet */

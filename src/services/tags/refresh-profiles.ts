@@ -9,6 +9,7 @@ import { nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
+import type { RunAlone } from '../runtime/with-lease.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { testRules } from '../segments/test-rules.js'
 import { appendRange, closeNumber, type Range } from './append-range.js'
@@ -106,13 +107,15 @@ export async function workRefreshes(deps: Deps, signal?: AbortSignal): Promise<R
 export async function refreshNow(
   deps: Deps,
   request: RefreshRequest,
-  alone: <T>(work: () => Promise<T>) => Promise<T>,
+  alone: RunAlone,
   onRange: (profiles: number) => void = () => undefined,
 ): Promise<number> {
   const { docs } = deps
   await openRefresh(deps, request)
   for (;;) {
-    const left = await alone(() => workRefreshes(deps))
+    const left = await alone(({ signal, fence, isLate }) =>
+      workRefreshes({ ...deps, worker: { ...deps.worker, fence, isLate } }, signal),
+    )
     const cursor = await docs.refreshes.get(request._id)
     const last = (await docs.meta.get('counter:profile'))?.value ?? 0
     onRange(cursor === undefined || cursor.phase === 'done' ? last : Math.min(cursor.from - 1, last))

@@ -4,6 +4,7 @@ import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
 import { countedFromOf } from '../../domain/rules/crossings.js'
 import type { Refresh } from '../../stored/tags.js'
+import { pastInstant } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { isRefreshing, openRefresh, workRefreshes } from './refresh-profiles.js'
 
@@ -107,6 +108,8 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
     if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
     const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
     await schedule.run(last, asked ?? 0)
+    // The one before is still open: this occasion is due when that is done.
+    if ((await deps.docs.refreshes.get(schedule.id))?.occasion !== (asked ?? 0)) continue
     // Asked for again while it ran, it is still due: what it did was under the definitions before.
     const unchanged = { value: asked ?? { $exists: false } }
     await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now }, $inc: { value: 1 } }, unchanged)
@@ -135,5 +138,12 @@ async function lastRuns({ docs }: Deps, schedules: readonly Schedule[], now: Dat
     await docs.meta.updateEach(
       unseen.map((id) => ({ id, update: { $set: { at: now } }, where: { at: { $exists: false } }, upsert: true })),
     )
-  return new Map(schedules.map((schedule) => [schedule.id, stored.get(keyOf(schedule)) ?? now]))
+  const times = schedules.map(async (schedule) => {
+    const at = stored.get(keyOf(schedule))
+    return [
+      schedule.id,
+      at === undefined ? now : await pastInstant(docs.meta, { _id: keyOf(schedule), at }, now),
+    ] as const
+  })
+  return new Map(await Promise.all(times))
 }

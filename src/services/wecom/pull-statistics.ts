@@ -1,6 +1,7 @@
 import { UpstreamError } from '../../errors.js'
 import { atTimeOfDay, DAY_MS, HOUR_MS, parseTimeOfDay, toDay } from '../../time.js'
 import type { WecomDay } from '../../stored/wecom.js'
+import { MAX_AHEAD_MS, pastInstant } from '../../stored/runtime.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { eachUnlessRefused } from './skip-refused.js'
 
@@ -16,14 +17,18 @@ const OWNERS = 100
 const AT_ONCE = 4
 
 /** Once a day, when yesterday is counted. */
-export async function nextStatisticsAt({ docs, wecomSettings }: ServiceDeps): Promise<Date | undefined> {
+export async function nextStatisticsAt({ docs, clock, wecomSettings }: ServiceDeps): Promise<Date | undefined> {
+  const now = clock.now()
   const minutes = parseTimeOfDay(wecomSettings.statisticsAt)
   if (minutes === undefined || (await docs.wecomMembers.findOne({ serves: true })) === undefined) return undefined
-  const last = (await docs.meta.get(CURSOR))?.at ?? new Date(0)
+  const kept = (await docs.meta.get(CURSOR))?.at
+  const last = kept === undefined ? new Date(0) : await pastInstant(docs.meta, { _id: CURSOR, at: kept }, now)
   const sameDay = atTimeOfDay(last, minutes, ZONE)
   const due = sameDay > last ? sameDay : atTimeOfDay(last, minutes, ZONE, 1)
-  const pause = (await docs.meta.get(PAUSE))?.at
-  return pause !== undefined && pause > due ? pause : due
+  const paused = (await docs.meta.get(PAUSE))?.at
+  if (paused === undefined) return due
+  const pause = await pastInstant(docs.meta, { _id: PAUSE, at: paused }, now, HOUR_MS + MAX_AHEAD_MS)
+  return pause > due ? pause : due
 }
 
 /**

@@ -1,6 +1,7 @@
 import { nextAt } from '../../domain/schedule.js'
 import { intOf } from '../../random.js'
 import { DAY_MS, parseTimeOfDay, toDay } from '../../time.js'
+import { pastInstant } from '../../stored/runtime.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorGroups, mirrorMembers, mirrorTags } from './mirror-company.js'
@@ -50,11 +51,10 @@ export async function nextReconciliationAt({
 }: ServiceDeps): Promise<Date | undefined> {
   if (wecomSettings.reconcileAt === 'off') return undefined
   const minutes = parseTimeOfDay(wecomSettings.reconcileAt) ?? 0
-  let last = (await docs.meta.get(PLACE))?.at
-  if (last === undefined) {
-    last = clock.now()
-    await docs.meta.updateEach([{ id: PLACE, update: { $set: { at: last } }, upsert: true }])
-  }
+  const now = clock.now()
+  const at = (await docs.meta.get(PLACE))?.at
+  if (at === undefined) await docs.meta.updateEach([{ id: PLACE, update: { $set: { at: now } }, upsert: true }])
+  const last = at === undefined ? now : await pastInstant(docs.meta, { _id: PLACE, at }, now)
   return nextAt(`${minutes % 60} ${Math.floor(minutes / 60)} * * *`, last, brand.timeZone)
 }
 

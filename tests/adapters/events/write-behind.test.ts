@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { z } from 'zod'
 import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
+import { settingAside } from '../../../src/adapters/events/set-aside.js'
 import { writeBehind, type WriteBehindOptions } from '../../../src/adapters/events/write-behind.js'
 import { eventsTable, profilesTable, type RowOf, tables } from '../../../src/domain/events/tables.js'
 import { UpstreamError } from '../../../src/errors.js'
@@ -41,12 +42,14 @@ beforeEach(async () => {
 })
 
 /** The engine, noting what it is handed; `fail` may refuse. */
-function noted(fail: (table: string, token: string) => Error | undefined = () => undefined): EventStore {
+function noted(
+  fail: (table: string, token: string, rows: readonly object[]) => Error | undefined = () => undefined,
+): EventStore {
   const round = rounds
   return {
     ...engine,
     async insert(table, rows, token) {
-      const error = fail(table.name, token)
+      const error = fail(table.name, token, rows)
       if (error !== undefined) throw error
       inserts.push(`${table.name} ${rows.length}`)
       await engine.insert(table, rows, `${round} ${token}`)
@@ -168,23 +171,56 @@ describe('writing behind', () => {
 
   const guardedBy = (faults: Faults) => faults.guard('waiting', waiting, ['insert', 'put', 'delete'])
 
-  it('holds nobody up by rows that the engine refuses, keeps them and says so', async () => {
+  /** An engine that cannot read an insert in which `e2` is. */
+  const refusesE2 = (_table: string, _token: string, rows: readonly object[]) =>
+    rows.some((row) => 'event_id' in row && row.event_id === 'e2')
+      ? new UpstreamError('engine', '27', false, 'cannot parse')
+      : undefined
+
+  it.each([
+    ['few', 3, 500],
+    ['many', 9, 9],
+  ])('holds nobody up by a row among %s that the engine refuses, keeps it and says so', async (_name, rows, large) => {
     const said: string[] = []
     const log: Log = { ...quietLog, error: (fact) => void said.push(fact) }
-    const refuses = (_table: string, token: string) =>
-      /^flush \w+$| bad$/.test(token) ? new UpstreamError('engine', '27', false, 'cannot parse') : undefined
-    const store = await open(noted(refuses), { log })
-    await store.insert(eventsTable, [event('e1')], 'good')
-    await store.insert(eventsTable, [event('e2')], 'bad')
-    expect(await idsIn(store)).toEqual(['e1'])
+    const store = await open(noted(refusesE2), { log, large })
+    const events = Array.from({ length: rows }, (_, i) => event(`e${i + 1}`))
+    await store.insert(eventsTable, [event('e0')], 'good')
+    await store.insert(eventsTable, events, 'bad')
+    const others = [event('e0'), ...events].map((row) => row.event_id).filter((id) => id !== 'e2')
+    expect(await idsIn(store)).toEqual(others)
     expect(said).toHaveLength(1)
-    const [kept] = await waiting.find({ refused: { $exists: true } })
-    expect(kept).toMatchObject({ _id: 'events bad', refused: expect.stringContaining('cannot parse') })
-    expect(kept?.rows).toEqual([event('e2')])
+    const kept = await waiting.find({ refused: { $exists: true } })
+    expect(kept).toHaveLength(1)
+    expect(kept[0]).toMatchObject({ table: 'events', refused: expect.stringContaining('cannot parse') })
+    expect(kept[0]?.rows).toEqual([event('e2')])
     await store.close()
     const next = await open()
-    expect(await idsIn(next)).toEqual(['e1'])
+    expect(await idsIn(next)).toEqual(others)
     await next.close()
+  })
+
+  it('halves in the same way after a death in between, and lands every row once', async () => {
+    const events = Array.from({ length: 9 }, (_, i) => event(`e${i + 1}`))
+    const others = events.map((row) => row.event_id).filter((id) => id !== 'e2')
+    const counting = new Faults()
+    const guarded = (faults: Faults) => {
+      const store = faults.guard('engine', noted(refusesE2), ['insert'])
+      return settingAside({ store, waiting: faults.guard('waiting', waiting, ['put']), log: quietLog })
+    }
+    await guarded(counting).insert(eventsTable, events, 'bad')
+    expect(counting.writes).toBeGreaterThan(5)
+    for (let failAt = 1; failAt <= counting.writes; failAt++) {
+      rounds++
+      await engine.command('TRUNCATE TABLE events')
+      await waiting.delete({})
+      const faults = new Faults()
+      faults.failAt = failAt
+      await expect(guarded(faults).insert(eventsTable, events, 'bad')).rejects.toThrow('crash')
+      await guarded(new Faults()).insert(eventsTable, events, 'bad')
+      expect([failAt, await idsIn(engine)]).toEqual([failAt, others])
+      expect(await waiting.count({ refused: { $exists: true } })).toBe(1)
+    }
   })
 
   it.each([

@@ -1,11 +1,13 @@
 import { WHOLE } from '../../../src/ports/job-queue.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Log } from '../../../src/log.js'
+import { followPublished } from '../../../src/services/definitions/follow-published.js'
 import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
 import { publishedVersion } from '../../../src/services/definitions/read-published.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { lanes } from '../../../src/services/runtime/lanes.js'
 import { runOperation } from '../../../src/services/runtime/run-operation.js'
+import { around } from '../../support/around.js'
 import {
   buildWorld,
   contactRecord,
@@ -48,6 +50,24 @@ const work = (name: string, deps: ServiceDeps = other) =>
   lanes.find((l) => l.name === name)!.run(deps, undefined, WHOLE)
 const runsOf = async (journeyId: string) =>
   (await world.docs.runs.find({ journeyId })).map(({ version, state, outcome }) => ({ version, state, outcome }))
+
+describe('a publication that is being taken over', () => {
+  it('is taken over with the refresh it asks for, or not at all', async () => {
+    const tag = (event: string) => ({ ...BEFORE, tags: [{ id: 'keen', type: 'flag', when: { event } }] })
+    await world.publish(tag('asked'))
+    await followPublished(other)
+    const asked = async () => (await world.docs.meta.get('schedule:weekly'))?.value
+    const before = await asked()
+    await publishDefinitions(world.deps, define(tag('paid')))
+    const failing = around(other, 'meta', 'get', async (_n, [id]) => {
+      if (id === 'evaluated') throw new Error('the store does not answer')
+    })
+    await expect(followPublished(failing)).rejects.toThrow('does not answer')
+    await followPublished(other)
+    expect(other.definitions.current.version).toBe(await publishedVersion(world.docs))
+    expect(await asked()).toBe((before ?? 0) + 1)
+  })
+})
 
 describe('a worker that has not followed a publication', () => {
   it('lets in whoever enters under it', async () => {

@@ -1,9 +1,15 @@
+import { calculateObjectSize } from 'bson'
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import type { BatchPlan } from '../../../src/stored/ingest.js'
 import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+import { SourceRecord } from '../../../src/domain/events/record.js'
+import { parseInput } from '../../../src/parse.js'
+import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
+import { processBatches } from '../../../src/services/ingest/process-batches.js'
+import { around } from '../../support/around.js'
 
 const openWorld = useWorld()
 let world: World
@@ -59,6 +65,92 @@ describe('taking records in', () => {
     await start()
     expect(await world.accept('a')).toBe(false)
     expect(await world.docs.batches.count({})).toBe(0)
+  })
+
+  it.each([
+    ['few', 3],
+    ['many', 600],
+  ])('mends half a surrogate pair wherever it stands among %s records, and goes on', async (_name, n) => {
+    const half = 'ab\ud83d'
+    await start({ tags: [{ id: 'cut', type: 'flag', when: { trait: 'nick', is: 'ab\ufffd' } }] })
+    const bad = eventRecord(`m${half}`, 'seen', START, { id: `id ${half}`, properties: { [half]: [{ deep: half }] } })
+    const records: object[] = Array.from({ length: n }, (_, i) => ({
+      ...eventRecord(`m${i}`, 'seen', START),
+      traits: { nick: 'ok' },
+    }))
+    const traits: Record<string, unknown> = { nick: half, [half]: 1 }
+    records[1] = { ...bad, traits }
+    await world.accept(`batch ${half}`, ...records)
+    await world.accept('next', eventRecord('later', 'seen', START))
+    await world.run()
+    expect(await world.docs.batches.count({ state: 'done' })).toBe(2)
+    expect(await countEvents()).toBe(n + 1)
+    expect(await countEvents(`event_id = 'id ab\ufffd' AND properties = '{"ab\ufffd":[{"deep":"ab\ufffd"}]}'`)).toBe(1)
+    expect(await tagsOf(2)).toEqual({ cut: '1' })
+    expect(await world.query('SELECT count() AS n FROM profiles', Count)).toEqual([{ n: n + 1 }])
+    expect(await world.docs.waitingRows.count({ refused: { $exists: true } })).toBe(0)
+  })
+
+  /** A record whose identifiers, pair by pair, are evidence. */
+  const manyNames = (name: string, n: number, length = 100) => ({
+    ...eventRecord(name, 'seen', START),
+    identifiers: Array.from({ length: n }, (_, i) => ({
+      type: 'member_id',
+      value: `${name} ${i} ${'x'.repeat(length)}`,
+    })),
+    traits: { nick: name },
+  })
+  const identity = { identifiers: [{ type: 'member_id', strength: 'strong', max: 20 }] }
+
+  it('goes part by part through a batch whose plan would be larger than a document, also after a death', async () => {
+    await start({ identity })
+    const shared = { ...world.deps, worker: { ...world.deps.worker, alone: false } }
+    await world.accept('a', ...Array.from({ length: 24 }, (_, i) => manyNames(`m${i}`, 50, 240)))
+    await world.accept('b', eventRecord('other', 'seen', START))
+    const sizes: number[] = []
+    const dying = around(shared, 'batches', 'update', async (n, [, update]) => {
+      const { plan } = (update as { $set: { plan?: unknown } }).$set
+      if (plan !== undefined) sizes.push(calculateObjectSize({ plan }))
+      if (n % 3 === 0) throw new Error('died')
+    })
+    for (let tries = 0; (await world.docs.batches.count({ state: 'done' })) < 2 && tries < 50; tries++)
+      await processBatches(dying).catch((err: unknown) => expect(String(err)).toContain('died'))
+    expect(sizes.length).toBeGreaterThan(2)
+    for (const size of sizes) expect(size).toBeLessThan(15 * 2 ** 20)
+    expect(await world.docs.batches.count({ state: 'done', records: { $exists: false } })).toBe(2)
+    expect(await countEvents()).toBe(25)
+    expect(await world.docs.profiles.count({})).toBe(25)
+    expect(await world.docs.evidence.count({})).toBe((24 * (50 * 49)) / 2)
+    const rows = async (table: string) => (await world.query(`SELECT count() AS n FROM ${table}`, Count))[0]!.n
+    expect([await rows('profiles'), await rows('trait_changes')]).toEqual([25, 24])
+  })
+
+  it('leaves out a record by whose identifiers nobody can be found any more, with what it states', async () => {
+    await start()
+    const nobody = { identifiers: [{ type: 'taobao', value: 't1' }], traits: { city: 'x' } }
+    await world.accept('a', nobody, eventRecord('m1', 'seen', START))
+    await world.run()
+    expect(await world.docs.batches.count({ state: 'done' })).toBe(1)
+    expect(await world.docs.profiles.count({})).toBe(1)
+  })
+
+  it('leaves out a record that alone would be too large, and says so', async () => {
+    await start({ identity })
+    const said: unknown[] = []
+    const log = { ...world.deps.log, error: (fact: string, fields?: object) => void said.push([fact, fields]) }
+    const shared = { ...world.deps, log, worker: { ...world.deps.worker, alone: false } }
+    const record = parseInput(SourceRecord, {
+      ref: 'large',
+      source: 'shop',
+      observedAt: new Date(START),
+      ...manyNames('m', 2),
+    })
+    const large = { ...record, identifiers: manyNames('large', 400, 200).identifiers }
+    await acceptRecords(world.deps, 'a', [{ ...record, ref: 'first' }, large, { ...record, ref: 'last' }])
+    await processBatches(shared)
+    expect(said).toEqual([['a record is too large to be worked off, it is left out', { batch: 'a', ref: 'large' }]])
+    expect(await world.docs.batches.count({ state: 'done' })).toBe(1)
+    expect(await world.docs.profiles.count({})).toBe(1)
   })
 
   it('begins no plan that was made before another one was begun', async () => {

@@ -6,6 +6,7 @@ import { WHOLE } from '../../../src/ports/job-queue.js'
 import { workOff } from '../../../src/play/live.js'
 import { lanes, shardsOf, workTimes } from '../../../src/services/runtime/lanes.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+import { around } from '../../support/around.js'
 import {
   buildWorld,
   contactRecord,
@@ -194,5 +195,25 @@ describe('lanes', () => {
     await expect(ingest.run(world.deps, undefined, WHOLE)).rejects.toThrow(
       /^stored document batches\/b cannot be used: .*plan\.seq: found a string, expected number/,
     )
+  })
+})
+
+describe('a lane that cannot tell when it is due', () => {
+  it('is said, and keeps no other from its work', async () => {
+    const home = await openEventHome()
+    const world = await buildWorld(home, { at: START })
+    try {
+      await world.accept('a', eventRecord('m1', 'seen', START))
+      const said: unknown[] = []
+      const log = { ...world.deps.log, error: (fact: string, fields?: object) => void said.push([fact, fields]) }
+      const failing = around({ ...world.deps, log }, 'callbacks', 'findOne', () =>
+        Promise.reject(new Error('no answer')),
+      )
+      expect((await workTimes(failing)).map(({ name }) => name)).toContain('process-batches')
+      expect(said).toContainEqual(['lane cannot tell when it is due', { lane: 'answer-callbacks', cause: 'no answer' }])
+    } finally {
+      await world.close()
+      await home.close()
+    }
   })
 })

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import type { OperationName } from '../../../src/services/runtime/operations.js'
 import { beginOperation, runOperation } from '../../../src/services/runtime/run-operation.js'
+import { recordInterrupted, verifyAudit } from '../../../src/services/runtime/audit.js'
+import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
+import { around } from '../../support/around.js'
 import type { AuditRow } from '../../../src/stored/audit.js'
 import { contactRecord, operationsOf, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
@@ -104,6 +107,31 @@ describe('an operation', () => {
     ])
     // This world has no files to publish.
     expect(await run('publish', {})).toEqual([expect.objectContaining({ outcome: 'failed', code: 'internal' })])
+  })
+
+  it.each([
+    ['before its row', 'insert', 'failed', 'interrupted'],
+    ['behind its row', 'delete', 'done', undefined],
+  ])('is on record, once, when its process died %s', async (_name, method, outcome, code) => {
+    const { docs } = world
+    const operate = async (deps: ServiceDeps) =>
+      (await beginOperation({ ...operationsOf(world), deps }, 'key:1', 'sending', { action: 'stop' }))()
+    const dies = () => Promise.reject(new Error('died'))
+    await expect(operate(around(world.deps, method === 'insert' ? 'audit' : 'meta', method, dies))).rejects.toThrow(
+      'died',
+    )
+    expect((await docs.meta.find({ _id: { $gte: 'intent:', $lt: 'intent:~' } })).length).toBe(1)
+    // Somebody else may be at it.
+    await recordInterrupted(world.deps, false)
+    expect(await docs.audit.count({ code: 'interrupted' })).toBe(0)
+    await recordInterrupted(world.deps, true)
+    await recordInterrupted(world.deps, true)
+    const rows = await docs.audit.find({})
+    expect(rows.map((r) => [r.who, r.operation, r.target, r.outcome, r.code])).toEqual([
+      ['key:1', 'sending', 'stop', outcome, code],
+    ])
+    expect(await docs.meta.count({ _id: { $gte: 'intent:', $lt: 'intent:~' } })).toBe(0)
+    expect((await verifyAudit(world.deps, () => undefined)).broken).toBeUndefined()
   })
 
   it('gives no answer that is not on record', async () => {

@@ -3,8 +3,10 @@ import { openSqliteDocuments } from '../../../src/adapters/documents/sqlite.js'
 import { quietLog } from '../../../src/log.js'
 import type { DocumentStore } from '../../../src/ports/document-store.js'
 import { type Collections, openCollections } from '../../../src/stored/collections.js'
-import { createLeases, type Leases, withLease } from '../../../src/services/runtime/with-lease.js'
+import { watchClock } from '../../../src/services/runtime/watch-clock.js'
+import { createLeases, LEASE_MS, type Leases, withLease } from '../../../src/services/runtime/with-lease.js'
 import { anyDocument } from '../../support/any-document.js'
+import { MINUTE_MS } from '../../../src/time.js'
 import { settle, waitUntil } from '../../support/wait-until.js'
 
 let store: DocumentStore
@@ -199,5 +201,72 @@ describe('withLease', () => {
       { _id: 'lease:lane', lease: { owner: 'host:1', fence: 0, beat: 0 } },
     ])
     await old.close()
+  })
+
+  it('is not lost by a renewal that is answered after it was given back', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+    let answer = () => {}
+    const released = new Promise<void>((resolve) => (answer = resolve))
+    const meta: Collections['meta'] = {
+      ...docs.meta,
+      update: async (id, update, where) => {
+        // The beat is on its way until the lease is free.
+        if ('$inc' in update) await released
+        const done = await docs.meta.update(id, update, where)
+        if ('$set' in update) {
+          answer()
+          await settle()
+        }
+        return done
+      },
+    }
+    const leases = createLeases({ meta, log: quietLog, owner: 'a', elapsedMs, alone: false })
+    const ran = withLease(leases, 'lane', async () => void jest.advanceTimersByTime(LEASE_MS / 3))
+    expect(await ran).toBe(true)
+    expect((await stored())?.owner).toBe('')
+  })
+
+  it('is given to nobody while the clock of the day has leapt ahead, and who has it is late', async () => {
+    let wallMs = Date.UTC(2026, 2, 2)
+    const said: string[] = []
+    const log = {
+      ...quietLog,
+      error: (fact: string) => void said.push(fact),
+      warn: (fact: string) => void said.push(fact),
+    }
+    const isClockAhead = watchClock({ now: () => new Date(wallMs) }, elapsedMs, log)
+    const leases = createLeases({ meta: docs.meta, log: quietLog, owner: 'a', elapsedMs, alone: true, isClockAhead })
+    const pass = (minutes: number, leap = 0) => {
+      nowMs += minutes * MINUTE_MS
+      wallMs += (minutes + leap) * MINUTE_MS
+    }
+    const late: boolean[] = []
+    const work = () =>
+      withLease(leases, 'lane', async ({ isLate }) => {
+        late.push(isLate())
+      })
+    pass(60 * 24 * 30, 4) // a month of idling, and a clock that goes a little fast
+    expect(await work()).toBe(true)
+    await withLease(leases, 'lane', async ({ isLate }) => {
+      pass(1, 60 * 24 * 30)
+      late.push(isLate())
+    })
+    expect(late).toEqual([false, true])
+    expect(await work()).toBe(false)
+    pass(1, -60 * 24 * 30) // set back
+    expect(await work()).toBe(true)
+    pass(1, -60) // and further
+    expect(await work()).toBe(true)
+    pass(0, 8 * 60) // the machine slept
+    expect(await work()).toBe(false)
+    pass(9)
+    expect(await work()).toBe(false)
+    pass(1)
+    expect(await work()).toBe(true)
+    expect(said).toEqual([
+      'the clock has leapt ahead, work waits',
+      'the clock has leapt ahead, work waits',
+      'the clock has stayed ahead, work goes on by it',
+    ])
   })
 })

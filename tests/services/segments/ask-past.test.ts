@@ -2,6 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { renderReason } from '../../../src/cli/tag-reason.js'
 import { identityChangesTable } from '../../../src/domain/events/tables.js'
 import { identityUnit, profileUnit } from '../../../src/domain/identity/identity-unit.js'
+import { processBatches } from '../../../src/services/ingest/process-batches.js'
+import { openRefresh, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
+import { around } from '../../support/around.js'
 import { parseInput } from '../../../src/parse.js'
 import type { PastQuery } from '../../../src/services/segments/ask-past.js'
 import { findMatching, MatchingQuery } from '../../../src/services/segments/find-matching.js'
@@ -49,6 +52,46 @@ const ids = async (of: object, past?: PastQuery) => {
   return found.result === 'known' ? found.profileIds : found.reason
 }
 const buyers = { segment: 'buyers' }
+
+describe('an answer about a moment ago', () => {
+  it.each([
+    ['before a plan is stored', 'batches', 1],
+    ['before it is begun', 'meta', 1],
+    ['once it is begun', 'profiles', 1],
+  ] as const)('is not another one later, when it is asked %s', async (_name, collection, call) => {
+    await start()
+    await hear(1, eventRecord('m1', 'order_paid', hoursIn(1)))
+    world.clock.set(hoursIn(2))
+    await world.accept('b', eventRecord('m2', 'order_paid', hoursIn(2)))
+    const method = collection === 'profiles' ? 'put' : 'update'
+    const answers: unknown[] = []
+    const asked = around(world.deps, collection, method, async (n) => {
+      if (n === call) answers.push(await ids(buyers, then(2)))
+    })
+    await processBatches(asked)
+    expect(answers).toHaveLength(1)
+    const later = await ids(buyers, then(2))
+    expect([later, 'under_way']).toContainEqual(answers[0])
+    expect(await ids(buyers)).toEqual([1, 2])
+  })
+
+  it('waits for a refresh that has just taken its number', async () => {
+    await start({
+      segments: { marked: { tag: 'bought' } },
+      tags: [{ id: 'bought', type: 'flag', when: { event: 'order_paid' } }],
+    })
+    await hear(1, eventRecord('m1', 'order_paid', hoursIn(1)))
+    world.clock.set(hoursIn(2))
+    await openRefresh(world.deps, { _id: 'r', kind: 'all', cause: 'operator' })
+    const answers: unknown[] = []
+    const asked = around(world.deps, 'refreshes', 'update', async () => {
+      answers.push(await ids({ segment: 'marked' }, then(2)))
+    })
+    await workRefreshes(asked)
+    // Before it opens it has no number, and takes a later one.
+    expect(answers.slice(0, 2)).toEqual([[1], 'under_way'])
+  })
+})
 
 describe('who was in a segment', () => {
   it('is asked by what was known then, or by what had happened by then', async () => {
@@ -131,8 +174,8 @@ describe('an instant of which nothing is known', () => {
     await hear(1, eventRecord('m1', 'order_paid', hoursIn(1)))
     world.clock.set(hoursIn(2))
     await world.accept('dies', eventRecord('m2', 'order_paid', hoursIn(2)))
-    // Behind its number and its plan: at the first write that applies something.
-    world.faults.failAt = world.faults.writes + 3
+    // Behind its number, its plan and its beginning: at the first write that applies something.
+    world.faults.failAt = world.faults.writes + 4
     await expect(world.run()).rejects.toThrow('crash')
     world.faults.revive()
     expect(await world.docs.batches.count({ state: 'planned' })).toBe(1)

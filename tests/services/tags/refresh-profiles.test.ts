@@ -3,7 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { z } from 'zod'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
+import { runSchedules } from '../../../src/services/tags/run-schedules.js'
+import { HOUR_MS } from '../../../src/time.js'
+import { around } from '../../support/around.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
+import { atOnce } from '../../../src/services/runtime/with-lease.js'
 
 const START = '2026-03-02T02:00:00Z'
 const BUYER = { id: 'buyer', type: 'flag', when: { event: 'order_paid' } }
@@ -130,14 +134,7 @@ describe('a refresh in ranges', () => {
   it('asked for by an operator, tells how far it is and what came of it', async () => {
     const done: number[] = []
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 4 } as const
-    expect(
-      await refreshNow(
-        world.deps,
-        request,
-        (work) => work(),
-        (n) => done.push(n),
-      ),
-    ).toBe(6)
+    expect(await refreshNow(world.deps, request, atOnce, (n) => done.push(n))).toBe(6)
     expect(done).toEqual([4, 6])
   })
 
@@ -148,7 +145,7 @@ describe('a refresh in ranges', () => {
     const dies = { ...world.deps.events, insert: dieAt(tagChangesTable.name) }
     await expect(processBatches({ ...world.deps, events: dies })).rejects.toThrow('dies')
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator' } as const
-    await refreshNow(world.deps, request, (work) => work())
+    await refreshNow(world.deps, request, atOnce)
     expect(await workRefreshes(world.deps)).toBe('waiting')
     expect((await changes()).map(({ p }) => p)).not.toContain(2)
     world.clock.set(new Date('2026-03-02T09:00:00Z'))
@@ -164,3 +161,31 @@ function dieAt(table: string): World['deps']['events']['insert'] {
   return (into, ...rest) =>
     into.name === table ? Promise.reject(new Error(`dies before ${table}`)) : world.deps.events.insert(into, ...rest)
 }
+
+describe('an occasion that comes while the refresh of the one before is open', () => {
+  it('is due when that is done, and misses nobody', async () => {
+    const rule = { all: [{ event: 'seen' }, { not: { event: 'seen', within: '3h' } }] }
+    await world.close()
+    world = await buildWorld(home, {
+      at: START,
+      definitions: { journeys: [{ id: 'idle', enter: { when: rule }, steps: [{ wait: '1d' }] }] },
+    })
+    const hoursIn = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
+    await world.accept('a', eventRecord('m1', 'seen', hoursIn(0)))
+    await world.until(hoursIn(0.5))
+    await world.accept('b', eventRecord('m1', 'seen', hoursIn(0.4))) // three hours later, between two occasions
+    await world.run()
+    await world.until(hoursIn(2.5))
+    world.clock.set(hoursIn(3))
+    let died = false
+    const dying = around(world.deps, 'refreshes', 'update', (_n, [, update]) => {
+      if (died || !JSON.stringify(update).includes('"done"')) return Promise.resolve()
+      died = true
+      return Promise.reject(new Error('died'))
+    })
+    await expect(runSchedules(dying)).rejects.toThrow('died')
+    world.clock.set(hoursIn(4))
+    await world.until(hoursIn(4.5))
+    expect((await world.docs.runs.find({})).map((r) => [r._id, r.enteredAt])).toEqual([['idle:1:0', hoursIn(4)]])
+  })
+})
