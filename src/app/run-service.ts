@@ -9,12 +9,12 @@ import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
 import { SECOND_MS } from '../time.js'
-import { type Role, ROLES } from './roles.js'
+import { type ProcessRole, ROLES } from './process-roles.js'
 import { announceService, isEmbedded } from './running-service.js'
 import { takeOverFiles } from './take-over-files.js'
 import { httpRoutes } from './wire-http.js'
 
-export type ServeCommand = { config: string; role: readonly Role[]; port?: number }
+export type ServeCommand = { config: string; role: readonly ProcessRole[]; port?: number }
 
 const PING_MS = 2 * SECOND_MS
 
@@ -40,7 +40,7 @@ export async function runService(command: ServeCommand, env: Env, stopped: Abort
 }
 
 type Starting = {
-  roles: readonly Role[]
+  roles: readonly ProcessRole[]
   config: Config
   log: Log
   say: (line: string) => void
@@ -103,7 +103,7 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
 }
 
 /** Several processes need stores that several processes can share. */
-function checkRoles(roles: readonly Role[], config: Config): void {
+function checkRoles(roles: readonly ProcessRole[], config: Config): void {
   if (ROLES.every((role) => roles.includes(role))) return
   const embedded = [
     { path: 'documents', kind: config.documents.kind, service: 'mongo', variable: 'MONGODB_URI' },

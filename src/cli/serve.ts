@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { parseRoles, ROLES } from '../app/roles.js'
+import { parseRoles, ROLES } from '../app/process-roles.js'
 import type { ServeCommand } from '../app/run-service.js'
 import { type CommandContext, configOption, examples, wholeNumber } from './options.js'
 

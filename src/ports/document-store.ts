@@ -60,7 +60,7 @@ export interface Collection<T extends Doc> {
   find(filter: Filter<T>, options?: FindOptions<T>): Promise<T[]>
   findOne(filter: Filter<T>, options?: Pick<FindOptions<T>, 'sort' | 'skipUnfit'>): Promise<T | undefined>
   /** All matches in `_id` order, in batches, without holding them at once. Tolerates writes while it runs. */
-  scan(filter: Filter<T>, batchSize?: number): AsyncIterable<T[]>
+  scan(filter: Filter<T>, batchSize?: number, options?: Pick<FindOptions<T>, 'skipUnfit'>): AsyncIterable<T[]>
   count(filter: Filter<T>): Promise<number>
   /** Inserts those whose `_id` (and unique keys) are free. Resolves to the ids that were refused. Nothing is overwritten. */
   insert(docs: readonly T[]): Promise<{ refused: T['_id'][] }>

@@ -82,7 +82,7 @@ describe('who may import whom', () => {
     const eslint = new ESLint({ overrideConfig: { rules: { '@typescript-eslint/no-unused-vars': 'off' } } })
     const code = `import type { App } from '../app/compose.js'
 export type { Tag } from '../domain/tags/definition.js'
-export type { Role } from '../app/roles.js'
+export type { ProcessRole } from '../app/process-roles.js'
 export type Options = import('../app/compose.js').AppOptions
 export const load = async () => import('../app/compose.js')
 `

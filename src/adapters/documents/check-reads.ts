@@ -96,8 +96,8 @@ export function checkReads<T extends Doc>(
       skipUnfit
         ? (await findFitting(filter, { ...options, limit: 1 }))[0]
         : check(await inner.findOne(filter, options)),
-    async *scan(filter, batchSize) {
-      for await (const docs of inner.scan(filter, batchSize)) yield checkAll(docs)
+    async *scan(filter, batchSize, { skipUnfit = false } = {}) {
+      for await (const docs of inner.scan(filter, batchSize)) yield skipUnfit ? docs.filter(fits) : checkAll(docs)
     },
     findOneAndUpdate: async (filter, update, options) => check(await inner.findOneAndUpdate(filter, update, options)),
   }

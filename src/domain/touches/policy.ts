@@ -24,7 +24,9 @@ export const Policy = z.strictObject({
   wecomQuota: z
     .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
     .describe('the quota of mass messages per customer as set in the WeCom admin page'),
-  confirmWithin: DurationMs.describe('a mass message or task that no guide confirmed for this long is taken back'),
+  confirmWithin: DurationMs.describe(
+    'a mass message that no guide confirmed for this long is taken back; a task is due after it, unless it says when',
+  ),
   remindAfter: z
     .array(DurationMs)
     .default([])

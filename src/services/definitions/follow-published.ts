@@ -1,6 +1,6 @@
 import { InvalidInputError, messageOf } from '../../errors.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
-import { refreshWhenChanged } from '../tags/run-schedules.js'
+import { refreshWhenChanged } from '../runtime/run-schedules.js'
 import { publishedVersion, readPublished } from './read-published.js'
 
 /**

@@ -17,7 +17,7 @@ export async function countHeld({ runs }: Pick<Deps['docs'], 'runs'>): Promise<n
 export async function listHeld({ docs }: Pick<Deps, 'docs'>): Promise<{ runs: number; groups: HeldRuns[] }> {
   const groups = new Map<string, HeldRuns>()
   let runs = 0
-  for await (const batch of docs.runs.scan(HELD)) {
+  for await (const batch of docs.runs.scan(HELD, undefined, { skipUnfit: true })) {
     for (const { journeyId, version, held } of batch) {
       if (held === undefined) continue
       const key = JSON.stringify([journeyId, version, held.reason])

@@ -45,6 +45,7 @@ export type OnProgress = (done: number) => void
 
 /** read: changes nothing. live: changes the running business. file: changes definition files, as a proposal. */
 export type Effect = 'read' | 'live' | 'file'
+/** Whom an operation is meant for. Nothing asks yet: whoever has an API key, or the machine, may do all of them. */
 export type Role = 'admin' | 'operator' | 'approver' | 'analyst' | 'manager' | 'guide'
 /**
  * Whose data it may be about: everybody's; for a manager, only that of her departments; for a guide, only that of her own

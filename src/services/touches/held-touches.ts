@@ -1,10 +1,14 @@
 import { carrierNames, channelNames } from '../../domain/touches/channels.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { Filter } from '../../ports/document-language.js'
+import type { DispatchDoc } from '../../stored/touches.js'
 import type { Collections } from '../../stored/collections.js'
 
 /** Dispatches whose channel this version has; a newer version's wait here for a worker of that version. */
 export const OF_KNOWN_CHANNELS = { channel: { $in: [...carrierNames] } }
+
+/** Of which the platform does not say what became of them. */
+const SILENT: Filter<DispatchDoc> = { state: { $in: ['sending', 'created'] }, silent: { $exists: true } }
 
 const HELD: Filter<Touch> = {
   state: { $in: ['planned', 'created', 'confirmed'] },
@@ -30,11 +34,11 @@ export async function listHeldTouches({
   dispatches,
 }: Pick<Collections, 'touches' | 'dispatches'>): Promise<HeldTouches> {
   const counts = new Map<string, number>()
-  for await (const batch of touches.scan(HELD))
+  for await (const batch of touches.scan(HELD, undefined, { skipUnfit: true }))
     for (const { channel } of batch) counts.set(channel, (counts.get(channel) ?? 0) + 1)
   const channels = [...counts].map(([channel, count]) => ({ channel, touches: count }))
   const reasons = new Map<string, number>()
-  for await (const batch of dispatches.scan({ state: { $in: ['sending', 'created'] }, silent: { $exists: true } }))
+  for await (const batch of dispatches.scan(SILENT, undefined, { skipUnfit: true }))
     for (const { silent } of batch) reasons.set(silent!.why, (reasons.get(silent!.why) ?? 0) + 1)
   return {
     touches: channels.reduce((sum, c) => sum + c.touches, 0),

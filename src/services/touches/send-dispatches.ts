@@ -38,7 +38,8 @@ export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
-  if ((await docs.dispatches.findOne({ ...UNTOLD, ...inShard(shard) })) !== undefined) return new Date(0)
+  if ((await docs.dispatches.findOne({ ...UNTOLD, ...inShard(shard) }, { skipUnfit: true })) !== undefined)
+    return new Date(0)
   const open = await docs.dispatches.find(
     { state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) },
     { skipUnfit: true },
@@ -59,10 +60,10 @@ function settleAt({ alone }: Deps['worker'], { claim, silent, nextAt }: Dispatch
 export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
   if (await isStopped(deps)) return
-  for (const ended of await dispatches.find({ ...UNTOLD, ...inShard(shard) }))
+  for (const ended of await dispatches.find({ ...UNTOLD, ...inShard(shard) }, { skipUnfit: true }))
     await tellEnd(deps.docs, ended, deps.clock.now())
   await settleOpen(deps, shard)
-  const mayGoOn = async () => signal?.aborted !== true && !(await isStopped(deps))
+  const mayGoOn = async () => signal?.aborted !== true && !deps.worker.isLate() && !(await isStopped(deps))
   let before = new Set<string>()
   while (await mayGoOn()) {
     const now = deps.clock.now()
@@ -257,6 +258,8 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
   const stillMine = claimedAs(doc)
   // So late that others may have settled it: what they found out stands.
   if (isLate() && (await docs.dispatches.findOne({ _id: doc._id, ...stillMine })) === undefined) return
+  // Nor is its clock to be believed.
+  if (outcome.kind === 'later' && outcome.reason === TOO_LATE && deps.worker.isLate()) return giveBack(deps, doc)
   // Of a worker that is slow the platform knows nothing.
   const attempts = outcome.kind === 'later' && outcome.reason === TOO_LATE ? 0 : 1
   if (outcome.kind === 'later' && doc.attempts + attempts < MAX_ATTEMPTS) {

@@ -135,7 +135,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
   )
   if (open === undefined && old !== undefined) {
     const nextAt = await nextCardAt(deps, to, now)
-    const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, ...content } = old
+    const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, silent: _silent, ...content } = old
     const fresh = { state: 'ready' as const, releasedAt: now, nextAt, attempts: 0, polls: 0 }
     const sender = { senderUserId: to, bucket: bucketOf(to) }
     await docs.dispatches.insert([{ ...content, ...fresh, ...sender, _id: id }])
@@ -145,7 +145,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     [UNASKED, 'refused'],
     [['created'], 'done'],
   ] as const) {
-    const moved = { $set: { state, reason: TRANSFERRED }, $unset: { nextAt: 1 as const } }
+    const moved = { $set: { state, reason: TRANSFERRED }, $unset: { nextAt: 1 as const, silent: 1 as const } }
     await docs.dispatches.update(task._id, moved, { state: { $in: [...states] } })
   }
   await docs.tasks.update(

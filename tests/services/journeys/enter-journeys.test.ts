@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
-import { runSchedules } from '../../../src/services/tags/run-schedules.js'
+import { runSchedules } from '../../../src/services/runtime/run-schedules.js'
 import { HOUR_MS, SECOND_MS } from '../../../src/time.js'
 import { around, once } from '../../support/around.js'
 import {

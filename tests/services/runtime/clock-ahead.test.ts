@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
-import { nextScheduleAt, runSchedules } from '../../../src/services/tags/run-schedules.js'
+import { nextScheduleAt, runSchedules } from '../../../src/services/runtime/run-schedules.js'
 import { nextReconciliationAt, reconcileWecom } from '../../../src/services/wecom/reconcile-wecom.js'
 import { nextStatisticsAt } from '../../../src/services/wecom/pull-statistics.js'
 import { nextMoment } from '../../../src/stored/runtime.js'
@@ -78,7 +78,7 @@ describe('after a clock that was a month ahead', () => {
   it('so do the reconciliation and the statistics', async () => {
     await nextReconciliationAt(world.deps)
     await reconcileWecom(ahead())
-    await world.docs.wecomMembers.put([{ _id: 'guide-1', serves: true, state: 'active' } as never])
+    await world.docs.wecomMembers.put([{ _id: 'guide-1', departmentIds: [], serves: true, state: 'active' }])
     const later = new Date(world.clock.now().getTime() + 30 * DAY_MS)
     await world.docs.meta.put(['statistics', 'statistics:pause'].map((_id) => ({ _id, at: later })))
     const tomorrow = hoursIn(24)

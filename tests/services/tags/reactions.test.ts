@@ -108,3 +108,20 @@ describe('a reaction that fails', () => {
     })
   })
 })
+
+describe('a worker that is late', () => {
+  it('keeps nothing for later: whoever goes on finds it again, once', async () => {
+    world = await buildWorld(home, { at: START, definitions: { tags: [VIP], journeys: [THANKS] } })
+    await arrive()
+    await world.run()
+    await world.docs.runs.delete({})
+    await world.publish({ tags: [VIP], journeys: [{ ...THANKS, id: 'again' }] })
+    await openRefresh(world.deps, { _id: 'all', kind: 'all', cause: 'operator' })
+    const late = { ...world.deps, worker: { ...world.deps.worker, isLate: () => true } }
+    await expect(workRefreshes(late)).rejects.toThrow('too slowly')
+    expect(await world.docs.openReactions.count({})).toBe(0)
+    await world.run()
+    expect(await world.docs.runs.count({ journeyId: 'again' })).toBe(1)
+    expect(await world.docs.openReactions.count({})).toBe(0)
+  })
+})

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { z } from 'zod'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
-import { runSchedules } from '../../../src/services/tags/run-schedules.js'
+import { runSchedules } from '../../../src/services/runtime/run-schedules.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { around } from '../../support/around.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'

@@ -164,6 +164,7 @@ async function live({ event, first, act }: Road, names: readonly string[], n?: n
       } catch (err) {
         if (!(err instanceof Error) || !err.message.startsWith('crash at write')) throw err
         died = true
+        world.faults.revive()
         expect(await world.docs.dispatches.count({ state: 'ready', recipients: [] })).toBe(0)
         await work()
       }

@@ -11,7 +11,7 @@ export async function listOpenReactions({
 }: Pick<Deps, 'docs'>): Promise<{ open: number; groups: OpenReactions[] }> {
   const groups = new Map<string, OpenReactions>()
   let open = 0
-  for await (const batch of docs.openReactions.scan({}, 50)) {
+  for await (const batch of docs.openReactions.scan({}, 50, { skipUnfit: true })) {
     for (const { reaction, error, changes, attempts, now } of batch) {
       const key = JSON.stringify([reaction, error])
       const since = now.toISOString()

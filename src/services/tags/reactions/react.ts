@@ -32,7 +32,7 @@ export function followedBy(deps: Pick<Deps, 'definitions'>): (id: string) => boo
  * Tells every reaction of the changes it follows. One that fails holds up neither the others nor the evaluation: what it was
  * told is kept, and it alone is told again (`redoReactions`).
  *
- * @throws what it failed with, where that cannot be kept either: then everything is to be repeated
+ * @throws what it failed with, where that cannot be kept either, or the worker is late: then everything is to be repeated
  */
 export async function react(deps: Deps, changes: readonly Changed[], occasion: Occasion): Promise<void> {
   for (const [name, reaction] of Object.entries(reactions)) {
@@ -42,6 +42,8 @@ export async function react(deps: Deps, changes: readonly Changed[], occasion: O
     try {
       await reaction.react(deps, told, occasion)
     } catch (err) {
+      // A worker that is late dates nothing and does nothing more: whoever goes on finds it again.
+      if (deps.worker.isLate()) throw err
       await keepForLater(deps, name, told, occasion, err)
     }
   }
@@ -63,7 +65,10 @@ async function keepForLater(deps: Deps, name: string, changes: Changed[], { now,
 /** Tells those again that failed, each after a minute, two, four, up to six hours: until it succeeds. */
 export async function redoReactions(deps: Deps, signal?: AbortSignal): Promise<void> {
   const { docs, log, clock } = deps
-  const due = await docs.openReactions.find({ nextAt: { $lte: clock.now() } }, { sort: { nextAt: 1 }, limit: PIECE })
+  const due = await docs.openReactions.find(
+    { nextAt: { $lte: clock.now() } },
+    { sort: { nextAt: 1 }, limit: PIECE, skipUnfit: true },
+  )
   for (const { _id: id, reaction: name, changes, now, key, attempts } of due) {
     if (signal?.aborted === true) return
     try {
@@ -72,6 +77,7 @@ export async function redoReactions(deps: Deps, signal?: AbortSignal): Promise<v
       await reactions[name].react(deps, changes, { now, key })
       await docs.openReactions.delete({ _id: id })
     } catch (err) {
+      if (deps.worker.isLate()) throw err
       const error = messageOf(err)
       log.error('a reaction failed again', { reaction: name, changes: changes.length, attempts, cause: error })
       const nextAt = new Date(clock.now().getTime() + Math.min(FIRST_REDO_MS * 2 ** attempts, LAST_REDO_MS))
@@ -82,5 +88,5 @@ export async function redoReactions(deps: Deps, signal?: AbortSignal): Promise<v
 
 /** When the earliest of them is told again. */
 export async function nextRedoAt({ docs }: Pick<Deps, 'docs'>): Promise<Date | undefined> {
-  return (await docs.openReactions.find({}, { sort: { nextAt: 1 }, limit: 1 }))[0]?.nextAt
+  return (await docs.openReactions.findOne({}, { sort: { nextAt: 1 }, skipUnfit: true }))?.nextAt
 }

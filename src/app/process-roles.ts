@@ -2,12 +2,12 @@ import { ConfigError } from '../errors.js'
 
 /** What a process does; by default one does all of it. */
 export const ROLES = ['api', 'worker', 'scheduler'] as const
-export type Role = (typeof ROLES)[number]
+export type ProcessRole = (typeof ROLES)[number]
 
 /** `api,worker` as roles. @throws {ConfigError} */
-export function parseRoles(text: string): Role[] {
+export function parseRoles(text: string): ProcessRole[] {
   const names = text.split(',').map((name) => name.trim())
-  const wrong = names.filter((name) => !ROLES.includes(name as Role))
+  const wrong = names.filter((name) => !ROLES.includes(name as ProcessRole))
   if (wrong.length === 0) return ROLES.filter((role) => names.includes(role))
   const problems = wrong.map((name) => ({
     path: '--role',

@@ -5,8 +5,8 @@ import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
 import { countedFromOf } from '../../domain/rules/crossings.js'
 import type { Refresh } from '../../stored/tags.js'
 import { pastInstant } from '../../stored/runtime.js'
-import type { Deps } from '../runtime/deps.js'
-import { isRefreshing, openRefresh, workRefreshes } from './refresh-profiles.js'
+import type { Deps } from './deps.js'
+import { isRefreshing, openRefresh, workRefreshes } from '../tags/refresh-profiles.js'
 
 /** When the passing of time is worked into tags that follow every change: for those for whom a window's edge passed. */
 const NIGHTLY = '0 2 * * *'
