@@ -1,4 +1,4 @@
-import { calculateObjectSize } from 'bson'
+import mongoose from 'mongoose'
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import type { BatchPlan } from '../../../src/stored/ingest.js'
@@ -110,7 +110,7 @@ describe('taking records in', () => {
     const sizes: number[] = []
     const dying = around(shared, 'batches', 'update', async (n, [, update]) => {
       const { plan } = (update as { $set: { plan?: unknown } }).$set
-      if (plan !== undefined) sizes.push(calculateObjectSize({ plan }))
+      if (plan !== undefined) sizes.push(mongoose.mongo.BSON.calculateObjectSize({ plan }))
       if (n % 3 === 0) throw new Error('died')
     })
     for (let tries = 0; (await world.docs.batches.count({ state: 'done' })) < 2 && tries < 50; tries++)
