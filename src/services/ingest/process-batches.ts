@@ -37,6 +37,7 @@ import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
+import { takeBackTouches } from '../touches/take-back.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
 export function waitingAt(now: Date): Filter<Batch> {
@@ -520,16 +521,14 @@ async function runsEndedBy({ docs }: Deps, merges: BatchPlan['merges']): Promise
   })
 }
 
+/** What they wanted to say is taken back, also where it is in a dispatch that was not asked for yet. */
 async function endRuns({ docs }: Deps, runIds: readonly string[], now: Date): Promise<void> {
   if (runIds.length === 0) return
   const ended: Partial<Run> = { state: 'ended', outcome: 'merged', endedAt: now }
   await docs.runs.updateEach(
     runIds.map((id) => ({ id, where: { state: 'waiting' }, update: { $set: ended, $unset: { dueAt: 1 } } })),
   )
-  await docs.touches.updateMany(
-    { runId: { $in: runIds }, state: 'planned', dispatchId: { $exists: false } },
-    { $set: { state: 'suppressed', reason: 'exited' }, $unset: { releaseAt: 1 } },
-  )
+  for (const runId of runIds) await takeBackTouches(docs, runId, 'exited', now)
 }
 
 /**

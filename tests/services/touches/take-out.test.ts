@@ -32,7 +32,7 @@ const START = '2026-03-02T02:00:00Z' // 10:00 in Shanghai
 const after = (hours: number) => new Date(Date.parse(START) + hours * HOUR_MS)
 
 /** Customers of one guide, with one message ready for them all, or a card for each. */
-async function ready(names: readonly string[], event = 'registered'): Promise<World> {
+async function ready(names: readonly string[], event = 'registered', then: readonly object[] = []): Promise<World> {
   const world = await buildWorld(home, {
     at: START,
     wecom: { relationsOf: () => Promise.resolve([relationOf('m1', 'active', 'guide-2')]) },
@@ -42,7 +42,7 @@ async function ready(names: readonly string[], event = 'registered'): Promise<Wo
           id: 'hello',
           enter: { on: 'registered' },
           exit: { on: 'order_paid' },
-          steps: [{ send: { channel: 'wecom', content: 'hello' } }],
+          steps: [{ send: { channel: 'wecom', content: 'hello' } }, ...then],
         },
         { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }] },
         { id: 'call-too', enter: { on: 'asked' }, steps: [{ task: { title: 'Too', script: 'hello', due: '1d' } }] },
@@ -227,4 +227,26 @@ it('one that is found ready and for nobody ends; the lane does not look for it w
   } finally {
     await world.close()
   }
+})
+
+describe('two customers who are found to be one', () => {
+  it('are written to once, where a message is ready for both', async () => {
+    const world = await ready(['m1', 'm2'], 'registered', [{ wait: '1d' }])
+    try {
+      expect((await world.docs.dispatches.find({})).map((d) => d.recipients.length)).toEqual([2])
+      const identifiers = ['m1', 'm2'].map((value) => ({ type: 'member_id', value }))
+      await world.accept('one', { identifiers })
+      await processBatches(world.deps)
+      expect(await world.docs.merges.count({})).toBe(1)
+      await sendDispatches(world.deps)
+      expect(world.wecom.sent.flatMap((m) => m.recipients.map((r) => r.to))).toEqual(['wm-m1'])
+      const touches = await world.docs.touches.find({})
+      expect(touches.map((t) => [t._id, t.state])).toEqual([
+        ['hello:1:0/0', 'created'],
+        ['hello:2:0/0', 'suppressed'],
+      ])
+    } finally {
+      await world.close()
+    }
+  })
 })
