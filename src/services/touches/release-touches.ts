@@ -180,7 +180,8 @@ function dispatchOf(deps: Deps, approved: readonly Approved[], now: Date): Dispa
 }
 
 /** At most `size` each; a channel that takes nobody is given all, to say so. */
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  if (size < 1) return [[...items]]
+/** @param most - of a part, Infinity for no limit; a channel that can take nobody is told of all */
+function chunksOf<T>(items: readonly T[], most: number): T[][] {
+  const size = most < 1 ? items.length : Math.min(most, items.length)
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
 }

@@ -77,6 +77,13 @@ describe('releasing mass messages', () => {
     expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created', 'created'])
   })
 
+  it('sends all in one call where the channel has no limit', async () => {
+    await start({ journeys: [message('first', 'registered')] })
+    Object.assign(world.wecom.limits, { recipients: Infinity })
+    await happens('a', 'registered', ['m1', 'm2', 'm3'])
+    expect(world.wecom.sent.map((s) => s.recipients.length)).toEqual([3])
+  })
+
   it('gives every send a link of its own, by which it can be found again', async () => {
     await start({ journeys: [message('first', 'registered')] })
     await happens('a', 'registered', ['m1'])
