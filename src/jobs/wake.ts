@@ -18,8 +18,10 @@ const LOOKS = 5
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
   const { log, split } = options
   const wake = async () => {
-    for (const [name, hint] of hintsFor(await workTimes(deps, split.current), deps.clock.now()))
-      await queue.add(name, undefined, hint)
+    const work = await workTimes(deps, split.current, (lane, err) =>
+      log.error('lane cannot tell when it is due', { lane, cause: messageOf(err) }),
+    )
+    for (const [name, hint] of hintsFor(work, deps.clock.now())) await queue.add(name, undefined, hint)
   }
   return repeat('* * * * * *', SECOND_MS, () =>
     wake().catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) })),

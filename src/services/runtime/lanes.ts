@@ -1,7 +1,7 @@
 import { followPublished, holdPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
-import { messageOf, UnfitDocumentError } from '../../errors.js'
+import { UnfitDocumentError } from '../../errors.js'
 import type { ServiceDeps } from './deps.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { Filter } from '../../ports/document-language.js'
@@ -153,30 +153,30 @@ async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
 /** A lane that has work, or one shard of it. */
 export type Work = { name: string; shard: Shard; at: Date; timed: boolean }
 
-/** When each lane has work, in the order of the lanes; those without any are left out. */
-export async function workTimes(deps: ServiceDeps, shards = 1): Promise<Work[]> {
+/**
+ * When each lane has work, in the order of the lanes; those without any are left out.
+ *
+ * @param onFailure - told of a lane that cannot tell, which then keeps no other from its work; without it that is thrown
+ */
+export async function workTimes(
+  deps: ServiceDeps,
+  shards = 1,
+  onFailure?: (lane: string, err: unknown) => void,
+): Promise<Work[]> {
   const times: Work[] = []
   for (const lane of lanes) {
     for (const shard of shardsOf(lane, shards)) {
-      const at = await dueAt(lane, deps, shard)
+      const at = await lane.dueAt(deps, shard).catch((err: unknown) => {
+        // It is run, fails and says what cannot be used.
+        if (err instanceof UnfitDocumentError) return LONG_AGO
+        if (onFailure === undefined) throw err
+        onFailure(nameOfShard(lane.name, shard), err)
+        return undefined
+      })
       if (at !== undefined) times.push({ name: lane.name, shard, at, timed: lane.timed === true })
     }
   }
   return times
-}
-
-/**
- * A lane that cannot tell is looked at again the next time, and keeps no other from its work. Where a document that it cannot do
- * without cannot be used, it is run, fails and says so.
- */
-async function dueAt(lane: Lane, deps: ServiceDeps, shard: Shard): Promise<Date | undefined> {
-  try {
-    return await lane.dueAt(deps, shard)
-  } catch (err) {
-    if (err instanceof UnfitDocumentError) return LONG_AGO
-    deps.log.error('lane cannot tell when it is due', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
-    return undefined
-  }
 }
 
 /** The parts of a lane, when what can be split is split into `shards`. */
