@@ -79,7 +79,7 @@ const MAX_LOOKS = 20
 const MAX_ROUNDS = 50
 
 /** What a worker says that finds itself late. */
-const LATE = /^lost the lease|gone on elsewhere$|^evaluated too slowly/
+const LATE = /^lost the lease|gone on elsewhere$|^(evaluated|entered) too slowly/
 
 /** One process among those that share a world's stores: its own leases, its own way to everything. */
 export class Worker implements Teller {
