@@ -387,7 +387,7 @@ const policy = {
 const deps = {
   ...{ clock, log: quietLog, docs, channels: openChannels({ client: undefined, clock }), linkBase: 'https://m.example.com' },
   ...{ jobs: { add: () => Promise.resolve() }, brand: { name: 'a', timeZone: 'Asia/Shanghai', locale: 'zh' } },
-  ...{ sending: { mode: 'live', allowList: [] }, worker: { elapsedMs: () => 0, alone: true, fence: 0 } },
+  ...{ sending: { mode: 'live', allowList: [] }, worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false } },
   definitions: {
     current: { policy, contents: new Map([['hello', { id: 'hello', text: 'hello' }]]), withdrawn: new Set(), corrected: new Map() },
   },
