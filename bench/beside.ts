@@ -10,10 +10,11 @@ import { bucketOf } from '../src/stored/buckets.js'
 import { openCollections } from '../src/stored/collections.js'
 import type { Run } from '../src/stored/journeys.js'
 import { DAY_MS, elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS, systemClock } from '../src/time.js'
-import { type BenchContext, type Benchmark, type Scale, toCase } from './measure.js'
+import { type BenchContext, type Benchmark, quantilesOf, type Scale, toCase } from './measure.js'
 import type { CaseResult, Round } from './result.js'
+import { cpuMsOf, rssMiBOf } from './process.js'
 import { root } from './stand.js'
-import { cpuMsOf, eventRecord, fill, hold, KEY, post, type Service, start, stop } from './versions.js'
+import { eventRecord, fill, hold, KEY, post, type Service, start, stop } from './versions.js'
 
 type Plan = {
   people: number
@@ -86,10 +87,10 @@ async function runBeside({ scale, dir, note }: BenchContext): Promise<CaseResult
       let early = 0
       const said = await events.run(async () => {
         await sleep(plan.steadyMs * 0.3)
-        early = rssMiBOf(service)
+        early = rssMiBOf(service.child.pid)
         await sleep(plan.steadyMs * 0.7)
       })
-      const late = rssMiBOf(service)
+      const late = rssMiBOf(service.child.pid)
       return { ...said, rssEarlyMiB: early, rssLateMiB: late, rssRatio: late / early }
     })
     events.close()
@@ -106,9 +107,9 @@ async function runBeside({ scale, dir, note }: BenchContext): Promise<CaseResult
 
   async function measured(of: Service, name: string, work: () => Promise<Record<string, number>>): Promise<CaseResult> {
     note(name)
-    const from = { ms: elapsedMs(), cpuMs: cpuMsOf(of.child) }
+    const from = { ms: elapsedMs(), cpuMs: cpuMsOf(of.child.pid) }
     const figures = await work()
-    const round: Round = { wallMs: elapsedMs() - from.ms, cpuMs: cpuMsOf(of.child) - from.cpuMs, figures }
+    const round: Round = { wallMs: elapsedMs() - from.ms, cpuMs: cpuMsOf(of.child.pid) - from.cpuMs, figures }
     note(JSON.stringify(figures))
     return toCase({ name, items: Math.max(1, figures['items'] ?? 1) }, [round], [])
   }
@@ -192,8 +193,7 @@ class Stream {
       await watching
     }
     if (failed.length > 0) throw failed[0]
-    const sorted = latencies.sort((a, b) => a - b)
-    const at = (ratio: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * ratio))] ?? 0
+    const at = quantilesOf(latencies)
     await hold(this.service, 0)
     return { items: this.next - first, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) }
   }
@@ -279,15 +279,9 @@ async function watchTimers(home: string, { duePerSecond, timerSeconds }: Plan): 
       late.push(Math.max(0, systemClock.now().getTime() - dueAt))
       await sleep(POLL_MS)
     }
-    const sorted = late.sort((a, b) => a - b)
-    const at = (ratio: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * ratio))] ?? 0
+    const at = quantilesOf(late)
     return { items: duePerSecond * timerSeconds, lateP50Ms: at(0.5), lateP99Ms: at(0.99), lateMaxMs: at(1) }
   } finally {
     db.close()
   }
-}
-
-function rssMiBOf({ child }: Service): number {
-  const kiB = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]
-  return Math.round(Number(kiB ?? 0) / 1_024)
 }

@@ -106,6 +106,12 @@ export function spread(values: readonly number[]): Spread {
   return { min: sorted[0]!, median, max: sorted.at(-1)! }
 }
 
+/** The value below which a part of them lies, `ratio` from 0 to 1; 0 without any. */
+export function quantilesOf(values: readonly number[]): (ratio: number) => number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return (ratio) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * ratio))] ?? 0
+}
+
 /** Linux keeps the peak of a process and can forget it; elsewhere there is no peak per round. @see proc_pid_clear_refs(5) */
 function forgetPeakRss(): void {
   if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5')

@@ -12,6 +12,7 @@ import { elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS, systemClock } from '../src/ti
 import { EVENTS, PRODUCTS, ruleTags } from './fixtures/rules.js'
 import { type BenchContext, type Benchmark, type Scale, toCase } from './measure.js'
 import type { CaseResult, Round } from './result.js'
+import { cpuMsOf } from './process.js'
 import { root } from './stand.js'
 
 type Plan = { people: number; seconds: number; rounds: number; demoDays: number }
@@ -282,19 +283,13 @@ async function trickle(service: Service, { people, seconds }: Plan, round: numbe
 }
 
 async function measured({ child }: Service, act: () => Promise<unknown>): Promise<Round> {
-  const before = cpuMsOf(child)
+  const before = cpuMsOf(child.pid)
   const from = elapsedMs()
   await act()
   const wallMs = elapsedMs() - from
-  const cpuMs = cpuMsOf(child) - before
+  const cpuMs = cpuMsOf(child.pid) - before
   const rss = /^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]
   return { wallMs, cpuMs, ...(rss === undefined ? {} : { peakRssMiB: Math.round(Number(rss) / 1_024) }) }
-}
-
-/** User and system time of a process of ours, in ms; Linux counts in hundredths of a second. @see proc_pid_stat(5) */
-export function cpuMsOf({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
 async function runDemo(folder: string, home: string, days: number): Promise<Round> {
@@ -313,7 +308,7 @@ async function runDemo(folder: string, home: string, days: number): Promise<Roun
   const child = spawn(process.execPath, args, { stdio: 'ignore' })
   let cpuMs = 0
   const poll = setInterval(() => {
-    if (child.exitCode === null) cpuMs = cpuMsOf(child)
+    if (child.exitCode === null) cpuMs = cpuMsOf(child.pid)
   }, 50)
   const [code] = (await once(child, 'exit')) as [number | null]
   clearInterval(poll)

@@ -3,6 +3,7 @@ import { encrypt, getSignature } from '@wecom/crypto'
 import { z } from 'zod'
 import { parseInput } from '../../src/parse.js'
 import { elapsedMs } from '../../src/time.js'
+import { quantilesOf } from '../measure.js'
 import { answerParent, costs } from '../month/child.js'
 import type { Acknowledged } from './acknowledged.js'
 
@@ -86,13 +87,12 @@ async function send({ send: rate, from, to }: z.infer<typeof Send>): Promise<Ack
       if (next === to) clearInterval(timer)
     }, TICK_MS)
   })
-  latencies.sort((a, b) => a - b)
-  const at = (ratio: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * ratio))] ?? 0
+  const at = quantilesOf(latencies)
   const after = costs()
   return {
     p50Ms: at(0.5),
     p99Ms: at(0.99),
-    maxMs: latencies.at(-1) ?? 0,
+    maxMs: at(1),
     tookMs: elapsedMs() - startMs,
     failed,
     cpuMs: after.cpuMs - before.cpuMs,

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { Sandbox } from '../../sandbox/sandbox.js'
 import { loadConfig } from '../../src/config.js'
+import { cpuMsOf, rssMiBOf } from '../process.js'
 import { root } from '../stand.js'
 
 /** `siyu serve` in a process of its own, as in production. */
@@ -99,17 +100,4 @@ async function readUrl(child: ChildProcess): Promise<string> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** Linux counts in hundredths of a second. @see proc_pid_stat(5) */
-function cpuMsOf(pid: number | undefined): number {
-  if (process.platform !== 'linux') return 0
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}
-
-function rssMiBOf(pid: number | undefined): number {
-  if (process.platform !== 'linux') return 0
-  const kiB = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Math.round(Number(kiB ?? 0) / 1_024)
 }

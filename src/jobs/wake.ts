@@ -38,7 +38,7 @@ export function hintsFor(work: readonly Work[], now: Date): [name: string, hint:
     // A job that waits for its moment must not stand for one that is wanted at once: each has a key of its own.
     return times.map((delayMs, i): [string, JobOptions] => [
       name,
-      delayMs === 0 ? { key: name, shard } : { key: `${name} ${timed && i > 0 ? delayMs : 'soon'}`, shard, delayMs },
+      { key: delayMs === 0 ? name : `${name} ${i}`, shard, delayMs },
     ])
   })
 }
