@@ -2,17 +2,18 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, type AppOptions, createApp } from '../src/app/compose.js'
 import { type Config, loadConfig } from '../src/config.js'
+import { giftShopFolder, loadGiftShop } from '../demo/gift-shop.js'
 import { quietLog } from '../src/log.js'
-import { packageRoot } from '../demo/package-root.js'
+import { packageRoot } from '../src/package-root.js'
 import type { Clock } from '../src/time.js'
 
 export const root = packageRoot()
 
-/** The product on embedded stores in `dataDir`, with the shipped definitions. Nothing works by itself: lanes are called. */
+/** The product on embedded stores in `dataDir`, with the definitions of the gift shop. Nothing works by itself: lanes are called. */
 export async function openStand(
   dataDir: string,
   clock: Clock,
-  journeys = join(root, 'journeys'),
+  journeys = join(giftShopFolder(), 'journeys'),
   {
     wecom,
     paths: own,
@@ -20,7 +21,7 @@ export async function openStand(
   }: Partial<AppOptions> & Pick<Config, 'wecom'> & { paths?: Partial<Config['paths']> } = {},
 ): Promise<App> {
   const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
-  const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
+  const { paths } = await loadGiftShop({})
   const app = await createApp({
     config: {
       ...config,

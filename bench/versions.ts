@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -94,6 +94,7 @@ export async function start(folder: string, home: string): Promise<Service> {
   const port = await freePort()
   const config = join(home, 'service.yaml')
   const its = (path: string) => join(folder, path)
+  const shop = shopOf(folder)
   writeFileSync(
     config,
     stringify({
@@ -106,13 +107,13 @@ export async function start(folder: string, home: string): Promise<Service> {
       paths: {
         tags: join(home, 'tags'),
         journeys: join(home, 'journeys'),
-        identity: its('config/identity.yaml'),
+        identity: join(shop, 'config/identity.yaml'),
         lifecycle: join(home, 'lifecycle.yaml'),
-        policy: its('config/policy.yaml'),
+        policy: join(shop, 'config/policy.yaml'),
         content: join(home, 'content'),
-        events: its('config/events.yaml'),
+        events: join(shop, 'config/events.yaml'),
         segments: join(home, 'segments.yaml'),
-        coupons: its('config/coupons.yaml'),
+        coupons: join(shop, 'config/coupons.yaml'),
         wecom: join(home, 'wecom'),
         welcome: join(home, 'welcome.yaml'),
       },
@@ -159,6 +160,12 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
+/** The folder of a version that holds the gift shop's `config/`: before there were examples, the root. */
+function shopOf(folder: string): string {
+  const shop = join(folder, 'examples/gift-shop')
+  return existsSync(shop) ? shop : folder
+}
+
 /** Definitions and people, taken in by the version itself. */
 export async function fill(
   folder: string,
@@ -171,7 +178,7 @@ export async function fill(
   writeFileSync(join(home, 'tags/bench.yaml'), stringify({ tags: ruleTags(RULES) }))
   const everybody = { id: 'everybody', name: 'everybody', purpose: 'benchmark', when: { identifier: 'member_id' } }
   writeFileSync(join(home, 'segments.yaml'), stringify({ segments: [everybody] }))
-  cpSync(join(folder, 'config/lifecycle.yaml'), join(home, 'lifecycle.yaml'))
+  cpSync(join(shopOf(folder), 'config/lifecycle.yaml'), join(home, 'lifecycle.yaml'))
   for (const journey of journeys) writeFileSync(join(home, 'journeys', `${journey.id}.yaml`), stringify(journey))
   const service = await start(folder, home)
   try {

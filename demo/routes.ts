@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
-import { packageRoot } from './package-root.js'
+import { packageRoot } from '../src/package-root.js'
 import type { DemoStatus } from './demo-status.js'
 
 export type DemoRoutesDeps = {

@@ -7,7 +7,7 @@ import { type Sandbox, startSandbox } from '../sandbox/sandbox.js'
 import { type App, createApp } from '../src/app/compose.js'
 import type { Progress } from '../src/print/progress.js'
 import { renderReportHtml } from './report-html.js'
-import { type Config, type Env, loadConfig } from '../src/config.js'
+import type { Config, Env } from '../src/config.js'
 import { DemoReport, stringifyReport } from './demo-report.js'
 import type { DemoStatus } from './demo-status.js'
 import { eventsTable } from '../src/domain/events/tables.js'
@@ -27,9 +27,10 @@ import type { Work } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
-import { packageRoot } from './package-root.js'
+import { packageRoot } from '../src/package-root.js'
 import { DAY_MS, elapsedMs, HOUR_MS, ManualClock, MINUTE_MS } from '../src/time.js'
 import { Feed, tickOf } from './feed.js'
+import { loadGiftShop } from './gift-shop.js'
 import { collectFigures } from './figures.js'
 import { expectRecords, Forecast } from './forecast.js'
 import { loadDemoScenario } from './scenario.js'
@@ -72,11 +73,10 @@ export type DemoRun = { report: DemoReport; html: string; /** Stops serving the 
  * @throws {DOMException} AbortError, when stopped by `signal`
  */
 export async function runDemo(options: DemoOptions): Promise<DemoRun> {
-  const root = packageRoot()
-  const config = await demoConfig(options, root)
+  const config = await demoConfig(options)
   const lock = await lockDataDir(options.dataDir)
   try {
-    const run = await runLocked(options, config, root)
+    const run = await runLocked(options, config)
     return {
       ...run,
       close: async () => {
@@ -90,13 +90,13 @@ export async function runDemo(options: DemoOptions): Promise<DemoRun> {
   }
 }
 
-async function runLocked(options: DemoOptions, config: Config, root: string): Promise<DemoRun> {
+async function runLocked(options: DemoOptions, config: Config): Promise<DemoRun> {
   if (options.fresh) await startFresh(options, config)
   await checkSettings(options)
   const finished = await finishedReport(options.dataDir)
   if (finished !== undefined)
     return { report: finished, html: renderReportHtml(finished), close: () => Promise.resolve() }
-  return new Demo(options, config, root).run()
+  return new Demo(options, config).run()
 }
 
 class Demo {
@@ -118,7 +118,6 @@ class Demo {
   constructor(
     private readonly options: DemoOptions,
     private readonly config: Config,
-    private readonly root: string,
   ) {
     this.from = new Date(END.getTime() - options.days * DAY_MS)
     this.clock = new ManualClock(this.from)
@@ -157,7 +156,7 @@ class Demo {
   private async open(): Promise<void> {
     const { dataDir, seed, days } = this.options
     await mkdir(dataDir, { recursive: true })
-    const scenario = await loadDemoScenario(join(this.root, 'samples/wecom-contacts.csv'), {
+    const scenario = await loadDemoScenario(join(packageRoot(), 'samples/wecom-contacts.csv'), {
       seed,
       from: this.from,
       to: END,
@@ -201,10 +200,7 @@ class Demo {
     this.closers.push(() => this.app.close())
     await this.app.queue.start()
     await this.serve()
-    this.feed = await Feed.open(
-      this.config.sources.map((s) => join(this.root, s)),
-      this.options.onProblem,
-    )
+    this.feed = await Feed.open(this.config.sources, this.options.onProblem)
   }
 
   private async serve(): Promise<void> {
@@ -354,7 +350,7 @@ class Demo {
     const reports = await this.feed.finish()
     const source = reports.find((r) => r.source !== undefined)?.source
     if (source === undefined) throw new Error('no source of orders was read')
-    const truth = await loadTruth(join(this.root, 'samples/members-truth.csv'))
+    const truth = await loadTruth(join(packageRoot(), 'samples/members-truth.csv'))
     const report = parseInput(
       DemoReport,
       await collectFigures({
@@ -443,9 +439,8 @@ const FACTS: Readonly<Record<string, string>> = {
   'task closed': '任务完成 · task closed',
 }
 
-async function demoConfig({ dataDir, env, seed }: DemoOptions, root: string): Promise<Config> {
-  const config = await loadConfig({ file: join(root, 'config/demo.yaml'), env })
-  const paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(root, v)])) as Config['paths']
+async function demoConfig({ dataDir, env, seed }: DemoOptions): Promise<Config> {
+  const config = await loadGiftShop(env)
   // A database and key prefix of its own, named after the data directory.
   const name = `siyu_demo_${basename(resolve(dataDir))
     .replace(/[^A-Za-z0-9]/g, '')
@@ -453,7 +448,9 @@ async function demoConfig({ dataDir, env, seed }: DemoOptions, root: string): Pr
   return {
     ...config,
     dataDir,
-    paths,
+    http: { ...config.http, port: 0 },
+    // It reaches nobody but the sandbox.
+    sending: { mode: 'live', allowList: [] },
     splitSeed: seed,
     documents: config.documents.kind === 'mongo' ? { ...config.documents, database: name } : config.documents,
     events: config.events.kind === 'clickhouse' ? { ...config.events, database: name } : config.events,

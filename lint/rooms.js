@@ -15,6 +15,7 @@ const ARROWS = {
   'src/time.ts': [],
   'src/random.ts': [],
   'src/log.ts': ['src/time.ts'],
+  'src/package-root.ts': [],
   'src/parse.ts': ['src/errors.ts', 'src/time.ts'],
   'src/yaml-file.ts': PURE,
   'src/config.ts': [...LEAVES, 'src/ports/job-queue.ts', 'src/stored/buckets.ts'],
@@ -45,6 +46,7 @@ const ARROWS = {
   'src/cli': [
     ...LEAVES,
     'src/config.ts',
+    'src/package-root.ts',
     'src/domain',
     'src/stored',
     'src/services',

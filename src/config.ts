@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { TimeOfDay } from './parse.js'
 import { ConfigError, InvalidInputError, type Problem } from './errors.js'
@@ -332,6 +333,18 @@ export async function loadConfig({ file, env }: { file: string; env: Env }): Pro
   ]
   if ('value' in parsed && problems.length === 0) return parsed.value
   throw new ConfigError('Configuration is not usable', problems)
+}
+
+/** The same configuration for a process that was started outside `folder`: its files are those below it. */
+export function placedIn(folder: string, config: Config): Config {
+  const { paths, sources, wechaty } = config
+  const at = (path: string) => resolve(folder, path)
+  return {
+    ...config,
+    paths: Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, at(path)])) as Config['paths'],
+    sources: sources.map(at),
+    ...(wechaty !== undefined && { wechaty: { ...wechaty, rules: at(wechaty.rules) } }),
+  }
 }
 
 function fillVariables(yaml: YamlFile, env: Env): { value: unknown; problems: Problem[] } {

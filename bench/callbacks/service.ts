@@ -5,6 +5,7 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { Sandbox } from '../../sandbox/sandbox.js'
+import { loadGiftShop } from '../../demo/gift-shop.js'
 import { loadConfig } from '../../src/config.js'
 import { cpuMsOf, rssMiBOf } from '../process.js'
 import { root } from '../stand.js'
@@ -28,14 +29,15 @@ const START_MS = 60_000
 
 /** Configuration of a service with WeCom; `welcome` says whether new customers are greeted. */
 export async function writeServiceConfig(dir: string, sandbox: Sandbox): Promise<string> {
-  const shipped = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
+  const { brand } = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
+  const { paths } = await loadGiftShop({})
   const file = join(dir, 'service.yaml')
   const config = {
-    brand: shipped.brand,
+    brand,
     http: { apiKeys: [API_KEY] },
     dataDir: join(dir, 'data'),
     sending: { mode: 'live' },
-    paths: Object.fromEntries(Object.entries(shipped.paths).map(([name, path]) => [name, join(root, path)])),
+    paths,
     wecom: {
       baseUrl: sandbox.url,
       corpId: sandbox.corpId,

@@ -23,10 +23,7 @@ export function registerImport(program: Command, context: CommandContext): void 
       '映射文件，默认为配置里的 sources · mapping files; default: sources of the configuration',
     )
     .addOption(configOption())
-    .addHelpText(
-      'after',
-      examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml --config config/demo.yaml'),
-    )
+    .addHelpText('after', examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml'))
     .action(async (mappings: string[], options: WithConfig) =>
       importCommand(mappings, serviceOptions(options, context)),
     )

@@ -2,8 +2,9 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { giftShopFolder } from '../../demo/gift-shop.js'
 import { type App, createApp } from '../../src/app/compose.js'
-import { type Config, loadConfig } from '../../src/config.js'
+import { loadConfig, placedIn } from '../../src/config.js'
 import { takeOverFiles } from '../../src/app/take-over-files.js'
 import { quietLog } from '../../src/log.js'
 import { acceptRecords } from '../../src/services/ingest/accept-records.js'
@@ -18,10 +19,7 @@ let home: string
 const apps: App[] = []
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'siyu-publish-'))
-  for (const name of ['one', 'two']) {
-    await cp('config', join(home, name, 'config'), { recursive: true })
-    await cp('journeys', join(home, name, 'journeys'), { recursive: true })
-  }
+  for (const name of ['one', 'two']) await cp(giftShopFolder(), join(home, name), { recursive: true })
 })
 afterEach(async () => {
   for (const app of apps.splice(0).reverse()) await app.close()
@@ -31,12 +29,9 @@ afterEach(async () => {
 /** A process over the stores of this test, with files of its own. */
 async function open(name: 'one' | 'two'): Promise<App> {
   const base = await loadConfig({ file: 'config/service.yaml', env: {} })
-  const paths = Object.fromEntries(
-    Object.entries(base.paths).map(([what, path]) => [what, join(home, name, path)]),
-  ) as Config['paths']
-  const { wecom: _unused, ...config } = base
+  const { wecom: _unused, ...config } = placedIn(join(home, name), base)
   const app = await createApp({
-    config: { ...config, paths, dataDir: join(home, 'data') },
+    config: { ...config, dataDir: join(home, 'data') },
     log: quietLog,
     clock: fixedClock(NOW),
     fsync: false,

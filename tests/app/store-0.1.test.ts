@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
+import { loadGiftShop } from '../../demo/gift-shop.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { openChdbEvents } from '../../src/adapters/events/chdb.js'
 import { type App, createApp } from '../../src/app/compose.js'
@@ -46,6 +47,8 @@ async function open(): Promise<App> {
   const base = await loadConfig({ file: 'config/service.yaml', env: {} })
   const config = {
     ...base,
+    // It lived by these definitions.
+    paths: (await loadGiftShop({})).paths,
     dataDir: join(home, 'data'),
     documents: { kind: 'sqlite' as const },
     events: { kind: 'chdb' as const },

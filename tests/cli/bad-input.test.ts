@@ -86,7 +86,7 @@ describe('siyu with bad input', () => {
 
   it('refuses orders in another currency than the brand’s', async () => {
     await replaceIn(site.config, 'currency: GBP', 'currency: CNY')
-    const file = 'config/sources/online-retail.yaml'
+    const file = 'examples/gift-shop/config/sources/online-retail.yaml'
     const line = await lineOf(file, 'currency:')
     expectMessage(await runSiyu(['import', file, '--config', site.config]), `${file}:${line} currency`, 'GBP', 'CNY')
     expect(existsSync(site.dataDir)).toBe(false)

@@ -1,6 +1,6 @@
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from '@jest/globals'
-import { loadConfig } from '../../src/config.js'
+import { loadGiftShop } from '../../demo/gift-shop.js'
+import { type Config, loadConfig } from '../../src/config.js'
 import { compileDeltas, readsOf } from '../../src/domain/rules/compile.js'
 import { journeyReferences } from '../../src/domain/journeys/references.js'
 import { STAGE_TAG } from '../../src/domain/rules/clauses/stage.js'
@@ -11,20 +11,30 @@ import {
   type LoadedDefinitions,
 } from '../../src/services/definitions/load-definitions.js'
 
-const root = join(import.meta.dirname, '../..')
 let loaded: LoadedDefinitions
 
-beforeAll(async () => {
-  const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
-  const paths = Object.fromEntries(
-    Object.entries(config.paths).map(([k, v]) => [k, join(root, v)]),
-  ) as typeof config.paths
-  const checked = await checkDefinitions(paths)
+async function load(config: Config): Promise<LoadedDefinitions> {
+  const checked = await checkDefinitions(config.paths)
   expect(checked.problems).toEqual([])
-  loaded = checked.loaded!
+  return checked.loaded!
+}
+
+describe('what a brand begins with', () => {
+  it('is a greeting and no journey, and nothing that somebody else made up', async () => {
+    const own = await load(await loadConfig({ file: 'config/service.yaml', env: {} }))
+    expect(own.journeyFiles).toEqual([])
+    expect(own.couponPools).toEqual([])
+    expect([...own.contents.keys()]).toEqual(['welcome'])
+    expect(own.welcome.map(({ content }) => content)).toEqual(['welcome'])
+    expect(own.policy.priority).toEqual([])
+  })
 })
 
-describe('the definitions that are shipped', () => {
+describe('the definitions of the gift shop', () => {
+  beforeAll(async () => {
+    loaded = await load(await loadGiftShop({}))
+  })
+
   it('load without a problem: about 30 tags, three journeys', () => {
     expect(loaded.tags.length).toBeGreaterThanOrEqual(30)
     expect(loaded.journeyFiles.map((f) => f.journey.id).sort()).toEqual([

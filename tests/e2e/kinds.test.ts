@@ -359,7 +359,7 @@ const tag = Tag.parse({ id: 'all_same', name: 'a', category: 'model', owner: 'cr
 const options = { nowMs: 0, scope: { kind: 'all' }, segments: new Map(), tags: [tag] }
 const query = compileTouched([{ id: tag.id, tag }], options, [journey.enter.when])
 const figures = { traits: { city: '上海' }, identifierTypes: [], stored: {}, columns: {} }
-await writeFile('config/offers.yaml', 'offers: [{ id: spring, content: follow-up }, { id: autumn, content: folow-up }]')
+await writeFile('config/offers.yaml', 'offers: [{ id: spring, content: welcome }, { id: autumn, content: welcom }]')
 await writeFile('config/till.yaml', 'identifyer: member_id')
 await appendFile('config/service.yaml', '\\ntill: config/till.yaml\\n')
 const config = await loadConfig({ file: 'config/service.yaml', env: {} })
@@ -418,7 +418,7 @@ describe('a copy with one more of each kind', () => {
   let copy: string
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), 'siyu-kinds-'))
-    for (const folder of ['src', 'connectors', 'sandbox', 'demo', 'bench', 'samples', 'config', 'journeys'])
+    for (const folder of ['src', 'connectors', 'sandbox', 'demo', 'bench', 'samples', 'config', 'examples', 'journeys'])
       await cp(join(root, folder), join(copy, folder), {
         recursive: true,
         filter: (from) => !/\.(csv|xlsx|gz)$/.test(from),
@@ -466,7 +466,7 @@ describe('a copy with one more of each kind', () => {
     await writeFile(join(copy, 'ask.js'), ASK)
     const { stdout } = await run(process.execPath, ['ask.js'], { cwd: copy })
     expect(JSON.parse(stdout)).toEqual({
-      problems: [['config/offers.yaml', 'offers.1.content', 'there is no content "folow-up"']],
+      problems: [['config/offers.yaml', 'offers.1.content', 'there is no content "welcom"']],
       sources: [
         ['config/till.yaml', 'identifier'],
         ['config/till.yaml', 'identifyer'],

@@ -22,7 +22,7 @@ let report: CsvReport | undefined
 let grewBytes = Infinity
 
 beforeAll(async () => {
-  const loaded = await loadCsvMapping('config/sources/online-retail.yaml')
+  const loaded = await loadCsvMapping('examples/gift-shop/config/sources/online-retail.yaml')
   const bytesBefore = process.memoryUsage().heapUsed
   let mostBytes = bytesBefore
   const options = { onProblem: (p: unknown) => problems.push(p), onReport: (r: CsvReport) => (report = r) }
@@ -247,7 +247,7 @@ describe('the synthetic people', () => {
     const problems: unknown[] = []
     let report: CsvReport | undefined
     const records: SourceRecord[] = []
-    const loaded = await loadCsvMapping('config/sources/members.yaml')
+    const loaded = await loadCsvMapping('examples/gift-shop/config/sources/members.yaml')
     const options = { onProblem: (p: unknown) => problems.push(p), onReport: (r: CsvReport) => (report = r) }
     for await (const batch of readCsvRecords(loaded, options)) records.push(...batch.map((r) => SourceRecord.parse(r)))
     expect(problems).toEqual([])

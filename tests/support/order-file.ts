@@ -20,7 +20,7 @@ export async function writeFirstOrders(target: string, rows: number): Promise<vo
 
 /** The mapping of the order file, for a part of it. */
 export async function orderMappingOf(file: string): ReturnType<typeof loadCsvMapping> {
-  return { ...(await loadCsvMapping('config/sources/online-retail.yaml')), dataFile: file }
+  return { ...(await loadCsvMapping('examples/gift-shop/config/sources/online-retail.yaml')), dataFile: file }
 }
 
 /** The record with the number of its kept lines in place of them, so that a test can keep many. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { cp, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { giftShopFolder } from '../../demo/gift-shop.js'
 import { compiled } from './compiled.js'
 
 export type Ended = { code: number | null; out: string; err: string }
@@ -30,13 +31,12 @@ export function textOf(stream: NodeJS.ReadableStream | null): () => string {
   return () => text
 }
 
-/** A copy of the shipped definitions with a configuration of its own, free to be broken. */
+/** A copy of the gift shop's definitions with a configuration of its own, free to be broken. */
 export async function makeSite(
   more = '',
 ): Promise<{ dir: string; config: string; dataDir: string; path: (name: string) => string }> {
   const dir = await mkdtemp(join(tmpdir(), 'siyu-site-'))
-  await cp('config', join(dir, 'config'), { recursive: true })
-  await cp('journeys', join(dir, 'journeys'), { recursive: true })
+  await cp(giftShopFolder(), dir, { recursive: true })
   const path = (name: string) => join(dir, name)
   const lines = ['tags', 'identity', 'lifecycle', 'policy', 'content', 'events', 'segments', 'coupons'].map(
     (name) => `  ${name}: ${path(`config/${name}${['tags', 'content'].includes(name) ? '' : '.yaml'}`)}`,

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { loadGiftShop } from '../../demo/gift-shop.js'
 import { type Sandbox, startSandbox } from '../../sandbox/sandbox.js'
 import { parseScenario, type ScenarioInput } from '../../sandbox/scenario.js'
 import { type App, createApp } from '../../src/app/compose.js'
@@ -44,6 +45,7 @@ export async function openCompany(options: {
   const app = await createApp({
     config: {
       ...base,
+      paths: (await loadGiftShop({})).paths,
       dataDir: join(home, 'data'),
       documents: { kind: 'sqlite' },
       events: { kind: 'chdb' },

@@ -24,7 +24,7 @@ export const Content = z.strictObject({
 })
 export type Content = z.infer<typeof Content>
 
-export const ContentFile = z.strictObject({ contents: z.array(Content).min(1) })
+export const ContentFile = z.strictObject({ contents: z.array(Content) })
 
 /** A pool of coupon codes; one code per customer. */
 export const CouponPool = z.strictObject({
@@ -37,4 +37,4 @@ export const CouponPool = z.strictObject({
 })
 export type CouponPool = z.infer<typeof CouponPool>
 
-export const CouponFile = z.strictObject({ pools: z.array(CouponPool).min(1) })
+export const CouponFile = z.strictObject({ pools: z.array(CouponPool) })

@@ -11,4 +11,4 @@ export const Segment = z.strictObject({
 })
 export type Segment = z.infer<typeof Segment>
 
-export const SegmentFile = z.strictObject({ segments: z.array(Segment).min(1) })
+export const SegmentFile = z.strictObject({ segments: z.array(Segment) })

@@ -43,7 +43,7 @@ export function shownValue(tag: Tag | undefined, kept: string, now: Date): strin
   return daysSince(kept, now.getTime())
 }
 
-export const TagFile = z.strictObject({ tags: z.array(Tag).min(1) }).describe('a file of tag definitions')
+export const TagFile = z.strictObject({ tags: z.array(Tag) }).describe('a file of tag definitions')
 
 /** Exactly one stage per profile: the first whose rule holds; the last one has no rule. */
 export const Lifecycle = z

@@ -22,7 +22,10 @@ describe('readCsvRecords', () => {
     name = 'it.csv',
   ): Promise<LoadedMapping> {
     await writeFile(path.join(dir, name), content)
-    return { ...(await loadCsvMapping(`config/sources/${kind}.yaml`)), dataFile: path.join(dir, name) }
+    return {
+      ...(await loadCsvMapping(`examples/gift-shop/config/sources/${kind}.yaml`)),
+      dataFile: path.join(dir, name),
+    }
   }
   async function read(
     loaded: LoadedMapping,
@@ -203,7 +206,7 @@ describe('readCsvRecords', () => {
   })
 
   it('stops when it is told to', async () => {
-    const loaded = await loadCsvMapping('config/sources/online-retail.yaml')
+    const loaded = await loadCsvMapping('examples/gift-shop/config/sources/online-retail.yaml')
     const abort = new AbortController()
     let batches = 0
     const reading = (async () => {

@@ -13,7 +13,7 @@ describe('a CSV mapping', () => {
 
   beforeAll(async () => {
     dir = await mkdtemp(path.join(tmpdir(), 'csv-mapping-'))
-    shipped = await readFile('config/sources/online-retail.yaml', 'utf8')
+    shipped = await readFile('examples/gift-shop/config/sources/online-retail.yaml', 'utf8')
     await writeFile(path.join(dir, 'orders.csv'), 'Invoice,Sku\n1,A\n')
   })
   afterAll(() => rm(dir, { recursive: true }))
@@ -31,7 +31,7 @@ describe('a CSV mapping', () => {
   const lineWith = (text: string, part: string): number => text.split('\n').findIndex((l) => l.includes(part)) + 1
 
   it.each(['online-retail', 'members'])('%s.yaml fits its file', async (name) => {
-    expect(await checkCsvFile(await loadCsvMapping(`config/sources/${name}.yaml`))).toEqual([])
+    expect(await checkCsvFile(await loadCsvMapping(`examples/gift-shop/config/sources/${name}.yaml`))).toEqual([])
   })
 
   it('cannot make events that only siyu itself writes', async () => {
@@ -47,7 +47,7 @@ describe('a CSV mapping', () => {
 
   it('that names a column the file lacks says where, and which columns there are, before anything is read', async () => {
     const text = shipped
-      .replace('../../samples/online-retail.csv.gz', path.resolve('samples/online-retail.csv.gz'))
+      .replace('../../../../samples/online-retail.csv.gz', path.resolve('samples/online-retail.csv.gz'))
       .replace('customer: CustomerID', 'customer: CustomerId')
       .replace('sku: StockCode', 'sku: Article')
     const file = await write(text)
@@ -79,8 +79,8 @@ describe('a CSV mapping', () => {
   })
 
   it('of people checks identifiers and traits too', async () => {
-    const members = await readFile('config/sources/members.yaml', 'utf8')
-    const text = members.replace('../../samples/members.csv', 'orders.csv')
+    const members = await readFile('examples/gift-shop/config/sources/members.yaml', 'utf8')
+    const text = members.replace('../../../../samples/members.csv', 'orders.csv')
     const paths = (await checkCsvFile(await loadCsvMapping(await write(text)))).map((p) => p.path)
     expect(paths).toEqual([
       'columns.recordId',
@@ -123,7 +123,7 @@ describe('a CSV mapping', () => {
 
   it('that does not exist, or names a file that does not, says so', async () => {
     await expect(loadCsvMapping(path.join(dir, 'none.yaml'))).rejects.toThrow(/none\.yaml: ENOENT|none\.yaml ENOENT/)
-    const text = shipped.replace('../../samples/online-retail.csv.gz', 'gone.csv')
+    const text = shipped.replace('../../../../samples/online-retail.csv.gz', 'gone.csv')
     expect(await checkCsvFile(await loadCsvMapping(await write(text)))).toEqual([
       expect.objectContaining({ path: 'file', line: lineWith(text, 'gone.csv'), message: 'gone.csv: ENOENT' }),
     ])

@@ -14,7 +14,7 @@ const fixtures = JSON.parse(
 const sightings = fixtures.map((one) => Sighting.parse(one))
 const AT = new Date('2026-03-02T02:00:00Z')
 
-const connector = wechaty(await loadYaml(ChatRules, 'config/wechaty.yaml'))
+const connector = wechaty(await loadYaml(ChatRules, 'examples/gift-shop/config/wechaty.yaml'))
 
 describe('sightings as records', () => {
   const records = sightings.flatMap((one) => connector.toRecords(one, AT)).map((record) => SourceRecord.parse(record))

@@ -3,20 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { stringify } from 'yaml'
-import { loadConfig } from '../../../src/config.js'
+import { giftShopFolder } from '../../../demo/gift-shop.js'
+import { loadConfig, placedIn } from '../../../src/config.js'
 import { type DefinitionPaths, kindNames } from '../../../src/services/definitions/kinds.js'
 import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
 
-const root = join(import.meta.dirname, '../../..')
 let home: string
 let paths: DefinitionPaths
 
 beforeEach(async () => {
   home = mkdtempSync(join(tmpdir(), 'siyu-definitions-'))
-  cpSync(join(root, 'config'), join(home, 'config'), { recursive: true })
-  cpSync(join(root, 'journeys'), join(home, 'journeys'), { recursive: true })
-  const config = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
-  paths = Object.fromEntries(Object.entries(config.paths).map(([k, v]) => [k, join(home, v)])) as DefinitionPaths
+  cpSync(giftShopFolder(), home, { recursive: true })
+  paths = placedIn(home, await loadConfig({ file: join(home, 'config/service.yaml'), env: {} })).paths
 })
 afterEach(() => rmSync(home, { recursive: true, force: true }))
 

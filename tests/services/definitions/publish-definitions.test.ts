@@ -3,7 +3,7 @@ import { wholeKinds } from '../../../src/services/definitions/kinds.js'
 import { checkDefinitions } from '../../../src/services/definitions/load-definitions.js'
 import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
 import { arePublished, liveVersions, readPublished } from '../../../src/services/definitions/read-published.js'
-import { loadConfig } from '../../../src/config.js'
+import { loadGiftShop } from '../../../demo/gift-shop.js'
 import { define, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 
@@ -43,8 +43,8 @@ describe('a publication', () => {
     expect(await arePublished(world.deps, other.files)).toBe(false)
   })
 
-  it('of the shipped files has all kinds, and is read back as it was', async () => {
-    const { paths } = await loadConfig({ file: 'config/service.yaml', env: {} })
+  it('of the gift shop’s files has all kinds, and is read back as it was', async () => {
+    const { paths } = await loadGiftShop({})
     const loaded = (await checkDefinitions(paths)).loaded!
     await publishDefinitions(world.deps, loaded)
     const live = (await liveVersions(world.docs)).live.versions

@@ -1,0 +1,14 @@
+import { join } from 'node:path'
+import { type Config, type Env, loadConfig, placedIn } from '../src/config.js'
+import { packageRoot } from '../src/package-root.js'
+
+/** The example brand: a folder with `config/` and `journeys/` like anybody's own. */
+export function giftShopFolder(): string {
+  return join(packageRoot(), 'examples', 'gift-shop')
+}
+
+/** Its configuration, usable from wherever this process was started. @throws {ConfigError} */
+export async function loadGiftShop(env: Env): Promise<Config> {
+  const folder = giftShopFolder()
+  return placedIn(folder, await loadConfig({ file: join(folder, 'config/service.yaml'), env }))
+}
