@@ -9,6 +9,8 @@ export const Run = z.object({
   version: z.number(),
   /** What it stays on beside its steps; absent in runs that version 0.1 began. */
   pins: Pins.optional(),
+  /** The publication by which it was let in, or moved last: what is not pinned was of that. */
+  definitions: z.number().optional(),
   profileId: z.number(),
   /** Of the profile: the shard that moves it. */
   bucket: z.number(),

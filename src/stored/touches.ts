@@ -5,8 +5,11 @@ import type { DispatchContent } from '../ports/channel.js'
 import { bucketOf } from './buckets.js'
 import { define } from './define.js'
 
-/** `fence`: of the lease under which it was claimed. `until` is by the clock of the one who claimed. */
-const Claim = z.object({ fence: z.number(), until: z.date() })
+/**
+ * `fence`: of the lease under which it was claimed. `until` is by the clock of the one who claimed. `definitions`: the
+ * publication that it went by.
+ */
+const Claim = z.object({ fence: z.number(), until: z.date(), definitions: z.number().optional() })
 export type Claim = z.infer<typeof Claim>
 
 const Content: z.ZodType<DispatchContent, DispatchContent> = z.object({

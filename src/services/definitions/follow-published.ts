@@ -1,7 +1,7 @@
 import { InvalidInputError, messageOf } from '../../errors.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
-import { refreshWhenChanged } from '../runtime/run-schedules.js'
 import { publishedVersion, readPublished } from './read-published.js'
+import { refreshWhenChanged } from './refresh-when-changed.js'
 
 /**
  * Takes over what was published since this process looked last, by whom ever: one small read when that is nothing.
@@ -33,7 +33,8 @@ export async function followPublished(deps: Deps): Promise<boolean> {
 
 /**
  * For whoever takes up work: what it is handed, with the definitions that are published now and that stay the same until
- * the work is done. `undefined` when this process cannot read them: the work is for others.
+ * the work is done. Asked for when it is known what the work is, so that nobody goes on by an earlier publication with what
+ * began under a later one. `undefined` when this process cannot read them: the work is for others.
  */
 export async function holdPublished<D extends Deps>(deps: D): Promise<D | undefined> {
   if (!(await followPublished(deps))) return undefined

@@ -69,6 +69,7 @@ export async function enterJourneys(
       journeyId,
       version,
       pins: definitions.current.pins,
+      definitions: definitions.current.version,
       profileId,
       bucket: bucketOf(profileId),
       anchor: profile.anchor,

@@ -80,7 +80,7 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
       id: m.run._id,
       // Where it was when it was read: one that somebody else has moved since is left where it is, by the late too.
       where: { state: 'waiting', path: m.run.path, arrivedAt: m.run.arrivedAt, dueAt: m.run.dueAt },
-      update: updateOf(m, now),
+      update: updateOf(deps, m, now),
     })),
   )
   reportHeld(deps, moving)
@@ -94,16 +94,20 @@ function decideNext(deps: Deps, m: Moving, now: Date): Decision {
   return decide(m.journey, { path: m.path, arrivedAt: m.arrivedAt }, facts)
 }
 
-function updateOf(m: Moving, now: Date): Update<Run> {
+function updateOf({ definitions }: Deps, m: Moving, now: Date): Update<Run> {
+  const by = { definitions: definitions.current.version }
   const $unset = {
     ...(m.ended === true && { dueAt: 1 as const }),
     ...(m.held === undefined && m.run.held !== undefined && { held: 1 as const }),
   }
   const path = m.path ?? m.run.path
-  if (m.ended === true) return { $set: { state: 'ended', outcome: 'finished', endedAt: now, path }, $unset }
+  if (m.ended === true) return { $set: { ...by, state: 'ended', outcome: 'finished', endedAt: now, path }, $unset }
   const dueAt = m.held === undefined ? (m.sleepUntil ?? now) : new Date(now.getTime() + HOLD_MS)
   const held = m.held !== undefined && { held: heldOf(m, m.held.reason, now) }
-  return { $set: { path, arrivedAt: m.arrivedAt, dueAt, ...held }, ...(Object.keys($unset).length > 0 && { $unset }) }
+  return {
+    $set: { ...by, path, arrivedAt: m.arrivedAt, dueAt, ...held },
+    ...(Object.keys($unset).length > 0 && { $unset }),
+  }
 }
 
 function heldOf({ run }: Moving, reason: string, now: Date): Run['held'] {

@@ -1,4 +1,4 @@
-import { followPublished, holdPublished } from '../definitions/follow-published.js'
+import { followPublished } from '../definitions/follow-published.js'
 import { answerCallbacks } from '../wecom/answer-callbacks.js'
 import { collectResults } from '../touches/collect-results.js'
 import { UnfitDocumentError } from '../../errors.js'
@@ -17,7 +17,7 @@ import { OF_KNOWN_CHANNELS } from '../touches/held-touches.js'
 import { releaseTouches } from '../touches/release-touches.js'
 import { nextSettlingAt, sendDispatches } from '../touches/send-dispatches.js'
 import { resumeRuns } from '../journeys/resume-runs.js'
-import { nextRedoAt, redoReactions } from '../tags/reactions/react.js'
+import { nextRedoAt, redoReactions } from '../tags/reactions/redo-reactions.js'
 import { nextScheduleAt, runSchedules } from './run-schedules.js'
 import { nextStaffingAt, staffWays } from '../wecom/staff-ways.js'
 import { isStopped } from '../touches/switch-sending.js'
@@ -77,10 +77,7 @@ const LANES: readonly Lane[] = [
   {
     name: REFRESH_LANE,
     group: 'refresh',
-    run: async (deps, signal) => {
-      const held = await holdPublished(deps)
-      if (held !== undefined) await runSchedules(held, signal)
-    },
+    run: runSchedules,
     dueAt: nextScheduleAt,
   },
   { name: 'redo-reactions', group: 'refresh', run: redoReactions, dueAt: nextRedoAt },

@@ -16,7 +16,7 @@ import { listTags } from '../tags/list-tags.js'
 import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
 import type { DocumentStore } from '../../ports/document-store.js'
-import { followPublished, holdPublished } from '../definitions/follow-published.js'
+import { followPublished } from '../definitions/follow-published.js'
 import { type Publication, type PublishOptions, withdrawContents } from '../definitions/publish-definitions.js'
 import { ALL } from '../definitions/read-published.js'
 import { Ways } from '../../domain/ways/definition.js'
@@ -364,6 +364,10 @@ async function refreshTags(
   { tags }: { tags: string[] },
   onProgress: OnProgress,
 ): Promise<{ tags: number; profiles: number; changes: number }> {
+  if (!(await followPublished(deps)))
+    throw new ConflictError(
+      '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
+    )
   const { current } = deps.definitions
   const known = current.tags.map((t) => t.id)
   const problems = tags
@@ -375,13 +379,8 @@ async function refreshTags(
     })
   if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
-  const held = await holdPublished(deps)
-  if (held === undefined)
-    throw new ConflictError(
-      '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
-    )
   const changes = await refreshNow(
-    held,
+    deps,
     {
       _id: `operator:${hashKey(16, deps.clock.now().getTime(), ...chosen)}`,
       kind: 'all',

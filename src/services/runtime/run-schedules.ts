@@ -1,10 +1,11 @@
-import { hashKey } from '../../random.js'
 import { nextAt } from '../../domain/schedule.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
 import { countedFromOf } from '../../domain/rules/crossings.js'
 import type { Refresh } from '../../stored/tags.js'
 import { pastInstant } from '../../stored/runtime.js'
+import { holdPublished } from '../definitions/follow-published.js'
+import { FULL } from '../definitions/refresh-when-changed.js'
 import type { Deps } from './deps.js'
 import { isRefreshing, openRefresh, workRefreshes } from '../tags/refresh-profiles.js'
 
@@ -13,11 +14,6 @@ const NIGHTLY = '0 2 * * *'
 /** When everything is computed for everybody, whatever has been found by then. */
 const WEEKLY = '0 3 * * 0'
 const HOURLY = '0 * * * *'
-/** How values are written: another word here has everybody computed anew by programs that write them otherwise. */
-const VALUES = 'instants'
-/** The schedule that computes everything for everybody. */
-const FULL = 'weekly'
-
 export type Schedule = {
   id: string
   cron: string
@@ -76,31 +72,15 @@ export function schedulesOf(deps: Deps): Schedule[] {
   return schedules
 }
 
-/** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
-export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
-  const { evaluables, version } = definitions.current
-  const hash = hashKey(32, VALUES, JSON.stringify(evaluables))
-  const evaluated = await docs.meta.get('evaluated')
-  // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
-  if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return
-  await docs.meta.updateEach([
-    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) }, $inc: { value: 1 } }, upsert: true },
-    {
-      id: 'evaluated',
-      update: { $set: { text: hash, value: version } },
-      where: { value: { $not: { $gt: version } } },
-      upsert: true,
-    },
-  ])
-}
-
 /**
  * Opens a refresh for every schedule whose time has come since it last did, in a fixed order, then works on what is open:
  * a range, and the job is there again for the next.
  */
 export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
   const now = deps.clock.now()
-  const schedules = schedulesOf(deps)
+  const held = await holdPublished(deps)
+  if (held === undefined) return
+  const schedules = schedulesOf(held)
   const lastRunAt = await lastRuns(deps, schedules, now)
   for (const schedule of schedules) {
     if (signal?.aborted === true) return

@@ -9,6 +9,7 @@ import { hashKey } from '../../random.js'
 import { MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import type { Writeback } from '../../stored/tags.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { queueTagChanges } from './queue-writebacks.js'
@@ -59,8 +60,10 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
       { sort: { nextAt: 1, _id: 1 }, limit: BATCH, skipUnfit: true },
     )
     if (due.length === 0) return
+    const held = await holdPublished(deps)
+    if (held === undefined) return
     const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
-    const planned = await planBatch(deps, due)
+    const planned = await planBatch(held, due)
     await directory.provide(planned.flatMap((p) => p.change.add))
     let pushed = 0
     // Two edits of one customer at the same time are refused (45033, 45035): hers go one after the other.
@@ -79,9 +82,11 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
 
 /** Tags whose corp tag is new or another one: everybody who has a value is due. */
 async function queueNewTargets(deps: ServiceDeps): Promise<void> {
-  const targets = targetsOf(deps)
-  const text = JSON.stringify(targets)
   const before = (await deps.docs.meta.get(CURSOR))?.text ?? '{}'
+  const held = await holdPublished(deps)
+  if (held === undefined) return
+  const targets = targetsOf(held)
+  const text = JSON.stringify(targets)
   if (text === before) return
   const old = JSON.parse(before) as Record<string, string>
   const changed = Object.keys(targets).filter((id) => targets[id] !== old[id])

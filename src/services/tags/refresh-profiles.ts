@@ -7,6 +7,7 @@ import type { Update } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
 import { nextValue } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import type { RunAlone } from '../runtime/with-lease.js'
@@ -50,7 +51,10 @@ export async function isRefreshing({ docs }: Pick<Deps, 'docs'>): Promise<boolea
   return (await docs.refreshes.findOne({ phase: { $ne: 'done' } })) !== undefined
 }
 
-/** idle: nothing is open. more: go on at once. waiting: for groups of ingest that are under way. */
+/**
+ * idle: nothing is open. more: go on at once. waiting: for groups of ingest that are under way, or for somebody who can read
+ * what is published.
+ */
 export type RefreshState = 'idle' | 'more' | 'waiting'
 
 /**
@@ -97,7 +101,10 @@ export async function workRefreshes(deps: Deps, signal?: AbortSignal): Promise<R
   while (signal?.aborted !== true) {
     const [first] = await deps.docs.refreshes.find({ phase: { $ne: 'done' } }, { sort: { order: 1 }, limit: 1 })
     if (first === undefined) return 'idle'
-    const left = await workOn(deps, first)
+    // After it is known how far it is: whoever is behind would begin it anew, by definitions that count no more.
+    const held = await holdPublished(deps)
+    if (held === undefined) return 'waiting'
+    const left = await workOn(held, first)
     if (left !== 'done') return left
   }
   return 'more'

@@ -9,6 +9,7 @@ import type { Filter, Update } from '../../ports/document-language.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
 import { HOUR_MS } from '../../time.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { expireTask } from '../guides/expire-task.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { inShard } from '../../stored/buckets.js'
@@ -35,7 +36,9 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
       { sort: { nextAt: 1, _id: 1 }, limit: 200, skipUnfit: true },
     )
     if (due.length === 0) return
-    for (const doc of due) await tryToCollect(deps, doc, now)
+    const held = await holdPublished(deps)
+    if (held === undefined) return
+    for (const doc of due) await tryToCollect(held, doc, now)
   }
 }
 

@@ -8,6 +8,7 @@ import { MINUTE_MS } from '../../time.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import { takeCode } from '../content/take-code.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { type ForGuide, handOutTasks } from '../guides/hand-out-tasks.js'
 import type { Deps } from '../runtime/deps.js'
 import { messageContent } from './message-content.js'
@@ -30,13 +31,14 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
   await adoptNew(deps)
   while (signal?.aborted !== true) {
     const now = deps.clock.now()
-    const { timeZone } = deps.brand
-    const openAt = releaseAfter(deps.definitions.current.policy, now, timeZone)
     const due = await deps.docs.touches.find(
       { state: 'planned', releaseAt: { $lte: now } },
       { sort: { releaseAt: 1, _id: 1 }, limit: BATCH, skipUnfit: true },
     )
     if (due.length === 0) break
+    const held = await holdPublished(deps)
+    if (held === undefined) break
+    const openAt = releaseAfter(held.definitions.current.policy, now, deps.brand.timeZone)
     if (openAt > now) {
       await deps.docs.touches.updateMany(
         { state: 'planned', releaseAt: { $lte: now } },
@@ -44,7 +46,7 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
       )
       break
     }
-    await releaseBatch(deps, due, now)
+    await releaseBatch(held, due, now)
   }
   await deps.jobs.add('send-dispatches', undefined, { key: 'send-dispatches' })
 }

@@ -10,6 +10,7 @@ import { type Shard, WHOLE } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import type { Deps } from '../runtime/deps.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { noteSilence } from './silence.js'
@@ -70,8 +71,11 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
     const due: Filter<DispatchDoc> = { state: 'ready', nextAt: { $lte: now }, ...OF_KNOWN_CHANNELS, ...inShard(shard) }
     const found = await dispatches.find(due, { sort: { nextAt: 1, _id: 1 }, limit: 200, skipUnfit: true })
     if (found.length === 0) return
+    // After they are known: whoever withdraws a content stops what is written down by then, the others are looked at here.
+    const held = await holdPublished(deps)
+    if (held === undefined) return
     // Released in time, then put off by the platform or by a crash.
-    const openAt = releaseAfter(deps.definitions.current.policy, now, deps.brand.timeZone)
+    const openAt = releaseAfter(held.definitions.current.policy, now, deps.brand.timeZone)
     if (openAt > now) {
       await dispatches.updateMany(due, { $set: { nextAt: openAt } })
       return
@@ -82,7 +86,7 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
     for (const doc of found) {
       if (stuck.includes(doc)) continue
       if (!(await mayGoOn())) return
-      await send(deps, doc)
+      await send(held, doc)
     }
   }
 }
@@ -141,12 +145,12 @@ async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome |
 type Claimed = { doc: DispatchDoc; isLate: () => boolean }
 
 async function claim(deps: Deps, id: string, where: Filter<DispatchDoc>): Promise<Claimed | undefined> {
-  const { docs, clock, worker } = deps
+  const { docs, clock, worker, definitions } = deps
   const deadlineMs = worker.elapsedMs() + CLAIM_MS
   const until = new Date(clock.now().getTime() + CLAIM_MS)
   const doc = await docs.dispatches.findOneAndUpdate(
     { _id: id, ...where },
-    { $set: { state: 'sending', claim: { fence: worker.fence, until } } },
+    { $set: { state: 'sending', claim: { fence: worker.fence, until, definitions: definitions.current.version } } },
   )
   // The clock that nobody sets stands still while its machine sleeps; the other one then tells.
   const isLate = () => worker.elapsedMs() >= deadlineMs || clock.now() >= until

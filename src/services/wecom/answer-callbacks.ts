@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WecomEvent } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
 import type { StoredCallback } from '../../stored/wecom.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { loseContact } from './lose-contact.js'
@@ -18,9 +19,9 @@ const LOOK_AGAIN_MS = 20
 export async function answerCallbacks(deps: ServiceDeps, signal?: AbortSignal): Promise<void> {
   const busy = new Set<string>()
   const failures = new Map<string, unknown>()
-  await inParallel(waiting(deps, busy, failures, signal), AT_ONCE, async (stored) => {
+  await inParallel(waiting(deps, busy, failures, signal), AT_ONCE, async ({ stored, held }) => {
     try {
-      await answer(deps, stored)
+      await answer(held, stored)
       await deps.docs.callbacks.update(stored._id, { $set: { state: 'accepted' } }, { state: 'urgent' })
     } catch (err) {
       failures.set(stored._id, err)
@@ -35,23 +36,27 @@ export async function answerCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
 
 /** Those that wait, also those that come while others are being answered. */
 async function* waiting(
-  { docs }: ServiceDeps,
+  deps: ServiceDeps,
   busy: Set<string>,
   failures: ReadonlyMap<string, unknown>,
   signal: AbortSignal | undefined,
-): AsyncIterable<StoredCallback> {
+): AsyncIterable<{ stored: StoredCallback; held: ServiceDeps }> {
   while (signal?.aborted !== true) {
-    const batch = await docs.callbacks.find(
+    const batch = await deps.docs.callbacks.find(
       { state: 'urgent', _id: { $nin: [...busy, ...failures.keys()] } },
       { sort: { seq: 1 }, limit: AT_ONCE, skipUnfit: true },
     )
+    if (batch.length === 0) {
+      if (busy.size === 0) return
+      await sleep(LOOK_AGAIN_MS)
+      continue
+    }
+    const held = await holdPublished(deps)
+    if (held === undefined) return
     for (const stored of batch) {
       busy.add(stored._id)
-      yield stored
+      yield { stored, held }
     }
-    if (batch.length > 0) continue
-    if (busy.size === 0) return
-    await sleep(LOOK_AGAIN_MS)
   }
 }
 

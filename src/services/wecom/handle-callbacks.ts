@@ -9,6 +9,7 @@ import { messageOf } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import { readStored } from './answer-callbacks.js'
+import { holdPublished } from '../definitions/follow-published.js'
 import { closeTask } from '../guides/close-task.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { StoredCallback } from '../../stored/wecom.js'
@@ -64,18 +65,20 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
       await sleep(PAUSE_MS)
       continue
     }
+    const held = await holdPublished(deps)
+    if (held === undefined) break
     const subjects = [...new Set(first.flatMap((c) => c.about ?? []))]
     for (let i = 0; i < subjects.length && !isAborted(signal); i += CHUNK) {
       const same = await callbacks.find(
         { ...open, about: { $in: subjects.slice(i, i + CHUNK) } },
         { sort: { seq: 1 }, skipUnfit: true },
       )
-      await workOff(deps, same, book)
+      await workOff(held, same, book)
       // Many wait: who calls is answered first. The platform's quota (10,000 contacts a minute) allows no more anyway.
       if (first.length === BATCH) await sleep(PAUSE_MS)
     }
     await workOff(
-      deps,
+      held,
       first.filter((c) => c.about === undefined),
       book,
     )

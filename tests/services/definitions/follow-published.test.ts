@@ -2,12 +2,14 @@ import { WHOLE } from '../../../src/ports/job-queue.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type { Log } from '../../../src/log.js'
 import { followPublished } from '../../../src/services/definitions/follow-published.js'
-import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
+import { publishDefinitions, withdrawContents } from '../../../src/services/definitions/publish-definitions.js'
 import { publishedVersion } from '../../../src/services/definitions/read-published.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { lanes } from '../../../src/services/runtime/lanes.js'
 import { runOperation } from '../../../src/services/runtime/run-operation.js'
-import { around } from '../../support/around.js'
+import { atOnce } from '../../../src/services/runtime/with-lease.js'
+import { refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
+import { around, once } from '../../support/around.js'
 import {
   buildWorld,
   contactRecord,
@@ -188,6 +190,154 @@ describe('a worker that has not followed a publication', () => {
     await world.accept('b', eventRecord('m1', 'paid', START))
     await work('process-batches')
     expect(await runsOf('thanks')).toHaveLength(1)
+  })
+})
+
+describe('a publication that comes after a worker has looked, and before it finds its work', () => {
+  const GREET = { id: 'greet', enter: { on: 'asked' }, steps: [{ send: { channel: 'wecom', content: 'words' } }] }
+  const withdraw = () => withdrawContents(world.deps, ['words'])
+
+  /** Somebody to whom a message is planned; `lanes` are worked by the process that publishes. */
+  async function greet(...lanes: string[]): Promise<void> {
+    await world.publish({ contents: CONTENTS, journeys: [GREET] })
+    await followPublished(other)
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
+    for (const name of ['process-batches', 'resume-runs', ...lanes]) await work(name, world.deps)
+  }
+
+  it('counts for what a reaction is told again', async () => {
+    await world.accept('a', contactRecord('m1', START))
+    await world.run()
+    const late = { id: 'late', enter: { when: { event: 'asked' } }, steps: [{ wait: '9d' }] }
+    const told = { _id: 'r', reaction: 'enter-by-rule', changes: [{ p: 1, id: 'enter/late', new: '1' }], key: 'k' }
+    const meanwhile = async () => {
+      await world.publish({ contents: CONTENTS, journeys: [late] })
+      const [now, nextAt] = [new Date(START), new Date(START)]
+      await world.docs.openReactions.insert([{ ...told, now, nextAt, attempts: 1, error: 'it broke' }])
+    }
+    await work('redo-reactions', around(other, 'openReactions', 'find', once(meanwhile)))
+    expect(await runsOf('late')).toEqual([{ version: 1, state: 'waiting' }])
+  })
+
+  it('counts for a touch that is to be released', async () => {
+    await greet()
+    await work('release-touches', around(other, 'touches', 'find', once(withdraw)))
+    expect(await world.docs.touches.find({})).toEqual([
+      expect.objectContaining({ state: 'suppressed', reason: 'content_withdrawn' }),
+    ])
+  })
+
+  it('counts for a message that was written down when its content had been looked for everywhere', async () => {
+    await greet('release-touches')
+    await work('send-dispatches', around(other, 'dispatches', 'find', once(withdraw)))
+    expect(world.wecom.sent).toEqual([])
+    expect(await world.docs.touches.find({})).toEqual([
+      expect.objectContaining({ state: 'suppressed', reason: 'content_withdrawn' }),
+    ])
+  })
+
+  it('counts for a message that waits for its guide', async () => {
+    await greet('release-touches', 'send-dispatches')
+    world.clock.set(new Date('2026-03-04T01:00:00Z'))
+    const hurry = () => world.publish({ contents: CONTENTS, journeys: [GREET], policy: { confirmWithin: '1d' } })
+    world.wecom.result = () => ({ final: false, recipients: [] })
+    await work('collect-results', around(other, 'dispatches', 'find', once(hurry)))
+    expect(world.wecom.cancelled).toHaveLength(1)
+  })
+
+  it('counts for a tag that is to be shown in WeCom', async () => {
+    const shown = (writeback: string) => ({
+      contents: CONTENTS,
+      tags: [{ id: 'keen', type: 'flag', when: { event: 'asked' }, writeback }],
+    })
+    await world.publish(shown('价值/旧'))
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
+    await work('process-batches', world.deps)
+    await followPublished(other)
+    const tag = { groupId: 'g', groupName: '价值', state: 'active' as const }
+    await world.docs.wecomTags.put([
+      { _id: 't1', name: '旧', ...tag },
+      { _id: 't2', name: '新', ...tag },
+    ])
+    world.clock.set(new Date('2026-03-02T02:01:00Z'))
+    const dry = { ...other, wecomSettings: { ...other.wecomSettings, writeback: 'dry' as const } }
+    await work(
+      'push-tags',
+      around(
+        dry,
+        'writebacks',
+        'find',
+        once(() => world.publish(shown('价值/新'))),
+      ),
+    )
+    expect((await world.docs.writebacks.find({})).map((w) => w.parked)).toEqual([
+      { why: 'dry', add: ['价值/新'], remove: [] },
+    ])
+  })
+
+  it('counts for a welcome', async () => {
+    const sent: string[] = []
+    const added = { kind: 'contact', why: 'added', externalUserId: 'wm-m1', userId: 'guide-1', welcomeCode: 'CODE' }
+    other.wecom = {
+      ...other.wecom,
+      readEvent: () => ({ ...added, at: new Date(START) }) as ReturnType<typeof other.wecom.readEvent>,
+      sendWelcome: (code) => Promise.resolve({ kind: sent.push(code) > 0 ? 'sent' : 'again' }),
+    }
+    await world.publish({ contents: CONTENTS, welcome: [{ id: 'all', content: 'words' }] })
+    await followPublished(other)
+    const stored = { _id: 'c', seq: 1, state: 'urgent' as const, acceptedAt: new Date(START), message: '<xml/>' }
+    await world.docs.callbacks.insert([stored])
+    await work('answer-callbacks', around(other, 'callbacks', 'find', once(withdraw)))
+    expect(sent).toEqual([])
+    expect(await world.docs.welcomes.find({})).toEqual([
+      expect.objectContaining({ state: 'dropped', reason: 'content_withdrawn' }),
+    ])
+  })
+
+  it('counts for a refresh that somebody else has begun anew by it: it is not begun by the one before again', async () => {
+    const names = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6']
+    await world.accept('a', ...names.map((name) => eventRecord(name, 'asked', START)))
+    await world.run()
+    const tag = (id: string) => ({ id, type: 'flag', when: { event: 'asked' } })
+    await world.publish({ contents: CONTENTS, tags: [tag('first')] })
+    await followPublished(other)
+    const begunBy: unknown[] = []
+    const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 2 } as const
+    await refreshNow(
+      around(other, 'refreshes', 'find', async (n) => {
+        begunBy.push((await world.docs.refreshes.get(request._id))?.definitions)
+        if (n !== 2) return
+        await world.publish({ contents: CONTENTS, tags: [tag('first'), tag('second')] })
+        expect(await workRefreshes(world.deps)).toBe('more')
+      }),
+      request,
+      atOnce,
+    )
+    const [, first, second, ...later] = begunBy
+    expect(second).not.toBe(first)
+    expect(new Set(later)).toEqual(new Set([second]))
+    const tags = (await world.docs.profileTags.find({})).map((t) => Object.keys(t.tags).sort())
+    expect(tags).toEqual(names.map(() => ['first', 'second']))
+  })
+})
+
+describe('what names the publication it went by', () => {
+  it('is a run, when it is let in and when it is moved, and the claim of a message', async () => {
+    const contents = [...CONTENTS, { id: 'more', text: 'more' }]
+    const steps = [{ wait: '1h' }, { send: { channel: 'wecom', content: 'words' } }]
+    await world.publish({ contents: CONTENTS, journeys: [{ id: 'greet', enter: { on: 'asked' }, steps }] })
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
+    await world.run()
+    const names = async () => (await world.docs.runs.find({})).map((run) => run.definitions)
+    expect(await names()).toEqual([2])
+    await publishDefinitions(
+      world.deps,
+      define({ contents, journeys: [{ id: 'greet', enter: { on: 'asked' }, steps }] }),
+    )
+    world.clock.set(new Date('2026-03-02T03:00:00Z'))
+    for (const name of ['resume-runs', 'release-touches', 'send-dispatches']) await work(name)
+    expect(await names()).toEqual([3])
+    expect((await world.docs.dispatches.find({})).map((d) => d.claim?.definitions)).toEqual([3])
   })
 })
 

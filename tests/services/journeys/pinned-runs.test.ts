@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { LogFields } from '../../../src/log.js'
-import { refreshWhenChanged } from '../../../src/services/runtime/run-schedules.js'
+import { refreshWhenChanged } from '../../../src/services/definitions/refresh-when-changed.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { listOpenReactions } from '../../../src/services/tags/reactions/list-open.js'
-import { nextRedoAt, redoReactions } from '../../../src/services/tags/reactions/react.js'
+import { nextRedoAt, redoReactions } from '../../../src/services/tags/reactions/redo-reactions.js'
 import { openRefresh, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import {
   buildWorld,

@@ -1,6 +1,6 @@
 import { messageOf } from '../../../errors.js'
 import { hashKey } from '../../../random.js'
-import { HOUR_MS, MINUTE_MS } from '../../../time.js'
+import { MINUTE_MS } from '../../../time.js'
 import type { Deps } from '../../runtime/deps.js'
 import { enterByRule } from './enter-by-rule.js'
 import type { Changed, Occasion, Reaction } from './reaction.js'
@@ -12,10 +12,8 @@ export const reactions: Readonly<Record<string, Reaction>> = {
   'enter-by-rule': enterByRule,
 }
 
-/** Those that are worked off at a time. */
-const PIECE = 20
-const FIRST_REDO_MS = MINUTE_MS
-const LAST_REDO_MS = 6 * HOUR_MS
+/** How long after it failed a reaction is told again. */
+export const FIRST_REDO_MS = MINUTE_MS
 
 /** Whether any reaction is told of a tag or entry rule. */
 export function followedBy(deps: Pick<Deps, 'definitions'>): (id: string) => boolean {
@@ -60,33 +58,4 @@ async function keepForLater(deps: Deps, name: string, changes: Changed[], { now,
   } catch {
     throw err // of the two, this is the one that says what went wrong first
   }
-}
-
-/** Tells those again that failed, each after a minute, two, four, up to six hours: until it succeeds. */
-export async function redoReactions(deps: Deps, signal?: AbortSignal): Promise<void> {
-  const { docs, log, clock } = deps
-  const due = await docs.openReactions.find(
-    { nextAt: { $lte: clock.now() } },
-    { sort: { nextAt: 1 }, limit: PIECE, skipUnfit: true },
-  )
-  for (const { _id: id, reaction: name, changes, now, key, attempts } of due) {
-    if (signal?.aborted === true) return
-    try {
-      // One that a newer program kept is left to that.
-      if (reactions[name] === undefined) throw new RangeError(`there is no reaction "${name}"`)
-      await reactions[name].react(deps, changes, { now, key })
-      await docs.openReactions.delete({ _id: id })
-    } catch (err) {
-      if (deps.worker.isLate()) throw err
-      const error = messageOf(err)
-      log.error('a reaction failed again', { reaction: name, changes: changes.length, attempts, cause: error })
-      const nextAt = new Date(clock.now().getTime() + Math.min(FIRST_REDO_MS * 2 ** attempts, LAST_REDO_MS))
-      await docs.openReactions.update(id, { $set: { nextAt, error }, $inc: { attempts: 1 } }, { attempts })
-    }
-  }
-}
-
-/** When the earliest of them is told again. */
-export async function nextRedoAt({ docs }: Pick<Deps, 'docs'>): Promise<Date | undefined> {
-  return (await docs.openReactions.findOne({}, { sort: { nextAt: 1 }, skipUnfit: true }))?.nextAt
 }

@@ -1,0 +1,25 @@
+import { hashKey } from '../../random.js'
+import type { Deps } from '../runtime/deps.js'
+
+/** The schedule that computes everything for everybody. */
+export const FULL = 'weekly'
+/** How values are written: another word here has everybody computed anew by programs that write them otherwise. */
+const VALUES = 'instants'
+
+/** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
+export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
+  const { evaluables, version } = definitions.current
+  const hash = hashKey(32, VALUES, JSON.stringify(evaluables))
+  const evaluated = await docs.meta.get('evaluated')
+  // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
+  if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return
+  await docs.meta.updateEach([
+    { id: `schedule:${FULL}`, update: { $set: { at: new Date(0) }, $inc: { value: 1 } }, upsert: true },
+    {
+      id: 'evaluated',
+      update: { $set: { text: hash, value: version } },
+      where: { value: { $not: { $gt: version } } },
+      upsert: true,
+    },
+  ])
+}
