@@ -68,6 +68,14 @@ const TABLES = [
   ]),
 )
 
+/** A SELECT may leave rows out; these take them away. */
+const SHORTENING = /(^|\s)DELETE\s+(FROM|WHERE)\b|\bTRUNCATE\s+TABLE\b|\bDROP\s+PART|\bTTL\s/i
+const LOGS = saying(
+  'Logs of the event store are only added to: the past is read from them. Whoever shortens one moves its horizon first and logs what stands there: src/services/runtime/date-past.ts.',
+  [`Literal[value=${SHORTENING}]`, `TemplateElement[value.raw=${SHORTENING}]`],
+)
+const EVENT_STORE = [...TABLES, ...LOGS]
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '.siyu/**', 'schemas/**'] },
   js.configs.recommended,
@@ -83,22 +91,22 @@ export default tseslint.config(
       },
     },
     rules: {
-      'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...ENV, ...TABLES],
+      'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...ENV, ...EVENT_STORE],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
     },
   },
-  { files: ['src/time.ts'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...ENV, ...TABLES] } },
-  { files: ['src/random.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...ENV, ...TABLES] } },
-  { files: ['src/main.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...TABLES] } },
+  { files: ['src/time.ts'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...ENV, ...EVENT_STORE] } },
+  { files: ['src/random.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...ENV, ...EVENT_STORE] } },
+  { files: ['src/main.ts'], rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...EVENT_STORE] } },
   // SQLite's tables are those of one file each.
   {
     files: ['sandbox/**', 'src/adapters/documents/**'],
     rules: { 'no-restricted-syntax': ['error', ...CLOCK, ...DICE, ...ENV] },
   },
-  { files: ['bench/**'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...TABLES] } },
+  { files: ['bench/**'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...EVENT_STORE] } },
   // Two benchmarks read SQLite.
   { files: ['bench/documents.ts', 'bench/wecom-sync.ts'], rules: { 'no-restricted-syntax': ['error', ...DICE] } },
   // Tests look at what is stored from outside.

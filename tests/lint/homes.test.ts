@@ -50,6 +50,13 @@ describe('what has one home', () => {
       "const v = 'INSERT INTO  profiles VALUES'",
       "const w = 'select 1 from `trait_changes` where 1'",
     ]
+    const logs = [
+      'const cc = `ALTER TABLE ${r} DELETE WHERE 1`',
+      "const dd = 'delete from '",
+      'const ee = `TRUNCATE TABLE ${r}`',
+      'const ff = `ALTER TABLE ${r} DROP PARTITION 2025`',
+      'const gg = `ALTER TABLE ${r} MODIFY TTL known_at + INTERVAL 1 YEAR`',
+    ]
     const free = [
       "const x = new Date('2026-03-02')",
       'const y = performance.timeOrigin',
@@ -57,12 +64,14 @@ describe('what has one home', () => {
       "const aa = 'from the events of a day'",
       'const bb = context.env',
       "import { createHash } from 'node:crypto'",
+      "const hh = 'DELETE'",
     ]
-    expect(await saidOf([...clock, ...dice, ...environment, ...tables, ...free])).toEqual([
+    expect(await saidOf([...clock, ...dice, ...environment, ...tables, ...logs, ...free])).toEqual([
       ...all('The clock lives in s', clock),
       ...all('Chance lives in src/', dice),
       ...all('process.env is read ', environment),
       ...all('Tables of the event ', tables),
+      ...all('Logs of the event st', logs),
       ...all('—', free),
     ])
   }, 120_000)

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
 import { renderReason } from '../../../src/cli/tag-reason.js'
 import { identityChangesTable } from '../../../src/domain/events/tables.js'
 import { identityUnit, profileUnit } from '../../../src/domain/identity/identity-unit.js'
@@ -130,6 +131,47 @@ describe('who was in a segment', () => {
       profileId: 2,
       past: { verdict: 'yes' },
     })
+  })
+
+  it('is what a live run said, as the values behind it turn; who came in for a journey is on record', async () => {
+    const warm = [{ event: 'order_paid', within: '3h' }, { tag: 'fan' }, { not: { segment: 'locals' } }]
+    await start({
+      segments: { ...segments, warm: { all: warm } },
+      tags: [{ id: 'fan', type: 'flag', when: { event: 'liked' } }],
+      journeys: [{ id: 'care', enter: { when: { segment: 'warm' } }, steps: [{ wait: '9d' }] }],
+    })
+    const lives = (city: string) => ({ identifiers: [member('m1')], traits: { city } })
+    const story: [hour: number, record?: object][] = [
+      [1.25, eventRecord('m1', 'order_paid', hoursIn(1.25))],
+      [2, eventRecord('m1', 'liked', hoursIn(2))],
+      [3, lives('上海')],
+      [3.5, lives('杭州')],
+      [4.5], // her order is too old since 4.25
+      [5.5],
+      [6, eventRecord('m1', 'order_paid', hoursIn(6))],
+    ]
+    const lived: unknown[] = []
+    for (const [hour, record] of story) {
+      await world.until(hoursIn(hour))
+      if (record !== undefined) await hear(hour, record)
+      lived.push(await ids({ segment: 'warm' }))
+    }
+    expect(lived).toEqual([[], [1], [], [1], [], [], [1]])
+    expect(await Promise.all(story.map(([hour]) => ids({ segment: 'warm' }, then(hour))))).toEqual(lived)
+    const Turn = z.object({ value: z.string(), at: z.number(), seq: z.number() })
+    const turns = await world.query(
+      `SELECT new_value AS value, toUnixTimestamp64Milli(known_at) AS at, seq FROM tag_changes
+       WHERE tag_id = 'enter/care' ORDER BY seq`,
+      Turn,
+    )
+    expect(turns.map(({ value, at }) => [value, new Date(at)])).toEqual([
+      ['1', hoursIn(2)],
+      ['', hoursIn(3)],
+      ['1', hoursIn(3.5)],
+      ['', hoursIn(5)], // with the hour
+      ['1', hoursIn(6)],
+    ])
+    expect(new Set(turns.map((turn) => turn.seq)).size).toBe(turns.length)
   })
 
   it('counts all and names as many as are wanted', async () => {
