@@ -23,10 +23,11 @@ import {
   sharedKey,
   usableIdentifiers,
 } from '../../domain/identity/resolve.js'
+import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched, leaveNoTags } from '../tags/evaluate-profiles.js'
-import { enterJourneys, entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
+import { entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
@@ -37,6 +38,7 @@ import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
+import { react } from '../tags/reactions/react.js'
 import { takeBackTouches } from '../touches/take-back.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
@@ -97,7 +99,7 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
         deps.facts.clear()
         continue
       }
-      await react(held, first, plan, events, group.profiles)
+      await actOn(held, first, plan, events, group.profiles)
     }
     if (part !== undefined) {
       await leaveRest(deps, group, part)
@@ -164,7 +166,7 @@ async function begin(deps: Deps, group: Group): Promise<Group | undefined> {
 }
 
 /** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
-async function react(
+async function actOn(
   deps: Deps,
   first: Batch,
   plan: BatchPlan,
@@ -192,9 +194,11 @@ async function react(
     knownAt: plan.now,
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
-    profileIds.filter((id) => holds.get(id)?.[i] === true).map((profileId) => ({ profileId, journeyId })),
+    profileIds
+      .filter((id) => holds.get(id)?.[i] === true)
+      .map((p) => ({ p, id: `${ENTRY_PREFIX}${journeyId}`, new: '1' })),
   )
-  await enterJourneys(deps, entering, plan.now, `${keyOf(first)}:on`)
+  await react(deps, entering, { now: plan.now, key: `${keyOf(first)}:on` })
   await queueArrivals(deps, events)
 }
 

@@ -32,7 +32,7 @@ async function arrive(): Promise<void> {
   await world.accept('b', eventRecord('m1', 'order_paid', START))
 }
 
-function failing(...collections: ('writebacks' | 'openReactions')[]): ServiceDeps {
+function failing(...collections: ('writebacks' | 'openReactions' | 'runs')[]): ServiceDeps {
   const fails = () => Promise.reject(new Error('it broke'))
   const docs = { ...world.deps.docs }
   for (const name of collections) Object.assign(docs, { [name]: { ...docs[name], updateEach: fails, insert: fails } })
@@ -84,6 +84,21 @@ describe('a reaction that fails', () => {
     await world.until(minutesIn(3))
     await world.run()
     expect(await outcome()).toEqual({ shown: [['vip']], runs: 1, writebacks: [['vip']], open: [] })
+  })
+
+  it('is tried again alone, too, where an event let her in; she enters at the instant of then', async () => {
+    const onOrder = { ...THANKS, enter: { on: 'order_paid' } }
+    world = await buildWorld(home, { at: START, definitions: { tags: [VIP], journeys: [onOrder] } })
+    await arrive()
+    await processBatches(failing('runs'))
+    expect(await outcome()).toEqual({
+      ...{ shown: [['vip']], runs: 0, writebacks: [['vip']] },
+      open: [['enter-by-rule', ['enter/thanks'], 1]],
+    })
+    expect((await world.docs.batches.find({})).map((batch) => batch.state)).toEqual(['done', 'done'])
+    await world.until(minutesIn(1))
+    expect((await world.docs.runs.find({})).map((run) => run.enteredAt)).toEqual([minutesIn(0)])
+    expect((await outcome()).open).toEqual([])
   })
 
   it('fails the whole where it cannot be kept: all is done again', async () => {

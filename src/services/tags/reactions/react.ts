@@ -33,6 +33,7 @@ export function followedBy(deps: Pick<Deps, 'definitions'>): (id: string) => boo
  * @throws what it failed with, where that cannot be kept either, or the worker is late: then everything is to be repeated
  */
 export async function react(deps: Deps, changes: readonly Changed[], occasion: Occasion): Promise<void> {
+  if (changes.length === 0) return
   for (const [name, reaction] of Object.entries(reactions)) {
     const follows = reaction.follows(deps)
     const told = changes.filter((c) => follows(c.id)).map(({ p, id, new: value }) => ({ p, id, new: value }))
