@@ -106,10 +106,10 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
     await closeTask(guide, ctx.params['taskId']!, key)
     ctx.body = { ok: true }
   })
-  router.get('/materials', (ctx) => {
+  router.get('/materials', async (ctx) => {
     guideOf(ctx)
     const { q } = parseInput(z.object({ q: z.string().max(100).default('') }), ctx.query, 'Materials')
-    ctx.body = { materials: materials(deps, q) }
+    ctx.body = { materials: await materials(deps, q) }
   })
   return router
 }

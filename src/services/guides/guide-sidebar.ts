@@ -4,6 +4,7 @@ import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { shownValue } from '../../domain/tags/definition.js'
 import { type LocalText, textOf } from '../../domain/local-text.js'
 import { NotFoundError } from '../../errors.js'
+import { followPublished } from '../definitions/follow-published.js'
 import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
@@ -84,7 +85,10 @@ export async function guideTasks(deps: Deps, guideUserId: string): Promise<Sideb
 }
 
 /** Contents that anybody may be sent; those with a coupon are personal and come as tasks, those withdrawn are for nobody. */
-export function materials({ definitions, brand, linkBase }: Deps, search: string): Material[] {
+export async function materials(deps: Deps, search: string): Promise<Material[]> {
+  // A process that only answers looks by itself once a minute: what is withdrawn goes at once.
+  await followPublished(deps)
+  const { definitions, brand, linkBase } = deps
   return [...definitions.current.contents.values()]
     .filter(({ id, coupon }) => coupon === undefined && !definitions.current.withdrawn.has(id))
     .map((content) => {
