@@ -383,11 +383,14 @@ class Demo {
     this.status.merges = await docs.merges.count({})
     // Every id given out is a profile until it is merged away.
     this.status.profiles = ((await docs.meta.get('counter:profile'))?.value ?? 0) - this.status.merges
-    const [events] = await this.app.deps.events.query(
-      `SELECT count() AS n FROM ${eventsTable.name}`,
-      z.object({ n: z.number() }),
-    )
-    this.status.events = events?.n ?? 0
+    const { events } = this.app.deps
+    const [waiting, [stored]] = [
+      events.unread(eventsTable).length,
+      await events.query(`SELECT count() AS n FROM ${eventsTable.name}`, z.object({ n: z.number() }), 'serving', {
+        behind: true,
+      }),
+    ]
+    this.status.events = (stored?.n ?? 0) + waiting
     for (const state of TouchState.options) {
       this.status.touches[state] = await docs.touches.count({ state })
     }

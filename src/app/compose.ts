@@ -148,7 +148,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       docs,
       events,
-      facts: new Facts(events, docs),
+      facts: new Facts(events, docs, alone),
       knownEvents: new KnownEvents(events, alone),
       jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
       definitions: { current: emptyOf(loaded) },

@@ -251,7 +251,7 @@ export async function buildWorld(
     log: quietLog,
     docs: guarded,
     events: faults.guard('events', events, EVENT_WRITES),
-    facts: new Facts(events, docs),
+    facts: new Facts(events, docs, true),
     knownEvents: new KnownEvents(events, true),
     jobs: faults.guard('jobs', jobs, ['add']),
     definitions: {

@@ -35,7 +35,7 @@ export class Turns {
         if (typeof value !== 'function') return value
         const bound = value.bind(object) as (...args: unknown[]) => unknown
         const method = String(key)
-        if (method === 'scan') return bound
+        if (method === 'scan' || method === 'unread') return bound
         return async (...args: unknown[]) => {
           if (writes.includes(method)) await this.turn(actor, `${name}.${method}`)
           this.underWay++

@@ -8,10 +8,17 @@ import type { CountedFrom, TimeEdge } from './windows.js'
 /** Milliseconds after an event of a name at which it crosses an edge. */
 type Edges = Map<string, Set<number>>
 
+export type Crossings = {
+  /** SELECT of `p`: profiles with such an event, those merged away since among them. */
+  sql: string
+  /** The same of an event that the query may not see yet. */
+  crosses(event: { name: string; ms: number }): boolean
+}
+
 /**
- * SELECT of `p`: the profiles (those merged away since among them) for which the passing of time from `sinceMs` to `nowMs`
- * can have changed a rule, because an event of theirs crossed the edge of a window. Only windows over events, and
- * days since one, move by themselves. An event dated ahead of its arrival crosses none: a full refresh finds it.
+ * Events that crossed the edge of a window from `sinceMs` to `nowMs`: for nobody else can the passing of that time have
+ * changed a rule. Only windows over events, and days since one, move by themselves. An event dated ahead of its arrival
+ * crosses none: a full refresh finds it.
  *
  * @param profiles - only ids from `from` up to, not including, `to`
  * @returns undefined when none of the rules has a window
@@ -22,7 +29,7 @@ export function compileCrossings(
   sinceMs: number,
   nowMs: number,
   profiles?: { from: number; to: number },
-): string | undefined {
+): Crossings | undefined {
   const edges: Edges = new Map()
   const countedFrom = countedFromOf(defined.tags)
   for (const e of evaluables) collectEdges(e, defined.segments, countedFrom, edges)
@@ -32,9 +39,14 @@ export function compileCrossings(
   })
   if (tests.length === 0) return undefined
   const range = profiles === undefined ? '' : ` WHERE profile_id >= ${profiles.from} AND profile_id < ${profiles.to}`
-  return `SELECT DISTINCT profile_id AS p FROM (
+  const sql = `SELECT DISTINCT profile_id AS p FROM (
   SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM ${eventsTable.name}${range}
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
+  const crosses = ({ name, ms }: { name: string; ms: number }) => {
+    for (const after of edges.get(name) ?? []) if (ms >= sinceMs - after && ms <= nowMs - after) return true
+    return false
+  }
+  return { sql, crosses }
 }
 
 export function countedFromOf(tags: TreeOptions['tags']): CountedFrom {

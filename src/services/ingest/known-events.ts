@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { eventIdsTable } from '../../domain/events/tables.js'
+import { eventIdsTable, eventsTable } from '../../domain/events/tables.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { EventStore } from '../../ports/event-store.js'
 
@@ -45,12 +45,17 @@ export class KnownEvents {
   }
 
   private async ask(ids: readonly string[]): Promise<Set<string>> {
-    const known = new Set<string>()
+    if (ids.length === 0) return new Set()
+    // First what waits: what is stored meanwhile is in both.
+    const waiting = new Set(this.events.unread(eventsTable).map((row) => row.event_id))
+    const known = new Set(ids.filter((id) => waiting.has(id)))
     for (let from = 0, to = 0; from < ids.length; from = to) {
       for (let chars = 0; to < ids.length && chars < QUESTION_CHARS; to++) chars += literals([ids[to]!]).length + 2
       const rows = await this.events.query(
         `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(ids.slice(from, to))}) ${SMALL_QUERY}`,
         z.object({ event_id: z.string() }),
+        'serving',
+        { behind: true },
       )
       for (const row of rows) known.add(row.event_id)
     }

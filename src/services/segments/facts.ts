@@ -22,6 +22,8 @@ const CHUNK = 2_000
 const MAX_LOADED = 200_000
 /** People with too many events who are remembered. */
 const MAX_LARGE = 50_000
+/** Of a store with no more people and events than this everybody is loaded at once. */
+const FEW = { people: 20_000, events: 100_000 }
 
 type Person = {
   events: RuleEvent[]
@@ -61,13 +63,16 @@ export class Facts {
   private readonly large = new Set<number>()
   private definitions: Tagged | undefined
   private tagIds: ReadonlyMap<string, string> = new Map()
+  private isWholeTried = false
   private lastSeq: number | undefined
   /** Numbers that were asked for and have not arrived. */
   private asked = 0
 
+  /** @param alone - whether no other process writes: what is at hand stays so */
   constructor(
     private readonly events: EventStore,
-    private readonly docs: Pick<Collections, 'meta'>,
+    private readonly docs: Pick<Collections, 'meta' | 'profiles'>,
+    private readonly alone = false,
     private readonly budget = BUDGET,
   ) {}
 
@@ -157,9 +162,11 @@ export class Facts {
       this.definitions = definitions
       const ids = [...definitions.evaluables, ...definitions.tags].map((e) => e.id)
       this.tagIds = new Map(ids.map((id) => [id, id]))
+      this.isWholeTried = false
     }
     if ([...query.storedTags].some((id) => !this.tagIds.has(id))) return []
     if (load) {
+      if (this.alone && !this.isWholeTried) await this.loadWhole(definitions, counter)
       const missing = profiles.filter((p) => !this.people.has(p._id) && !this.large.has(p._id))
       for (let i = 0; i < missing.length; i += CHUNK) {
         await this.load(missing.slice(i, i + CHUNK), counter)
@@ -181,7 +188,27 @@ export class Facts {
     return touched
   }
 
+  /** A query costs nearly the same for one person as for thousands: where all are few, all are loaded. */
+  private async loadWhole(definitions: Tagged, seq: number): Promise<void> {
+    this.isWholeTried = true
+    if (((await this.docs.meta.get('counter:profile'))?.value ?? 0) > FEW.people) return
+    const waiting = this.events.unread(eventsTable).length
+    const [stored] = await this.events.query(`SELECT count() AS n FROM ${eventsTable.name}`, CountRow, 'serving', {
+      behind: true,
+    })
+    if (waiting + (stored?.n ?? 0) > FEW.events) return
+    for await (const batch of this.docs.profiles.scan({ mergedInto: { $exists: false } }, CHUNK)) {
+      await this.load(
+        batch.filter((p) => !this.people.has(p._id) && !this.large.has(p._id)),
+        seq,
+      )
+      if (this.definitions !== definitions) return
+    }
+    this.evict()
+  }
+
   private async load(profiles: readonly Profile[], seq: number): Promise<void> {
+    if (profiles.length === 0) return
     const owners = new Map(profiles.flatMap((p) => [p._id, ...p.mergedIds].map((id) => [id, p._id] as const)))
     const load: Load = { owners, changed: new Set(), isStale: false }
     this.loads.add(load)
@@ -313,6 +340,7 @@ function valuesOf({ stored }: Person): Record<string, string> {
   return values
 }
 
+const CountRow = z.object({ n: z.number() })
 const EventRow = z.object({
   p: z.number(),
   name: z.string(),

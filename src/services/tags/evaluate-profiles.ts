@@ -8,7 +8,7 @@ import { hashKey } from '../../random.js'
 import { type Overtaken, type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
 import { react } from './reactions/react.js'
-import { figuresAtHand, loadTouched, readFigures, scopeOf } from '../segments/test-rules.js'
+import { figuresAtHand, loadTouched, scopeOf } from '../segments/test-rules.js'
 
 const CHUNK = 5_000
 
@@ -87,10 +87,9 @@ export async function evaluateTouched(
     const compile = (some: readonly Profile[]) =>
       compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(some) }, tests)
     const query = compile(profiles)
-    const touched =
-      evaluation.cause === 'realtime'
-        ? await figuresAtHand(deps, query, profiles, compile, { load: true })
-        : await readFigures(deps, query, profiles)
+    // Whoever comes in is likely to come again; of the others only those at hand are, for now.
+    const load = evaluation.cause === 'realtime'
+    const touched = await figuresAtHand(deps, query, profiles, compile, { load })
     for (const t of touched) holds.set(t.profileId, query.holds(t.figures))
     const deltas = evaluation.heal
       ? await differences(deps, query.values, touched, evaluation.heal)

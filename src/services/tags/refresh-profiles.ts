@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
+import { eventsTable } from '../../domain/events/tables.js'
 import { type Evaluable } from '../../domain/rules/compile.js'
-import { compileCrossings } from '../../domain/rules/crossings.js'
+import { compileCrossings, type Crossings } from '../../domain/rules/crossings.js'
 import { ConflictError } from '../../errors.js'
 import type { Update } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
@@ -245,10 +246,9 @@ async function evaluate(deps: Deps, cursor: Started, { evaluables }: Work, range
   if (cursor.kind === 'enter') return enterRecurring(deps, cursor, range)
   const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor)
   const since = (cursor.since ?? cursor.now).getTime()
-  const sql = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), range)
-  if (sql === undefined) return 0
-  const crossed = await deps.events.query(sql, z.object({ p: z.number() }))
-  const profiles = await deps.docs.profiles.getMany(crossed.map((row) => row.p))
+  const crossings = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), range)
+  if (crossings === undefined) return 0
+  const profiles = await deps.docs.profiles.getMany(await crossedBy(deps, crossings, range))
   const ids = [...new Set(profiles.map((p) => p.mergedInto ?? p._id))].sort((a, b) => a - b)
   let changes = 0
   for (let i = 0; i < ids.length; i += CHUNK) {
@@ -256,6 +256,18 @@ async function evaluate(deps: Deps, cursor: Started, { evaluables }: Work, range
     changes += (await evaluateTouched(deps, { ...evaluation, profileIds })).changes
   }
   return changes
+}
+
+/** Of stored events, and of those that wait to be stored: they are few, and need not be stored for this. */
+async function crossedBy({ events }: Deps, crossings: Crossings, { from, to }: Range): Promise<number[]> {
+  // First what waits: what is stored meanwhile is in both.
+  const waiting = events
+    .unread(eventsTable)
+    .flatMap(({ profile_id: p, name, occurred_at }) =>
+      p >= from && p < to && crossings.crosses({ name, ms: occurred_at.getTime() }) ? [p] : [],
+    )
+  const stored = await events.query(crossings.sql, z.object({ p: z.number() }), 'serving', { behind: true })
+  return [...new Set([...stored.map((row) => row.p), ...waiting])]
 }
 
 function evaluationOf(cursor: Started, evaluables: readonly Evaluable[], now: Date, { seq, knownAt }: Numbered) {
