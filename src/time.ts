@@ -125,9 +125,18 @@ export function toDay(at: Date, timeZone: string): string {
  */
 export function fromWallTime(wall: WallTime, timeZone: string): Date {
   const asUtcMs = wallMs(wall)
-  const offsetsMs = [asUtcMs - DAY_MS, asUtcMs + DAY_MS].map((ms) => offsetMs(ms, timeZone))
-  const candidates = offsetsMs.map((offset) => asUtcMs - offset).filter((ms) => ms + offsetMs(ms, timeZone) === asUtcMs)
-  return new Date(candidates.length > 0 ? Math.min(...candidates) : asUtcMs - offsetsMs[0]!)
+  return instantsOf(wall, timeZone)[0] ?? new Date(asUtcMs - offsetMs(asUtcMs - DAY_MS, timeZone))
+}
+
+/** Every instant at which a zone's wall clock shows the reading, ascending: none when a change skips it, two when it is shown twice. */
+export function instantsOf(wall: WallTime, timeZone: string): Date[] {
+  const asUtcMs = wallMs(wall)
+  const offsets = new Set([asUtcMs - DAY_MS, asUtcMs + DAY_MS].map((ms) => offsetMs(ms, timeZone)))
+  return [...offsets]
+    .map((offset) => asUtcMs - offset)
+    .filter((ms) => ms + offsetMs(ms, timeZone) === asUtcMs)
+    .sort((a, b) => a - b)
+    .map((ms) => new Date(ms))
 }
 
 function offsetMs(atMs: number, timeZone: string): number {

@@ -1,4 +1,5 @@
-import { nextAt } from '../../domain/schedule.js'
+import { messageOf } from '../../errors.js'
+import { isCron, nextAt } from '../../domain/schedule.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import { type Evaluable, readsOf } from '../../domain/rules/compile.js'
 import { countedFromOf } from '../../domain/rules/crossings.js'
@@ -74,7 +75,9 @@ export function schedulesOf(deps: Deps): Schedule[] {
 
 /**
  * Opens a refresh for every schedule whose time has come since it last did, in a fixed order, then works on what is open:
- * a range, and the job is there again for the next.
+ * a range, and the job is there again for the next. A schedule that fails keeps no other from its work; it is tried again.
+ *
+ * @throws what the first that failed threw, when all else is done
  */
 export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<void> {
   const now = deps.clock.now()
@@ -82,27 +85,38 @@ export async function runSchedules(deps: Deps, signal?: AbortSignal): Promise<vo
   if (held === undefined) return
   const schedules = schedulesOf(held)
   const lastRunAt = await lastRuns(deps, schedules, now)
+  const failures: unknown[] = []
   for (const schedule of schedules) {
     if (signal?.aborted === true) return
-    const last = lastRunAt.get(schedule.id)!
-    if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) continue
-    const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
-    await schedule.run(last, asked ?? 0)
-    // The one before is still open: this occasion is due when that is done.
-    if ((await deps.docs.refreshes.get(schedule.id))?.occasion !== (asked ?? 0)) continue
-    // Asked for again while it ran, it is still due: what it did was under the definitions before.
-    const unchanged = { value: asked ?? { $exists: false } }
-    await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now }, $inc: { value: 1 } }, unchanged)
+    try {
+      await openIfDue(deps, schedule, lastRunAt.get(schedule.id)!, now)
+    } catch (err) {
+      deps.log.error('schedule failed', { schedule: schedule.id, cause: messageOf(err) })
+      failures.push(err)
+    }
   }
   const left = await workRefreshes(deps, signal)
   // While ingest is at the rest, its own job is the next.
   if (left === 'more') await deps.jobs.add('run-schedules', undefined, { key: 'run-schedules' })
+  if (failures.length > 0) throw failures[0]
+}
+
+async function openIfDue(deps: Deps, schedule: Schedule, last: Date, now: Date): Promise<void> {
+  if (nextAt(schedule.cron, last, deps.brand.timeZone) > now) return
+  const asked = (await deps.docs.meta.get(`schedule:${schedule.id}`))?.value
+  await schedule.run(last, asked ?? 0)
+  // The one before is still open: this occasion is due when that is done.
+  if ((await deps.docs.refreshes.get(schedule.id))?.occasion !== (asked ?? 0)) return
+  // Asked for again while it ran, it is still due: what it did was under the definitions before.
+  const unchanged = { value: asked ?? { $exists: false } }
+  await deps.docs.meta.update(`schedule:${schedule.id}`, { $set: { at: now }, $inc: { value: 1 } }, unchanged)
 }
 
 /** When the earliest schedule is due next; in the past while a refresh is open. */
 export async function nextScheduleAt(deps: Deps): Promise<Date | undefined> {
   if (await isRefreshing(deps)) return new Date(0)
-  const schedules = schedulesOf(deps)
+  // What another version published may have times that this one cannot read; they are told of whenever the others are worked.
+  const schedules = schedulesOf(deps).filter(({ cron }) => isCron(cron))
   if (schedules.length === 0) return undefined
   const lastRunAt = await lastRuns(deps, schedules, deps.clock.now())
   const times = schedules.map(({ id, cron }) => nextAt(cron, lastRunAt.get(id)!, deps.brand.timeZone).getTime())
