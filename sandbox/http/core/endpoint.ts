@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../identity.js'
 import type { World } from '../../world/world.js'
+import { parseRequest } from './numbers.js'
 
 /** The platform says no. The texts are those seen on the real one where they are known; nobody should match on them. */
 export class Refusal extends Error {
@@ -65,9 +66,9 @@ export type NeighbourRequest = {
   speed: number
 }
 
-/** Reads parameters; what does not fit is 40058, as on the platform. */
+/** Reads parameters, numbers also from their texts; what does not fit is 40058, as on the platform. */
 export function read<S extends z.ZodType>(schema: S, params: Record<string, unknown>): z.infer<S> {
-  const result = schema.safeParse(params)
+  const result = parseRequest(schema, params)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   throw new Refusal(40058, `${issue.path.map(String).join('.')} ${issue.message}. invalid Request Parameter`)

@@ -142,7 +142,7 @@ function getUserIdByEmail(world: World, call: Call): Reply {
 }
 
 function getDepartment(world: World, { params }: Call): Reply {
-  const { id } = read(z.object({ id: z.coerce.number().int().optional() }), params)
+  const { id } = read(z.object({ id: z.int().optional() }), params)
   if (id === undefined) throw new Refusal(41019, 'missing department id')
   return { department: toDepartment(departmentOf(world, id)) }
 }
@@ -208,7 +208,7 @@ function updateDepartment(world: World, { params, now }: Call): Reply {
 }
 
 function deleteDepartment(world: World, { params, now }: Call): Reply {
-  const { id } = read(z.object({ id: z.coerce.number().int() }), params)
+  const { id } = read(z.object({ id: z.int() }), params)
   departmentOf(world, id)
   if (id === ROOT_DEPARTMENT || world.staff.departments.some((d) => d.parentId === id))
     throw new Refusal(60006, 'department has sub departments, or is the root')
@@ -226,8 +226,8 @@ function departmentOf(world: World, id: number): ScenarioDepartment {
 
 function inDepartment(world: World, { params }: Call): readonly ScenarioMember[] {
   const Query = z.object({
-    department_id: z.coerce.number().int().optional(),
-    fetch_child: z.coerce.number().default(0),
+    department_id: z.int().optional(),
+    fetch_child: z.int().default(0),
   })
   const { department_id: id, fetch_child: deep } = read(Query, params)
   if (id === undefined) throw new Refusal(41019, 'missing department id')
@@ -237,7 +237,7 @@ function inDepartment(world: World, { params }: Call): readonly ScenarioMember[]
 }
 
 function departmentsAsked(world: World, { params }: Call): ScenarioDepartment[] {
-  const { id } = read(z.object({ id: z.coerce.number().int().optional() }), params)
+  const { id } = read(z.object({ id: z.int().optional() }), params)
   if (id !== undefined) departmentOf(world, id)
   const ids = subtree(world, id ?? ROOT_DEPARTMENT)
   return world.staff.departments.filter((d) => ids.has(d.id))

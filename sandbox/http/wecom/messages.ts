@@ -17,6 +17,7 @@ import {
   type Reply,
 } from '../core/endpoint.js'
 import { checkMedia, type MediaType } from './media.js'
+import { parseRequest } from '../core/numbers.js'
 import { takeQuota } from '../core/quota.js'
 import { departmentMembers } from './recipients.js'
 import { sees } from './visibility.js'
@@ -187,8 +188,8 @@ function cardRules(world: World) {
 }
 
 function checkAgent(agentId: unknown, app: App): number {
-  const agent = typeof agentId === 'string' && /^\d+$/.test(agentId) ? Number(agentId) : agentId
-  if (typeof agent !== 'number' || !Number.isInteger(agent)) throw new Refusal(40056, 'invalid agentid')
+  const { success, data: agent } = parseRequest(z.int(), agentId)
+  if (!success) throw new Refusal(40056, 'invalid agentid')
   if (agent !== app.agentId) throw new Refusal(301002, 'not allow operate another agent with this accesstoken.')
   return agent
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Refusal } from '../core/endpoint.js'
+import { parseRequest } from '../core/numbers.js'
 
 export type Call = {
   params: Record<string, unknown>
@@ -31,8 +32,9 @@ export const OFFICIAL_ACCOUNT = { only: 'officialAccount' } as const
 export const MINI_PROGRAM = { only: 'miniProgram' } as const
 export const OK = { errcode: 0, errmsg: 'ok' }
 
+/** Reads parameters, numbers also from their texts. */
 export function parse<S extends z.ZodType>(schema: S, params: Record<string, unknown>): z.infer<S> {
-  const result = schema.safeParse(params)
+  const result = parseRequest(schema, params)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
   throw new Refusal(47003, `argument invalid! ${issue.path.map(String).join('.')} ${issue.message}`)
