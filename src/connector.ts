@@ -5,8 +5,10 @@ import type { SourceRecordInput } from './domain/events/record.js'
 export type { Identifier, RecordEvent, SourceRecord, SourceRecordInput } from './domain/events/record.js'
 export { isReservedEvent, systemEvent, type SystemProperties } from './domain/events/system-events.js'
 export { InvalidInputError, type Problem } from './errors.js'
-export { parseInput, toProblems } from './parse.js'
+export { parseInput } from './parse.js'
+export { meant, said } from './said.js'
 export { fromWallTime, isTimeZone, toDay } from './time.js'
+export { parseYaml, readYaml } from './yaml-file.js'
 
 export interface Connector<S extends z.ZodType> {
   name: string

@@ -1,3 +1,5 @@
+import { said, sentencesOf } from './said.js'
+
 /** Base of every error we raise on purpose. The message says what to do next and never holds a token or a phone number. */
 export abstract class AppError extends Error {
   abstract readonly code: string
@@ -26,10 +28,14 @@ export type Problem = {
   hint?: string
 }
 
-/** One line per problem: `file:line path: message → hint`. */
+/** One line per problem: `file:line path: message → hint`, in both languages. */
 export function formatProblem(p: Problem): string {
   const place = p.file === undefined ? '' : `${p.file}${p.line === undefined ? '' : `:${p.line}`} `
-  return `${place}${p.path === '' ? '' : `${p.path}: `}${p.message}${p.hint === undefined ? '' : ` → ${p.hint}`}`
+  const message = sentencesOf(p.message)
+  const hint = p.hint === undefined ? undefined : sentencesOf(p.hint)
+  const inWords = (language: 'zh' | 'en') => `${message[language]}${hint === undefined ? '' : ` → ${hint[language]}`}`
+  const [zh, en] = [inWords('zh'), inWords('en')]
+  return `${place}${p.path === '' ? '' : `${p.path}: `}${zh === en ? en : said(zh, en)}`
 }
 
 /** Somebody gave us something we cannot use. Carries every problem found, not only the first. */

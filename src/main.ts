@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { createProgram } from './cli/program.js'
 import { AppError, messageOf } from './errors.js'
+import { inLines, said } from './said.js'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
@@ -16,12 +17,12 @@ try {
 } catch (err) {
   const interrupted = stop.signal.aborted && err instanceof Error && err.name === 'AbortError'
   const text = interrupted
-    ? '已中断，可以重新执行 · interrupted; it can be run again'
+    ? said('已中断，可以重新执行', 'interrupted; it can be run again')
     : err instanceof AppError
       ? err.message
       : err instanceof Error
         ? (err.stack ?? err.message)
         : messageOf(err)
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${inLines(text)}\n`)
   process.exitCode = interrupted ? 130 : 1
 }

@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises'
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml'
 import type { z } from 'zod'
 import { InvalidInputError, messageOf, type Problem } from './errors.js'
 import { meantOptions, toProblems } from './parse.js'
+import { nearest, said } from './said.js'
+import { doubtsAbout, slipIn, startOf, syntaxProblems } from './yaml-slips.js'
 
 /** A YAML text as plain data that still knows where everything stood. */
 export interface YamlFile {
   readonly file: string
   readonly value: unknown
+  /** Of values that can be read and are hardly meant. */
+  readonly doubts: readonly Problem[]
   /** 1-based line of the node at `path`, or of its nearest existing ancestor; `undefined` when the file is empty. */
   lineOf(path: readonly PropertyKey[]): number | undefined
 }
@@ -15,20 +19,69 @@ export interface YamlFile {
 /**
  * Reads and parses a file, without a schema yet.
  *
- * @throws {InvalidInputError} when the file cannot be read or is no YAML, with every problem and its line
+ * @throws {InvalidInputError} when the file cannot be read, is not UTF-8 or is no YAML, with every problem and its line
  */
 export async function readYaml(file: string): Promise<YamlFile> {
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(file, 'utf8')
+    bytes = await readFile(file)
   } catch (err) {
     const missing = (err as NodeJS.ErrnoException).code === 'ENOENT'
     const problem = missing
-      ? { file, path: '', message: 'file not found', hint: 'create it or correct its path' }
-      : { file, path: '', message: `cannot be read: ${messageOf(err)}` }
-    throw new InvalidInputError('File cannot be read', [problem], { cause: err })
+      ? {
+          file,
+          path: '',
+          message: said('没有这个文件', 'file not found'),
+          hint: said('新建它，或改正路径', 'create it or correct its path'),
+        }
+      : { file, path: '', message: said(`读不了：${messageOf(err)}`, `cannot be read: ${messageOf(err)}`) }
+    throw new InvalidInputError(said('文件读不了', 'File cannot be read'), [problem], { cause: err })
   }
-  return parseYamlText(text, file)
+  return parseYamlText(textOf(bytes, file), file)
+}
+
+/** A file in another encoding would be read all the same, and customers would get what came of it. */
+function textOf(bytes: Buffer, file: string): string {
+  const read = (part: Uint8Array, encoding = 'utf-8') => new TextDecoder(encoding, { fatal: true }).decode(part)
+  const fits = (part: Uint8Array, encoding?: string) => {
+    try {
+      read(part, encoding)
+      return true
+    } catch {
+      return false // it is not in this encoding: that is the answer
+    }
+  }
+  if (fits(bytes)) return read(bytes)
+  const [first = 0, second = 0] = bytes
+  const isWide = first + second === 0xfe + 0xff
+  let [line, start] = [1, 0]
+  for (
+    let end = bytes.indexOf(10);
+    !isWide && end !== -1 && fits(bytes.subarray(start, end));
+    end = bytes.indexOf(10, start)
+  ) {
+    line++
+    start = end + 1
+  }
+  const encoding = isWide ? 'UTF-16' : fits(bytes, 'gb18030') ? 'GB18030' : undefined
+  throw new InvalidInputError(said('文件读不了', 'File cannot be read'), [
+    {
+      file,
+      line,
+      path: '',
+      message: said(
+        `不是 UTF-8 编码${encoding === undefined ? '' : `，像是 ${encoding}${isWide ? '' : '（GBK）'}`}`,
+        `is not UTF-8${encoding === undefined ? '' : `; it looks like ${encoding}${isWide ? '' : ' (GBK)'}`}`,
+      ),
+      hint:
+        encoding === undefined
+          ? said('用编辑器另存为 UTF-8', 'save it as UTF-8')
+          : said(
+              `用编辑器另存为 UTF-8，或 iconv -f ${encoding} -t UTF-8`,
+              `save it as UTF-8, or iconv -f ${encoding} -t UTF-8`,
+            ),
+    },
+  ])
 }
 
 /**
@@ -39,39 +92,23 @@ export async function readYaml(file: string): Promise<YamlFile> {
 export function parseYamlText(text: string, file: string): YamlFile {
   const lines = new LineCounter()
   const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
-  const problems = [...doc.errors, ...doc.warnings].map((e): Problem => {
-    const line = lines.linePos(e.pos[0]).line
-    return { file, line, path: '', message: e.message, ...(hints[e.code] && { hint: hints[e.code] }) }
-  })
-  visit(doc, {
-    Alias: (_key, alias) => {
-      if (alias.resolve(doc) !== undefined) return
-      const line = lines.linePos(startOf(alias) ?? 0).line
-      problems.push({
-        file,
-        line,
-        path: '',
-        message: `nothing is named &${alias.source}`,
-        hint: 'quote text that starts with *',
-      })
-    },
-  })
-  if (problems.length > 0) throw new InvalidInputError('Not valid YAML', problems)
+  const problems = syntaxProblems(doc, text, lines, file)
+  if (problems.length > 0) throw new InvalidInputError(said('不是合法的 YAML', 'Not valid YAML'), problems)
   const lineOf = (path: readonly PropertyKey[]): number | undefined => {
     const offset = offsetOf(doc, path.map(String))
     return offset === undefined ? undefined : lines.linePos(offset).line
   }
   try {
-    return { file, value: doc.toJS({ maxAliasCount: 100 }), lineOf }
+    return { file, value: doc.toJS({ maxAliasCount: 100 }), doubts: doubtsAbout(doc, lines, file), lineOf }
   } catch (err) {
     const problem = {
       file,
       line: 1,
       path: '',
-      message: messageOf(err),
-      hint: 'write the values out instead of *aliases',
+      message: said('别名展开得太多', messageOf(err)),
+      hint: said('不用 *别名，把值直接写出来', 'write the values out instead of *aliases'),
     }
-    throw new InvalidInputError('Not valid YAML', [problem], { cause: err })
+    throw new InvalidInputError(said('不是合法的 YAML', 'Not valid YAML'), [problem], { cause: err })
   }
 }
 
@@ -83,40 +120,30 @@ export function parseYaml<S extends z.ZodType>(
   shown: unknown = yaml.value,
 ): { value: z.infer<S> } | { problems: Problem[] } {
   const result = schema.safeParse(yaml.value)
-  if (result.success) return { value: result.data }
-  const problems = toProblems(result.error, shown).map((problem): Problem => {
+  if (result.success && yaml.doubts.length === 0) return { value: result.data }
+  const misfits = result.success ? [] : toProblems(result.error, shown)
+  const problems = misfits.map((problem): Problem => {
     const path = problem.path === '' ? [] : problem.path.split('.')
     const line = yaml.lineOf(path)
-    const hint = hintFor(schema, path, yaml.value) ?? problem.hint
-    return { ...problem, file: yaml.file, ...(line !== undefined && { line }), ...(hint !== undefined && { hint }) }
+    const found = path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), yaml.value)
+    const slip = typeof found === 'string' ? slipIn(found) : undefined
+    const hint = slip?.hint ?? hintFor(schema, path, yaml.value) ?? problem.hint
+    return {
+      ...problem,
+      ...(slip !== undefined && { message: slip.message }),
+      file: yaml.file,
+      ...(line !== undefined && { line }),
+      ...(hint !== undefined && { hint }),
+    }
   })
-  return { problems }
+  return { problems: [...problems, ...yaml.doubts] }
 }
 
 /** Reads, parses and checks one file. @throws {InvalidInputError} with all problems of the file */
 export async function loadYaml<S extends z.ZodType>(schema: S, file: string): Promise<z.infer<S>> {
   const result = parseYaml(schema, await readYaml(file))
-  if ('problems' in result) throw new InvalidInputError('Invalid file', result.problems)
+  if ('problems' in result) throw new InvalidInputError(said('文件内容有误', 'Invalid file'), result.problems)
   return result.value
-}
-
-/** The candidate that was probably meant by `word`: at most two edits away and less than half the word. */
-export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  let best: { candidate: string; edits: number } | undefined
-  for (const candidate of candidates) {
-    const edits = editsBetween(word.toLowerCase(), candidate.toLowerCase())
-    if (edits <= 2 && edits * 2 < word.length && (best === undefined || edits < best.edits)) best = { candidate, edits }
-  }
-  return best?.candidate
-}
-
-const hints: Partial<Record<string, string>> = {
-  DUPLICATE_KEY: 'keep one of the two',
-  TAB_AS_INDENT: 'indent with spaces, not tabs',
-  BAD_INDENT: 'align it with its neighbours, with spaces',
-  MULTIPLE_DOCS: 'one file holds one document: remove the --- line',
-  MULTILINE_IMPLICIT_KEY: 'check the indentation and the colon of this line',
-  MISSING_CHAR: 'check quotes, brackets and the colon of this line',
 }
 
 /**
@@ -148,10 +175,6 @@ function offsetOf(doc: Document, path: readonly string[]): number | undefined {
   return offset
 }
 
-function startOf(node: unknown): number | undefined {
-  return (node as Node | null | undefined)?.range?.[0]
-}
-
 /** For an unknown field the nearest known one; for any other the field's description. */
 function hintFor(schema: z.ZodType, path: readonly string[], value: unknown): string | undefined {
   const field = path.at(-1)
@@ -161,7 +184,9 @@ function hintFor(schema: z.ZodType, path: readonly string[], value: unknown): st
   const isFree = parents.some((parent) => parent.def.type === 'record')
   if (known.size > 0 && !isFree && !known.has(field)) {
     const meant = nearest(field, known)
-    return meant === undefined ? `known fields: ${[...known].join(', ')}` : `did you mean "${meant}"?`
+    return meant === undefined
+      ? said(`可用的字段：${[...known].join(', ')}`, `known fields: ${[...known].join(', ')}`)
+      : said(`是不是 "${meant}"？`, `did you mean "${meant}"?`)
   }
   return schemasAt(schema, path, value).find((s) => s.description !== undefined)?.description
 }
@@ -217,21 +242,6 @@ function shapeOf(schema: z.ZodType): Record<string, z.core.$ZodType> {
   return (schema as unknown as z.ZodObject).def.shape
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours. */
-function editsBetween(a: string, b: string): number {
-  let beforeLast: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replace = last[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-      let edits = Math.min(last[j]! + 1, row[j - 1]! + 1, replace)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
-        edits = Math.min(edits, beforeLast[j - 2]! + 1)
-      row.push(edits)
-    }
-    beforeLast = last
-    last = row
-  }
-  return last[b.length]!
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object'
 }

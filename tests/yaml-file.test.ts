@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { InvalidInputError, type Problem } from '../src/errors.js'
-import { loadYaml, nearest, parseYaml, parseYamlText, readYaml } from '../src/yaml-file.js'
+import { formatProblem, InvalidInputError, type Problem } from '../src/errors.js'
+import { said } from '../src/said.js'
+import { loadYaml, parseYaml, parseYamlText, readYaml } from '../src/yaml-file.js'
 
 const Step = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('wait'), duration: z.string().describe('how long, e.g. 2d') }),
@@ -36,7 +37,9 @@ describe('parseYamlText', () => {
     ['a duplicate key', 'a: 1\nb: 2\na: 3\n', 3],
     ['a tab as indentation', 'a:\n\tb: 1\n', 2],
     ['bad indentation', 'a:\n    b: 1\n  c: 2\n', 3],
-    ['an unclosed bracket', 'a: 1\nb: [1, 2\n', 3],
+    ['an unclosed bracket', 'a: 1\nb: [1, 2\n', 2],
+    ['an unclosed bracket further up', 'a: [1, 2\nb: 3\nc: 4\n', 1],
+    ['an unclosed brace', 'a: 1\nb: { c: 1\nd: 3\n', 2],
     ['a second document', 'a: 1\n---\nb: 2\n', 2],
     ['an unknown alias', 'a: 1\nb: *nobody\n', 2],
     ['an unknown tag', 'a: 1\nb: !!js/function x\n', 2],
@@ -44,6 +47,61 @@ describe('parseYamlText', () => {
     const problems = problemsOf(() => parseYamlText(text, 'x.yaml'))
     expect(problems.length).toBeGreaterThan(0)
     expect(problems[0]).toMatchObject({ file: 'x.yaml', line })
+  })
+
+  it.each<[string, string, number, RegExp]>([
+    [
+      'a quote that is never closed',
+      'a: 1\nname: "abc\ntext: def\nmore: x\n',
+      2,
+      /quote " on this line is never closed/,
+    ],
+    ['a quote that the next one closes', 'l:\n  - id: a\n    n: "abc\n  - id: b\n    n: "def"\n', 3, /never closed/],
+    ['a single quote', "a: 1\nname: 'abc\ntext: def\n", 2, /quote ' on this line/],
+    ['a full-width colon', 'id: x\nholdout：10%\nsteps:\n  - wait: 2d\n', 2, /holdout: 10%/],
+    ['a full-width colon at the end', 'id: x\nholdout：10%\n', 2, /full-width/],
+    ['a full-width comma', 'a: 1\nwhen: { trait: city，is: x }\n', 2, /full-width "，"/],
+    ['no space after a colon', 'id: x\nholdout:10%\nsteps: []\n', 2, /no space after the colon/],
+    ['unquoted braces', 'l:\n  - id: x\n    text: {{ brand }} hello\n', 3, /begins with \{\{/],
+    ['braces alone', 'text: {{ brand }}\n', 1, /'\{\{ brand \}\} hello'/],
+    ['a tab', 'a:\n  - id: x\n\t  text: y\n', 3, /spaces, not tabs/],
+    ['a character that needs quotes', 'a: @x\n', 1, /quote the text/],
+  ])('says of %s what it is, once, and on its own line', (_what, text, line, said) => {
+    const problems = problemsOf(() => parseYamlText(text, 'x.yaml'))
+    expect(problems).toEqual([expect.objectContaining({ line })])
+    expect(formatProblem(problems[0]!)).toMatch(said)
+    expect(formatProblem(problems[0]!)).toMatch(/[\u4e00-\u9fff]/)
+  })
+
+  it.each<[string, string, string]>([
+    ['an id with leading zeros', 'a:\n  is: 0012\n', '0012'],
+    ['an id of 19 digits', 'a:\n  is: 6917529027641081857\n', '6917529027641081857'],
+    ['an id of 16 digits', 'a:\n  is: 4111111111111111\n', '4111111111111111'],
+    ['an id with an e', 'a:\n  is: 12e5\n', '12e5'],
+    ['a phone with its country', 'a:\n  is: +8610000000001\n', '+8610000000001'],
+    ['hexadecimal', 'a:\n  is: 0x1F\n', '0x1F'],
+  ])('has doubts about %s without quotes', (_what, text, written) => {
+    const { doubts } = parseYamlText(text, 'x.yaml')
+    expect(doubts).toMatchObject([{ file: 'x.yaml', line: 2, path: 'a.is' }])
+    expect(doubts[0]!.message).toContain(written)
+    expect(doubts[0]!.hint).toContain(`"${written}"`)
+  })
+
+  it('has doubts about lists and fields that nothing separates', () => {
+    const { doubts } = parseYamlText('a: [上海，杭州]\nb: { trait：city }\n', 'x.yaml')
+    expect(doubts.map(({ line, path }) => [line, path])).toEqual([
+      [1, 'a.0'],
+      [2, 'b.trait：city'],
+    ])
+  })
+
+  it.each([
+    'a: [12, 1.10, 0.5, -3, 0, 123456789012345]\n',
+    'a: ["0012", \'6917529027641081857\', "上海，杭州"]\n',
+    'a: { zh: 大单客户：问候，好, en: Big }\n',
+    'a: 你好，世界：好\nb: http://x.y/z\nc: 09:30\nd: 2026-01-02\n',
+  ])('has none about %j', (text) => {
+    expect(parseYamlText(text, 'x.yaml').doubts).toEqual([])
   })
 
   it('refuses aliases that multiply', () => {
@@ -55,7 +113,7 @@ describe('parseYamlText', () => {
           .join(', ')}]`,
       )
     expect(problemsOf(() => parseYamlText(bomb.join('\n'), 'x.yaml'))).toMatchObject([
-      { file: 'x.yaml', hint: 'write the values out instead of *aliases' },
+      { file: 'x.yaml', hint: said('不用 *别名，把值直接写出来', 'write the values out instead of *aliases') },
     ])
   })
 
@@ -94,16 +152,30 @@ describe('parseYaml', () => {
   })
 
   it.each([
-    ['a swap, at the top', 'id: a\nsetps: []\n', 2, 'did you mean "steps"?'],
+    ['a swap, at the top', 'id: a\nsetps: []\n', 2, said('是不是 "steps"？', 'did you mean "steps"?')],
     [
       'a letter less, in the option that was meant',
       'id: a\nsteps:\n  - type: wait\n    duration: 1d\n    typ: x\n',
       5,
-      'did you mean "type"?',
+      said('是不是 "type"？', 'did you mean "type"?'),
     ],
-    ['nothing like it', 'id: a\nsteps:\n  - type: exit\n    whatever: 1\n', 4, 'known fields: type, reason'],
+    [
+      'nothing like it',
+      'id: a\nsteps:\n  - type: exit\n    whatever: 1\n',
+      4,
+      said('可用的字段：type, reason', 'known fields: type, reason'),
+    ],
   ])('helps with an unknown field: %s', (_what, text, line, hint) => {
     expect(check(text)).toMatchObject([{ line, hint }])
+  })
+
+  it.each([
+    ['wait:2d', 'wait: 2d'],
+    ['wait：2d', 'holdout: 10%'],
+  ])('says of a step %j what is missing', (step, said) => {
+    const [problem] = check(`id: a\nsteps:\n  - ${step}\n`)
+    expect(problem).toMatchObject({ line: 3, path: 'steps.0' })
+    expect(problem?.hint).toContain(said)
   })
 
   it('does not take a free key for a misspelt one', () => {
@@ -124,8 +196,25 @@ describe('readYaml and loadYaml', () => {
   it('says which file was not found', async () => {
     await expect(readYaml('no/such.yaml')).rejects.toMatchObject({
       code: 'invalid_input',
-      problems: [{ file: 'no/such.yaml', message: 'file not found' }],
+      problems: [{ file: 'no/such.yaml', message: said('没有这个文件', 'file not found') }],
     })
+  })
+
+  it.each<[string, Buffer, string, number]>([
+    ['GBK', Buffer.from([0x61, 0x3a, 0x20, 0x31, 0x0a, 0x62, 0x3a, 0x20, 0xc9, 0xcf, 0xba, 0xa3, 0x0a]), 'GB18030', 2],
+    ['UTF-16', Buffer.from('\ufeffa: 上海\n', 'utf16le'), 'UTF-16', 1],
+  ])('refuses a file in %s, with the line and the way out', async (_what, bytes, encoding, line) => {
+    const dir = await mkdtemp(join(tmpdir(), 'siyu-yaml-'))
+    try {
+      const file = join(dir, 'x.yaml')
+      await writeFile(file, bytes)
+      await expect(readYaml(file)).rejects.toMatchObject({ problems: [{ file, line }] })
+      await expect(readYaml(file)).rejects.toThrow(new RegExp(`looks like ${encoding}.*iconv -f ${encoding} -t UTF-8`))
+      await writeFile(file, '\ufeffa: 上海\n')
+      expect((await readYaml(file)).value).toEqual({ a: '上海' })
+    } finally {
+      await rm(dir, { recursive: true })
+    }
   })
 
   it('reads a file through its schema or throws all its problems', async () => {
@@ -140,16 +229,5 @@ describe('readYaml and loadYaml', () => {
     } finally {
       await rm(dir, { recursive: true })
     }
-  })
-})
-
-describe('nearest', () => {
-  it.each([
-    ['hsot', ['host', 'port'], 'host'],
-    ['TimeZone', ['timeZone', 'time'], 'timeZone'],
-    ['url', ['kind'], undefined],
-    ['ab', ['cd'], undefined],
-  ])('%s of %j is %s', (word, candidates, expected) => {
-    expect(nearest(word, candidates)).toBe(expected)
   })
 })

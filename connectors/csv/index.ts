@@ -3,14 +3,19 @@ import path from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse, type Parser } from 'csv-parse'
-import { InvalidInputError, type Problem, type SourceRecordInput } from '../../src/connector.js'
+import { InvalidInputError, type Problem, said, type SourceRecordInput } from '../../src/connector.js'
+import { decodeStream, type Encoding, UndecodableError } from './decode.js'
+import { type FileForm, formOf, isPacked, LINE_ENDS } from './form.js'
 import { timestampReader, toPersonRecord } from './map.js'
-import { checkColumns, type LoadedMapping, type PeopleMapping } from './mapping.js'
+import { checkColumns, type LoadedMapping, mappedColumns, type PeopleMapping } from './mapping.js'
 import { createOrderReader } from './orders.js'
 import { type Finding, Findings, type SourceReport } from './report.js'
 
 /** What a whole pass over a file found. */
 export type CsvReport = {
+  /** How the file was read. */
+  encoding: Encoding
+  delimiter: string
   rows: number
   records: number
   findings: Finding[]
@@ -53,9 +58,12 @@ export async function* readCsvRecords(
   let reader: RowReader | undefined
   let batch: SourceRecordInput[] = []
   let fileLine = 1
-  for await (const row of openRows(loaded, options.signal)) {
+  const form = await readForm(loaded)
+  for await (const row of openRows(loaded, form, options.signal)) {
     options.signal?.throwIfAborted()
-    if (reader === undefined) {
+    if (row.length === 1 && row[0] === '') {
+      // A line with nothing in it is no row.
+    } else if (reader === undefined) {
       requireColumns(loaded, row)
       reader = createReader(loaded, row, findings, { name, onProblem: options.onProblem })
     } else {
@@ -76,13 +84,14 @@ export async function* readCsvRecords(
     records += part.length
     yield part
   }
-  options.onReport?.({ rows, records, findings: findings.list(), source: reader?.report?.() })
+  options.onReport?.({ ...form, rows, records, findings: findings.list(), source: reader?.report?.() })
 }
 
 /** What keeps a mapping from its file, read no further than the header: for checks before anything is imported. */
 export async function checkCsvFile(loaded: LoadedMapping): Promise<Problem[]> {
   try {
-    for await (const header of openRows(loaded, undefined, 1)) return checkColumns(loaded, header)
+    for await (const header of openRows(loaded, await readForm(loaded), undefined, 1))
+      return checkColumns(loaded, header)
     return checkColumns(loaded, [])
   } catch (err) {
     if (err instanceof InvalidInputError) return [...err.problems]
@@ -156,22 +165,45 @@ function createPeopleReader(
   }
 }
 
+/** @throws {InvalidInputError} when the file cannot be read, or is no text */
+async function readForm(loaded: LoadedMapping): Promise<FileForm> {
+  const columns = mappedColumns(loaded.mapping).map(({ column }) => column)
+  let form: FileForm | undefined
+  try {
+    form = await formOf(loaded.dataFile, loaded.mapping, columns)
+  } catch (err) {
+    throw unreadable(loaded, [toProblem(loaded, err)], err)
+  }
+  if (form !== undefined) return form
+  const message = said('认不出文件的编码', 'the encoding of the file is not known')
+  const hint = said('另存为 UTF-8，或在映射里写 encoding', 'save it as UTF-8, or give encoding in the mapping')
+  throw unreadable(loaded, [{ file: displayName(loaded), path: '', message, hint }])
+}
+
+function unreadable(loaded: LoadedMapping, problems: readonly Problem[], cause?: unknown): InvalidInputError {
+  const name = displayName(loaded)
+  return new InvalidInputError(said(`文件 ${name} 读不了`, `The file ${name} cannot be read`), problems, { cause })
+}
+
 /** The rows of a file, the header first. Streams are closed when the consumer stops. */
-async function* openRows(loaded: LoadedMapping, signal?: AbortSignal, maxRows?: number): AsyncGenerator<string[]> {
-  const parser: Parser = parse({ bom: true, relax_column_count: true, to: maxRows })
+async function* openRows(
+  loaded: LoadedMapping,
+  { encoding, delimiter }: FileForm,
+  signal?: AbortSignal,
+  maxRows?: number,
+): AsyncGenerator<string[]> {
+  const parser: Parser = parse({ delimiter, record_delimiter: LINE_ENDS, relax_column_count: true, to: maxRows })
   const file = createReadStream(loaded.dataFile, { signal })
-  const isPacked = loaded.dataFile.endsWith('.gz')
+  const text = decodeStream(encoding, loaded.mapping.encoding !== undefined)
   // A failure of any part destroys the parser with it, so the loop below throws it.
   const ignore = (): void => undefined
-  if (isPacked) pipeline(file, createGunzip(), parser, ignore)
-  else pipeline(file, parser, ignore)
+  if (isPacked(loaded.dataFile)) pipeline(file, createGunzip(), text, parser, ignore)
+  else pipeline(file, text, parser, ignore)
   try {
     for await (const row of parser) yield row as string[]
   } catch (err) {
     if (signal?.aborted === true) throw err
-    throw new InvalidInputError(`The file ${displayName(loaded)} cannot be read`, [toProblem(loaded, err)], {
-      cause: err,
-    })
+    throw unreadable(loaded, [toProblem(loaded, err)], err)
   } finally {
     file.destroy()
     parser.destroy()
@@ -182,6 +214,14 @@ function toProblem(loaded: LoadedMapping, err: unknown): Problem {
   if (err instanceof CsvError) {
     const hint = 'close every quote, and double quotes inside quoted cells'
     return { file: displayName(loaded), line: (err as { lines?: number }).lines, path: '', message: err.message, hint }
+  }
+  if (err instanceof UndecodableError) {
+    const message = said(`这一行不是 ${err.encoding} 编码`, `this line is not ${err.encoding}`)
+    const hint = said(
+      '整个文件另存为 UTF-8，或在映射里写 encoding',
+      'save the whole file as UTF-8, or give encoding in the mapping',
+    )
+    return { file: displayName(loaded), line: err.line, path: '', message, hint }
   }
   const code = (err as NodeJS.ErrnoException).code
   const message = err instanceof Error ? err.message : String(err)
@@ -206,6 +246,6 @@ function displayName(loaded: LoadedMapping): string {
 /** Lines of the file that a row takes: cells in quotes may hold line breaks. */
 function linesOf(row: readonly string[]): number {
   let lines = 1
-  for (const cell of row) if (cell.includes('\n')) lines += cell.split('\n').length - 1
+  for (const cell of row) if (/[\r\n]/.test(cell)) lines += cell.split(/\r\n|\n|\r/).length - 1
   return lines
 }

@@ -1,8 +1,16 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
-import { InvalidInputError, isReservedEvent, isTimeZone, type Problem, toProblems } from '../../src/connector.js'
+import {
+  InvalidInputError,
+  isReservedEvent,
+  isTimeZone,
+  meant,
+  parseYaml,
+  type Problem,
+  readYaml,
+  said,
+} from '../../src/connector.js'
+import { ENCODINGS } from './decode.js'
 
 const Column = z.string().min(1)
 const Pattern = z.string().refine(compiles, 'is no regular expression')
@@ -18,6 +26,25 @@ const common = {
     .regex(/^[a-z][a-z0-9_-]*$/, 'is a short lower-case name')
     .describe('Name of the source: prefix of event ids, and the source of records.'),
   file: z.string().min(1).describe('The CSV file, relative to this mapping; .gz is unpacked on the fly.'),
+  encoding: z
+    .enum([...ENCODINGS, 'gbk'])
+    .optional()
+    .describe(
+      said(
+        '文件的编码；不写则自己认出 UTF-8、UTF-16 和 GB18030（GBK）',
+        'Encoding of the file; without it UTF-8, UTF-16 and GB18030 (GBK) are told apart.',
+      ),
+    ),
+  delimiter: z
+    .string()
+    .length(1)
+    .optional()
+    .describe(
+      said(
+        '单元格之间的字符；不写则从逗号、分号、制表符和竖线里认出',
+        'What stands between cells; without it comma, semicolon, tab or bar, as the header shows.',
+      ),
+    ),
   timeZone: z
     .string()
     .refine(isTimeZone, 'is no IANA time zone, e.g. Europe/London')
@@ -120,52 +147,52 @@ export type LoadedMapping<M extends CsvMapping = CsvMapping> = {
 
 /** Reads a mapping. @throws {InvalidInputError} with every problem, each with file and line */
 export async function loadCsvMapping(mappingFile: string): Promise<LoadedMapping> {
-  const what = `The CSV mapping ${mappingFile} cannot be used`
-  const text = await readFile(mappingFile, 'utf8').catch((err: NodeJS.ErrnoException) => {
-    const hint = 'name a YAML file that exists and can be read'
-    throw new InvalidInputError(what, [{ file: mappingFile, path: '', message: err.code ?? err.message, hint }], {
-      cause: err,
-    })
-  })
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  if (document.errors.length > 0) {
-    const problems = document.errors.map((err): Problem => {
-      const message = err.message.split('\n', 1)[0] ?? err.code
-      return { file: mappingFile, line: lines.linePos(err.pos[0]).line, path: '', message, hint: 'correct the YAML' }
-    })
-    throw new InvalidInputError(what, problems)
-  }
-  const lineOf = (fieldPath: string): number | undefined => {
-    for (let keys = fieldPath.split('.'); keys.length > 0; keys = keys.slice(0, -1)) {
-      const node = document.getIn(keys.map(toKey), true)
-      if (hasRange(node)) return lines.linePos(node.range[0]).line
-    }
-    return undefined
-  }
-  const raw: unknown = document.toJS()
-  const result = CsvMapping.safeParse(raw)
-  if (!result.success) {
-    const problems = toProblems(result.error, raw).map((p) => ({ ...p, file: mappingFile, line: lineOf(p.path) }))
-    throw new InvalidInputError(what, problems)
-  }
-  const dataFile = path.resolve(path.dirname(mappingFile), result.data.file)
-  return { mapping: result.data, mappingFile, dataFile, lineOf }
+  const yaml = await readYaml(mappingFile)
+  const parsed = parseYaml(CsvMapping, yaml)
+  if ('problems' in parsed)
+    throw new InvalidInputError(
+      said(`映射文件 ${mappingFile} 不能用`, `The CSV mapping ${mappingFile} cannot be used`),
+      parsed.problems,
+    )
+  const mapping = parsed.value
+  const dataFile = path.resolve(path.dirname(mappingFile), mapping.file)
+  return { mapping, mappingFile, dataFile, lineOf: (fieldPath) => yaml.lineOf(fieldPath.split('.')) }
 }
 
-/** What is wrong with a mapping for a file with this header: each column that is named and not there. */
+/** The columns that a mapping names, each with its field. */
+export function mappedColumns(mapping: CsvMapping): { field: string; column: string }[] {
+  const sections: Record<string, Record<string, string>> = mapping.rows === 'orders'
+    ? { columns: mapping.columns }
+    : { columns: mapping.columns, identifiers: mapping.identifiers, traits: mapping.traits }
+  return Object.entries(sections).flatMap(([section, columns]) =>
+    Object.entries(columns).map(([key, column]) => ({ field: `${section}.${key}`, column })),
+  )
+}
+
+/** What is wrong with a mapping for a file with this header: each column that is named and is not there, or is there twice. */
 export function checkColumns(loaded: LoadedMapping, header: readonly string[]): Problem[] {
   const { mapping, mappingFile, lineOf } = loaded
-  const sections = mapping.rows === 'orders' ? ['columns'] : ['columns', 'identifiers', 'traits']
-  return sections.flatMap((section) =>
-    Object.entries(mapping[section as keyof CsvMapping] as unknown as Record<string, string>)
-      .filter(([, column]) => !header.includes(column))
-      .map(([key, column]): Problem => {
-        const field = `${section}.${key}`
-        const message = `${path.basename(loaded.dataFile)} has no column "${column}"`
-        return { file: mappingFile, line: lineOf(field), path: field, message, hint: `it has: ${header.join(', ')}` }
-      }),
-  )
+  const name = path.basename(loaded.dataFile)
+  return mappedColumns(mapping).flatMap(({ field, column }): Problem[] => {
+    const places = [...header.keys()].filter((i) => header[i] === column).map((i) => i + 1)
+    if (places.length === 1) return []
+    const at = { file: mappingFile, line: lineOf(field), path: field }
+    if (places.length === 0) {
+      const columns = header.join(', ')
+      const message = said(`${name} 没有列 "${column}"`, `${name} has no column "${column}"`)
+      return [{ ...at, message, hint: meant(column, header, `看文件里的列：${columns}`, `it has: ${columns}`) }]
+    }
+    return [
+      {
+        ...at,
+        message: said(
+          `${name} 有 ${places.length} 列都叫 "${column}"（第 ${places.join('、')} 列）`,
+          `${name} has ${places.length} columns "${column}" (columns ${places.join(' and ')})`,
+        ),
+        hint: said('在文件里给它们不同的名字，或删掉一列', 'give them different names in the file, or remove one'),
+      },
+    ]
+  })
 }
 
 function compiles(pattern: string): boolean {
@@ -175,12 +202,4 @@ function compiles(pattern: string): boolean {
   } catch {
     return false // the schema reports it with the pattern
   }
-}
-
-function toKey(key: string): string | number {
-  return /^\d+$/.test(key) ? Number(key) : key
-}
-
-function hasRange(node: unknown): node is { range: [number, number, number] } {
-  return typeof node === 'object' && node !== null && 'range' in node && Array.isArray(node.range)
 }

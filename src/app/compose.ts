@@ -6,7 +6,7 @@ import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
 import type { Config } from '../config.js'
 import { tables } from '../domain/events/tables.js'
 import { lockDataDir } from './data-dir.js'
-import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
+import { formatProblem, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
 import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
@@ -20,7 +20,12 @@ import type { JobQueue } from '../ports/job-queue.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 import type { Definitions, ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
-import { checkDefinitions, type LoadedDefinitions, loadDefinitions } from '../services/definitions/load-definitions.js'
+import {
+  checkDefinitions,
+  type LoadedDefinitions,
+  loadDefinitions,
+  unusable,
+} from '../services/definitions/load-definitions.js'
 import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
 import { correctContent } from '../services/touches/correct-content.js'
@@ -105,8 +110,8 @@ export interface App {
 /** The composition root: opens the stores, wires ports to adapters, registers the lanes. Takes no job before `queue.start()`. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
-  const files = await checkDefinitions(config.paths)
-  if (files.loaded === undefined) throw new InvalidInputError('Definitions are not usable', files.problems)
+  const files = await checkDefinitions(config.paths, { brand: config.brand.name })
+  if (files.loaded === undefined) throw unusable(files.problems)
   let loaded = files.loaded
   const closers: (() => Promise<void>)[] = []
   const close = async () => {
@@ -184,7 +189,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
     const publish = async ({ keepJourneys = false, ...options }: PublishOptions = {}) => {
-      const next = await (keepJourneys ? loadWithoutJourneys(config.paths) : loadDefinitions(config.paths))
+      const next = await (keepJourneys ? loadWithoutJourneys(config) : loadDefinitions(config.paths, config.brand.name))
       const done = keepJourneys ? await publishFiles(deps, next) : await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
@@ -244,15 +249,15 @@ export async function createApp(options: AppOptions): Promise<App> {
 async function allowBrokenJourneys(docs: Collections, log: Log, problems: readonly Problem[]): Promise<void> {
   if (problems.length === 0) return
   const published = await docs.published.findOne({ kind: 'journey' })
-  if (published === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+  if (published === undefined) throw unusable(problems)
   for (const p of problems)
     log.warn('journey file left alone, the published version runs', { problem: formatProblem(p) })
 }
 
 /** The files, those of journeys that can be used among them. @throws {InvalidInputError} when another one cannot */
-async function loadWithoutJourneys(paths: Config['paths']): Promise<LoadedDefinitions> {
-  const { loaded, problems } = await checkDefinitions(paths)
-  if (loaded === undefined) throw new InvalidInputError('Definitions are not usable', problems)
+async function loadWithoutJourneys({ paths, brand }: Config): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(paths, { brand: brand.name })
+  if (loaded === undefined) throw unusable(problems)
   return loaded
 }
 

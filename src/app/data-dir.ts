@@ -2,6 +2,7 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { said } from '../said.js'
 import { ConfigError, ConflictError, messageOf } from '../errors.js'
 import { secretHex } from '../random.js'
 import { systemClock } from '../time.js'
@@ -74,8 +75,14 @@ async function prepare(dir: string, draft: string): Promise<void> {
     }
     await writeFile(draft, `${JSON.stringify(owner)}\n`)
   } catch (err) {
-    const problem = { path: 'dataDir', message: messageOf(err), hint: 'choose a directory that this user may write' }
-    throw new ConfigError(`data directory ${dir} cannot be used`, [problem], { cause: err })
+    const problem = {
+      path: 'dataDir',
+      message: messageOf(err),
+      hint: said('换一个可写的目录', 'choose a directory that this user may write'),
+    }
+    throw new ConfigError(said(`数据目录 ${dir} 不能用`, `data directory ${dir} cannot be used`), [problem], {
+      cause: err,
+    })
   }
 }
 
@@ -100,11 +107,18 @@ function held(dir: string, number: number): DataDirLock {
 
 function inUse(dir: string, number: number, owner: Owner): ConflictError {
   const sameHost = owner.host === hostname()
-  const who = `process ${owner.pid}${sameHost ? '' : ` on ${owner.host}`} (since ${owner.since})`
-  const fix = sameHost
+  const lock = lockFile(dir, number)
+  const zh = sameHost
+    ? `停掉它（kill ${owner.pid}），或用另一个数据目录（dataDir、--data）`
+    : `停掉它，或用另一个数据目录；那台机器或容器已经不在了，就删掉 ${lock}`
+  const en = sameHost
     ? `stop that process (kill ${owner.pid}), or use another data directory (dataDir, --data)`
-    : `stop that process, or use another data directory; if that machine or container is gone for good, delete ${lockFile(dir, number)}`
-  return new ConflictError(`data directory ${dir} is in use by ${who}: ${fix}`, {
+    : `stop that process, or use another data directory; if that machine or container is gone for good, delete ${lock}`
+  const message = said(
+    `数据目录 ${dir} 正被进程 ${owner.pid}${sameHost ? '' : `（在 ${owner.host} 上）`} 使用，自 ${owner.since}：${zh}`,
+    `data directory ${dir} is in use by process ${owner.pid}${sameHost ? '' : ` on ${owner.host}`} (since ${owner.since}): ${en}`,
+  )
+  return new ConflictError(message, {
     dir,
     pid: owner.pid,
     host: owner.host,
@@ -172,10 +186,10 @@ async function linkIfFree(from: string, to: string): Promise<boolean> {
     const { code } = err as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
     if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw err
-    const hint = 'put the data directory on a local disk'
+    const hint = said('把数据目录放在本机磁盘上', 'put the data directory on a local disk')
     throw new ConfigError(
-      'data directory cannot be locked',
-      [{ path: 'dataDir', message: `no hard links there (${code})`, hint }],
+      said('数据目录锁不住', 'data directory cannot be locked'),
+      [{ path: 'dataDir', message: said(`那里不能建硬链接（${code}）`, `no hard links there (${code})`), hint }],
       {
         cause: err,
       },

@@ -1,3 +1,4 @@
+import { said } from '../said.js'
 import { ConfigError } from '../errors.js'
 
 /** What a process does; by default one does all of it. */
@@ -11,7 +12,7 @@ export function parseRoles(text: string): ProcessRole[] {
   if (wrong.length === 0) return ROLES.filter((role) => names.includes(role))
   const problems = wrong.map((name) => ({
     path: '--role',
-    message: `"${name}" 不是角色 is no role`,
+    message: said(`"${name}" 不是角色`, `"${name}" is no role`),
     hint: ROLES.join(', '),
   }))
   throw new ConfigError('--role', problems)

@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { said } from '../said.js'
 import type { Config } from '../config.js'
 import { ConfigError } from '../errors.js'
 import { COMMANDS } from './doors.js'
@@ -25,10 +26,13 @@ export async function requireData(config: Config, { config: file, command }: Ask
   if (areThere.every((one) => one)) return
   const problem = {
     path: 'dataDir',
-    message: `${dataDir} 里还没有数据 · there is no data in it yet`,
-    hint: '先 siyu serve 或 siyu import；若数据在别处，改这里 · start the service or import first; if the data is elsewhere, say so here',
+    message: said(`${dataDir} 里还没有数据`, `there is no data in ${dataDir} yet`),
+    hint: said(
+      '先 siyu serve 或 siyu import；若数据在别处，改这里',
+      'start the service or import first; if the data is elsewhere, say so here',
+    ),
   }
-  await naming(file, Promise.reject(new ConfigError('没有可查的数据 · there is nothing to ask', [problem])))
+  await naming(file, Promise.reject(new ConfigError(said('没有可查的数据', 'there is nothing to ask'), [problem])))
 }
 
 /** Whether it changes nothing, whatever it is given. `send status` is an input of an operation that could. */

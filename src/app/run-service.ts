@@ -1,3 +1,4 @@
+import { said } from '../said.js'
 import { createApp } from './compose.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import { ConfigError } from '../errors.js'
@@ -112,11 +113,14 @@ function checkRoles(roles: readonly ProcessRole[], config: Config): void {
   ].filter(({ kind, service }) => kind !== service)
   if (embedded.length === 0) return
   throw new ConfigError(
-    `--role ${roles.join(',')}：拆分角色需要可共享的存储 · roles can be split only over stores that processes share`,
+    said(
+      `--role ${roles.join(',')}：拆分角色需要可共享的存储`,
+      'roles can be split only over stores that processes share',
+    ),
     embedded.map(({ path, kind, service, variable }) => ({
       path,
-      message: `现在是 is now ${kind}`,
-      hint: `设置 set ${variable}（${service}），或不写 or leave out --role`,
+      message: said(`现在是 ${kind}`, `it is ${kind} now`),
+      hint: said(`设置 ${variable}（${service}），或不写 --role`, `set ${variable} (${service}), or leave out --role`),
     })),
   )
 }

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { z } from 'zod'
+import { said } from '../said.js'
 import type { Config } from '../config.js'
 import { lockDataDir } from './data-dir.js'
 import { ConfigError, ConflictError, InvalidInputError, messageOf, NotFoundError, type Problem } from '../errors.js'
@@ -95,16 +96,21 @@ export async function callService(
     for await (const line of createInterface({ input: stream })) {
       clearTimeout(timer)
       timer = setTimeout(() => silence.abort(), SILENCE_MS)
-      const piece = parseInput(Piece, JSON.parse(line), 'The service answered something else')
+      const piece = parseInput(Piece, JSON.parse(line), said('服务的应答看不懂', 'The service answered something else'))
       if (piece.error !== undefined) throw errorOf(piece)
       if (piece.done !== undefined) options.onProgress?.(piece.done)
       if ('result' in piece) return piece.result
     }
-    throw new ConflictError(`服务在完成前停止了 · the service at ${url} stopped before it was done → 重试 try again`)
+    throw new ConflictError(
+      said(`${url} 的服务在完成前停止了 → 重试`, `the service at ${url} stopped before it was done → try again`),
+    )
   } catch (err) {
     if (!(err instanceof TypeError) && !silence.signal.aborted) throw err
     throw new ConflictError(
-      `服务没有应答 · the service at ${url} does not answer (${messageOf(err)}) → 看它的日志，或重启它 look at its log, or restart it`,
+      said(
+        `${url} 的服务没有应答（${messageOf(err)}）→ 看它的日志，或重启它`,
+        `the service at ${url} does not answer (${messageOf(err)}) → look at its log, or restart it`,
+      ),
       {},
       { cause: err },
     )
@@ -130,7 +136,11 @@ const Piece = z.object({
 })
 
 function errorOf(answer: unknown): Error {
-  const { code, message, problems = [] } = parseInput(ErrorBody, answer, 'The service answered something else').error
+  const {
+    code,
+    message,
+    problems = [],
+  } = parseInput(ErrorBody, answer, said('服务的应答看不懂', 'The service answered something else')).error
   if (code === 'invalid_input') return new InvalidInputError(message, problems)
   if (code === 'not_found') return new NotFoundError(message)
   if (code === 'bad_config') return new ConfigError(message.split('\n')[0]!, problems)

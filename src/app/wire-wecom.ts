@@ -1,3 +1,4 @@
+import { said } from '../said.js'
 import { createActions } from '../adapters/wecom/port/actions.js'
 import { type CallbackReader, openCallback } from '../adapters/wecom/transport/callback.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
@@ -64,8 +65,12 @@ export async function wireWecom({ wecom, jobs }: Config, clock: Clock, log: Log,
 
 /** Without WeCom configured everything else works; a send says what is missing. */
 function withoutWecom(): Pick<Wired, 'port' | 'actions' | 'channels'> {
-  const missing = new ConfigError('WeCom is not configured', [
-    { path: 'wecom', message: 'is missing in service.yaml', hint: 'set corpId, agentId and secret' },
+  const missing = new ConfigError(said('没有配置企业微信', 'WeCom is not configured'), [
+    {
+      path: 'wecom',
+      message: said('service.yaml 里没有这一段', 'it is missing in service.yaml'),
+      hint: said('写上 corpId、agentId 和 secret', 'set corpId, agentId and secret'),
+    },
   ])
   return {
     channels: missingChannels(missing.message),

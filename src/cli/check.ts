@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
+import { inLines, said } from '../said.js'
 import { truncate } from '../print/display-width.js'
 import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, type WithConfig } from './options.js'
@@ -23,8 +24,12 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
   const config = await loadConfig({ file, env })
-  const { shown, problems, warnings = [] } = await checkDefinitions(config.paths, kindNames)
+  const { shown, problems, warnings } = await checkDefinitions(config.paths, {
+    names: kindNames,
+    brand: config.brand.name,
+  })
   const all = [...problems, ...(await checkSources(config))]
+  for (const warning of warnings) process.stdout.write(`${inLines(`! ${formatProblem(warning)}`)}\n`)
   if (shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
@@ -32,13 +37,12 @@ export async function checkCommand({ config: file }: { config: string }, env: En
       rowsOf(shown, config, file),
     ),
   )
-  for (const warning of warnings) process.stdout.write(`! ${formatProblem(warning)}\n`)
   process.stdout.write('✓ 没有问题 · nothing is wrong\n')
 }
 
 export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   return new InvalidInputError(
-    `✗ ${problems.length} 个问题 · ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
+    said(`✗ ${problems.length} 个问题`, `${problems.length} problem${problems.length === 1 ? '' : 's'}`),
     problems,
   )
 }

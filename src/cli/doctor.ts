@@ -64,7 +64,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const heldTouches = await ask('touches/held')
   const reactions = await ask('tags/reactions')
   const unfit = (await ask('documents/unfit'))?.documents
-  const { problems } = await checkDefinitions(config.paths, kindNames)
+  const { problems } = await checkDefinitions(config.paths, { names: kindNames, brand: config.brand.name })
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
     ...(service !== undefined && { serviceUrl: service.url }),

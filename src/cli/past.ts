@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { said } from '../said.js'
 import { InvalidInputError } from '../errors.js'
 import type { PastQuery } from '../services/segments/ask-past.js'
 import { fromWallTime, MINUTE_MS } from '../time.js'
@@ -24,11 +25,17 @@ export function parsePast({ asOf, asItHappened }: PastOptions, timeZone: string)
   if (asOf === undefined && asItHappened !== true) return undefined
   const at = asOf === undefined ? undefined : readTime(asOf, timeZone)
   if (at === undefined)
-    throw new InvalidInputError('指哪一刻？ When?', [
+    throw new InvalidInputError(said('指哪一刻？', 'When?'), [
       {
         path: '--as-of',
-        message: asOf === undefined ? '没有给 is missing' : `看不懂 is no time (got ${asOf})`,
-        hint: '写成 write it as 2026-11-01T10:00, 2026-11-01T10:00:00+08:00',
+        message:
+          asOf === undefined
+            ? said('没有给', 'it is missing')
+            : said(`看不懂（写的是 ${asOf}）`, `it is no time (got ${asOf})`),
+        hint: said(
+          '写成 2026-11-01T10:00 或 2026-11-01T10:00:00+08:00',
+          'write it as 2026-11-01T10:00 or 2026-11-01T10:00:00+08:00',
+        ),
       },
     ])
   return { asOf: at.toISOString(), ...(asItHappened === true && { asItHappened }) }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { said } from '../said.js'
 import { InvalidInputError } from '../errors.js'
 import { parseInput } from '../parse.js'
 import { PersonQuery } from '../services/identity/find-person.js'
@@ -19,9 +20,12 @@ export function personOptions(command: Command): Command {
 /** @throws {InvalidInputError} unless exactly one is given */
 export function parsePerson({ profile, member, identifier }: PersonOptions): PersonQuery {
   if ([profile, member, identifier].filter((x) => x !== undefined).length !== 1) {
-    const hint = '给出其一 give one of --profile 42, --member 13085, --identifier unionid:…'
-    throw new InvalidInputError('指哪个人？ Whom?', [
-      { path: '--profile', message: '要说明一个人 one person is needed', hint },
+    const hint = said(
+      '写一个：--profile 42、--member 13085、--identifier unionid:…',
+      'give one of --profile 42, --member 13085, --identifier unionid:…',
+    )
+    throw new InvalidInputError(said('指哪个人？', 'Whom?'), [
+      { path: '--profile', message: said('要说明一个人', 'one person is needed'), hint },
     ])
   }
   if (profile !== undefined) return parseInput(PersonQuery, { profileId: profile }, '--profile')
@@ -31,8 +35,10 @@ export function parsePerson({ profile, member, identifier }: PersonOptions): Per
   const text = identifier ?? ''
   const at = text.startsWith('openid:') ? text.indexOf(':', 'openid:'.length) : text.indexOf(':')
   if (at <= 0) {
-    const hint = '写成 write it as type:value, e.g. unionid:oABC'
-    throw new InvalidInputError('--identifier', [{ path: '--identifier', message: '没有类型 has no type', hint }])
+    const hint = said('写成 类型:值，如 unionid:oABC', 'write it as type:value, e.g. unionid:oABC')
+    throw new InvalidInputError('--identifier', [
+      { path: '--identifier', message: said('没有类型', 'it has no type'), hint },
+    ])
   }
   return parseInput(PersonQuery, { identifier: { type: text.slice(0, at), value: text.slice(at + 1) } }, '--identifier')
 }

@@ -48,7 +48,8 @@ export async function publishCommand(
   const { loadConfig } = await import('../config.js')
   const { loadDefinitions } = await import('../services/definitions/load-definitions.js')
   // Before any store is opened, so that a mistake in a file changes nothing.
-  await loadDefinitions((await loadConfig({ file: options.config, env: options.env })).paths)
+  const { paths, brand } = await loadConfig({ file: options.config, env: options.env })
+  await loadDefinitions(paths, brand.name)
   const { definitionKinds } = await import('../services/definitions/kinds.js')
   await withService(options, async (service) => {
     const done = await service.call('publish', { correct: [...correct] })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { readFile } from 'node:fs/promises'
+import { said } from '../said.js'
 import { InvalidInputError, messageOf } from '../errors.js'
 import type { Transfer } from '../stored/wecom.js'
 import type { ServiceOptions } from '../app/open-service.js'
@@ -92,7 +93,7 @@ async function readIds(file: string): Promise<string[]> {
   try {
     text = await readFile(file, 'utf8')
   } catch (err) {
-    const hint = '每行一个 external_userid one a line'
+    const hint = said('每行一个 external_userid', 'one external_userid a line')
     throw new InvalidInputError('--customers', [{ file, path: '--customers', message: messageOf(err), hint }], {
       cause: err,
     })

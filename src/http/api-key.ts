@@ -1,5 +1,6 @@
 import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { said } from '../said.js'
 import { ConfigError } from '../errors.js'
 import { secretHex } from '../random.js'
 
@@ -20,10 +21,10 @@ export async function openApiKeys(
   const problem = {
     file,
     path: '',
-    message: 'holds no API key',
-    hint: 'delete it to get a new one, or set http.apiKeys',
+    message: said('里面没有密钥', 'it holds no API key'),
+    hint: said('删掉它就会换新的，或设置 http.apiKeys', 'delete it to get a new one, or set http.apiKeys'),
   }
-  throw new ConfigError('API key cannot be read', [problem])
+  throw new ConfigError(said('密钥读不了', 'API key cannot be read'), [problem])
 }
 
 /** Written beside and linked, so that two processes end with the same key and a kill leaves no half of one. */

@@ -5,6 +5,7 @@ import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import Koa, { type Middleware } from 'koa'
 import { Histogram, type Registry } from 'prom-client'
+import { said } from '../said.js'
 import { ConfigError, messageOf, NotFoundError } from '../errors.js'
 import type { Log } from '../log.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
@@ -143,17 +144,29 @@ function listenError(err: NodeJS.ErrnoException, host: string, port: number): Er
     err.code === 'EADDRINUSE'
       ? [
           'http.port',
-          `port ${port} on ${host} is already in use`,
-          'stop the program that uses it, or choose another port (http.port, --port)',
+          said(`${host} 的端口 ${port} 已被占用`, `port ${port} on ${host} is already in use`),
+          said(
+            '停掉占用它的程序，或换一个端口（http.port、--port）',
+            'stop the program that uses it, or choose another port (http.port, --port)',
+          ),
         ]
       : err.code === 'EACCES'
-        ? ['http.port', `port ${port} on ${host} needs more rights`, 'choose a port above 1023 (http.port, --port)']
+        ? [
+            'http.port',
+            said(`${host} 的端口 ${port} 需要更高的权限`, `port ${port} on ${host} needs more rights`),
+            said('换一个 1023 以上的端口（http.port、--port）', 'choose a port above 1023 (http.port, --port)'),
+          ]
         : [
             'http.host',
-            `cannot listen on ${host}:${port} (${err.code ?? err.message})`,
-            'use an address of this machine (http.host)',
+            said(
+              `不能在 ${host}:${port} 监听（${err.code ?? err.message}）`,
+              `cannot listen on ${host}:${port} (${err.code ?? err.message})`,
+            ),
+            said('用本机的地址（http.host）', 'use an address of this machine (http.host)'),
           ]
-  return new ConfigError('HTTP server cannot start', [{ path, message, hint }], { cause: err })
+  return new ConfigError(said('HTTP 服务启动不了', 'HTTP server cannot start'), [{ path, message, hint }], {
+    cause: err,
+  })
 }
 
 type RequestSeconds = Histogram<'method' | 'route' | 'status'>

@@ -35,6 +35,8 @@ export const lives: Clause<z.infer<typeof Lives>> = {
   say: sayFields,
   parts: () => [],
   refersTo: () => [{ kind: 'trait', name: 'city', path: ['lives'] }],
+  lint: () => [],
+  demands: ({ lives }) => [{ of: 'trait city', tests: { is: lives } }],
   edges: () => [],
   test: (clause, build) => ({ bool: 'equals', of: build.trait('city'), to: clause.lives }),
   figure: (_clause, build) => build.trait('city'),
@@ -47,6 +49,8 @@ export const incomplete: Clause<z.infer<typeof Lives>> = {
   say: sayFields,
   parts: () => [],
   refersTo: () => [],
+  lint: () => [],
+  demands: () => [],
   test: (clause, build) => ({ bool: 'equals', of: build.trait('city'), to: clause.lives }),
   figure: (_clause, build) => build.trait('city'),
 }
@@ -81,6 +85,7 @@ export const fixed: TagKind<typeof FixedTag> = {
   edges: () => [],
   countedFrom: () => undefined,
   value: (tag) => constant(tag.is),
+  values: (tag) => [tag.is],
   lint: () => [],
   asked: () => [],
   writeback: () => [],
@@ -199,7 +204,7 @@ export function createLetterChannel(): Channel {
     files: {
       'src/services/definitions/kinds/offers.ts': `
 import { z } from 'zod'
-import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, listed } from './kind.js'
 
 const OfferFile = z.strictObject({ offers: z.array(z.strictObject({ id: z.string(), content: z.string() })).min(1) })
 
@@ -208,9 +213,9 @@ export const offers = {
   schema: OfferFile,
   schemaName: 'offers',
   folder: { setting: 'offers', holds: 'file' },
-  provides: { kind: 'offer', names: (file) => namesIn('offers', file.offers) },
-  references: (file) =>
-    file.offers.map((offer, i) => ({ kind: 'content', name: offer.content, path: ['offers', i, 'content'] })),
+  provides: { kind: 'offer', at: ['offers', '*', 'id'] },
+  references: ({ offers = [] }) =>
+    offers.map((offer, i) => ({ kind: 'content', name: offer.content, path: ['offers', i, 'content'] })),
   lint: () => [],
   versioned: 'kind',
   kept: asWritten,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Problem } from '../../errors.js'
+import { said } from '../../said.js'
 import type { RecordEvent } from './record.js'
 
 type SystemEvent = {
@@ -17,7 +18,7 @@ const card = z.strictObject({ taskId: id, userId: id, outcome: id })
 const wish = card.partial().loose()
 const chat = { botId: z.string() }
 const room = z.strictObject({ ...chat, roomId: z.string(), roomTopic: z.string().optional() })
-const said = { ...chat, from: z.enum(['customer', 'guide']), roomId: z.string().optional() }
+const spoken = { ...chat, from: z.enum(['customer', 'guide']), roomId: z.string().optional() }
 
 /** Events that this service writes, by their names. They need no entry in the catalogue, and nobody else may use them. */
 export const systemEvents = {
@@ -87,11 +88,11 @@ export const systemEvents = {
   opted_in: { words: { zh: '同意触达', en: 'agreed to be written to' }, properties: wish, open: true },
   chat_message: {
     words: { zh: '聊天消息', en: 'a chat message' },
-    properties: z.strictObject({ ...said, type: z.string(), characters: z.int(), topics: z.int() }),
+    properties: z.strictObject({ ...spoken, type: z.string(), characters: z.int(), topics: z.int() }),
   },
   chat_topic: {
     words: { zh: '聊到的话题', en: 'a topic in a chat' },
-    properties: z.strictObject({ ...said, topic: z.string(), intent: z.string().optional() }),
+    properties: z.strictObject({ ...spoken, topic: z.string(), intent: z.string().optional() }),
   },
   chat_friend_requested: { words: { zh: '请求加好友', en: 'asked to be added' }, properties: z.strictObject(chat) },
   chat_friend_added: { words: { zh: '加了机器人好友', en: 'added the bot' }, properties: z.strictObject(chat) },
@@ -104,6 +105,15 @@ export const systemEvents = {
 export type SystemEventName = keyof typeof systemEvents
 export type SystemProperties<N extends SystemEventName> = z.input<(typeof systemEvents)[N]['properties']>
 export const systemEventNames = Object.keys(systemEvents) as SystemEventName[]
+
+/** The properties of each of them, where nobody may add others. */
+export function systemProperties(): Map<string, ReadonlySet<string>> {
+  return new Map(
+    Object.entries(systemEvents).flatMap(([name, { properties }]) =>
+      properties.def.catchall instanceof z.ZodNever ? [[name, new Set(Object.keys(properties.shape))]] : [],
+    ),
+  )
+}
 
 /** An event of ours; one without its properties does not compile. */
 export function systemEvent<N extends SystemEventName>(
@@ -128,7 +138,7 @@ export function findReservedEvent(events: readonly Pick<RecordEvent, 'name'>[]):
 export function reservedProblem(path: string, name: string): Problem & { hint: string } {
   return {
     path,
-    message: `"${name}" 是系统事件，只由 siyu 自己写 · is an event that only siyu itself writes`,
-    hint: `换个名字 give it another name, e.g. shop_${name}`,
+    message: said(`"${name}" 是系统事件，只由 siyu 自己写`, `"${name}" is an event that only siyu itself writes`),
+    hint: said(`换个名字，如 shop_${name}`, `give it another name, e.g. shop_${name}`),
   }
 }

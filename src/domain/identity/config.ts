@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 
 /** `config/identity.yaml`: which identifiers may join records, and when a merge stops. */
 export const IdentityConfig = z.strictObject({
@@ -8,30 +9,48 @@ export const IdentityConfig = z.strictObject({
         type: z
           .string()
           .regex(/^[a-z][a-z0-9_]*$/)
-          .describe('identifier type; `openid` covers every openid:<appid>'),
+          .describe(
+            said('身份类型；`openid` 代表所有 openid:<appid>', 'identifier type; `openid` covers every openid:<appid>'),
+          ),
         strength: z
           .enum(['strong', 'weak'])
           .describe(
-            'strong: one person by itself. weak: joins only what nothing contradicts (a phone may be a family phone)',
+            said(
+              'strong：自己就能认定一个人。weak：没有矛盾时才合并（手机可能是家里共用的）',
+              'strong: one person by itself. weak: joins only what nothing contradicts (a phone may be a family phone)',
+            ),
           ),
-        max: z.number().int().min(1).max(20).describe('at most this many different values on one profile'),
+        max: z
+          .number()
+          .int()
+          .min(1)
+          .max(20)
+          .describe(said('一个档案里最多几个不同的值', 'at most this many different values on one profile')),
         normalise: z
           .enum(['none', 'phone', 'lower'])
           .default('none')
-          .describe('how values are written before they are compared'),
+          .describe(said('比较之前怎样统一写法', 'how values are written before they are compared')),
       }),
     )
     .min(1)
     .describe(
-      'most trusted first: when a record points at two profiles that may not be joined, the first one listed decides',
+      said(
+        '最可信的排最前：一条记录指向两个不能合并的档案时，排在前面的说了算',
+        'most trusted first: when a record points at two profiles that may not be joined, the first one listed decides',
+      ),
     ),
   agree: z
     .array(z.string())
     .default([])
-    .describe('traits that must not differ when a weak identifier joins two profiles, e.g. birthday'),
+    .describe(
+      said(
+        '弱标识合并两个档案时必须一致的特征，如 birthday',
+        'traits that must not differ when a weak identifier joins two profiles, e.g. birthday',
+      ),
+    ),
   ignore: z
     .array(z.strictObject({ type: z.string(), value: z.string() }))
     .default([])
-    .describe('values that belong to nobody (a shop till, a test number)'),
+    .describe(said('不属于任何人的值（收银台、测试号）', 'values that belong to nobody (a shop till, a test number)')),
 })
 export type IdentityConfig = z.infer<typeof IdentityConfig>

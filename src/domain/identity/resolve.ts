@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import type { Problem } from '../../errors.js'
 import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
@@ -106,8 +107,14 @@ export function findIdentifierProblem(config: IdentityConfig, record: SourceReco
   const types = [...new Set(record.identifiers.map((i) => i.type))].join(', ')
   return {
     path: 'identifiers',
-    message: `none of them (${types}) can be used: the type is not configured, or the value is empty or ignored`,
-    hint: `config/identity.yaml knows ${config.identifiers.map((i) => i.type).join(', ')}`,
+    message: said(
+      `一个都不能用（${types}）：类型没有配置，或值是空的、被忽略`,
+      `none of them (${types}) can be used: the type is not configured, or the value is empty or ignored`,
+    ),
+    hint: said(
+      `config/identity.yaml 里有 ${config.identifiers.map((i) => i.type).join('、')}`,
+      `config/identity.yaml knows ${config.identifiers.map((i) => i.type).join(', ')}`,
+    ),
   }
 }
 

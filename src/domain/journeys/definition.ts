@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { DurationMs } from '../../parse.js'
 import { Rule } from '../rules/rule.js'
 import { LocalText } from '../local-text.js'
@@ -8,31 +9,42 @@ import { isUnknown, PublishedSteps, type Step, stepKindOf, Steps } from './steps
 
 const Ratio = z
   .union([z.number().min(0).max(0.9), z.string().regex(/^\d{1,2}(\.\d+)?%$/)])
-  .describe('10% or 0.1')
+  .describe(said('写 10% 或 0.1', '10% or 0.1'))
   .transform((v) => (typeof v === 'number' ? v : Number(v.slice(0, -1)) / 100))
 
-const EventName = z.string().regex(/^[a-z][a-z0-9_]*$/, 'an event name is snake_case')
+const EventName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]*$/, said('事件名用小写字母、数字和下划线', 'an event name is snake_case'))
 
 /** Everything a file in `journeys/` may contain; the file name is the id. */
 export const Journey = z.strictObject({
-  id: z.string().regex(/^[a-z][a-z0-9-]{1,63}$/, 'a journey id is lower case with dashes'),
+  id: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{1,63}$/, said('旅程 id 用小写字母、数字和短横', 'a journey id is lower case with dashes')),
   name: LocalText,
   purpose: z.string().optional(),
   enter: z.union([
-    z.strictObject({ when: Rule }).describe('enters when the rule becomes true'),
-    z.strictObject({ on: EventName, if: Rule.optional() }).describe('enters when the event arrives and the rule holds'),
+    z.strictObject({ when: Rule }).describe(said('规则变为成立时进入', 'enters when the rule becomes true')),
     z
-      .strictObject({ every: z.string().refine(isCron, 'not a cron expression such as "0 10 * * 1"'), when: Rule })
-      .describe('everyone for whom the rule holds at these times'),
+      .strictObject({ on: EventName, if: Rule.optional() })
+      .describe(said('事件到达且规则成立时进入', 'enters when the event arrives and the rule holds')),
+    z
+      .strictObject({
+        every: z
+          .string()
+          .refine(isCron, said('不是 cron 表达式，如 "0 10 * * 1"', 'not a cron expression such as "0 10 * * 1"')),
+        when: Rule,
+      })
+      .describe(said('到这些时刻时规则成立的每个人', 'everyone for whom the rule holds at these times')),
   ]),
   reenter: z
     .strictObject({ after: DurationMs, max: z.number().int().min(1).max(1000) })
     .optional()
-    .describe('without it, once in a lifetime'),
+    .describe(said('不写表示一生只进一次', 'without it, once in a lifetime')),
   exit: z.strictObject({ on: z.union([EventName, z.array(EventName).min(1)]) }).optional(),
   goal: z
     .strictObject({ event: EventName, within: DurationMs })
-    .describe('what it is for, counted from entry in both arms'),
+    .describe(said('旅程的目标；两组都从进入时算起', 'what it is for, counted from entry in both arms')),
   holdout: Ratio.default(0),
   steps: Steps,
 })

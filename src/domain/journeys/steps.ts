@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { keyedUnion, toProblems } from '../../parse.js'
+import { said } from '../../said.js'
 import { type Branch, branch } from './steps/branch.js'
 import { exit } from './steps/exit.js'
 import { send } from './steps/send.js'
@@ -26,7 +27,9 @@ function kindsWith(steps: z.ZodType<Step[]>): {
 }
 
 /** As people write them: each is of a kind that there is. */
-export const Steps: z.ZodType<Step[]> = z.array(z.lazy(() => keyedUnion('a step', stepKinds) as z.ZodType<Step>)).min(1)
+export const Steps: z.ZodType<Step[]> = z
+  .array(z.lazy(() => keyedUnion(said('一个步骤', 'a step'), stepKinds) as z.ZodType<Step>))
+  .min(1)
 
 /** As they were published, perhaps by a newer version: what it alone can read is kept in its place. */
 export const PublishedSteps: z.ZodType<Step[]> = z.array(z.lazy(() => PublishedStep)).min(1)
@@ -35,7 +38,7 @@ export const stepKinds = kindsWith(Steps)
 
 const publishedKinds = kindsWith(PublishedSteps)
 const PublishedStep: z.ZodType<Step> = z.unknown().transform((raw): Step => {
-  const parsed = keyedUnion('a step', publishedKinds).safeParse(raw)
+  const parsed = keyedUnion(said('一个步骤', 'a step'), publishedKinds).safeParse(raw)
   if (parsed.success) return parsed.data
   const { id } = z
     .looseObject({ id: z.string().optional().catch(undefined) })

@@ -1,21 +1,25 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { DurationMs } from '../../parse.js'
 import { HOUR_MS } from '../../time.js'
 
-export const Name = z.string().regex(/^[a-z][a-z0-9_]*$/, 'a name is snake_case')
+export const Name = z.string().regex(/^[a-z][a-z0-9_]*$/, said('名称用小写字母、数字和下划线', 'a name is snake_case'))
 const Scalar = z.union([z.string(), z.number(), z.boolean()])
 
 /** Bounds on a number; several together all hold. */
 export const Bounds = z
   .strictObject({ gte: z.number(), gt: z.number(), lte: z.number(), lt: z.number(), is: z.number() })
   .partial()
-  .refine((b) => Object.keys(b).length > 0, 'give at least one of gte, gt, lte, lt, is')
+  .refine(
+    (b) => Object.keys(b).length > 0,
+    said('至少写 gte、gt、lte、lt、is 里的一个', 'give at least one of gte, gt, lte, lt, is'),
+  )
 export type Bounds = z.infer<typeof Bounds>
 
 /** Tests on a text; several together all hold. */
 export const comparators = {
-  is: Scalar.describe('equal to this value').optional(),
-  in: z.array(Scalar).min(1).describe('equal to one of these').optional(),
+  is: Scalar.describe(said('等于这个值', 'equal to this value')).optional(),
+  in: z.array(Scalar).min(1).describe(said('等于其中一个', 'equal to one of these')).optional(),
   gte: z.number().optional(),
   gt: z.number().optional(),
   lte: z.number().optional(),
@@ -35,11 +39,14 @@ type PropertyTest = z.infer<typeof PropertyTest>
 
 /** Which events of a name count: those of a window, with these properties. */
 export const windowFields = {
-  where: z.record(z.string(), PropertyTest).describe('tests on properties of the event').optional(),
-  within: DurationMs.describe('rolling window that ends now').optional(),
+  where: z
+    .record(z.string(), PropertyTest)
+    .describe(said('对事件属性的要求', 'tests on properties of the event'))
+    .optional(),
+  within: DurationMs.describe(said('到现在为止的一段时间', 'rolling window that ends now')).optional(),
   between: z
     .tuple([DurationMs, DurationMs])
-    .describe('rolling window: from this long ago, to this long ago')
+    .describe(said('一段时间：从多久以前，到多久以前', 'rolling window: from this long ago, to this long ago'))
     .optional(),
 }
 export type Windowed = {
@@ -54,8 +61,16 @@ export const Aggregate = z.strictObject({
   event: Name,
   ...windowFields,
   count: z.literal(true).optional(),
-  sum: z.string().describe('property to add up; amountMinor is the amount of the event').optional(),
-  daysSince: z.literal(true).describe('whole days since the last such event').optional(),
+  sum: z
+    .string()
+    .describe(
+      said('要相加的属性；amountMinor 是事件的金额', 'property to add up; amountMinor is the amount of the event'),
+    )
+    .optional(),
+  daysSince: z
+    .literal(true)
+    .describe(said('距上一次这个事件的整天数', 'whole days since the last such event'))
+    .optional(),
 })
 export type Aggregate = z.infer<typeof Aggregate>
 

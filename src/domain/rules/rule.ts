@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { keyedUnion } from '../../parse.js'
+import { said } from '../../said.js'
 import type { Path, Reference } from '../reference.js'
 import { all, type All } from './clauses/all.js'
 import { any, type Any } from './clauses/any.js'
@@ -20,7 +21,7 @@ type Simple = { [K in keyof typeof simple]: z.infer<(typeof simple)[K]['schema']
 /** A statement that is true or false of one profile at one instant. Missing data makes a comparison false, never an error. */
 export type Rule = All<Rule> | Any<Rule> | Not<Rule> | Simple
 
-export const Rule: z.ZodType<Rule> = z.lazy(() => keyedUnion('a rule', clauses))
+export const Rule: z.ZodType<Rule> = z.lazy(() => keyedUnion(said('一条规则', 'a rule'), clauses))
 
 export type ClauseKind = 'all' | 'any' | 'not' | keyof typeof simple
 

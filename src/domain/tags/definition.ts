@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { LocalText } from '../local-text.js'
 import type { Path, Reference } from '../reference.js'
 import { STAGE_TAG } from '../rules/clauses/stage.js'
@@ -43,7 +44,9 @@ export function shownValue(tag: Tag | undefined, kept: string, now: Date): strin
   return daysSince(kept, now.getTime())
 }
 
-export const TagFile = z.strictObject({ tags: z.array(Tag) }).describe('a file of tag definitions')
+export const TagFile = z
+  .strictObject({ tags: z.array(Tag) })
+  .describe(said('一个标签文件', 'a file of tag definitions'))
 
 /** Exactly one stage per profile: the first whose rule holds; the last one has no rule. */
 export const Lifecycle = z
@@ -51,11 +54,19 @@ export const Lifecycle = z
     stages: z
       .array(z.strictObject({ id: z.string().regex(/^[a-z][a-z0-9_]*$/), name: LocalText, when: Rule.optional() }))
       .min(2)
-      .describe('in order; the first whose rule holds is the stage; only the last has no rule'),
+      .describe(
+        said(
+          '按顺序，第一个成立的就是当前阶段；只有最后一个不写条件',
+          'in order; the first whose rule holds is the stage; only the last has no rule',
+        ),
+      ),
     writeback: WritebackGroup.optional(),
   })
   .refine((l) => l.stages.every((s, i) => (s.when === undefined) === (i === l.stages.length - 1)), {
-    message: 'every stage but the last needs `when`, the last must have none',
+    message: said(
+      '除最后一个阶段外都要写 `when`，最后一个不能写',
+      'every stage but the last needs `when`, the last must have none',
+    ),
     path: ['stages'],
   })
 export type Lifecycle = z.infer<typeof Lifecycle>

@@ -1,3 +1,4 @@
+import { said } from '../../said.js'
 import type { Problem } from '../../errors.js'
 import { type Tag, tagKindOf } from './definition.js'
 import type { WecomTagName } from './kinds/kind.js'
@@ -20,14 +21,23 @@ export function writebackProblems(tags: readonly Tag[]): { tagId: string; proble
       const holder = `${tag.id}=${value}`
       if (owner === undefined) owners.set(key, holder)
       const problems = [
-        ...(owner === undefined ? [] : [`${key} is already written by ${owner}`]),
+        ...(owner === undefined ? [] : [said(`${key} 已由 ${owner} 写入`, `${key} is already written by ${owner}`)]),
         ...([...target.name].length > WECOM_NAME_MAX
-          ? [`"${target.name}" has ${[...target.name].length} characters, WeCom takes ${WECOM_NAME_MAX}`]
+          ? [
+              said(
+                `"${target.name}" 有 ${[...target.name].length} 个字符，企业微信最多 ${WECOM_NAME_MAX} 个`,
+                `"${target.name}" has ${[...target.name].length} characters, WeCom takes ${WECOM_NAME_MAX}`,
+              ),
+            ]
           : []),
       ]
       return problems.map((message) => ({
         tagId: tag.id,
-        problem: { path: 'writeback', message, hint: 'give it a name of its own, at most 30 characters' },
+        problem: {
+          path: 'writeback',
+          message,
+          hint: said('给它自己的名字，最多 30 个字符', 'give it a name of its own, at most 30 characters'),
+        },
       }))
     }),
   )

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { DurationMs, TimeOfDay } from '../../parse.js'
 import { atTimeOfDay, DAY_MS, MINUTE_MS, parseTimeOfDay, toDay, toWallTime } from '../../time.js'
 import { needsContact } from './address.js'
@@ -12,20 +13,38 @@ const REMINDERS_PER_DAY = 3
 export const Policy = z.strictObject({
   quietHours: z
     .strictObject({ from: TimeOfDay, to: TimeOfDay })
-    .describe('nothing is released from … to …, in the business time zone; it waits for the end'),
+    .describe(
+      said(
+        '业务时区里从 … 到 … 不发送，等到结束',
+        'nothing is released from … to …, in the business time zone; it waits for the end',
+      ),
+    ),
   holidays: z
     .array(z.string().regex(/^\d{4}-\d{2}-\d{2}$/))
     .default([])
-    .describe('days on which nothing is released'),
+    .describe(said('这些天不发送', 'days on which nothing is released')),
   caps: z
     .array(z.strictObject({ max: z.number().int().min(1), per: DurationMs }))
     .default([])
-    .describe('at most `max` touches of one person in any rolling window of `per`, over all journeys'),
+    .describe(
+      said(
+        '一个人在任意 `per` 时间内最多 `max` 次，跨全部旅程',
+        'at most `max` touches of one person in any rolling window of `per`, over all journeys',
+      ),
+    ),
   wecomQuota: z
     .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
-    .describe('the quota of mass messages per customer as set in the WeCom admin page'),
+    .describe(
+      said(
+        '企业微信后台设置的每客户群发次数',
+        'the quota of mass messages per customer as set in the WeCom admin page',
+      ),
+    ),
   confirmWithin: DurationMs.describe(
-    'a mass message that no guide confirmed for this long is taken back; a task is due after it, unless it says when',
+    said(
+      '群发多久没有导购确认就收回；任务没写期限时也按它',
+      'a mass message that no guide confirmed for this long is taken back; a task is due after it, unless it says when',
+    ),
   ),
   remindAfter: z
     .array(DurationMs)
@@ -33,26 +52,47 @@ export const Policy = z.strictObject({
     .superRefine((durations, ctx) => {
       const tooMany = durations.findIndex((after, i) => after - (durations[i - REMINDERS_PER_DAY] ?? -DAY_MS) < DAY_MS)
       if (durations.some((after, i) => after <= (durations[i - 1] ?? 0)))
-        ctx.addIssue({ code: 'custom', message: 'durations must rise, e.g. [4h, 1d]' })
+        ctx.addIssue({
+          code: 'custom',
+          message: said('时长要从短到长，如 [4h, 1d]', 'durations must rise, e.g. [4h, 1d]'),
+        })
       else if (tooMany !== -1)
         ctx.addIssue({
           code: 'custom',
           path: [tooMany],
-          message: 'WeCom allows 3 reminders in 24 h: spread them wider',
+          message: said(
+            '企业微信 24 小时内最多提醒 3 次：隔开一些',
+            'WeCom allows 3 reminders in 24 h: spread them wider',
+          ),
         })
     })
-    .describe('this long after a mass message was created its guide is reminded to press send, outside quiet hours'),
+    .describe(
+      said(
+        '群发建好多久后提醒导购点发送，避开静默时段',
+        'this long after a mass message was created its guide is reminded to press send, outside quiet hours',
+      ),
+    ),
   priority: z
     .array(z.string())
     .default([])
-    .describe('journeys, most valuable first: who wins when a cap leaves one slot'),
+    .describe(
+      said(
+        '旅程，最有价值的排最前：只剩一个名额时谁先',
+        'journeys, most valuable first: who wins when a cap leaves one slot',
+      ),
+    ),
   tasksPerGuidePerMinute: z
     .number()
     .int()
     .min(1)
     .max(30)
     .default(20)
-    .describe('WeCom drops app messages above 30 a minute to one member, silently'),
+    .describe(
+      said(
+        '同一成员每分钟超过 30 条的应用消息，企业微信会悄悄丢掉',
+        'WeCom drops app messages above 30 a minute to one member, silently',
+      ),
+    ),
 })
 export type Policy = z.infer<typeof Policy>
 

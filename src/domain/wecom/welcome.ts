@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { TimeOfDay } from '../../parse.js'
 import { parseTimeOfDay, toWallTime } from '../../time.js'
 
@@ -28,7 +29,9 @@ export const WelcomeAttachment = z.union([
   z.strictObject({
     miniprogram: z.strictObject({
       title: z.string().min(1).max(21).describe('最多 64 字节 · at most 64 bytes'),
-      appId: z.string().regex(/^wx[0-9a-zA-Z]+$/, 'a mini program’s appid begins with wx'),
+      appId: z
+        .string()
+        .regex(/^wx[0-9a-zA-Z]+$/, said('小程序的 appid 以 wx 开头', 'a mini program’s appid begins with wx')),
       page: z.string().min(1),
       image: z.strictObject({ file: z.string().min(1).describe('封面 520×416 · the cover') }),
     }),
@@ -38,7 +41,9 @@ export const WelcomeAttachment = z.union([
 export type WelcomeAttachment = z.infer<typeof WelcomeAttachment>
 
 export const WelcomeRule = z.strictObject({
-  id: z.string().regex(/^[a-z][a-z0-9-]*$/, 'a rule id is lower case with dashes'),
+  id: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, said('规则 id 用小写字母、数字和短横', 'a rule id is lower case with dashes')),
   when: z
     .strictObject({
       state: z

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { JourneyOfRuns, pinKey } from '../../domain/journeys/definition.js'
 import { rulesAhead } from '../../domain/journeys/rules-ahead.js'
 import { readsOf } from '../../domain/rules/compile.js'
@@ -40,13 +41,19 @@ export async function findTagReaders(
     if (found === undefined) return []
     const { count, first } = found
     const becomes = types.get(id)
-    const what = becomes === undefined ? '被删除 is removed' : `类型 type ${type} → ${becomes}`
+    const what =
+      becomes === undefined
+        ? { zh: '被删除', en: 'it is removed' }
+        : { zh: `类型 ${type} → ${becomes}`, en: `its type ${type} → ${becomes}` }
     const runs = `${first.join(', ')}${count > first.length ? ' …' : ''}`
     return [
       {
         path: `tags.${id}`,
-        message: `${what}，但还有 ${count} 个在途的旅程要读它 · but ${count} waiting runs read it: ${runs}`,
-        hint: '保留原样，等它们走完再发布 · leave it as it was until they have ended',
+        message: said(
+          `${what.zh}，但还有 ${count} 个在途的旅程要读它：${runs}`,
+          `${what.en}, but ${count} waiting runs read it: ${runs}`,
+        ),
+        hint: said('保留原样，等它们走完再发布', 'leave it as it was until they have ended'),
       },
     ]
   })

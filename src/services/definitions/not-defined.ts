@@ -1,10 +1,10 @@
 import { NotFoundError } from '../../errors.js'
-import { nearest } from '../../yaml-file.js'
+import { type DefinedKind, nounOf } from '../../domain/reference.js'
+import { meant, said, sentencesOf } from '../../said.js'
 
 /** @param where - how to see what there is */
-export function notDefined(what: string, id: string, known: readonly string[], where: string): NotFoundError {
-  const near = nearest(id, known)
-  return new NotFoundError(
-    `没有这个${what} "${id}" → ${near === undefined ? `有哪些 what there is: ${where}` : `是不是 did you mean "${near}"?`}`,
-  )
+export function notDefined(kind: DefinedKind, id: string, known: readonly string[], where: string): NotFoundError {
+  const { zh, en } = nounOf(kind)
+  const hint = sentencesOf(meant(id, known, `看有哪些：${where}`, `see what there is: ${where}`))
+  return new NotFoundError(said(`没有${zh} "${id}" → ${hint.zh}`, `there is no ${en} "${id}" → ${hint.en}`))
 }

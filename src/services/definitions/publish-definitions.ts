@@ -4,7 +4,7 @@ import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { ConflictError, InvalidInputError } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
-import { nearest } from '../../yaml-file.js'
+import { meant, said } from '../../said.js'
 import { fillPools } from '../content/fill-pools.js'
 import type { Deps } from '../runtime/deps.js'
 import { findTagReaders } from './find-tag-readers.js'
@@ -107,11 +107,10 @@ function refuseUnknown(contentIds: readonly string[], known: ReadonlySet<string>
   const problems = contentIds
     .filter((id) => !known.has(id))
     .map((id) => {
-      const near = nearest(id, known)
-      const hint = near === undefined ? 'config/content/' : `是不是 did you mean "${near}"?`
-      return { path: 'content', message: `没有内容 there is no content "${id}"`, hint }
+      const hint = meant(id, known, '内容写在 config/content/', 'contents are in config/content/')
+      return { path: 'content', message: said(`没有内容 "${id}"`, `there is no content "${id}"`), hint }
     })
-  if (problems.length > 0) throw new InvalidInputError('没有这些内容 · there are no such contents', problems)
+  if (problems.length > 0) throw new InvalidInputError(said('没有这些内容', 'there are no such contents'), problems)
 }
 
 /** As much of a version of the tags as tells their ids, whoever wrote it. */
@@ -126,7 +125,11 @@ export async function publishedTagIds({ docs }: Pick<Deps, 'docs'>, at: Date): P
   const files =
     stored === undefined
       ? []
-      : parseInput(TagIds, JSON.parse(stored.value as string), 'What was published cannot be read')
+      : parseInput(
+          TagIds,
+          JSON.parse(stored.value as string),
+          said('已发布的读不了', 'What was published cannot be read'),
+        )
   const stage = (await versionThen('lifecycle')) === undefined ? [] : [STAGE_TAG]
   return new Set([...files.flatMap((f) => f.tags.map((t) => t.id)), ...stage])
 }
@@ -134,7 +137,7 @@ export async function publishedTagIds({ docs }: Pick<Deps, 'docs'>, at: Date): P
 async function refuseTagChanges(deps: PublishDeps, before: Live, loaded: LoadedDefinitions): Promise<void> {
   const problems = await findTagReaders(deps, before, loaded)
   if (problems.length > 0)
-    throw new InvalidInputError('这些定义不能发布 · these definitions cannot be published', problems)
+    throw new InvalidInputError(said('这些定义不能发布', 'these definitions cannot be published'), problems)
 }
 
 /**
@@ -159,7 +162,7 @@ async function publish<R>(
       : await meta.update(PUBLISHED, { $set: next }, { value: version })
     if (taken) return planned.result
   }
-  throw new ConflictError('其他进程也在发布 · others are publishing at the same time → 稍后重试 try again')
+  throw new ConflictError(said('其他进程也在发布 → 稍后重试', 'others are publishing at the same time → try again'))
 }
 
 type Written = { kind: string; id: string; hashed: string; value: unknown }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { entryRule, JourneyOfRuns, pinKey, PublishedJourney } from '../../domain/journeys/definition.js'
 import { missingSegment } from '../../domain/rules/rule.js'
 import { formatProblem, InvalidInputError } from '../../errors.js'
@@ -56,8 +57,8 @@ export async function readPublished(deps: Pick<Deps, 'docs' | 'log'>): Promise<D
   const publication = await liveVersions(docs)
   const stored = await publishedKinds(docs, publication)
   if (stored.size === 0)
-    throw new InvalidInputError('Nothing is published', [
-      { path: '', message: 'there are no published definition files', hint: 'siyu publish' },
+    throw new InvalidInputError(said('什么都没有发布', 'Nothing is published'), [
+      { path: '', message: said('没有已发布的定义', 'there are no published definition files'), hint: 'siyu publish' },
     ])
   const values = [...stored].map(([kind, { value }]) => [kind, JSON.parse(value as string)] as const)
   return definitionsOf(deps, publication, parseFiles(Object.fromEntries(values)), stored)

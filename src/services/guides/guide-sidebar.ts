@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { type Profile, traitTexts } from '../../domain/identity/profile.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import { shownValue } from '../../domain/tags/definition.js'
@@ -117,12 +118,15 @@ export const TaskOutcome = z.strictObject({ key: z.string().min(1) })
 export async function pressButton(deps: Deps, guideUserId: string, taskId: string, key: string): Promise<void> {
   const task = await deps.docs.tasks.get(taskId)
   if (task === undefined || task.guideUserId.toLowerCase() !== guideUserId.toLowerCase())
-    throw new NotFoundError('没有这个任务 · there is no such task of yours')
+    throw new NotFoundError(said('没有这个任务', 'there is no such task of yours'))
   const dispatch = await deps.docs.dispatches.get(taskId)
   const outcomes = dispatch?.content.card?.buttons ?? []
   if (!outcomes.some((button) => button.key === key))
     throw new NotFoundError(
-      `任务没有“${key}”这个结果 · the task has no outcome "${key}": ${outcomes.map((b) => b.key).join(', ')}`,
+      said(
+        `任务没有“${key}”这个结果：${outcomes.map((b) => b.key).join('、')}`,
+        `the task has no outcome "${key}": ${outcomes.map((b) => b.key).join(', ')}`,
+      ),
     )
   if (task.state !== 'open') return
   const at = deps.clock.now()
@@ -143,7 +147,7 @@ async function customerOf(
   guideUserId: string,
   externalUserId: string,
 ): Promise<{ profile: Profile; since: Date }> {
-  const unknown = new NotFoundError('没有这位客户，或不是您的客户 · no such customer of yours')
+  const unknown = new NotFoundError(said('没有这位客户，或不是您的客户', 'no such customer of yours'))
   let profile: Profile
   try {
     profile = await findPerson(deps, { identifier: { type: 'external_userid', value: externalUserId } })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { Identifier } from '../../domain/events/record.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import { linkKey, usableIdentifiers } from '../../domain/identity/resolve.js'
@@ -19,7 +20,10 @@ export async function findPerson(deps: Deps, query: PersonQuery): Promise<Profil
   if (profile !== undefined) return profile
   const whom = 'profileId' in query ? `档案 ${query.profileId}` : `这个 ${query.identifier.type} 的人`
   throw new NotFoundError(
-    `没有${whom} · there is nobody with this ${'profileId' in query ? 'profile id' : query.identifier.type} → 核对后重试，或先导入 check it, or import first`,
+    said(
+      `没有${whom} → 核对后重试，或先导入`,
+      `there is nobody with this ${'profileId' in query ? 'profile id' : query.identifier.type} → check it, or import first`,
+    ),
   )
 }
 
@@ -41,11 +45,14 @@ export function usableIdentifier(deps: Pick<Deps, 'definitions' | 'clock'>, iden
   })
   if (usable === undefined) {
     const known = config.identifiers.map((i) => i.type).join(', ')
-    throw new InvalidInputError('The identifier cannot be used', [
+    throw new InvalidInputError(said('这个身份标识不能用', 'The identifier cannot be used'), [
       {
         path: 'identifier',
-        message: `type "${identifier.type}" is not configured, or its value is ignored`,
-        hint: `config/identity.yaml knows: ${known}`,
+        message: said(
+          `没有配置 "${identifier.type}" 这个类型，或它的值被忽略`,
+          `type "${identifier.type}" is not configured, or its value is ignored`,
+        ),
+        hint: said(`config/identity.yaml 里有：${known}`, `config/identity.yaml knows: ${known}`),
       },
     ])
   }

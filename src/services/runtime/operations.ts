@@ -29,7 +29,7 @@ import { stopContent } from '../touches/withdraw-content.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
 import { ConflictError, InvalidInputError } from '../../errors.js'
-import { nearest } from '../../yaml-file.js'
+import { meant, said } from '../../said.js'
 
 /** What the operations need of the running parts. */
 export type OperationDeps = {
@@ -87,11 +87,11 @@ const PublishInput = z
     keepJourneys: z.boolean().default(false).describe('journeys stay as they are; only all other files are published'),
   })
   .refine(({ correct, withdraw }) => correct.length === 0 || withdraw.length === 0, {
-    message: 'either files are published, or contents are withdrawn',
+    message: said('要么发布文件，要么撤回内容', 'either files are published, or contents are withdrawn'),
     path: ['withdraw'],
   })
   .refine(({ correct, withdraw, keepJourneys }) => !keepJourneys || correct.length + withdraw.length === 0, {
-    message: 'goes with neither correct nor withdraw',
+    message: said('不能和 correct 或 withdraw 一起用', 'goes with neither correct nor withdraw'),
     path: ['keepJourneys'],
   })
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
@@ -373,11 +373,10 @@ async function refreshTags(
   const problems = tags
     .filter((id) => !known.includes(id))
     .map((id) => {
-      const near = nearest(id, known)
-      const hint = near === undefined ? 'siyu tags list' : `是不是 did you mean "${near}"?`
-      return { path: 'tags', message: `没有标签 there is no tag "${id}"`, hint }
+      const hint = meant(id, known, '用 siyu tags list 看有哪些', 'siyu tags list shows what there is')
+      return { path: 'tags', message: said(`没有标签 "${id}"`, `there is no tag "${id}"`), hint }
     })
-  if (problems.length > 0) throw new InvalidInputError('Tags cannot be refreshed', problems)
+  if (problems.length > 0) throw new InvalidInputError(said('这些标签不能重算', 'Tags cannot be refreshed'), problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
   const changes = await refreshNow(
     deps,

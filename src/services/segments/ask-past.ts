@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { identityChangesTable } from '../../domain/events/tables.js'
 import { identityUnit, profileUnit } from '../../domain/identity/identity-unit.js'
 import { linkKey } from '../../domain/identity/resolve.js'
@@ -47,11 +48,11 @@ export async function askPast(
   const { tags, segments } = deps.definitions.current
   const at = new Date(asOf)
   if (at > deps.clock.now())
-    throw new InvalidInputError('The past cannot be asked', [
+    throw new InvalidInputError(said('不能问这个时刻', 'The past cannot be asked'), [
       {
         path: 'asOf',
-        message: `${asOf} 还没到 is still to come`,
-        hint: '给一个过去的时刻 give an instant that has passed',
+        message: said(`${asOf} 还没到`, `${asOf} is still to come`),
+        hint: said('给一个过去的时刻', 'give an instant that has passed'),
       },
     ])
   const horizon = await pastHorizon(deps)

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { meant, said } from '../../said.js'
+import { nounOf } from '../../domain/reference.js'
 import { compileMatching } from '../../domain/rules/compile.js'
 import { Rule, ruleRefersTo } from '../../domain/rules/rule.js'
 import { InvalidInputError } from '../../errors.js'
@@ -52,11 +54,17 @@ function checked({ definitions }: Deps, rule: Rule): Rule {
       : [
           {
             path: path.join('.'),
-            message: `there is no ${kind} "${name}"`,
-            hint: 'siyu tags list, config/segments.yaml',
+            message: said(`没有${nounOf(kind).zh} "${name}"`, `there is no ${kind} "${name}"`),
+            hint: meant(
+              name,
+              known[kind],
+              '看 siyu tags list 和 config/segments.yaml',
+              'see siyu tags list and config/segments.yaml',
+            ),
           },
         ],
   )
-  if (problems.length > 0) throw new InvalidInputError('The rule names what is not there', problems)
+  if (problems.length > 0)
+    throw new InvalidInputError(said('规则里有不存在的名字', 'The rule names what is not there'), problems)
   return rule
 }

@@ -6,6 +6,6 @@ import type { Deps } from '../runtime/deps.js'
 export function segmentRule({ definitions }: Pick<Deps, 'definitions'>, segmentId: string): Rule {
   const { segments } = definitions.current
   const rule = segments.get(segmentId)
-  if (rule === undefined) throw notDefined('人群 segment', segmentId, [...segments.keys()], 'config/segments.yaml')
+  if (rule === undefined) throw notDefined('segment', segmentId, [...segments.keys()], 'config/segments.yaml')
   return rule
 }

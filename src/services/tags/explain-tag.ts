@@ -56,7 +56,7 @@ export async function explainTag(deps: Deps, tagId: string, person: PersonQuery,
   const tag = tags.find((t) => t.id === tagId)
   if (tag === undefined) {
     throw notDefined(
-      '标签 tag',
+      'tag',
       tagId,
       tags.map((t) => t.id),
       'siyu tags list',
@@ -75,7 +75,7 @@ export async function explainEntry(
 ): Promise<TagReason> {
   const { journeys } = deps.definitions.current
   const journey = journeys.get(journeyId)?.journey
-  if (journey === undefined) throw notDefined('旅程 journey', journeyId, [...journeys.keys()], 'siyu publish')
+  if (journey === undefined) throw notDefined('journey', journeyId, [...journeys.keys()], 'siyu publish')
   const { enter, name } = journey
   const rule: Rule = 'on' in enter ? (enter.if ?? { event: enter.on }) : enter.when
   return explain(deps, { id: journeyId, name, type: 'journey', asked: [{ rule }] }, person, past)

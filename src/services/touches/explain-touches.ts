@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { ownerOf } from '../../domain/identity/profile.js'
 import { NotFoundError } from '../../errors.js'
 import type { Touch } from '../../domain/touches/touch.js'
@@ -52,7 +53,12 @@ export async function explainTouches(deps: Deps, query: WhyQuery): Promise<Why> 
   const { docs, sending } = deps
   const touch = 'touchId' in query ? await docs.touches.get(query.touchId) : undefined
   if ('touchId' in query && touch === undefined) {
-    throw new NotFoundError(`没有这个触达 · there is no touch "${query.touchId}" → siyu why <profile> 列出一个人的触达`)
+    throw new NotFoundError(
+      said(
+        `没有触达 "${query.touchId}" → siyu why <档案> 列出一个人的触达`,
+        `there is no touch "${query.touchId}" → siyu why <profile> lists those of a person`,
+      ),
+    )
   }
   const profile = await findPerson(deps, 'touchId' in query ? { profileId: touch!.profileId } : query)
   const profileId = profile._id

@@ -1,3 +1,4 @@
+import { said } from '../../said.js'
 import { ConfigError, type Problem, UpstreamError } from '../../errors.js'
 import type { SyncChunk } from '../../stored/wecom.js'
 import { inParallel } from '../runtime/in-parallel.js'
@@ -39,7 +40,7 @@ export async function syncWecom(deps: ServiceDeps, onProgress?: (relations: numb
   } catch (err) {
     const setting = err instanceof UpstreamError ? SETTINGS[err.upstreamCode] : undefined
     if (setting === undefined) throw err
-    throw new ConfigError('企业微信拒绝了身份 · WeCom refuses the credentials', [setting], { cause: err })
+    throw new ConfigError(said('企业微信拒绝了身份', 'WeCom refuses the credentials'), [setting], { cause: err })
   }
 }
 
@@ -125,22 +126,22 @@ async function* readChunk(
 const SETTINGS: Readonly<Record<string, Problem>> = {
   40001: {
     path: 'wecom.secret',
-    message: 'Secret 错误或已被重置 · is wrong, or was reset (errcode 40001)',
-    hint: '管理后台 → 应用管理 → 该应用 → Secret，重新复制 copy it anew from there',
+    message: said('Secret 错误或已被重置（errcode 40001）', 'the secret is wrong, or was reset (errcode 40001)'),
+    hint: said('管理后台 → 应用管理 → 该应用 → Secret，重新复制', 'copy it anew: 应用管理 → the app → Secret'),
   },
   40091: {
     path: 'wecom.secret',
-    message: 'Secret 属于别的企业 · belongs to another company (errcode 40091)',
-    hint: '管理后台 → 应用管理 → 该应用 → Secret，重新复制 copy it anew from there',
+    message: said('Secret 属于别的企业（errcode 40091）', 'the secret belongs to another company (errcode 40091)'),
+    hint: said('管理后台 → 应用管理 → 该应用 → Secret，重新复制', 'copy it anew: 应用管理 → the app → Secret'),
   },
   40013: {
     path: 'wecom.corpId',
-    message: '企业 ID 不对 · is no corp id (errcode 40013)',
-    hint: '对照 我的企业 → 企业信息 → 企业ID compare it with that page',
+    message: said('企业 ID 不对（errcode 40013）', 'it is no corp id (errcode 40013)'),
+    hint: said('对照 我的企业 → 企业信息 → 企业ID', 'compare it with 我的企业 → 企业信息 → 企业ID'),
   },
   40056: {
     path: 'wecom.agentId',
-    message: 'AgentId 不对 · is no agent of this company (errcode 40056)',
-    hint: '对照 应用管理 → 该应用 → AgentId compare it with that page',
+    message: said('AgentId 不对（errcode 40056）', 'it is no agent of this company (errcode 40056)'),
+    hint: said('对照 应用管理 → 该应用 → AgentId', 'compare it with 应用管理 → the app → AgentId'),
   },
 }

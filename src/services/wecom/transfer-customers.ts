@@ -1,3 +1,4 @@
+import { said } from '../../said.js'
 import type { HandoverKind, HandoverResult } from '../../ports/wecom-actions.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { InvalidInputError, isUpstreamFault, messageOf } from '../../errors.js'
@@ -32,14 +33,17 @@ export async function transferCustomers(
   { from, to, kind, externalUserIds, message }: TransferRequest,
 ): Promise<{ asked: number; underWay: number }> {
   if (from === to)
-    throw new InvalidInputError('Nobody changes hands', [
-      { path: '--to', message: '与 --from 相同 is the same as --from' },
+    throw new InvalidInputError(said('没有人需要移交', 'Nobody changes hands'), [
+      { path: '--to', message: said('与 --from 相同', 'it is the same as --from') },
     ])
   const customers = externalUserIds ?? (await customersOf(deps, from, kind))
   if (customers.length === 0) {
-    const hint = '先 siyu wecom sync；已离职的成员加 --resigned · sync first; add --resigned for who has left'
-    throw new InvalidInputError('Nobody changes hands', [
-      { path: '--from', message: `${from} 没有客户 has no customers`, hint },
+    const hint = said(
+      '先 siyu wecom sync；已离职的成员加 --resigned',
+      'siyu wecom sync first; add --resigned for who has left',
+    )
+    throw new InvalidInputError(said('没有人需要移交', 'Nobody changes hands'), [
+      { path: '--from', message: said(`${from} 没有客户`, `${from} has no customers`), hint },
     ])
   }
   const now = deps.clock.now()

@@ -40,7 +40,9 @@ describe('a CSV mapping', () => {
       {
         line: lineWith(text, 'event: touch_delivered'),
         path: 'kinds.0.event',
-        message: 'is an event that only siyu itself writes; give it another name (got "touch_delivered")',
+        message: expect.stringContaining(
+          'is an event that only siyu itself writes; give it another name (got "touch_delivered")',
+        ) as unknown,
       },
     ])
   })
@@ -52,20 +54,22 @@ describe('a CSV mapping', () => {
       .replace('sku: StockCode', 'sku: Article')
     const file = await write(text)
     const loaded = await loadCsvMapping(file)
-    const hint = 'it has: InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country'
+    const hint = expect.stringContaining(
+      'it has: InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country',
+    ) as unknown
     const expected = [
       {
         file,
         line: lineWith(text, 'sku: Article'),
         path: 'columns.sku',
-        message: 'online-retail.csv.gz has no column "Article"',
+        message: expect.stringContaining('online-retail.csv.gz has no column "Article"') as unknown,
         hint,
       },
       {
         file,
         line: lineWith(text, 'CustomerId'),
         path: 'columns.customer',
-        message: 'online-retail.csv.gz has no column "CustomerId"',
+        message: expect.stringContaining('online-retail.csv.gz has no column "CustomerId"') as unknown,
         hint,
       },
     ]
@@ -117,15 +121,21 @@ describe('a CSV mapping', () => {
 
   it('says where its YAML breaks', async () => {
     expect(await problemsOf('rows: orders\ncolumns: {invoice: A\nfile: x\n')).toEqual(
-      expect.arrayContaining([expect.objectContaining({ hint: 'correct the YAML', line: expect.any(Number) })]),
+      expect.arrayContaining([
+        expect.objectContaining({ hint: expect.stringContaining('close it') as unknown, line: 2 }),
+      ]),
     )
   })
 
   it('that does not exist, or names a file that does not, says so', async () => {
-    await expect(loadCsvMapping(path.join(dir, 'none.yaml'))).rejects.toThrow(/none\.yaml: ENOENT|none\.yaml ENOENT/)
+    await expect(loadCsvMapping(path.join(dir, 'none.yaml'))).rejects.toThrow(/none\.yaml .*file not found/)
     const text = shipped.replace('../../../../samples/online-retail.csv.gz', 'gone.csv')
     expect(await checkCsvFile(await loadCsvMapping(await write(text)))).toEqual([
-      expect.objectContaining({ path: 'file', line: lineWith(text, 'gone.csv'), message: 'gone.csv: ENOENT' }),
+      expect.objectContaining({
+        path: 'file',
+        line: lineWith(text, 'gone.csv'),
+        message: expect.stringContaining('gone.csv: ENOENT') as unknown,
+      }),
     ])
   })
 

@@ -3,6 +3,7 @@ import { InvalidInputError, type Problem } from '../../../src/errors.js'
 import { publishDefinitions } from '../../../src/services/definitions/publish-definitions.js'
 import { publishedVersion } from '../../../src/services/definitions/read-published.js'
 import { HOUR_MS } from '../../../src/time.js'
+import { said } from '../../../src/said.js'
 import { contactRecord, define, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 
@@ -47,7 +48,10 @@ describe('a tag that waiting runs read', () => {
     expect(problems).toEqual([
       {
         path: 'tags.keen',
-        message: `被删除 is removed，但还有 12 个在途的旅程要读它 · but 12 waiting runs read it: ${first.join(', ')} …`,
+        message: said(
+          `被删除，但还有 12 个在途的旅程要读它：${first.join(', ')} …`,
+          `it is removed, but 12 waiting runs read it: ${first.join(', ')} …`,
+        ),
         hint: expect.stringMatching(/until they have ended/) as unknown,
       },
     ])
@@ -58,7 +62,7 @@ describe('a tag that waiting runs read', () => {
     await start({ tags: [KEEN], journeys: [asking({ tag: 'keen' })] })
     const number = { id: 'keen', type: 'number', value: { event: 'asked', count: true } }
     const [problem] = await refused({ tags: [number], journeys: [plain] })
-    expect(problem!.message).toMatch(/type flag → number，.* 1 waiting runs read it: care:1:0$/)
+    expect(problem!.message).toMatch(/its type flag → number, but 1 waiting runs read it: care:1:0$/)
   })
 
   it('is found behind a segment that the run stays on, or that is the one of today', async () => {

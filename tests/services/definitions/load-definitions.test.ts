@@ -18,17 +18,26 @@ beforeEach(async () => {
 })
 afterEach(() => rmSync(home, { recursive: true, force: true }))
 
-function edit(file: string, from: string, to: string): void {
+function edit(file: string, from: string | RegExp, to: string): void {
   const text = readFileSync(join(home, file), 'utf8')
-  expect(text).toContain(from)
+  if (typeof from === 'string') expect(text).toContain(from)
+  else expect(text).toMatch(from)
   writeFileSync(join(home, file), text.replace(from, to))
+}
+
+async function allProblems(options?: Parameters<typeof checkDefinitions>[1]) {
+  return (await checkDefinitions(paths, options)).problems
+}
+
+function lineOf({ file, line }: { file?: string; line?: number }): string {
+  return readFileSync(file!, 'utf8').split('\n')[line! - 1]!
 }
 
 describe('checkDefinitions', () => {
   it('finds what is wrong with a way when it is asked for all kinds, and lets it hold nothing up', async () => {
     mkdirSync(join(home, 'config/wecom/ways'), { recursive: true })
     writeFileSync(join(home, 'config/wecom/ways/broken.yaml'), 'ways: [{ id: Store, name: 门店, users: [guide001] }]')
-    const all = await checkDefinitions(paths, kindNames)
+    const all = await checkDefinitions(paths, { names: kindNames })
     expect(all.problems.map((p) => p.path)).toEqual(['ways.0.id'])
     expect(all.loaded?.journeyFiles.length).toBeGreaterThan(0)
     expect((await checkDefinitions(paths)).problems).toEqual([])
@@ -164,7 +173,7 @@ describe('checkDefinitions', () => {
       {
         file: join(home, 'config/lifecycle.yaml'),
         path: 'writeback',
-        message: '分层/冠军客户 is already written by rfm_class=champions',
+        message: expect.stringContaining('分层/冠军客户 is already written by rfm_class=champions') as unknown,
       },
     ])
   })
@@ -184,16 +193,137 @@ describe('checkDefinitions', () => {
     ])
   })
 
-  it('says of tags in a circle, and of segments in a circle, how it goes', async () => {
+  it('says of tags in a circle, and of segments in a circle, how it goes and where it closes, beside all else', async () => {
     edit('config/tags/lifecycle.yaml', '{ tag: high_value }', '{ tag: dormant_vip }')
-    expect((await checkDefinitions(paths)).problems.map((p) => p.message)).toEqual([
-      expect.stringMatching(/circle: dormant_vip → dormant_vip/) as unknown as string,
-    ])
-    edit('config/tags/lifecycle.yaml', '{ tag: dormant_vip }', '{ tag: high_value }')
     edit('config/segments.yaml', 'tag: said_stop', 'segment: core_repurchase')
     edit('config/segments.yaml', '{ tag: loyal_buyer }', '{ segment: reachable }')
-    expect((await checkDefinitions(paths)).problems.map((p) => p.message)).toEqual([
-      expect.stringMatching(/circle: .*segment reachable/) as unknown as string,
+    edit('config/content/messages.yaml', 'coupon: vip-15', 'coupon: vip-51')
+    const { problems, loaded } = await checkDefinitions(paths)
+    expect(loaded).toBeUndefined()
+    expect(problems.map(({ file, path }) => [file!.slice(home.length + 1), path])).toEqual([
+      ['config/content/messages.yaml', 'contents.4.coupon'],
+      ['config/tags/lifecycle.yaml', 'tags.0.when.all.0.tag'],
+      ['config/segments.yaml', 'segments.1.when.all.0.segment'],
+    ])
+    expect(problems[1]).toMatchObject({
+      line: 10,
+      message: expect.stringMatching(/circle: dormant_vip → dormant_vip$/) as unknown,
+    })
+    expect(problems[2]!.message).toMatch(/circle: segment reachable → segment core_repurchase → segment reachable$/)
+    expect(lineOf(problems[2]!)).toContain('segment: reachable')
+  })
+
+  it('tells of a stage that reads itself through a tag', async () => {
+    edit('config/lifecycle.yaml', 'when: { event: order_paid, count: { gte: 2 } }', 'when: { tag: repeat_buyer }')
+    edit('config/tags/transaction.yaml', 'when: { event: order_paid, count: { gte: 2 } }', 'when: { stage: active }')
+    const { problems } = await checkDefinitions(paths)
+    expect(problems.map((p) => p.message)).toEqual([
+      expect.stringMatching(
+        /circle: lifecycle_stage → repeat_buyer → lifecycle_stage|repeat_buyer → lifecycle_stage → repeat_buyer/,
+      ) as unknown,
+    ])
+  })
+
+  it('blames a content that is broken, and nobody who names it', async () => {
+    edit('config/content/messages.yaml', 'id: coupon-20', 'id: coupon-20\n    colour: red')
+    expect((await checkDefinitions(paths)).problems.map((p) => p.path)).toEqual(['contents.0.colour'])
+    edit('config/content/messages.yaml', '    colour: red', '    text: [1]')
+    expect((await checkDefinitions(paths)).problems.map((p) => p.path)).not.toContain('steps.0.send.content')
+  })
+
+  it('blames a file that is no YAML, or not UTF-8, and nobody who names what is in it', async () => {
+    edit('config/content/messages.yaml', '  - id: coupon-20', '\t- id: coupon-20')
+    expect(await allProblems()).toMatchObject([
+      { file: join(home, 'config/content/messages.yaml'), message: expect.stringContaining('Tab') as unknown },
+    ])
+    writeFileSync(join(home, 'config/content/messages.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xc9, 0xcf, 0xba, 0xa3]))
+    expect(await allProblems()).toMatchObject([{ line: 1, message: expect.stringContaining('GB18030') as unknown }])
+  })
+
+  it('sees what is named wrong in a file that does not fit, on its line', async () => {
+    edit('journeys/registered-7d-no-order.yaml', 'tag: high_intent', 'tag: hihg_intent')
+    edit('journeys/registered-7d-no-order.yaml', 'goal:', 'gaol:')
+    edit('config/tags/value.yaml', 'id: value_tier', 'id: value_tier\n    colour: red')
+    edit(
+      'config/tags/value.yaml',
+      'when: { event: order_paid, within: 365d, sum: { amountMinor: { gte: 500000 } } }',
+      'when: { event: order_payed }',
+    )
+    const { problems } = await checkDefinitions(paths)
+    const said = problems.map(({ path, message }) => `${path} ${message}`)
+    expect(said).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^gaol .*unknown field "gaol"/),
+        expect.stringMatching(/^steps\.4\.branch\.0\.if\.tag .*no tag "hihg_intent"/),
+        expect.stringMatching(/^tags\.1\.colour .*unknown field/),
+        expect.stringMatching(/^tags\.1\.cases\.0\.when\.event .*no event "order_payed"/),
+      ]),
+    )
+    for (const problem of problems.filter((p) => /no (tag|event) "/.test(p.message)))
+      expect(lineOf(problem)).toMatch(/hihg_intent|order_payed/)
+  })
+
+  it('finds a journey that is ranked and not there, and runs without it', async () => {
+    edit('config/policy.yaml', 'vip-dormant-30-60d]', 'vip-dormant-30-90d]')
+    const { problems, loaded } = await checkDefinitions(paths)
+    expect(problems).toMatchObject([
+      {
+        file: join(home, 'config/policy.yaml'),
+        path: 'priority.2',
+        hint: expect.stringContaining('"vip-dormant-30-60d"') as unknown,
+      },
+    ])
+    expect(loaded?.journeyFiles).toHaveLength(3)
+  })
+
+  it('finds identifiers, values and traits that are spelt wrong, and what cannot hold, everywhere a rule may stand', async () => {
+    edit('config/tags/attribute.yaml', 'identifier: external_userid', 'identifier: external_user')
+    edit('config/tags/attribute.yaml', 'trait: city', 'trait: ctiy')
+    edit('config/segments.yaml', 'in: [at_risk, hibernating]', 'in: [at_risk, hibernatin]')
+    edit('config/lifecycle.yaml', 'daysSince: { gte: 90 }', 'daysSince: { gte: 90, lt: 30 }')
+    edit(
+      'config/tags/behaviour.yaml',
+      'event: guide_contacted, within: 30d',
+      "event: guide_contacted, within: 30d, where: { outcom: 'x' }",
+    )
+    edit('config/tags/transaction.yaml', 'sum: amountMinor }', 'sum: quantiy }')
+    edit('config/identity.yaml', 'agree: [birthday]', 'agree: [birthdy]')
+    const { problems } = await checkDefinitions(paths)
+    expect(problems.map((p) => p.path).sort()).toEqual([
+      'agree.0',
+      'segments.10.when.any.1.in.1',
+      'stages.1.when',
+      'tags.0.when.identifier',
+      'tags.4.trait',
+      'tags.4.when.where.outcom',
+      'tags.5.value.sum',
+    ])
+    for (const { message, hint } of problems) expect(`${message} ${hint}`).toMatch(/did you mean|never hold/)
+  })
+
+  it('takes what no list has and nothing is like, with a warning', async () => {
+    edit('config/tags/attribute.yaml', 'trait: city', 'trait: store')
+    const { problems, warnings } = await checkDefinitions(paths)
+    expect(problems).toEqual([])
+    expect(warnings).toMatchObject([
+      { path: 'tags.4.trait', hint: expect.stringContaining('config/events.yaml') as unknown },
+    ])
+  })
+
+  it('warns where nothing is listed', async () => {
+    edit('config/events.yaml', 'traits: [city, birthday]', '')
+    edit('config/events.yaml', /,\n *properties: \[invoice[^\]]*\]/, '')
+    edit('config/tags/attribute.yaml', 'type: text\n    trait: city', 'type: flag\n    when: { trait: city }')
+    const { problems, warnings } = await checkDefinitions(paths)
+    expect(problems).toEqual([])
+    expect(warnings.map((w) => w.path)).toEqual(['', 'events.1'])
+  })
+
+  it('says of a text over the bytes of its channel how many it has, with the name of the brand in it', async () => {
+    edit('config/content/messages.yaml', '好久不见', `好{{ brand }}${'好'.repeat(1_310)}`)
+    expect(await allProblems({ brand: '店' })).toEqual([])
+    expect(await allProblems({ brand: '很长的品牌名'.repeat(10) })).toMatchObject([
+      { path: 'contents.3.text', message: expect.stringMatching(/4,\d{3} of 4,000 bytes/) as unknown },
     ])
   })
 

@@ -3,6 +3,7 @@ import type { WecomClient } from '../client.js'
 import { WecomError } from '../transport/error-codes.js'
 import { MASS_MESSAGE_MAX_RECIPIENTS } from '../transport/limits.js'
 import type { Attachment, GroupMessageSend } from '../calls/mass.js'
+import { TEXT_MAX_BYTES } from '../../../domain/content/content.js'
 import { traitsOf } from '../../../domain/touches/channels.js'
 import { UpstreamError } from '../../../errors.js'
 import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../../ports/channel.js'
@@ -18,7 +19,6 @@ export type WecomChannelOptions = {
   pause?: (ms: number) => Promise<void>
 }
 
-const TEXT_MAX_BYTES = 4_000
 const LINK_MAX_BYTES = { title: 128, url: 2_048, desc: 512 }
 /** The list can be asked for a month at most. */
 const LIST_MAX_MS = 30 * DAY_MS

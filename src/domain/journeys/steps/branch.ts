@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { keyedUnion } from '../../../parse.js'
+import { said } from '../../../said.js'
 import { Rule } from '../../rules/rule.js'
 import { goTo } from '../decision.js'
 import { common, type StepKind } from './step.js'
@@ -11,7 +12,7 @@ export interface Branch<R> {
 
 /** Goes the way of the first arm whose rule holds, or past the branch. */
 export function branch<R>(steps: z.ZodType<R[]>): StepKind<Branch<R>, R> {
-  const arm = keyedUnion('an arm', {
+  const arm = keyedUnion(said('一条分支', 'an arm'), {
     if: {
       schema: z.strictObject({ if: Rule, do: z.lazy(() => steps) }),
       words: { zh: '满足时', en: 'where a rule holds' },
@@ -24,7 +25,10 @@ export function branch<R>(steps: z.ZodType<R[]>): StepKind<Branch<R>, R> {
       branch: z
         .array(arm)
         .min(1)
-        .refine((arms) => arms.every((a, i) => 'if' in a || i === arms.length - 1), '`else` comes last, once'),
+        .refine(
+          (arms) => arms.every((a, i) => 'if' in a || i === arms.length - 1),
+          said('`else` 写在最后，只写一个', '`else` comes last, once'),
+        ),
     }),
     words: { zh: '分支', en: 'branch by rules' },
     parts: (step) =>

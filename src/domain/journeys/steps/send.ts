@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import { channelKinds, stepChannels } from '../../touches/channels.js'
 import { common, type StepKind } from './step.js'
 
@@ -8,7 +9,7 @@ const Send = z.strictObject({
     channel: z
       .enum(stepChannels)
       .describe(stepChannels.map((name) => `${name}: ${channelKinds[name].inSteps}`).join('; ')),
-    content: z.string().describe('id in config/content'),
+    content: z.string().describe(said('config/content 里的 id', 'id in config/content')),
   }),
 })
 

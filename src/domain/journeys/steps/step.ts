@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import type { DefinedKind, Path, Reference } from '../../reference.js'
 import type { PlacedRule } from '../../rules/rule.js'
 import type { Decision, Standing } from '../decision.js'
@@ -7,9 +8,9 @@ import type { Decision, Standing } from '../decision.js'
 export const common = {
   id: z
     .string()
-    .regex(/^[a-z][a-z0-9-]*$/, 'a step id is lower case with dashes')
+    .regex(/^[a-z][a-z0-9-]*$/, said('步骤 id 用小写字母、数字和短横', 'a step id is lower case with dashes'))
     .optional()
-    .describe('without one, the path of the step is its id'),
+    .describe(said('不写时，步骤的位置就是它的 id', 'without one, the path of the step is its id')),
 }
 
 /** A rule that a step asks, or the steps of one of its arms; arms are numbered in their order. */

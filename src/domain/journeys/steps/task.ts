@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import { DurationMs } from '../../../parse.js'
 import { LocalText } from '../../local-text.js'
 import { common, type StepKind } from './step.js'
@@ -7,8 +8,10 @@ const Task = z.strictObject({
   ...common,
   task: z.strictObject({
     title: LocalText,
-    script: z.string().describe('id in config/content: the words the guide may use'),
-    due: DurationMs.describe('from now until it should be done'),
+    script: z
+      .string()
+      .describe(said('config/content 里的 id：导购可用的话术', 'id in config/content: the words the guide may use')),
+    due: DurationMs.describe(said('从现在起多久内完成', 'from now until it should be done')),
   }),
 })
 

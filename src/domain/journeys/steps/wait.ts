@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import { DurationMs } from '../../../parse.js'
 import { atTimeOfDay, parseTimeOfDay } from '../../../time.js'
 import { goTo } from '../decision.js'
@@ -6,11 +7,14 @@ import { common, type StepKind } from './step.js'
 
 const TimeOfDay = z
   .string()
-  .describe('HH:MM in the business time zone')
+  .describe(said('业务时区的 HH:MM', 'HH:MM in the business time zone'))
   .transform((text, ctx) => {
     const minutes = parseTimeOfDay(text)
     if (minutes === undefined) {
-      ctx.addIssue({ code: 'custom', message: 'not a time of day; write HH:MM, e.g. 10:00' })
+      ctx.addIssue({
+        code: 'custom',
+        message: said('不是时刻；写成 HH:MM，如 10:00', 'not a time of day; write HH:MM, e.g. 10:00'),
+      })
       return z.NEVER
     }
     return minutes

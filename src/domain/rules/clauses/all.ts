@@ -14,6 +14,8 @@ export function all<R>(rule: z.ZodType<R>): Clause<All<R>, R> {
     say: () => 'all',
     parts: (clause) => clause.all.map((r, i) => ({ rule: r, path: ['all', i] })),
     refersTo: () => [],
+    lint: () => [],
+    demands: () => [],
     edges: () => [],
     test: (_clause, _build, parts) => ({ bool: 'all', of: [...parts] }),
     figure: () => ABSENT,

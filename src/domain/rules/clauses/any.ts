@@ -14,6 +14,8 @@ export function any<R>(rule: z.ZodType<R>): Clause<Any<R>, R> {
     say: () => 'any',
     parts: (clause) => clause.any.map((r, i) => ({ rule: r, path: ['any', i] })),
     refersTo: () => [],
+    lint: () => [],
+    demands: () => [],
     edges: () => [],
     test: (_clause, _build, parts) => ({ bool: 'any', of: [...parts] }),
     figure: () => ABSENT,

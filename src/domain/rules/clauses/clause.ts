@@ -1,7 +1,9 @@
 import type { z } from 'zod'
-import type { Path, Reference } from '../../reference.js'
+import type { Mistake, Path, Reference } from '../../reference.js'
 import type { Build } from '../build.js'
+import type { Demand } from '../demands.js'
 import type { Bool, Text } from '../expression.js'
+import type { Known } from '../known.js'
 import type { CountedFrom, TimeEdge } from '../windows.js'
 
 /**
@@ -18,6 +20,10 @@ export interface Clause<C, R = never> {
   parts(clause: C): readonly { rule: R; path: Path }[]
   /** What it names that is defined elsewhere; its parts name for themselves. */
   refersTo(clause: C): readonly Reference[]
+  /** What neither the schema nor the names that files define can say; its parts say theirs. Paths are from here. */
+  lint(clause: C, known: Known): readonly Mistake[]
+  /** What must be so of single figures and values for it to hold; its parts demand for themselves. */
+  demands(clause: C, known: Known): readonly Demand[]
   /** How long after an event the passing of time alone may change its answer. */
   edges(clause: C, countedFrom: CountedFrom): readonly TimeEdge[]
   /** Whether it holds. `parts`: whether its parts do. */

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import { DAY_MS } from '../../../time.js'
 import { compareAll, within } from '../comparisons.js'
-import { Bounds, comparators, Name, sayFields, windowFields } from '../fields.js'
+import type { Demand } from '../demands.js'
+import { Bounds, type Comparators, comparators, Name, sayFields, windowFields } from '../fields.js'
+import { propertyMistakes } from '../known.js'
 import { countOf, daysSinceOf, edgesOf, propertyAt, sinceLast, sumOf } from '../windows.js'
 import type { Clause } from './clause.js'
 
@@ -12,25 +15,36 @@ const EventClause = z
     count: Bounds.optional(),
     sum: z
       .record(z.string(), Bounds)
-      .describe('property → bounds, e.g. { amountMinor: { gte: 50000 } }')
-      .refine((r) => Object.keys(r).length === 1, 'give exactly one property to add up')
+      .describe(
+        said(
+          '属性 → 上下限，如 { amountMinor: { gte: 50000 } }',
+          'property → bounds, e.g. { amountMinor: { gte: 50000 } }',
+        ),
+      )
+      .refine((r) => Object.keys(r).length === 1, said('只写一个要相加的属性', 'give exactly one property to add up'))
       .optional(),
-    daysSince: Bounds.describe('days since the last such event').optional(),
+    daysSince: Bounds.describe(said('距上一次这个事件的天数', 'days since the last such event')).optional(),
     first: z
       .strictObject({ property: z.string(), ...comparators })
-      .describe('value at the first such event')
+      .describe(said('第一次这个事件时的值', 'value at the first such event'))
       .optional(),
     last: z
       .strictObject({ property: z.string(), ...comparators })
-      .describe('value at the last such event')
+      .describe(said('最近一次这个事件时的值', 'value at the last such event'))
       .optional(),
   })
-  .refine((c) => c.within === undefined || c.between === undefined, 'give within or between, not both')
+  .refine(
+    (c) => c.within === undefined || c.between === undefined,
+    said('within 和 between 只写一个', 'give within or between, not both'),
+  )
   .refine(
     (c) => [c.count, c.sum, c.daysSince, c.first, c.last].filter((x) => x !== undefined).length <= 1,
-    'give one of count, sum, daysSince, first, last',
+    said('count、sum、daysSince、first、last 只写一个', 'give one of count, sum, daysSince, first, last'),
   )
-  .refine((c) => c.between === undefined || c.between[0] > c.between[1], 'between starts longer ago than it ends')
+  .refine(
+    (c) => c.between === undefined || c.between[0] > c.between[1],
+    said('between 先写更久以前的，如 [60d, 30d]', 'between starts longer ago than it ends'),
+  )
 type EventClause = z.infer<typeof EventClause>
 
 /** Something that happened: that it did, how often, how much, how long ago, or what was said of it. */
@@ -40,6 +54,16 @@ export const event: Clause<EventClause> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [{ kind: 'event', name: clause.event, path: ['event'] }],
+  lint: (clause, known) => {
+    const read = [
+      ...Object.keys(clause.sum ?? {}).map((property) => ({ property, path: ['sum', property] })),
+      ...(['first', 'last'] as const).flatMap((at) =>
+        clause[at] === undefined ? [] : [{ property: clause[at].property, path: [at, 'property'] }],
+      ),
+    ]
+    return propertyMistakes(clause, read, known)
+  },
+  demands,
   edges: (clause) => [edgesOf(clause, clause.daysSince)],
 
   test(clause, build) {
@@ -66,4 +90,32 @@ export const event: Clause<EventClause> = {
     if (clause.last !== undefined) return propertyAt(build, clause, 'last', clause.last.property)
     return { text: 'figure', of: countOf(build, clause), per: 1 }
   },
+}
+
+function demands({ event, where, within, between, count, sum, daysSince, first, last }: EventClause): Demand[] {
+  const which = JSON.stringify({ event, where, within, between })
+  const daysAgo = { ...(within !== undefined && { lt: within / DAY_MS }), ...(between && { lt: between[0] / DAY_MS }) }
+  const tested = Object.entries(where ?? {}).map(([property, test]): Demand => ({
+    of: `${property} where ${which}`,
+    tests: typeof test === 'object' ? test : { is: test },
+  }))
+  const edge = first ?? last
+  const { property: _property, ...asked } = edge ?? {}
+  return [
+    { of: `count ${which}`, tests: count ?? { gt: 0 }, whole: true },
+    ...tested,
+    ...Object.entries(sum ?? {}).map(([property, bounds]): Demand => ({
+      of: `sum ${property} ${which}`,
+      tests: bounds,
+    })),
+    ...(daysSince === undefined
+      ? []
+      : [daysSince, { gte: (between?.[1] ?? 0) / DAY_MS, ...daysAgo }].map((tests): Demand => ({
+          of: `days since ${which}`,
+          tests: tests,
+        }))),
+    ...(edge === undefined
+      ? []
+      : [{ of: `${first === undefined ? 'last' : 'first'} ${edge.property} ${which}`, tests: asked as Comparators }]),
+  ]
 }

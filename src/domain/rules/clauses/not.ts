@@ -14,6 +14,8 @@ export function not<R>(rule: z.ZodType<R>): Clause<Not<R>, R> {
     say: () => 'not',
     parts: (clause) => [{ rule: clause.not, path: ['not'] }],
     refersTo: () => [],
+    lint: () => [],
+    demands: () => [],
     edges: () => [],
     test: (_clause, _build, parts) => ({ bool: 'not', of: parts[0]! }),
     figure: () => ABSENT,

@@ -14,6 +14,8 @@ export const score: Clause<z.infer<typeof ScoreClause>> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [{ kind: 'tag', name: clause.score, path: ['score'] }],
+  lint: () => [],
+  demands: ({ score, ...tests }, { tags }) => [{ of: `tag ${score}`, tests: tests, values: tags.get(score) }],
   edges: (clause, countedFrom) => dayEdges(countedFrom(clause.score), clause),
   test: (clause, build) => comparesOrIsPresent(build.tag(clause.score), clause),
   figure: (clause, build) => build.tag(clause.score),

@@ -12,6 +12,8 @@ export const segment: Clause<z.infer<typeof SegmentClause>> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [{ kind: 'segment', name: clause.segment, path: ['segment'] }],
+  lint: () => [],
+  demands: () => [],
   edges: () => [],
   test: (clause, build) => build.segment(clause.segment),
   figure: () => ABSENT,

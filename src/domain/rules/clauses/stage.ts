@@ -15,6 +15,10 @@ export const stage: Clause<z.infer<typeof StageClause>> = {
   say: sayFields,
   parts: () => [],
   refersTo: (clause) => [clause.stage].flat().map((name) => ({ kind: 'stage', name, path: ['stage'] })),
+  lint: () => [],
+  demands: ({ stage }, { tags }) => [
+    { of: `tag ${STAGE_TAG}`, tests: { in: [stage].flat() }, values: tags.get(STAGE_TAG) },
+  ],
   edges: () => [],
   test: (clause, build) => comparesOrIsPresent(build.tag(STAGE_TAG), { in: [clause.stage].flat() }),
   figure: (_clause, build) => build.tag(STAGE_TAG),

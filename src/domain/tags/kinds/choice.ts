@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import { LocalText, textOf } from '../../local-text.js'
 import { ABSENT, constant } from '../../rules/comparisons.js'
 import { Rule } from '../../rules/rule.js'
@@ -7,8 +8,19 @@ import { common, type TagKind } from './kind.js'
 /** The corp tags of a choice carry the names of its cases. */
 export const WritebackGroup = z
   .string()
-  .regex(/^[^/]{1,30}$/, "write it as <group>, at most 30 characters; the cases' names are the tags")
-  .describe("group of corp tags in WeCom; the customer gets the one with the case's name")
+  .regex(
+    /^[^/]{1,30}$/,
+    said(
+      '写标签组的名称，最多 30 个字符；各个值的名称就是标签名',
+      "write it as <group>, at most 30 characters; the cases' names are the tags",
+    ),
+  )
+  .describe(
+    said(
+      '企业标签组；客户打上与当前值同名的标签',
+      "group of corp tags in WeCom; the customer gets the one with the case's name",
+    ),
+  )
 
 const ChoiceTag = z.strictObject({
   ...common,
@@ -16,7 +28,7 @@ const ChoiceTag = z.strictObject({
   cases: z
     .array(z.strictObject({ value: z.string().min(1), name: LocalText.optional(), when: Rule }))
     .min(1)
-    .describe('the first case that holds wins'),
+    .describe(said('从上到下第一个成立的算数', 'the first case that holds wins')),
   writeback: WritebackGroup.optional(),
 })
 
@@ -34,6 +46,7 @@ export const choice: TagKind<typeof ChoiceTag> = {
     cases: tag.cases.map((c) => ({ when: build.test(c.when), value: constant(c.value) })),
     otherwise: ABSENT,
   }),
+  values: (tag) => tag.cases.map((c) => c.value),
   lint: () => [],
   asked: (tag) => tag.cases.map((c) => ({ rule: c.when, value: c.value })),
   writeback: ({ cases, writeback: group }) =>

@@ -1,16 +1,19 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
+import type { Path } from '../../reference.js'
 import { ABSENT, constant } from '../../rules/comparisons.js'
 import type { Num, Text } from '../../rules/expression.js'
 import { Aggregate } from '../../rules/fields.js'
+import { propertyMistakes } from '../../rules/known.js'
 import { describeRule, Rule } from '../../rules/rule.js'
 import { absentIfNone, countOf, edgesOf, lastOf, sumOf } from '../../rules/windows.js'
 import { type Asked, common, type TagBuild, type TagKind } from './kind.js'
 
 /** Points for evidence; no evidence at all leaves the score unknown. */
 const Score = z.strictObject({
-  points: z.array(Aggregate.extend({ weight: z.number().describe('points per event') })).min(1),
+  points: z.array(Aggregate.extend({ weight: z.number().describe(said('每个事件几分', 'points per event')) })).min(1),
   max: z.number().int().positive().default(100),
-  unless: Rule.optional().describe('when this holds the score is 0, evidence or not'),
+  unless: Rule.optional().describe(said('成立时分数为 0，不看别的', 'when this holds the score is 0, evidence or not')),
 })
 type Score = z.infer<typeof Score>
 
@@ -40,18 +43,37 @@ export const number: TagKind<typeof NumberTag> = {
   countedFrom: ({ value }) => (value?.daysSince === true ? value.event : undefined),
   // One of the two is there: see `lint`.
   value: ({ value, score }, build) => (score === undefined ? aggregateText(value!, build) : scoreText(score, build)),
-  lint({ id, value, score }) {
+  values: () => 'number',
+  lint({ id, value, score }, known) {
     const computed = [value?.count, value?.sum, value?.daysSince].filter((x) => x !== undefined)
     return [
       ...((value === undefined) === (score === undefined)
-        ? [{ path: [], message: `tag "${id}" of type number needs either value or score`, hint: 'give one of the two' }]
+        ? [
+            {
+              path: [],
+              message: said(
+                `数字标签 "${id}" 要写 value 或 score`,
+                `tag "${id}" of type number needs either value or score`,
+              ),
+              hint: said('两个里写一个', 'give one of the two'),
+            },
+          ]
         : []),
+      ...[...(value === undefined ? [] : [{ aggregate: value, at: ['value'] }]), ...pointsOf(score)].flatMap(
+        ({ aggregate, at }) => {
+          const read = aggregate.sum === undefined ? [] : [{ property: aggregate.sum, path: ['sum'] }]
+          return propertyMistakes(aggregate, read, known).map((m) => ({ ...m, path: [...at, ...m.path] }))
+        },
+      ),
       ...(value !== undefined && computed.length !== 1
         ? [
             {
               path: ['value'],
-              message: `tag "${id}" does not say what to compute`,
-              hint: 'give one of count: true, sum: <property>, daysSince: true',
+              message: said(`标签 "${id}" 没有说算什么`, `tag "${id}" does not say what to compute`),
+              hint: said(
+                '写一个：count: true、sum: <属性>、daysSince: true',
+                'give one of count: true, sum: <property>, daysSince: true',
+              ),
             },
           ]
         : []),
@@ -63,6 +85,10 @@ export const number: TagKind<typeof NumberTag> = {
     ...(score?.unless === undefined ? [] : [{ rule: { not: score.unless } }]),
   ],
   writeback: () => [],
+}
+
+function pointsOf(score: Score | undefined): { aggregate: Aggregate; at: Path }[] {
+  return (score?.points ?? []).map((aggregate, i) => ({ aggregate, at: ['score', 'points', i] }))
 }
 
 function aggregateText(a: Aggregate, build: TagBuild): Text {

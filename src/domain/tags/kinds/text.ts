@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { said } from '../../../said.js'
+import { traitMistakes } from '../../rules/known.js'
 import { common, type TagKind } from './kind.js'
 
 const TextTag = z.strictObject({
   ...common,
   type: z.literal('text'),
-  trait: z.string().describe('the trait whose value it shows'),
+  trait: z.string().describe(said('显示哪个特征的值', 'the trait whose value it shows')),
 })
 
 /** What a trait says. */
@@ -17,7 +19,8 @@ export const text: TagKind<typeof TextTag> = {
   edges: () => [],
   countedFrom: () => undefined,
   value: (tag, build) => build.trait(tag.trait),
-  lint: () => [],
+  values: () => 'text',
+  lint: ({ trait }, known) => traitMistakes(trait, ['trait'], known),
   asked: (tag) => [{ rule: { trait: tag.trait } }],
   writeback: () => [],
 }

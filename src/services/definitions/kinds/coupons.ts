@@ -1,6 +1,6 @@
 import { CouponFile } from '../../../domain/content/content.js'
 import { hashKey } from '../../../random.js'
-import { type DefinitionKind, listed, namesIn } from './kind.js'
+import { type DefinitionKind, listed } from './kind.js'
 
 /** Pools of codes: one file. */
 export const coupons = {
@@ -8,7 +8,7 @@ export const coupons = {
   schema: CouponFile,
   schemaName: 'coupons',
   folder: { setting: 'coupons', holds: 'file' },
-  provides: { kind: 'coupon pool', names: (file) => namesIn('pools', file.pools) },
+  provides: { kind: 'coupon pool', at: ['pools', '*', 'id'] },
   references: () => [],
   lint: () => [],
   versioned: 'kind',

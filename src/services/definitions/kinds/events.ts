@@ -1,5 +1,6 @@
 import { EventCatalogue } from '../../../domain/events/catalogue.js'
 import { systemEvents } from '../../../domain/events/system-events.js'
+import { said } from '../../../said.js'
 import { asWritten, type DefinitionKind } from './kind.js'
 
 /** The catalogue of events that rules may name: one file. */
@@ -8,10 +9,7 @@ export const events = {
   schema: EventCatalogue,
   schemaName: 'events',
   folder: { setting: 'events', holds: 'file' },
-  provides: {
-    kind: 'event',
-    names: (file) => file.events.map(({ name }, i) => ({ name, path: ['events', i, 'name'] })),
-  },
+  provides: { kind: 'event', at: ['events', '*', 'name'] },
   references: () => [],
   lint: (file) =>
     file.events.flatMap(({ name }, i) =>
@@ -19,8 +17,11 @@ export const events = {
         ? [
             {
               path: ['events', i, 'name'],
-              message: `"${name}" 是系统事件，只由 siyu 自己写 · is an event that siyu itself writes`,
-              hint: `删掉这一行：规则里可以直接用；自己的事件换个名字 · remove it: rules may name it as it is; an event of yours needs another name, e.g. shop_${name}`,
+              message: said(`"${name}" 是系统事件，只由 siyu 自己写`, `"${name}" is an event that siyu itself writes`),
+              hint: said(
+                `删掉这一行：规则里可以直接用；自己的事件换个名字，如 shop_${name}`,
+                `remove it: rules may name it as it is; an event of yours needs another name, e.g. shop_${name}`,
+              ),
             },
           ]
         : [],

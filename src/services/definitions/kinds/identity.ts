@@ -1,4 +1,5 @@
 import { IdentityConfig } from '../../../domain/identity/config.js'
+import { traitMistakes } from '../../../domain/rules/known.js'
 import { asWritten, type DefinitionKind } from './kind.js'
 
 /** Who is who: one file. */
@@ -9,7 +10,7 @@ export const identity = {
   folder: { setting: 'identity', holds: 'file' },
   provides: undefined,
   references: () => [],
-  lint: () => [],
+  lint: ({ agree }, { known }) => agree.flatMap((trait, i) => traitMistakes(trait, ['agree', i], known)),
   versioned: 'kind',
   kept: asWritten,
   shows: (files) => {

@@ -1,7 +1,9 @@
 import { Journey, placeSteps } from '../../../domain/journeys/definition.js'
-import { journeyReferences } from '../../../domain/journeys/references.js'
+import { journeyNames, journeyReferences, journeyRules } from '../../../domain/journeys/references.js'
+import type { Mistake } from '../../../domain/reference.js'
+import { said } from '../../../said.js'
 import { channelKinds, type StepChannel, stepChannels } from '../../../domain/touches/channels.js'
-import { asWritten, type DefinitionKind, type LintProblem, listed, type Whole } from './kind.js'
+import { asWritten, type DefinitionKind, listed, type Whole } from './kind.js'
 
 /** Journeys: a folder with one in each file. */
 export const journeys = {
@@ -9,8 +11,9 @@ export const journeys = {
   schema: Journey,
   schemaName: 'journey',
   folder: { setting: 'journeys', holds: 'files' },
-  provides: { kind: 'journey', names: ({ id }) => [{ name: id, path: ['id'] }] },
-  references: journeyReferences,
+  provides: { kind: 'journey', at: ['id'] },
+  references: journeyNames,
+  rules: journeyRules,
   lint: (journey, whole, name) => [
     ...idProblems(journey, name),
     ...stepProblems(journey),
@@ -21,21 +24,23 @@ export const journeys = {
   shows: listed,
 } as const satisfies DefinitionKind<typeof Journey>
 
-function idProblems({ id }: Journey, name: string): LintProblem[] {
+function idProblems({ id }: Journey, name: string): Mistake[] {
   if (id === name) return []
-  const message = `journey id "${id}" differs from its file name`
-  return [{ path: ['id'], message, hint: `write id: ${name}, or rename the file` }]
+  const message = said(`旅程 id "${id}" 和文件名不同`, `journey id "${id}" differs from its file name`)
+  const hint = said(`写成 id: ${name}，或改文件名`, `write id: ${name}, or rename the file`)
+  return [{ path: ['id'], message, hint }]
 }
 
-function stepProblems({ steps }: Journey): LintProblem[] {
+function stepProblems({ steps }: Journey): Mistake[] {
   const ids = placeSteps(steps).map((p) => p.stepId)
   const twice = ids.find((id, i) => ids.indexOf(id) !== i)
   if (twice === undefined) return []
-  return [{ path: ['steps'], message: `two steps have the id "${twice}"`, hint: 'give each step an id of its own' }]
+  const message = said(`两个步骤的 id 都是 "${twice}"`, `two steps have the id "${twice}"`)
+  return [{ path: ['steps'], message, hint: said('每个步骤用自己的 id', 'give each step an id of its own') }]
 }
 
 /** A channel that hands over a code sends contents that have one, the others those that have none. */
-function sendProblems(journey: Journey, { contents }: Whole): LintProblem[] {
+function sendProblems(journey: Journey, { contents }: Whole): Mistake[] {
   return journeyReferences(journey)
     .filter((r) => r.path.at(-2) === 'send')
     .flatMap(({ path, name }) => {
@@ -48,9 +53,12 @@ function sendProblems(journey: Journey, { contents }: Whole): LintProblem[] {
         {
           path,
           message: handsOver
-            ? `content "${name}" has no coupon to hand over`
-            : `content "${name}" carries a code of one customer`,
-          hint: `${handsOver ? 'name a pool in the content, or write' : 'write'} channel: ${other.join(' or ')}`,
+            ? said(`内容 "${name}" 没有可以交出的券`, `content "${name}" has no coupon to hand over`)
+            : said(`内容 "${name}" 带着某位客户的券码`, `content "${name}" carries a code of one customer`),
+          hint: said(
+            `${handsOver ? '在内容里写券池，或' : ''}写成 channel: ${other.join(' 或 ')}`,
+            `${handsOver ? 'name a pool in the content, or write' : 'write'} channel: ${other.join(' or ')}`,
+          ),
         },
       ]
     })

@@ -1,7 +1,6 @@
 import { STAGE_TAG } from '../../../domain/rules/clauses/stage.js'
-import { ruleReferences } from '../../../domain/rules/references.js'
 import { Lifecycle } from '../../../domain/tags/definition.js'
-import { asWritten, type DefinitionKind, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind } from './kind.js'
 import { pushProblems } from './tags.js'
 
 /** The stages: one file. */
@@ -10,9 +9,10 @@ export const lifecycle = {
   schema: Lifecycle,
   schemaName: 'lifecycle',
   folder: { setting: 'lifecycle', holds: 'file' },
-  provides: { kind: 'stage', names: ({ stages }) => namesIn('stages', stages) },
-  references: ({ stages }) =>
-    stages.flatMap((s, i) => (s.when === undefined ? [] : ruleReferences(s.when, ['stages', i, 'when']))),
+  provides: { kind: 'stage', at: ['stages', '*', 'id'] },
+  references: () => [],
+  rules: ({ stages = [] }) =>
+    stages.flatMap((s, i) => (s.when === undefined ? [] : [{ rule: s.when, path: ['stages', i, 'when'] }])),
   lint: (_file, whole) => pushProblems(STAGE_TAG, whole),
   versioned: 'kind',
   kept: asWritten,

@@ -8,7 +8,7 @@ export const policy = {
   schemaName: 'policy',
   folder: { setting: 'policy', holds: 'file' },
   provides: undefined,
-  references: () => [],
+  references: ({ priority = [] }) => priority.map((name, i) => ({ kind: 'journey', name, path: ['priority', i] })),
   lint: () => [],
   versioned: 'kind',
   kept: asWritten,

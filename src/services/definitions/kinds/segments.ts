@@ -1,6 +1,5 @@
-import { ruleReferences } from '../../../domain/rules/references.js'
 import { SegmentFile } from '../../../domain/segments/definition.js'
-import { asWritten, type DefinitionKind, listed, namesIn } from './kind.js'
+import { asWritten, type DefinitionKind, listed } from './kind.js'
 
 /** Saved rules: one file. */
 export const segments = {
@@ -8,8 +7,9 @@ export const segments = {
   schema: SegmentFile,
   schemaName: 'segments',
   folder: { setting: 'segments', holds: 'file' },
-  provides: { kind: 'segment', names: (file) => namesIn('segments', file.segments) },
-  references: (file) => file.segments.flatMap((s, i) => ruleReferences(s.when, ['segments', i, 'when'])),
+  provides: { kind: 'segment', at: ['segments', '*', 'id'] },
+  references: () => [],
+  rules: ({ segments = [] }) => segments.map((s, i) => ({ rule: s.when, path: ['segments', i, 'when'] })),
   lint: () => [],
   versioned: 'kind',
   kept: asWritten,

@@ -1,10 +1,10 @@
-import { tagReferences } from '../../../domain/rules/references.js'
+import { isDefinedInFiles, type Mistake } from '../../../domain/reference.js'
 import { TagFile, tagKindOf } from '../../../domain/tags/definition.js'
 import { writebackProblems } from '../../../domain/tags/writeback.js'
-import { asWritten, type DefinitionKind, type LintProblem, namesIn, type Whole } from './kind.js'
+import { asWritten, type DefinitionKind, type Whole } from './kind.js'
 
 /** What keeps this tag, among all, from being written back. */
-export function pushProblems(id: string, { tags: all }: Whole): LintProblem[] {
+export function pushProblems(id: string, { tags: all }: Whole): Mistake[] {
   return writebackProblems(all).flatMap(({ tagId, problem }) =>
     tagId === id ? [{ path: [problem.path], message: problem.message, hint: problem.hint }] : [],
   )
@@ -16,11 +16,23 @@ export const tags = {
   schema: TagFile,
   schemaName: 'tags',
   folder: { setting: 'tags', holds: 'files' },
-  provides: { kind: 'tag', names: (file) => namesIn('tags', file.tags) },
-  references: (file) => file.tags.flatMap((tag, i) => tagReferences(tag, ['tags', i])),
+  provides: { kind: 'tag', at: ['tags', '*', 'id'] },
+  references: ({ tags = [] }) =>
+    tags.flatMap((tag, i) =>
+      tagKindOf(tag)
+        .refersTo(tag)
+        .filter(isDefinedInFiles)
+        .map((r) => ({ ...r, path: ['tags', i, ...r.path] })),
+    ),
+  rules: ({ tags = [] }) =>
+    tags.flatMap((tag, i) =>
+      tagKindOf(tag)
+        .rules(tag)
+        .map(({ rule, path }) => ({ rule, path: ['tags', i, ...path] })),
+    ),
   lint: (file, whole) =>
     file.tags.flatMap((tag, i) =>
-      [...tagKindOf(tag).lint(tag), ...pushProblems(tag.id, whole)].map((problem) => ({
+      [...tagKindOf(tag).lint(tag, whole.known), ...pushProblems(tag.id, whole)].map((problem) => ({
         ...problem,
         path: ['tags', i, ...problem.path],
       })),

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { channelOf, JoinWayFile, LinkFile, WayFile } from '../../../domain/ways/definition.js'
-import { type Claim, type DefinitionKind, listed, namesIn } from './kind.js'
+import { type Claim, type DefinitionKind, listed } from './kind.js'
 
 /** Not published: WeCom has them, and `siyu wecom apply` makes it have what the files say. */
 const applied = {
@@ -17,7 +17,7 @@ export const ways = {
   schema: WayFile,
   schemaName: 'wecom-ways',
   folder: { setting: 'wecom', below: 'ways', holds: 'optional files' },
-  provides: { kind: 'way', names: (file) => namesIn('ways', file.ways) },
+  provides: { kind: 'way', at: ['ways', '*', 'id'] },
   claims: (file) => codesIn('ways', file.ways),
   shows: (files) => listedIfAny(files.flatMap((f) => f.ways)),
 } as const satisfies DefinitionKind<typeof WayFile>
@@ -29,7 +29,7 @@ export const joinWays = {
   schema: JoinWayFile,
   schemaName: 'wecom-join-ways',
   folder: { setting: 'wecom', below: 'join-ways', holds: 'optional files' },
-  provides: { kind: 'way', names: (file) => namesIn('joinWays', file.joinWays) },
+  provides: { kind: 'way', at: ['joinWays', '*', 'id'] },
   claims: (file) => codesIn('joinWays', file.joinWays),
   shows: (files) => listedIfAny(files.flatMap((f) => f.joinWays)),
 } as const satisfies DefinitionKind<typeof JoinWayFile>
@@ -41,7 +41,7 @@ export const links = {
   schema: LinkFile,
   schemaName: 'wecom-links',
   folder: { setting: 'wecom', below: 'links', holds: 'optional files' },
-  provides: { kind: 'way', names: (file) => namesIn('links', file.links) },
+  provides: { kind: 'way', at: ['links', '*', 'id'] },
   claims: (file: z.infer<typeof LinkFile>) => [
     ...codesIn('links', file.links),
     ...file.links.map(({ name }, i): Claim => ({ what: 'link name', name, path: ['links', i, 'name'] })),

@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals'
+import { inLines, meant, nearest, said, sentencesOf } from '../src/said.js'
+
+describe('said', () => {
+  it('carries both sentences, whatever stands in them', () => {
+    const { zh, en } = sentencesOf(said('名字是 A · B', 'its name is A · B'))
+    expect([zh, en].map((text) => text.replace('\u00a0', ' '))).toEqual(['名字是 A · B', 'its name is A · B'])
+  })
+
+  it('is either where a text has one sentence only', () => {
+    expect(sentencesOf('siyu publish')).toEqual({ zh: 'siyu publish', en: 'siyu publish' })
+  })
+
+  it('gives each sentence a line of its own, the Chinese one first', () => {
+    const text = `${said('两个问题', 'two problems')}\n  a.yaml:1 x: ${said('错了', 'wrong')}\n  b.yaml is missing`
+    expect(inLines(text).split('\n')).toEqual([
+      '两个问题',
+      '  two problems',
+      '  a.yaml:1 x: 错了',
+      '    wrong',
+      '  b.yaml is missing',
+    ])
+  })
+})
+
+describe('meant', () => {
+  it('asks for what is near, else says what can be done', () => {
+    expect(meant('ctiy', ['city'], '写进目录', 'list it')).toBe(
+      '是不是 "city"？否则写进目录 · did you mean "city"? Otherwise list it',
+    )
+    expect(meant('xyz', ['city'], '写进目录', 'list it')).toBe('写进目录 · list it')
+  })
+})
+
+describe('nearest', () => {
+  it.each([
+    ['hsot', ['host', 'port'], 'host'],
+    ['TimeZone', ['timeZone', 'time'], 'timeZone'],
+    ['url', ['kind'], undefined],
+    ['ab', ['cd'], undefined],
+  ])('%s of %j is %s', (word, candidates, expected) => {
+    expect(nearest(word, candidates)).toBe(expected)
+  })
+})
