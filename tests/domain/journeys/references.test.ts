@@ -22,13 +22,13 @@ it('references of a journey name who is used by it: entry, exit, goal, and every
   })
   expect(journeyReferences(journey).map((r) => `${r.kind} ${r.name} @ ${r.path.join('.')}`)).toEqual([
     'event registered @ enter.on',
-    'tag t @ enter.if.tag',
     'event order_paid @ exit.on',
     'event left @ exit.on',
     'event order_paid @ goal.event',
     'content hello @ steps.0.send.content',
-    'segment seg @ steps.1.branch.0.if.segment',
     'content talk @ steps.1.branch.0.do.0.task.script',
     'content gift @ steps.1.branch.1.else.1.send.content',
+    'tag t @ enter.if.tag',
+    'segment seg @ steps.1.branch.0.if.segment',
   ])
 })

@@ -63,7 +63,9 @@ describe('the rule grammar', () => {
   it('names the kinds there are where none is given', () => {
     expect(problemsOf({ within: '7d' })).toEqual([
       expect.objectContaining({
-        hint: expect.stringMatching(/^one of: all 全部满足 all of; .*segment 人群 a segment$/) as unknown,
+        hint: expect.stringMatching(
+          /^可以写：all 全部满足；.*segment 人群 · one of: all all of; .*segment a segment$/,
+        ) as unknown,
       }),
     ])
   })
