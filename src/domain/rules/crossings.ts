@@ -8,11 +8,14 @@ import type { CountedFrom, TimeEdge } from './windows.js'
 /** Milliseconds after an event of a name at which it crosses an edge. */
 type Edges = Map<string, Set<number>>
 
+/** From and to, both included, in ms. */
+export type Span = readonly [fromMs: number, toMs: number]
+
 export type Crossings = {
   /** SELECT of `p`: profiles with such an event, those merged away since among them. */
   sql: string
-  /** The same of an event that the query may not see yet. */
-  crosses(event: { name: string; ms: number }): boolean
+  /** When such events happened, by their name. */
+  spans: ReadonlyMap<string, readonly Span[]>
 }
 
 /**
@@ -33,20 +36,22 @@ export function compileCrossings(
   const edges: Edges = new Map()
   const countedFrom = countedFromOf(defined.tags)
   for (const e of evaluables) collectEdges(e, defined.segments, countedFrom, edges)
-  const tests = [...edges].flatMap(([event, offsets]) => {
-    const inside = [...offsets].map((ms) => `(ms >= ${sinceMs - ms} AND ms <= ${nowMs - ms})`)
-    return inside.length === 0 ? [] : [`(name = ${literal(event)} AND (${inside.join(' OR ')}))`]
+  const spans = new Map(
+    [...edges].flatMap(([event, offsets]) => {
+      const own = [...offsets].map((ms): Span => [sinceMs - ms, nowMs - ms])
+      return own.length === 0 ? [] : [[event, own] as const]
+    }),
+  )
+  if (spans.size === 0) return undefined
+  const tests = [...spans].map(([event, own]) => {
+    const inside = own.map(([from, to]) => `(ms >= ${from} AND ms <= ${to})`)
+    return `(name = ${literal(event)} AND (${inside.join(' OR ')}))`
   })
-  if (tests.length === 0) return undefined
   const range = profiles === undefined ? '' : ` WHERE profile_id >= ${profiles.from} AND profile_id < ${profiles.to}`
   const sql = `SELECT DISTINCT profile_id AS p FROM (
   SELECT profile_id, name, toUnixTimestamp64Milli(occurred_at) AS ms FROM ${eventsTable.name}${range}
 ) WHERE ${tests.join(' OR ')} ORDER BY p ${SMALL_QUERY}`
-  const crosses = ({ name, ms }: { name: string; ms: number }) => {
-    for (const after of edges.get(name) ?? []) if (ms >= sinceMs - after && ms <= nowMs - after) return true
-    return false
-  }
-  return { sql, crosses }
+  return { sql, spans }
 }
 
 export function countedFromOf(tags: TreeOptions['tags']): CountedFrom {

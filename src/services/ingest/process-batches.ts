@@ -436,9 +436,9 @@ function notAfter(seq: number): Filter<StoredProfile> {
 /** @param isNew - the plan was made a moment ago: of its new profiles nothing can be stored that is not in it */
 function keepAtHand({ facts }: Deps, plan: BatchPlan, events: readonly OwnedEvent[], isNew: boolean) {
   if (isNew) facts.begin(plan.newProfileIds, plan.seq)
+  else facts.forget(plan.newProfileIds)
   facts.add(events)
-  const survivors = new Set(plan.merges.map((m) => m.to))
-  facts.forget([...survivors, ...plan.merges.map((m) => m.from)])
+  for (const { from, to } of plan.merges) facts.merge(from, to)
 }
 
 /** When the group came to know what it brings. */

@@ -34,6 +34,8 @@ type Lane = {
   group: Group
   /** Split by `bucket` among workers: each shard is a job and a lease of its own, and reads its own documents only. */
   sharded?: true
+  /** Is due with this one, too: what that brings goes on in the same round. */
+  follows?: string
   /** Its work is timers, any number of which may end at any moment of a second. */
   timed?: true
   run(deps: ServiceDeps, signal: AbortSignal | undefined, shard: Shard): Promise<void>
@@ -101,14 +103,14 @@ const LANES: readonly Lane[] = [
     name: 'send-dispatches',
     group: 'send',
     sharded: true,
+    follows: 'release-touches',
     run: sendDispatches,
     dueAt: async (deps, shard) => {
       if (await isStopped(deps)) return undefined
       const { dispatches } = deps.docs
       const part = { ...OF_KNOWN_CHANNELS, ...inShard(shard) }
       const ready = (await dispatches.findOne({ state: 'ready', ...part }, { sort: { nextAt: 1 }, ...USABLE }))?.nextAt
-      // What is released goes out in the same round.
-      return earliest([await nextReleaseAt(deps), await nextSettlingAt(deps, shard), ready])
+      return earliest([await nextSettlingAt(deps, shard), ready])
     },
   },
   {
@@ -162,14 +164,16 @@ export async function workTimes(
 ): Promise<Work[]> {
   const times: Work[] = []
   for (const lane of lanes) {
+    const followed = times.filter(({ name }) => name === lane.follows).map(({ at }) => at)
     for (const shard of shardsOf(lane, shards)) {
-      const at = await lane.dueAt(deps, shard).catch((err: unknown) => {
+      const own = await lane.dueAt(deps, shard).catch((err: unknown) => {
         // It is run, fails and says what cannot be used.
         if (err instanceof UnfitDocumentError) return LONG_AGO
         if (onFailure === undefined) throw err
         onFailure(nameOfShard(lane.name, shard), err)
         return undefined
       })
+      const at = earliest([own, ...followed])
       if (at !== undefined) times.push({ name: lane.name, shard, at, timed: lane.timed === true })
     }
   }

@@ -4,10 +4,12 @@ import type { RecordEvent } from '../../domain/events/record.js'
 import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
 import type { Touched, TouchedQuery } from '../../domain/rules/compile.js'
 import { figuresOf, propertiesOf, type RuleEvent } from '../../domain/rules/figures.js'
+import type { Span } from '../../domain/rules/crossings.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { EventStore } from '../../ports/event-store.js'
 import type { Collections } from '../../stored/collections.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
+import { Instants } from './instants.js'
 
 /** What is kept, in about bytes. */
 const BUDGET = 192 * 2 ** 20
@@ -64,6 +66,8 @@ export class Facts {
   private definitions: Tagged | undefined
   private tagIds: ReadonlyMap<string, string> = new Map()
   private isWholeTried = false
+  /** While everybody is at hand: when their events happened. Who was merged away since may still be named. */
+  private instants: Instants | undefined
   private lastSeq: number | undefined
   /** Numbers that were asked for and have not arrived. */
   private asked = 0
@@ -100,7 +104,10 @@ export class Facts {
     this.markChanged(events.map((e) => e.profileId))
     for (const { profileId, name, occurredAt, id, amountMinor = 0, properties } of events) {
       const person = this.people.get(profileId)
-      if (person === undefined) continue
+      if (person === undefined) {
+        this.instants = undefined
+        continue
+      }
       const event = { name, ms: occurredAt.getTime(), id, amountMinor, properties: propertiesOf(properties) }
       this.addEvent(profileId, person, event)
     }
@@ -127,7 +134,18 @@ export class Facts {
     }
   }
 
+  /** Two turned out to be one: events are of both, tags are the survivor's. */
+  merge(from: number, to: number): void {
+    const [gone, person] = [this.people.get(from), this.people.get(to)]
+    if (gone === undefined || person === undefined) return this.forget([from, to])
+    this.markChanged([from, to])
+    this.people.delete(from)
+    this.bytes -= gone.bytes
+    for (const event of gone.events) if (this.people.has(to)) this.hold(to, person, event)
+  }
+
   forget(profileIds: readonly number[]): void {
+    if (profileIds.length > 0) this.instants = undefined
     this.markChanged(profileIds)
     for (const id of profileIds) {
       this.bytes -= this.people.get(id)?.bytes ?? 0
@@ -137,6 +155,7 @@ export class Facts {
 
   clear(): void {
     for (const load of this.loads) load.isStale = true
+    this.instants = undefined
     this.people.clear()
     this.bytes = 0
   }
@@ -152,7 +171,7 @@ export class Facts {
     profiles: readonly Profile[],
     { load }: { load: boolean },
   ): Promise<Touched[]> {
-    const counter = (await this.docs.meta.get(`counter:${EVALUATIONS}`))?.value ?? 0
+    const counter = await this.counter()
     const last = this.lastSeq ?? -1
     // Ours or somebody else's: that shows when it arrives.
     if (counter > last && this.asked > 0) return []
@@ -188,6 +207,19 @@ export class Facts {
     return touched
   }
 
+  /**
+   * Who has an event in one of the spans of its name, those merged away since among them.
+   *
+   * @returns undefined unless everybody is at hand
+   */
+  async within(spans: ReadonlyMap<string, readonly Span[]>): Promise<Set<number> | undefined> {
+    return (await this.counter()) === this.lastSeq ? this.instants?.within(spans) : undefined
+  }
+
+  private async counter(): Promise<number> {
+    return (await this.docs.meta.get(`counter:${EVALUATIONS}`))?.value ?? 0
+  }
+
   /** A query costs nearly the same for one person as for thousands: where all are few, all are loaded. */
   private async loadWhole(definitions: Tagged, seq: number): Promise<void> {
     this.isWholeTried = true
@@ -197,6 +229,9 @@ export class Facts {
       behind: true,
     })
     if (waiting + (stored?.n ?? 0) > FEW.events) return
+    if (this.large.size > 0) return
+    this.instants = new Instants()
+    for (const [id, { events }] of this.people) for (const event of events) this.instants.add(id, event)
     for await (const batch of this.docs.profiles.scan({ mergedInto: { $exists: false } }, CHUNK)) {
       await this.load(
         batch.filter((p) => !this.people.has(p._id) && !this.large.has(p._id)),
@@ -217,6 +252,7 @@ export class Facts {
       // First what waits: what arrives meanwhile is in both.
       const [waitingEvents, waitingChanges] = [this.events.unread(eventsTable), this.events.unread(tagChangesTable)]
       const [events, states] = await Promise.all([this.queryEvents([...owners.keys()]), this.queryTags(ids)])
+      if (load.isStale || load.changed.size > 0 || events.length === MAX_LOADED) this.instants = undefined
       if (load.isStale || events.length === MAX_LOADED) return
       for (const id of ids)
         if (!load.changed.has(id)) this.keep(id, { events: [], stored: [], seq, bytes: PERSON_BYTES })
@@ -287,6 +323,11 @@ export class Facts {
   }
 
   private addEvent(profileId: number, person: Person, event: RuleEvent): void {
+    this.instants?.add(profileId, event)
+    this.hold(profileId, person, event)
+  }
+
+  private hold(profileId: number, person: Person, event: RuleEvent): void {
     if (person.events.length >= MAX_EVENTS) {
       if (this.large.size >= MAX_LARGE) this.large.clear()
       this.large.add(profileId)
@@ -322,6 +363,7 @@ export class Facts {
   private evict(): void {
     for (const [id, { bytes }] of this.people) {
       if (this.bytes <= this.budget) return
+      this.instants = undefined
       this.people.delete(id)
       this.bytes -= bytes
     }

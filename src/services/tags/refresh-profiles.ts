@@ -13,6 +13,7 @@ import { enterJourneys } from '../journeys/enter-journeys.js'
 import type { Deps } from '../runtime/deps.js'
 import type { RunAlone } from '../runtime/with-lease.js'
 import { takeMoment } from '../runtime/take-moment.js'
+import { Instants } from '../segments/instants.js'
 import { testRules } from '../segments/test-rules.js'
 import { appendRange, closeNumber, type Range } from './append-range.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
@@ -258,16 +259,17 @@ async function evaluate(deps: Deps, cursor: Started, { evaluables }: Work, range
   return changes
 }
 
-/** Of stored events, and of those that wait to be stored: they are few, and need not be stored for this. */
-async function crossedBy({ events }: Deps, crossings: Crossings, { from, to }: Range): Promise<number[]> {
+/** By what is at hand where that is everybody; else of stored events, and of those that wait, which need not be stored for this. */
+async function crossedBy({ events, facts }: Deps, { sql, spans }: Crossings, { from, to }: Range): Promise<number[]> {
+  const isIn = (p: number) => p >= from && p < to
+  const atHand = await facts.within(spans)
+  if (atHand !== undefined) return [...atHand].filter(isIn)
   // First what waits: what is stored meanwhile is in both.
-  const waiting = events
-    .unread(eventsTable)
-    .flatMap(({ profile_id: p, name, occurred_at }) =>
-      p >= from && p < to && crossings.crosses({ name, ms: occurred_at.getTime() }) ? [p] : [],
-    )
-  const stored = await events.query(crossings.sql, z.object({ p: z.number() }), 'serving', { behind: true })
-  return [...new Set([...stored.map((row) => row.p), ...waiting])]
+  const waiting = new Instants()
+  for (const { profile_id, name, occurred_at } of events.unread(eventsTable))
+    if (isIn(profile_id)) waiting.add(profile_id, { name, ms: occurred_at.getTime() })
+  const stored = await events.query(sql, z.object({ p: z.number() }), 'serving', { behind: true })
+  return [...new Set([...waiting.within(spans), ...stored.map((row) => row.p)])]
 }
 
 function evaluationOf(cursor: Started, evaluables: readonly Evaluable[], now: Date, { seq, knownAt }: Numbered) {

@@ -14,6 +14,7 @@ import { Tag } from '../../../src/domain/tags/definition.js'
 import { parseInput } from '../../../src/parse.js'
 import type { EventStore } from '../../../src/ports/event-store.js'
 import { HOUR_MS } from '../../../src/time.js'
+import { Instants } from '../../../src/services/segments/instants.js'
 import { readFigures, scopeOf } from '../../../src/services/segments/test-rules.js'
 import {
   Dice,
@@ -150,8 +151,9 @@ describe('a compiled rule means one thing', () => {
         changed += moved.length
         const isCrossed = [person.profile._id, ...person.profile.mergedIds].some((id) => crossed.has(id))
         if (!isCrossed) expect(moved).toEqual([])
-        const crosses = person.events.some((e) => crossings?.crosses({ name: e.name, ms: e.occurredAt.getTime() }))
-        expect(crosses).toBe(isCrossed)
+        const instants = new Instants()
+        for (const e of person.events) instants.add(1, { name: e.name, ms: e.occurredAt.getTime() })
+        expect(instants.within(crossings?.spans ?? new Map()).size).toBe(isCrossed ? 1 : 0)
       }
     }
     expect(changed).toBeGreaterThan(30)

@@ -54,6 +54,35 @@ describe('facts at hand', () => {
     expect(questions).toBe(0)
   })
 
+  it('say who has an event in a span of time, while everybody is at hand', async () => {
+    const facts = freshFacts(true)
+    const at = new Date(START).getTime()
+    const orders = new Map([['order_paid', [[at, at] as const]]])
+    expect(await facts.within(orders)).toBeUndefined()
+    await withOrders(facts, [1], true)
+    questions = 0
+    expect(await facts.within(orders)).toEqual(new Set([1, 2, 3]))
+    const [before, after] = [[0, at - 1] as const, [at + 1, at + 2] as const]
+    expect(await facts.within(new Map([['order_paid', [before, after]]]))).toEqual(new Set())
+    expect(questions).toBe(0)
+    facts.forget([2])
+    expect(await facts.within(orders)).toBeUndefined()
+  })
+
+  it('of two who turn out to be one are the events of both and the tags of the survivor', async () => {
+    const { current } = world.deps.definitions
+    const facts = freshFacts(true)
+    await withOrders(facts, [1], true)
+    const survivor = (await world.docs.profiles.get(1))!
+    const one = { ...survivor, mergedIds: [2] }
+    const options = { nowMs: world.clock.now().getTime(), scope: scopeOf([one]), ...current }
+    const query = compileTouched(current.evaluables, options, [])
+    facts.merge(2, 1)
+    const [touched] = await facts.read(current, query, [one], { load: false })
+    expect(query.deltas([touched!])).toEqual([{ p: 1, id: 'orders', old: '1', new: '2' }])
+    expect(await facts.read(current, query, [{ ...survivor, _id: 2 }], { load: false })).toEqual([])
+  })
+
   it('are those of whoever came in, where others write too', async () => {
     const facts = freshFacts(false)
     expect(await withOrders(facts, [1], true)).toEqual([1])
