@@ -24,6 +24,13 @@ export function readsOf(evaluable: Evaluable, segments: ReadonlyMap<string, Rule
   return reads
 }
 
+/** What their values follow from, as text: the evaluables, and the rules of all segments that they read. */
+export function textOfRules(evaluables: readonly Evaluable[], segments: ReadonlyMap<string, Rule>): string {
+  const names = new Set(evaluables.flatMap((e) => [...readsOf(e, segments).segments]))
+  const read = [...names].sort().map((name) => [name, segments.get(name)])
+  return JSON.stringify(read.length === 0 ? evaluables : [evaluables, read])
+}
+
 /**
  * SELECT of what changed: columns `p` (profile id), `id`, `old`, `new`; one row per difference from the stored state,
  * ordered by p, id. Everything is decided in one pass over the events of the scope: equal aggregates share a column.

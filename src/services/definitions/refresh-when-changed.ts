@@ -1,3 +1,4 @@
+import { textOfRules } from '../../domain/rules/compile.js'
 import { hashKey } from '../../random.js'
 import type { Deps } from '../runtime/deps.js'
 
@@ -6,10 +7,13 @@ export const FULL = 'weekly'
 /** How values are written: another word here has everybody computed anew by programs that write them otherwise. */
 const VALUES = 'instants'
 
-/** After a change of tags or of entry rules everybody is due for a full refresh: nobody has a value under the new ones. */
+/**
+ * After a change of tags or of entry rules, or of a segment that they read, everybody is due for a full refresh: nobody has a
+ * value under the new ones.
+ */
 export async function refreshWhenChanged({ docs, definitions }: Deps): Promise<void> {
-  const { evaluables, version } = definitions.current
-  const hash = hashKey(32, VALUES, JSON.stringify(evaluables))
+  const { evaluables, segments, version } = definitions.current
+  const hash = hashKey(32, VALUES, textOfRules(evaluables, segments))
   const evaluated = await docs.meta.get('evaluated')
   // Who is behind asks for nothing: somebody has a later publication, and has asked for what it needs.
   if (evaluated?.text === hash || (evaluated?.value ?? 0) > version) return

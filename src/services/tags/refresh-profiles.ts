@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { eventsTable } from '../../domain/events/tables.js'
-import { type Evaluable } from '../../domain/rules/compile.js'
+import { entryRule } from '../../domain/journeys/definition.js'
+import { type Evaluable, textOfRules } from '../../domain/rules/compile.js'
 import { compileCrossings, type Crossings } from '../../domain/rules/crossings.js'
 import { ConflictError } from '../../errors.js'
 import type { Update } from '../../ports/document-language.js'
@@ -177,8 +178,13 @@ function workOf({ definitions }: Deps, { kind, ids }: Refresh): Work {
   const { current } = definitions
   const chosen = ids === undefined ? undefined : new Set(ids)
   const evaluables = kind === 'enter' ? [] : current.evaluables.filter((e) => chosen?.has(e.id) !== false)
-  const journeys = kind === 'enter' ? (ids ?? []).map((id) => current.journeys.get(id)?.journey) : []
-  return { evaluables, definitions: hashKey(32, JSON.stringify([evaluables, journeys])) }
+  const journeys = kind === 'enter' ? (ids ?? []).flatMap((id) => current.journeys.get(id)?.journey ?? []) : []
+  const entries = journeys.flatMap((journey): Evaluable[] => {
+    const rule = entryRule(journey)
+    return rule === undefined ? [] : [{ id: journey.id, rule }]
+  })
+  const rules = textOfRules([...evaluables, ...entries], current.segments)
+  return { evaluables, definitions: hashKey(32, rules, JSON.stringify(journeys)) }
 }
 
 /** At the first range, at the instant that it is. Groups of ingest that did not see it open are stamped in their place. */

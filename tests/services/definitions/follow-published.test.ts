@@ -121,6 +121,30 @@ describe('a worker that has not followed a publication', () => {
     expect(other.definitions.current.version).toBe(2)
   })
 
+  it('refreshes, too, where only a segment has changed that a tag reads by another one', async () => {
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
+    await world.run()
+    const tags = [{ id: 'known', type: 'flag', when: { segment: 'known' } }]
+    const publish = (event: string, other: string) =>
+      world.publish({
+        ...{ contents: CONTENTS, tags },
+        segments: { met: { event }, known: { not: { not: { segment: 'met' } } }, unread: { event: other } },
+      })
+    const asked = async () => (await world.docs.meta.get('schedule:weekly'))?.value ?? 0
+    const known = () => world.docs.profileTags.count({ 'tags.known': { $exists: true } })
+    await publish('paid', 'asked')
+    await work('run-schedules')
+    expect(await known()).toBe(0)
+    await publish('asked', 'asked')
+    await work('run-schedules')
+    expect(await known()).toBe(1)
+    // One that nobody reads asks for nothing.
+    const before = await asked()
+    await publish('asked', 'paid')
+    await work('run-schedules')
+    expect(await asked()).toBe(before)
+  })
+
   it('does the refresh again when something was published in the middle of it', async () => {
     await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'asked', START))
     await world.run()

@@ -131,6 +131,19 @@ describe('a refresh in ranges', () => {
     expect(await Promise.all(NAMES.map((_, i) => shown(i + 1)))).toEqual(NAMES.map(() => ['buyer=1', 'spent=10']))
   })
 
+  it('begins anew when a segment has changed that it reads, by another one', async () => {
+    const segments = (event: string) => ({ met: { event }, known: { all: [{ segment: 'met' }] } })
+    const tags = [{ id: 'known', type: 'flag', when: { segment: 'known' } }]
+    await world.publish({ tags, segments: segments('order_paid') })
+    await openRefresh(world.deps, all)
+    await workRefreshes(world.deps)
+    expect(await shown(1)).toEqual(['known=1'])
+    await world.publish({ tags, segments: segments('seen') })
+    for (let state = await workRefreshes(world.deps); state !== 'idle'; state = await workRefreshes(world.deps))
+      expect(state).toBe('more')
+    expect(await Promise.all(NAMES.map((_, i) => shown(i + 1)))).toEqual(NAMES.map(() => []))
+  })
+
   it('asked for by an operator, tells how far it is and what came of it', async () => {
     const done: number[] = []
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 4 } as const
