@@ -5,6 +5,7 @@ import type { Identifier, SourceRecord } from '../events/record.js'
 import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
+import { isPlaceholder } from './placeholders.js'
 import { applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
@@ -92,7 +93,10 @@ export function usableIdentifiers(config: IdentityConfig, record: SourceRecord):
       const rank = rankOf(config, identifier.type)
       if (rank === -1) return []
       const value = normalise(identifier.value, config.identifiers[rank]!.normalise)
-      const ignored = value === '' || config.ignore.some((i) => i.type === identifier.type && i.value === value)
+      const ignored =
+        value === '' ||
+        isPlaceholder(value) ||
+        config.ignore.some((i) => i.type === identifier.type && i.value === value)
       return ignored ? [] : [{ rank, type: identifier.type, value }]
     })
     .sort((x, y) => x.rank - y.rank || (x.type + x.value < y.type + y.value ? -1 : 1))
@@ -108,8 +112,8 @@ export function findIdentifierProblem(config: IdentityConfig, record: SourceReco
   return {
     path: 'identifiers',
     message: said(
-      `一个都不能用（${types}）：类型没有配置，或值是空的、被忽略`,
-      `none of them (${types}) can be used: the type is not configured, or the value is empty or ignored`,
+      `一个都不能用（${types}）：类型没有配置，或值是空的、被忽略，或是占位（如 null）`,
+      `none of them (${types}) can be used: the type is not configured, or the value is empty, ignored or a placeholder such as "null"`,
     ),
     hint: said(
       `config/identity.yaml 里有 ${config.identifiers.map((i) => i.type).join('、')}`,
@@ -433,10 +437,10 @@ function rankOf(config: IdentityConfig, type: string): number {
   return config.identifiers.findIndex((i) => i.type === typeName(type))
 }
 
-/** Phones lose blanks, dashes and a Chinese country code; 11 digits stay. */
+/** Phones lose blanks, dashes and a Chinese country code, also one without a plus; 11 digits stay. */
 function normalise(value: string, how: IdentityConfig['identifiers'][number]['normalise']): string {
   if (how === 'lower') return value.trim().toLowerCase()
   if (how === 'none') return value.trim()
-  const digits = value.replace(/[\s()-]/g, '').replace(/^(\+86|0086)/, '')
+  const digits = value.replace(/[\s()-]/g, '').replace(/^(\+86|0086|86(?=1\d{10}$))/, '')
   return /^\+?\d{5,15}$/.test(digits) ? digits : ''
 }

@@ -71,12 +71,56 @@ describe('usableIdentifiers', () => {
     ['138 0000 0000', '13800000000'],
     ['0086 138-0000-0000', '13800000000'],
     ['(020) 1234567', '0201234567'],
+    ['8613800000011', '13800000011'],
+    ['86 138 0000 0011', '13800000011'],
+    ['8612345', '8612345'],
+    ['861380000001', '861380000001'],
     ['+447700900000', '+447700900000'],
     ['no phone', undefined],
     ['123', undefined],
   ])('reads the phone %j as %j', (value, expected) => {
     const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'phone', value }] }
     expect(usableIdentifiers(config, r).map((i) => i.value)).toEqual(expected === undefined ? [] : [expected])
+  })
+})
+
+describe('what programs write where they have no value', () => {
+  it.each([
+    'undefined',
+    'null',
+    'NULL',
+    ' None ',
+    'NaN',
+    'n/a',
+    '"null"',
+    "'undefined'",
+    '[object Object]',
+    '无',
+    '0',
+    '---',
+  ])('%j is nobody’s identifier', (value) => {
+    const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'member_id', value }] }
+    expect(usableIdentifiers(config, r)).toEqual([])
+    expect(findIdentifierProblem(config, r)?.message).toContain('placeholder')
+  })
+
+  it('nor is a UUID of nothing but zeros; what only looks like one is one', () => {
+    const of = (value: string) => ({ ...record(1, 'unionid:u1'), identifiers: [{ type: 'member_id', value }] })
+    expect(usableIdentifiers(config, of('00000000-0000-0000-0000-000000000000'))).toEqual([])
+    for (const value of ['null1', 'nullpointer', 'u-undefined', '007', 'nan-fang']) {
+      expect(usableIdentifiers(config, of(value)).map((i) => i.value)).toEqual([value])
+    }
+  })
+
+  it('joins nobody: strangers stay four', () => {
+    const r = resolveAll([
+      record(1, 'unionid:undefined member_id:A1'),
+      record(1, 'unionid:undefined member_id:A2'),
+      record(1, 'openid:wx1:null phone:10000000104'),
+      record(1, 'openid:wx1:null phone:10000000105'),
+    ])
+    expect(new Set(r.profileIds).size).toBe(4)
+    expect(r.merges).toEqual([])
   })
 })
 
