@@ -1,5 +1,5 @@
 import type { RecordEvent } from '../../src/domain/events/record.js'
-import { type Profile, traitTexts } from '../../src/domain/identity/profile.js'
+import { consentOf, type Profile, traitTexts } from '../../src/domain/identity/profile.js'
 import type { Evaluable } from '../../src/domain/rules/compile.js'
 import { STAGE_TAG } from '../../src/domain/rules/clauses/stage.js'
 import type { Aggregate, Bounds, Comparators } from '../../src/domain/rules/fields.js'
@@ -118,7 +118,7 @@ function windowed(d: Dice): Record<string, unknown> {
 
 /** A rule as operators write it. */
 export function ruleInput(d: Dice, depth: number, tags: readonly string[]): Record<string, unknown> {
-  const kind = depth > 0 ? d.below(13) : 3 + d.below(10)
+  const kind = depth > 0 ? d.below(14) : 3 + d.below(11)
   const inner = () => ruleInput(d, depth - 1, tags)
   if (kind === 0 || kind === 1) return { [kind === 0 ? 'all' : 'any']: Array.from({ length: 1 + d.below(3) }, inner) }
   if (kind === 2) return { not: inner() }
@@ -135,6 +135,7 @@ export function ruleInput(d: Dice, depth: number, tags: readonly string[]): Reco
     }
   if (kind === 7) return { stage: d.chance(0.5) ? 'new' : ['new', 'dormant'] }
   if (kind === 8) return { segment: d.pick([...SEGMENTS.keys()]) }
+  if (kind === 9) return { consent: d.pick(['opted_out', 'opted_in']) }
   const clause = windowed(d)
   const what = d.below(6)
   if (what === 0) clause['count'] = bounds(d, [0, 1, 2, 3])
@@ -214,6 +215,7 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
         traits,
         contacts: [],
         mergedIds: [],
+        ...randomConsent(d, now),
       },
       events,
       stored: Object.fromEntries(
@@ -228,6 +230,10 @@ export function randomPeople(d: Dice, count: number, now: Date): Person[] {
     to.profile.mergedIds.push(from.profile._id)
   }
   return people
+}
+
+function randomConsent(d: Dice, now: Date): Pick<Profile, 'optedInAt' | 'optedOutAt'> {
+  return { ...(d.chance(0.3) && { optedInAt: now }), ...(d.chance(0.3) && { optedOutAt: now }) }
 }
 
 function storedValue(d: Dice, tagId: string, events: readonly RecordEvent[], now: Date): string {
@@ -263,6 +269,7 @@ export function meaningOf(rule: Rule, person: Person, now: Date, tagOf: (id: str
   if ('not' in rule) return !again(rule.not)
   if ('segment' in rule) return again(SEGMENTS.get(rule.segment)!)
   if ('identifier' in rule) return person.profile.identifiers.some((i) => i.type === rule.identifier)
+  if ('consent' in rule) return consentOf(person.profile) === rule.consent
   if ('stage' in rule) return [rule.stage].flat().includes(tagOf(STAGE_TAG))
   if ('tag' in rule) return isTrueOf(tagOf(rule.tag), rule)
   if ('score' in rule) return isTrueOf(tagOf(rule.score), rule)
@@ -277,7 +284,7 @@ export function meaningOf(rule: Rule, person: Person, now: Date, tagOf: (id: str
   if (events.length === 0) return false
   if (rule.sum !== undefined) {
     const [property, limits] = Object.entries(rule.sum)[0]!
-    return isWithin(sumOf(events, property), limits)
+    return events.some((e) => saysNumber(e, property)) && isWithin(sumOf(events, property), limits)
   }
   const last = events.at(-1)!
   if (rule.daysSince !== undefined)
@@ -298,7 +305,8 @@ export function valueMeant(e: Evaluable, person: Person, now: Date, tagOf: (id: 
   if (tag.value !== undefined) {
     const events = eventsIn(tag.value, person, now)
     if (events.length === 0) return ''
-    if (tag.value.sum !== undefined) return String(sumOf(events, tag.value.sum))
+    const { sum } = tag.value
+    if (sum !== undefined) return events.some((e) => saysNumber(e, sum)) ? String(sumOf(events, sum)) : ''
     if (tag.value.daysSince === true) return `@${events.at(-1)!.occurredAt.getTime()}`
     return String(events.length)
   }
@@ -335,9 +343,14 @@ function eventsIn(w: Window, person: Person, now: Date): RecordEvent[] {
 }
 
 function textIn(e: RecordEvent, property: string): string {
-  if (property === 'amountMinor') return String(e.amountMinor ?? 0)
+  if (property === 'amountMinor') return e.amountMinor === undefined ? '' : String(e.amountMinor)
   const value = e.properties[property]
   return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** An event that says nothing there adds nothing; where none says a number, there is no sum. */
+function saysNumber(e: RecordEvent, property: string): boolean {
+  return isTrueOf(textIn(e, property), { gte: -Number.MAX_VALUE })
 }
 
 function sumOf(events: readonly RecordEvent[], property: string): number {

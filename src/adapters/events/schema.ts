@@ -108,6 +108,7 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
         `${create(closedNumbersTable, dialect, 4)} ENGINE = ${mergeTree} ORDER BY seq SETTINGS ${settings}`,
       ),
     },
+    { version: 5, statements: plain(addColumns(eventsTable, dialect, 5)) },
   ]
 }
 

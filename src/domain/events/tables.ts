@@ -69,6 +69,7 @@ export const eventsTable = defineTable('events', {
   event_id: TEXT,
   source: WORD,
   amount_minor: { type: 'Int64', since: 1 },
+  has_amount: { ...FLAG, since: 5, default: 'true', comment: 'false: none was said, and the amount stands as 0' },
   properties: TEXT,
   batch: ID,
   unit: { ...UNIT, default: "concat('p', toString(profile_id))" },

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { consentChangesTable, identityChangesTable, RowOf, traitChangesTable } from '../events/tables.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
-import { type Profile, typeName, traitEntry, traitValue } from './profile.js'
+import { consentOf, type Profile, typeName, traitEntry, traitValue } from './profile.js'
 import { type InboxRecord, type Resolution, SHARED } from './resolve.js'
 
 /** When a group came to know what it brings, and its place among all groups: neither ever falls. */
@@ -166,7 +166,7 @@ function consentRow(
   won: boolean,
   { now, seq }: Moment,
 ): ChangeLog['consents'][number] {
-  const value = profile.optedOutAt !== undefined ? 'opted_out' : profile.optedInAt !== undefined ? 'opted_in' : ''
+  const value = consentOf(profile) ?? ''
   return {
     profile_id: profile._id,
     unit,

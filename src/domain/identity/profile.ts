@@ -33,7 +33,7 @@ export const Profile = z.object({
   optedInAt: z.date().optional(),
   /** Ids of the profiles that were merged into this one, direct or not. */
   mergedIds: z.array(z.number().int()),
-  /** The survivor; this document then stays as it was, so that the merge can be undone. */
+  /** The survivor; this document then stays as it was. */
   mergedInto: z.number().int().optional(),
 })
 export type Profile = z.infer<typeof Profile>
@@ -58,7 +58,7 @@ export function traitEntry(
   return best
 }
 
-/** Every trait as text, as rules read them. */
+/** Every trait as text. */
 export function traitTexts(profile: Profile): Record<string, string> {
   return Object.fromEntries(
     Object.keys(profile.traits)
@@ -68,6 +68,24 @@ export function traitTexts(profile: Profile): Record<string, string> {
         return value === undefined ? [] : [[trait, String(value)]]
       }),
   )
+}
+
+/** Which of the wishes counts: whether she is written to rests on the same. */
+export const Consent = z.enum(['opted_out', 'opted_in'])
+export type Consent = z.infer<typeof Consent>
+
+/** undefined: she said nothing. */
+export function consentOf({ optedOutAt, optedInAt }: Pick<Profile, 'optedOutAt' | 'optedInAt'>): Consent | undefined {
+  if (optedOutAt !== undefined) return 'opted_out'
+  return optedInAt === undefined ? undefined : 'opted_in'
+}
+
+/** What rules read a person's consent as, beside her traits; no source can say it as a trait. */
+export const CONSENT = '@consent'
+
+/** What rules read of a person: every trait as text, and her consent. */
+export function ruleTexts(profile: Profile): Record<string, string> {
+  return { ...traitTexts(profile), [CONSENT]: consentOf(profile) ?? '' }
 }
 
 /** `openid:wx123` is of type `openid`. */

@@ -157,13 +157,14 @@ ${analyzerFor(1)}`
 /** What is known of a touched profile outside its events. */
 export type KnownProfile = {
   profileId: number
+  /** Her consent among them: `CONSENT`. */
   traits: Readonly<Record<string, string>>
   identifierTypes: readonly string[]
 }
 
 /** For the profiles just touched: SQL gives the figures, the same compiled rules are computed here. */
 export type TouchedQuery = {
-  /** SELECT of `p`, `traits`, `identifier_types`; absent for what is known now, which documents tell. */
+  /** SELECT of `p`, `traits`, `identifier_types`, `consent`; absent for what is known now, which documents tell. */
   peopleSql: string | undefined
   /** SELECT of `p` and the aggregate columns; absent when no rule reads events. */
   figuresSql: string | undefined

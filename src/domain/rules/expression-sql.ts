@@ -1,3 +1,4 @@
+import { CONSENT } from '../identity/profile.js'
 import { DAY_MS } from '../../time.js'
 import { INSTANT_SIGN } from './days.js'
 import type { Bool, Num, Text } from './expression.js'
@@ -41,7 +42,7 @@ function isFreeText(e: Text): boolean {
 export function textSql(e: Text, columnSql: ColumnSql = asNamed): string {
   switch (e.text) {
     case 'trait':
-      return `traits[${literal(e.trait)}]`
+      return e.trait === CONSENT ? 'consent' : `traits[${literal(e.trait)}]`
     case 'stored':
       return `st[${literal(e.tagId)}]`
     case 'column':

@@ -1,3 +1,4 @@
+import { CONSENT } from '../identity/profile.js'
 import { type Aggregation, AMOUNT, type Condition } from './expression.js'
 import { boolSql, textSql } from './expression-sql.js'
 import { nowSource } from './now-source.js'
@@ -30,10 +31,11 @@ function joinedSql(tree: Tree, options: SourceOptions): string {
   const { source, asked } = sourceOf(tree, options)
   const { p, id, value, from } = source.state(asked, tree.storedTags)
   const state = `SELECT ${named(p, 'p')}, mapFromArrays(groupArray(${id}), groupArray(${value})) AS st FROM ${from} GROUP BY p`
-  const base = `(SELECT p, traits, identifier_types, st FROM (${source.people(asked, tree.traits)}) AS b LEFT JOIN (${state}) AS s USING (p))`
+  const known = ['p', 'traits', 'identifier_types', ...(tree.traits.has(CONSENT) ? ['consent'] : []), 'st'].join(', ')
+  const base = `(SELECT ${known} FROM (${source.people(asked, tree.traits)}) AS b LEFT JOIN (${state}) AS s USING (p))`
   const { figures } = tree
   if (figures.length === 0) return base
-  return `(SELECT p, traits, identifier_types, st, ${figures.map((f) => f.column).join(', ')} FROM ${base} AS bs
+  return `(SELECT ${known}, ${figures.map((f) => f.column).join(', ')} FROM ${base} AS bs
     LEFT JOIN (${figuresSql(tree, options)}) AS e USING (p))`
 }
 
@@ -53,11 +55,12 @@ export function figuresSql(tree: Tree, options: SourceOptions): string {
     'toUnixTimestamp64Milli(occurred_at) AS ms',
     'event_id',
     'amount_minor',
+    'has_amount',
     ...whole,
     ...texts,
   ].join(', ')
   const where = `name IN (${literals(names)}) AND occurred_at <= fromUnixTimestamp64Milli(${tree.nowMs}, 'UTC')`
-  const textOf: TextOf = (property) => properties.get(property)?.column ?? 'toString(amount_minor)'
+  const textOf: TextOf = (property) => properties.get(property)?.column ?? "if(has_amount, toString(amount_minor), '')"
   const columns = tree.figures.map(({ column, aggregation }) => `${aggregationSql(aggregation, textOf)} AS ${column}`)
   return `SELECT p, ${columns.join(',\n      ')}\n    FROM (${source.events(asked, read, where)}) GROUP BY p`
 }
@@ -69,7 +72,7 @@ export function stateSql(tree: Tree, options: SourceOptions): string {
   return `SELECT ${named(p, 'p')}, ${named(id, 'id')}, ${value} FROM ${from}`
 }
 
-/** SELECT of `p`, `traits` (all of them), `identifier_types`: the people of the scope. */
+/** SELECT of `p`, `traits` (all of them), `identifier_types`, `consent`: the people of the scope. */
 export function peopleSql(tree: Tree, options: SourceOptions): string {
   const { source, asked } = sourceOf(tree, options)
   return source.people(asked)

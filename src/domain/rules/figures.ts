@@ -5,7 +5,8 @@ export type RuleEvent = {
   name: string
   ms: number
   id: string
-  amountMinor: number
+  /** undefined: none was said. */
+  amountMinor: number | undefined
   /** undefined: one of them cannot be read here. */
   properties: Properties | undefined
 }
@@ -104,13 +105,13 @@ function isText({ of }: Aggregation): boolean {
 
 /** As SQL reads it: strings as they are, the rest as in JSON, nothing for what is missing. */
 function textOf({ amountMinor, properties }: RuleEvent, property: string): string | undefined {
-  if (property === AMOUNT) return String(amountMinor)
+  if (property === AMOUNT) return amountMinor === undefined ? '' : String(amountMinor)
   return properties && (property in properties ? String(properties[property]) : '')
 }
 
 /** As `JSONExtractInt` reads whole numbers; of anything else SQL is asked. */
 function addendOf({ amountMinor, properties }: RuleEvent, property: string): number | undefined {
-  if (property === AMOUNT) return amountMinor
+  if (property === AMOUNT) return amountMinor ?? 0
   if (properties === undefined) return undefined
   const value = property in properties ? properties[property] : 0
   return typeof value === 'number' ? value : undefined

@@ -1,12 +1,17 @@
-import { eventsTable, profilesTable, tagStateTable } from '../events/tables.js'
+import { consentChangesTable, eventsTable, profilesTable, tagStateTable } from '../events/tables.js'
 import { profileFilter, type Scope } from './scope.js'
 import type { Source } from './source.js'
-import { tagFilter } from './sql.js'
+import { tagFilter, withConsent } from './sql.js'
 
 /** The tables that hold what is known now and nothing else. */
 export const nowSource: Source = {
-  people: ({ scope }) =>
-    `SELECT profile_id AS p, traits, identifier_types FROM ${profilesTable.name} FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}${upTo(scope, 'version')}`,
+  people: ({ scope }, traits) =>
+    withConsent(
+      `SELECT profile_id AS p, traits, identifier_types FROM ${profilesTable.name} FINAL WHERE merged_into = 0${profileFilter(scope, 'profile_id')}${upTo(scope, 'version')}`,
+      `SELECT profile_id AS p, argMax(value, (known_at, seq)) AS consent FROM ${consentChangesTable.name}
+      WHERE 1${profileFilter(scope, 'profile_id')}${upTo(scope, 'seq')} GROUP BY p`,
+      traits,
+    ),
 
   state: ({ scope }, tags) => ({
     p: 'profile_id',

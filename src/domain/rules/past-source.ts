@@ -1,4 +1,5 @@
 import {
+  consentChangesTable,
   eventsTable,
   identityChangesTable,
   profilesTable,
@@ -7,7 +8,7 @@ import {
 } from '../events/tables.js'
 import { profileFilter, type Scope } from './scope.js'
 import type { Source } from './source.js'
-import { literals, tagFilter } from './sql.js'
+import { literals, tagFilter, withConsent } from './sql.js'
 
 /** The logs up to an instant: rows that were known by then, the latest by (`known_at`, `seq`). */
 export const thenSource: Source = {
@@ -17,6 +18,8 @@ export const thenSource: Source = {
       GROUP BY p HAVING countIf(unit = concat('p', toString(p))) > 0`,
       `SELECT profile_id AS p, trait, argMax(value, (known_at, seq)) AS v FROM ${traitChangesTable.name}
       WHERE won AND ${knownBy(nowMs)}${traitFilter(traits)}${profileFilter(scope, 'profile_id')} GROUP BY p, trait`,
+      `SELECT profile_id AS p, argMax(value, (known_at, seq)) AS consent FROM ${consentChangesTable.name}
+      WHERE ${knownBy(nowMs)}${profileFilter(scope, 'profile_id')} GROUP BY p`,
       traits,
     ),
 
@@ -43,6 +46,11 @@ export const happenedSource: Source = {
         SELECT p, trait, source, argMax(said, (observed_at, ref)) AS s, max(observed_at) AS at
         ${statements}${traitFilter(traits)} GROUP BY p, trait, source HAVING s != ''
       ) GROUP BY p, trait`,
+      // The later wish counts, at one instant the opt-out.
+      `SELECT p, multiIf(maxIf(observed_at, said = 'opted_in') > maxIf(observed_at, said = 'opted_out'), 'opted_in',
+        countIf(said = 'opted_out') > 0, 'opted_out', '') AS consent
+      FROM ${consentChangesTable.name} INNER JOIN (${owners}) AS o USING (unit)
+      WHERE said != '' AND ${by('observed_at', nowMs)} GROUP BY p`,
       traits,
     )
   },
@@ -88,13 +96,15 @@ function recordedSql({ nowMs, scope }: Parameters<Source['state']>[0], tags: Rea
   return { p: 'p', id: 'id', value: 'value', from: `(${rows})` }
 }
 
-/** @param values - SELECT of `p`, `trait`, `v` */
-function withTraits(people: string, values: string, traits: ReadonlySet<string> | undefined): string {
-  if (traits?.size === 0)
-    return `SELECT p, mapFromArrays(emptyArrayString(), emptyArrayString()) AS traits, identifier_types FROM (${people})`
-  return `SELECT p, traits, identifier_types FROM (${people}) AS i LEFT JOIN (
+/** @param values - SELECT of `p`, `trait`, `v` @param consents - SELECT of `p`, `consent` */
+function withTraits(people: string, values: string, consents: string, traits: ReadonlySet<string> | undefined): string {
+  const known =
+    traits?.size === 0
+      ? `SELECT p, mapFromArrays(emptyArrayString(), emptyArrayString()) AS traits, identifier_types FROM (${people})`
+      : `SELECT p, traits, identifier_types FROM (${people}) AS i LEFT JOIN (
       SELECT p, mapFromArrays(groupArray(trait), groupArray(v)) AS traits FROM (${values}) WHERE v != '' GROUP BY p
     ) AS ts USING (p)`
+  return withConsent(known, consents, traits)
 }
 
 function traitFilter(traits: ReadonlySet<string> | undefined): string {

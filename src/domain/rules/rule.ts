@@ -5,6 +5,7 @@ import type { Path, Reference } from '../reference.js'
 import { all, type All } from './clauses/all.js'
 import { any, type Any } from './clauses/any.js'
 import type { Clause } from './clauses/clause.js'
+import { consent } from './clauses/consent.js'
 import { event } from './clauses/event.js'
 import { identifier } from './clauses/identifier.js'
 import { not, type Not } from './clauses/not.js'
@@ -15,7 +16,7 @@ import { tag } from './clauses/tag.js'
 import { trait } from './clauses/trait.js'
 
 /** The kinds that hold no rules. */
-const simple = { event, trait, identifier, tag, stage, score, segment }
+const simple = { event, trait, consent, identifier, tag, stage, score, segment }
 type Simple = { [K in keyof typeof simple]: z.infer<(typeof simple)[K]['schema']> }[keyof typeof simple]
 
 /** A statement that is true or false of one profile at one instant. Missing data makes a comparison false, never an error. */

@@ -10,7 +10,11 @@ export type Asked = { nowMs: number; scope: Scope }
 
 /** Where the rows come from that rules read. Everything is SQL, and about the people of the scope. */
 export type Source = {
-  /** SELECT of `p`, `traits`, `identifier_types`: who there is. @param traits - the ones that are wanted; absent: all */
+  /**
+   * SELECT of `p`, `traits`, `identifier_types`, and `consent` where it is wanted: who there is.
+   *
+   * @param traits - the ones that are wanted, `CONSENT` among them; absent: all
+   */
   people(asked: Asked, traits?: ReadonlySet<string>): string
   /** The stored values of tags, as parts of a SELECT. */
   state(asked: Asked, tags: ReadonlySet<string>): { p: string; id: string; value: string; from: string }

@@ -37,6 +37,14 @@ export function sinceLast(build: Build, windowed: Windowed): Num {
   return { num: 'minusColumn', from: build.nowMs, column: lastOf(build, windowed).column }
 }
 
+/** How many of them say a number there: where none does, there is no sum. */
+export function numbersOf(build: Build, windowed: Windowed, property: string): Extract<Num, { num: 'column' }> {
+  const on = conditionOf(build, windowed)
+  const isNumber = compareAll({ text: 'column', column: property }, { gte: -Number.MAX_VALUE })
+  const where = [...on.where, { property, tests: isNumber }]
+  return { num: 'column', column: build.column({ of: 'count', on: { ...on, where } }) }
+}
+
 export function sumOf(build: Build, windowed: Windowed, property: string): Num {
   return { num: 'column', column: build.column({ of: 'sum', property, on: conditionOf(build, windowed) }) }
 }
@@ -56,9 +64,10 @@ export function daysSinceOf(build: Build, windowed: Windowed): Text {
   }
 }
 
-/** The first case of figures that are absent where there is no such event. */
-export function absentIfNone(build: Build, windowed: Windowed): { when: Bool; value: Text } {
-  return { when: { bool: 'compare', of: countOf(build, windowed), sign: '=', to: 0 }, value: ABSENT }
+/** The first case of figures that are absent where there is no such event, or none that says a number there. */
+export function absentIfNone(build: Build, windowed: Windowed, property?: string): { when: Bool; value: Text } {
+  const count = property === undefined ? countOf(build, windowed) : numbersOf(build, windowed, property)
+  return { when: { bool: 'compare', of: count, sign: '=', to: 0 }, value: ABSENT }
 }
 
 function conditionOf({ nowMs }: Build, { event, where, within, between }: Windowed): Condition {

@@ -417,6 +417,7 @@ async function applyPlan(
         event_id: e.id,
         source: e.source,
         amount_minor: e.amountMinor ?? 0,
+        has_amount: e.amountMinor !== undefined,
         properties: JSON.stringify(e.properties),
         batch: batch.seq,
         unit: e.unit,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { eventsTable, type RowOf, tagChangesTable, tagStateTable } from '../../domain/events/tables.js'
 import type { RecordEvent } from '../../domain/events/record.js'
-import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
+import { identifierTypes, type Profile, ruleTexts } from '../../domain/identity/profile.js'
 import type { Touched, TouchedQuery } from '../../domain/rules/compile.js'
 import { figuresOf, propertiesOf, type RuleEvent } from '../../domain/rules/figures.js'
 import type { Span } from '../../domain/rules/crossings.js'
@@ -102,7 +102,7 @@ export class Facts {
   /** Events that were stored a moment ago, once each. */
   add(events: readonly (RecordEvent & { profileId: number })[]): void {
     this.markChanged(events.map((e) => e.profileId))
-    for (const { profileId, name, occurredAt, id, amountMinor = 0, properties } of events) {
+    for (const { profileId, name, occurredAt, id, amountMinor, properties } of events) {
       const person = this.people.get(profileId)
       if (person === undefined) {
         this.instants = undefined
@@ -200,7 +200,7 @@ export class Facts {
       if (person === undefined || columns === undefined) return []
       this.people.delete(profile._id)
       this.people.set(profile._id, person)
-      const known = { traits: traitTexts(profile), identifierTypes: identifierTypes(profile) }
+      const known = { traits: ruleTexts(profile), identifierTypes: identifierTypes(profile) }
       return [{ profileId: profile._id, figures: { ...known, stored: valuesOf(person), columns } }]
     })
     this.evict()
@@ -265,7 +265,7 @@ export class Facts {
 
   private queryEvents(ids: readonly number[]): Promise<z.infer<typeof EventRow>[]> {
     return this.events.query(
-      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amountMinor, properties
+      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amount, has_amount AS hasAmount, properties
       FROM ${eventsTable.name} WHERE profile_id IN (${literals(ids)}) LIMIT ${MAX_EVENTS + 1} BY profile_id LIMIT ${MAX_LOADED} ${SMALL_QUERY}`,
       EventRow,
       'serving',
@@ -290,18 +290,18 @@ export class Facts {
     waiting: readonly RowOf<typeof eventsTable>[],
   ): void {
     const seen = new Set<string>()
-    const take = (id: number, { properties, ...event }: Omit<z.infer<typeof EventRow>, 'p'>) => {
+    const take = (id: number, { properties, amount, hasAmount, ...event }: Omit<z.infer<typeof EventRow>, 'p'>) => {
       const owner = owners.get(id)
       const person = owner === undefined ? undefined : this.people.get(owner)
       if (owner === undefined || person === undefined || changed.has(owner) || seen.has(event.id)) return
       seen.add(event.id)
       const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
-      this.addEvent(owner, person, { ...event, properties: read })
+      this.addEvent(owner, person, { ...event, amountMinor: hasAmount ? amount : undefined, properties: read })
     }
     for (const { p, ...event } of stored) take(p, event)
     for (const row of waiting) {
-      const { profile_id, name, occurred_at, event_id: id, amount_minor: amountMinor, properties } = row
-      take(profile_id, { name, ms: occurred_at.getTime(), id, amountMinor, properties })
+      const { profile_id, name, occurred_at, event_id: id, amount_minor: amount, has_amount, properties } = row
+      take(profile_id, { name, ms: occurred_at.getTime(), id, amount, hasAmount: has_amount ?? true, properties })
     }
   }
 
@@ -388,7 +388,8 @@ const EventRow = z.object({
   name: z.string(),
   ms: z.number(),
   id: z.string(),
-  amountMinor: z.number(),
+  amount: z.number(),
+  hasAmount: z.boolean(),
   properties: z.string(),
 })
 const StateRow = z.object({ p: z.number(), id: z.string(), value: z.string(), version: z.number() })

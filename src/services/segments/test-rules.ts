@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { identifierTypes, type Profile, traitTexts } from '../../domain/identity/profile.js'
+import { CONSENT, identifierTypes, type Profile, ruleTexts } from '../../domain/identity/profile.js'
 import {
   compileTouched,
   type KnownProfile,
@@ -86,7 +86,7 @@ export function readFigures(
 ): Promise<Touched[]> {
   const known = profiles.map((p) => ({
     profileId: p._id,
-    traits: traitTexts(p),
+    traits: ruleTexts(p),
     identifierTypes: identifierTypes(p),
   }))
   return withFigures(deps, query, known)
@@ -96,13 +96,18 @@ const PersonRow = z.object({
   p: z.number(),
   traits: z.record(z.string(), z.string()),
   identifier_types: z.array(z.string()),
+  consent: z.string(),
 })
 
 /** Runs a touched query of the past. Who was nobody then has no entry. */
 export async function readPastFigures(deps: Deps, query: TouchedQuery): Promise<Touched[]> {
   if (query.peopleSql === undefined) throw new RangeError('what is known now is told by documents')
   const rows = await deps.events.query(query.peopleSql, PersonRow)
-  const known = rows.map((r) => ({ profileId: r.p, traits: r.traits, identifierTypes: r.identifier_types }))
+  const known = rows.map((r) => ({
+    profileId: r.p,
+    traits: { ...r.traits, [CONSENT]: r.consent },
+    identifierTypes: r.identifier_types,
+  }))
   return withFigures(deps, query, known)
 }
 

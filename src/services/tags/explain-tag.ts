@@ -6,6 +6,7 @@ import {
   type Touched,
   type TouchedQuery,
 } from '../../domain/rules/compile.js'
+import { CONSENT } from '../../domain/identity/profile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { LocalText } from '../../domain/local-text.js'
 import { shownValue, type Tag, type TagType, tagKindOf } from '../../domain/tags/definition.js'
@@ -143,7 +144,11 @@ async function explainPast(deps: Deps, subject: Subject, person: PersonQuery, pa
     ...{ id, name, type, profileId, at, value, stored, cases },
     past: {
       ...{ asItHappened, verdict: counted === '' ? 'no' : 'yes', tags },
-      person: { traits: figures.traits, identifierTypes: [...figures.identifierTypes].sort(), tags: figures.stored },
+      person: {
+        traits: withoutConsent(figures.traits),
+        identifierTypes: [...figures.identifierTypes].sort(),
+        tags: figures.stored,
+      },
     },
   }
 }
@@ -187,4 +192,9 @@ function shown(stored: Touched['figures']['stored'], { tags, nowMs }: CompileOpt
   return Object.fromEntries(
     Object.entries(stored).map(([id, value]) => [id, shownValue(named.get(id), value, new Date(nowMs))]),
   )
+}
+
+/** Consent is shown where a clause reads it. */
+function withoutConsent({ [CONSENT]: _consent, ...traits }: Readonly<Record<string, string>>): Record<string, string> {
+  return traits
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { openChdbEvents } from '../../../src/adapters/events/chdb.js'
-import { eventsTable, profilesTable, tagChangesTable } from '../../../src/domain/events/tables.js'
-import { identifierTypes, traitTexts } from '../../../src/domain/identity/profile.js'
+import { consentChangesTable, eventsTable, profilesTable, tagChangesTable } from '../../../src/domain/events/tables.js'
+import { consentOf, identifierTypes, ruleTexts, traitTexts } from '../../../src/domain/identity/profile.js'
 import { compileDeltas, compileTouched, type Delta, type Evaluable } from '../../../src/domain/rules/compile.js'
 import { compileCrossings } from '../../../src/domain/rules/crossings.js'
 import { figuresOf, propertiesOf } from '../../../src/domain/rules/figures.js'
@@ -199,12 +199,12 @@ function atHand(evaluables: readonly Evaluable[], some: readonly Person[]): Delt
           name: e.name,
           ms: e.occurredAt.getTime(),
           id: e.id,
-          amountMinor: e.amountMinor ?? 0,
+          amountMinor: e.amountMinor,
           properties: propertiesOf(e.properties),
         })),
       )
       if (columns === undefined) unclear.add(profile._id)
-      const known = { traits: traitTexts(profile), identifierTypes: identifierTypes(profile), stored }
+      const known = { traits: ruleTexts(profile), identifierTypes: identifierTypes(profile), stored }
       return columns === undefined ? [] : [{ profileId: profile._id, figures: { ...known, columns } }]
     }),
   )
@@ -279,6 +279,7 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
         event_id: e.id,
         source: 'shop',
         amount_minor: e.amountMinor ?? 0,
+        has_amount: e.amountMinor !== undefined,
         properties: JSON.stringify(e.properties),
         batch: 1,
         known_at: NOW,
@@ -286,6 +287,16 @@ async function store(to: EventStore, all: readonly Person[]): Promise<void> {
       })),
     ),
     `events from ${all[0]?.profile._id}`,
+  )
+  await to.insert(
+    consentChangesTable,
+    all.flatMap(({ profile }) => {
+      const value = consentOf(profile)
+      if (value === undefined) return []
+      const by = { source: 'shop', observed_at: NOW, ref: 'r', won: true, known_at: NOW, seq: 1 }
+      return [{ profile_id: profile._id, unit: `p${profile._id}`, said: value, value, ...by }]
+    }),
+    `consents from ${all[0]?.profile._id}`,
   )
   await storeState(
     to,

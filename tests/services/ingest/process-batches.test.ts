@@ -5,6 +5,7 @@ import type { BatchPlan } from '../../../src/stored/ingest.js'
 import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+import { compileHolds } from '../../../src/domain/rules/compile.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
@@ -223,6 +224,50 @@ describe('tags after a batch', () => {
     await world.accept('b', eventRecord('m1', 'order_paid', hoursIn(-1), { amountMinor: 40 }))
     await world.run()
     expect(await tagsOf(1)).toEqual({ buyer: '1', spend: '100', big_buyer: '1' })
+  })
+
+  it('read the consent that counts: whoever agreed again has not said stop', async () => {
+    const consent = [
+      { id: 'said_stop', type: 'flag', when: { consent: 'opted_out' } },
+      { id: 'agreed', type: 'flag', when: { consent: 'opted_in' } },
+    ]
+    await start({ tags: consent })
+    const said = (key: string, name: string, hours: number) =>
+      world.accept(key, eventRecord('m1', name, hoursIn(hours)))
+    await said('a', 'opted_out', -2)
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ said_stop: '1' })
+    await said('b', 'opted_in', -1)
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ agreed: '1' })
+    await said('c', 'opted_out', -1.5)
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ agreed: '1' })
+    // The same over everybody, who is read from the store.
+    const sql = compileHolds([{ consent: 'opted_in' }, { consent: 'opted_out' }], {
+      ...{ nowMs: world.clock.now().getTime(), segments: new Map(), tags: [], scope: { kind: 'all' } },
+    })
+    expect(await world.query(sql, z.object({ p: z.number(), holds: z.array(z.number()) }))).toEqual([
+      { p: 1, holds: [1, 0] },
+    ])
+  })
+
+  it('do not take an amount that nobody said for nothing', async () => {
+    const amounts = [
+      { id: 'spend', type: 'number', value: { event: 'order_paid', sum: 'amountMinor' } },
+      { id: 'cheap', type: 'flag', when: { event: 'order_paid', sum: { amountMinor: { lt: 100 } } } },
+      { id: 'small', type: 'flag', when: { event: 'order_paid', where: { amountMinor: { lte: 0 } } } },
+      { id: 'last_small', type: 'flag', when: { event: 'order_paid', last: { property: 'amountMinor', lt: 100 } } },
+    ]
+    await start({ tags: amounts })
+    await world.accept('a', eventRecord('m1', 'order_paid', hoursIn(-2)))
+    await world.accept('b', eventRecord('m2', 'order_paid', hoursIn(-2), { amountMinor: 0 }))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({})
+    expect(await tagsOf(2)).toEqual({ spend: '0', cheap: '1', small: '1', last_small: '1' })
+    await world.accept('c', eventRecord('m1', 'order_paid', hoursIn(-1), { amountMinor: 60 }))
+    await world.run()
+    expect(await tagsOf(1)).toEqual({ spend: '60', cheap: '1', last_small: '1' })
   })
 
   it('follow a trait that changes and goes', async () => {

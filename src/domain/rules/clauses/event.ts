@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import { said } from '../../../said.js'
+import type { Mistake } from '../../reference.js'
+import { Consent } from '../../identity/profile.js'
 import { DAY_MS } from '../../../time.js'
 import { compareAll, within } from '../comparisons.js'
 import type { Demand } from '../demands.js'
+import type { Bool, Num } from '../expression.js'
 import { Bounds, type Comparators, comparators, Name, sayFields, windowFields } from '../fields.js'
 import { propertyMistakes } from '../known.js'
-import { countOf, daysSinceOf, edgesOf, propertyAt, sinceLast, sumOf } from '../windows.js'
+import { absentIfNone, countOf, daysSinceOf, edgesOf, numbersOf, propertyAt, sinceLast, sumOf } from '../windows.js'
 import type { Clause } from './clause.js'
 
 const EventClause = z
@@ -61,7 +64,7 @@ export const event: Clause<EventClause> = {
         clause[at] === undefined ? [] : [{ property: clause[at].property, path: [at, 'property'] }],
       ),
     ]
-    return propertyMistakes(clause, read, known)
+    return [...propertyMistakes(clause, read, known), ...wishMistakes(clause)]
   },
   demands,
   edges: (clause) => [edgesOf(clause, clause.daysSince)],
@@ -69,11 +72,14 @@ export const event: Clause<EventClause> = {
   test(clause, build) {
     const count = countOf(build, clause)
     if (clause.count !== undefined) return { bool: 'all', of: within(count, clause.count) }
-    const tests = [{ bool: 'compare' as const, of: count, sign: '>' as const, to: 0 }]
     if (clause.sum !== undefined) {
       const [property, bounds] = Object.entries(clause.sum)[0]!
-      return { bool: 'all', of: [...tests, ...within(sumOf(build, clause, property), bounds)] }
+      return {
+        bool: 'all',
+        of: [isAny(numbersOf(build, clause, property)), ...within(sumOf(build, clause, property), bounds)],
+      }
     }
+    const tests = [isAny(count)]
     if (clause.daysSince !== undefined)
       return { bool: 'all', of: [...tests, ...within(sinceLast(build, clause), clause.daysSince, DAY_MS)] }
     const edge = clause.first ?? clause.last
@@ -83,8 +89,11 @@ export const event: Clause<EventClause> = {
   },
 
   figure(clause, build) {
-    if (clause.sum !== undefined)
-      return { text: 'figure', of: sumOf(build, clause, Object.keys(clause.sum)[0]!), per: 1 }
+    if (clause.sum !== undefined) {
+      const property = Object.keys(clause.sum)[0]!
+      const sum = { text: 'figure' as const, of: sumOf(build, clause, property), per: 1 }
+      return { text: 'choice', cases: [absentIfNone(build, clause, property)], otherwise: sum }
+    }
     if (clause.daysSince !== undefined) return daysSinceOf(build, clause)
     if (clause.first !== undefined) return propertyAt(build, clause, 'first', clause.first.property)
     if (clause.last !== undefined) return propertyAt(build, clause, 'last', clause.last.property)
@@ -118,4 +127,23 @@ function demands({ event, where, within, between, count, sum, daysSince, first, 
       ? []
       : [{ of: `${first === undefined ? 'last' : 'first'} ${edge.property} ${which}`, tests: asked as Comparators }]),
   ]
+}
+
+/** A wish that she may have changed since. */
+function wishMistakes({ event, within, between, ...more }: EventClause): Mistake[] {
+  const wish = Consent.safeParse(event)
+  const isBare = Object.values({ within, between, ...more }).every((field) => field === undefined)
+  if (!wish.success || !isBare) return []
+  return [
+    {
+      path: ['event'],
+      message: said('说过，后来可能又改了主意', 'was said once, and she may have changed her mind since'),
+      hint: said(`要最后的意愿，写 { consent: ${event} }`, `for her last wish write { consent: ${event} }`),
+      unsure: true,
+    },
+  ]
+}
+
+function isAny(of: Num): Bool {
+  return { bool: 'compare', of, sign: '>', to: 0 }
 }

@@ -92,7 +92,7 @@ function pointsOf(score: Score | undefined): { aggregate: Aggregate; at: Path }[
 }
 
 function aggregateText(a: Aggregate, build: TagBuild): Text {
-  return { text: 'choice', cases: [absentIfNone(build, a)], otherwise: figureText(a, build) }
+  return { text: 'choice', cases: [absentIfNone(build, a, a.sum)], otherwise: figureText(a, build) }
 }
 
 function figureText(a: Aggregate, build: TagBuild): Text {
