@@ -52,11 +52,13 @@ const Effect = z.union([
   z.strictObject({ estimate: z.null(), low: z.null(), high: z.null() }),
 ])
 
-/** `entered`, `heldOut` and `bought` count people's runs; the rest counts touches. */
+/** `entered`, `heldOut`, `changedArms` and `bought` count people, each by her first entry; the rest counts touches. */
 const JourneyFigures = z.strictObject({
   /** Both arms: the treated arm has `entered - heldOut`. */
   entered: Count,
   heldOut: Count,
+  /** In both arms, as two profiles that were found to be one person: in none of the other figures of people. */
+  changedArms: Count,
   planned: Count,
   /** Accepted by the platform or put before the guide. */
   created: Count,

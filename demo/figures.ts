@@ -4,6 +4,7 @@ import type { SourceReport } from '../connectors/csv/report.js'
 import { eventsTable, profilesTable, tagChangesTable } from '../src/domain/events/tables.js'
 import { computePairwise } from '../src/domain/identity/evaluate.js'
 import { computeEffect } from '../src/domain/measures/newcombe.js'
+import { findSumProblems } from './check-sums.js'
 import type { DemoReport, JourneyFigures } from './demo-report.js'
 import { literal } from '../src/domain/rules/sql.js'
 import { STAGE_TAG } from '../src/domain/rules/clauses/stage.js'
@@ -29,15 +30,16 @@ export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
   const { deps, source, seed, days, from, to } = input
   const touches: Touch[] = []
   for await (const batch of deps.docs.touches.scan({})) touches.push(...batch)
-  return {
+  const profiles = await aliveProfiles(deps)
+  const report: DemoReport = {
     seed,
     days,
     from: from.toISOString(),
     to: to.toISOString(),
     source,
     identity: await identityFigures(input),
-    tags: await tagFigures(deps),
-    stages: await stageFigures(deps, from),
+    tags: await tagFigures(deps, profiles),
+    stages: await stageFigures(deps, from, profiles),
     journeys: await journeyFigures(deps, touches),
     touches: {
       planned: touches.length,
@@ -51,6 +53,9 @@ export async function collectFigures(input: FiguresInput): Promise<DemoReport> {
     tasks: await taskFigures(deps),
     sandbox: checkSandbox(input.sandbox, touches, deps.definitions.current.policy, deps.brand.timeZone),
   }
+  const problems = findSumProblems(report)
+  if (problems.length > 0) throw new Error(`figures of one report disagree: ${problems.join('; ')}`)
+  return report
 }
 
 const ALIVE = `profile_id IN (SELECT profile_id FROM ${profilesTable.name} FINAL WHERE merged_into = 0)`
@@ -80,13 +85,17 @@ async function identityFigures({ deps, truth }: FiguresInput): Promise<DemoRepor
   }
 }
 
-async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
+/** As the event store has them; the documents count theirs in `identityFigures`. */
+async function aliveProfiles(deps: ServiceDeps): Promise<number> {
   const [all] = await deps.events.query(
     `SELECT count() AS n FROM ${profilesTable.name} FINAL WHERE merged_into = 0`,
     z.object({ n: z.number() }),
   )
+  return all?.n ?? 0
+}
+
+async function tagFigures(deps: ServiceDeps, profiles: number): Promise<DemoReport['tags']> {
   const counted = await countHolders(deps)
-  const profiles = all?.n ?? 0
   return Object.fromEntries(
     deps.definitions.current.tags.map(({ id }) => {
       const n = counted.get(id) ?? 0
@@ -95,7 +104,8 @@ async function tagFigures(deps: ServiceDeps): Promise<DemoReport['tags']> {
   )
 }
 
-async function stageFigures(deps: ServiceDeps, from: Date): Promise<DemoReport['stages']> {
+/** @param profiles - all there are: whoever never had a stage is `(none)` */
+async function stageFigures(deps: ServiceDeps, from: Date, profiles: number): Promise<DemoReport['stages']> {
   const rows = await deps.events.query(
     `SELECT before, after, count() AS n FROM (
        SELECT profile_id,
@@ -106,12 +116,15 @@ async function stageFigures(deps: ServiceDeps, from: Date): Promise<DemoReport['
     z.object({ before: z.string(), after: z.string(), n: z.number() }),
     'scan',
   )
+  const never = profiles - rows.reduce((sum, r) => sum + r.n, 0)
+  if (never !== 0) rows.push({ before: '', after: '', n: never })
   const name = (stage: string) => (stage === '' ? '(none)' : stage)
   const matrix: Record<string, Record<string, number>> = {}
   const atStart: Record<string, number> = {}
   const atEnd: Record<string, number> = {}
   for (const { before, after, n } of rows) {
-    ;(matrix[name(before)] ??= {})[name(after)] = n
+    const row = (matrix[name(before)] ??= {})
+    row[name(after)] = (row[name(after)] ?? 0) + n
     atStart[name(before)] = (atStart[name(before)] ?? 0) + n
     atEnd[name(after)] = (atEnd[name(after)] ?? 0) + n
   }
@@ -124,13 +137,16 @@ async function journeyFigures(deps: ServiceDeps, touches: readonly Touch[]): Pro
   const figures: Record<string, JourneyFigures> = {}
   for (const [journeyId, { journey }] of deps.definitions.current.journeys) {
     const mine = touches.filter((t) => t.journeyId === journeyId)
+    // People, by their first entry. Who was in both arms, found to be one person since, can be compared with nobody.
     const arms = await deps.events.query(
       `SELECT arm, count() AS n, countIf(bought) AS x FROM (
-         SELECT e.run AS run, e.arm AS arm, max(g.ms > e.ms AND g.ms <= e.ms + ${journey.goal.within}) AS bought
-         FROM (SELECT p, JSONExtractString(properties, 'runId') AS run, JSONExtractString(properties, 'arm') AS arm, ms FROM ${OWNED}
-               WHERE name = 'journey_entered' AND JSONExtractString(properties, 'journeyId') = ${literal(journeyId)}) AS e
+         SELECT e.p AS p, e.arm AS arm, max(g.ms > e.ms AND g.ms <= e.ms + ${journey.goal.within}) AS bought
+         FROM (SELECT p, if(uniqExact(arm) > 1, 'both', any(arm)) AS arm, min(ms) AS ms FROM (
+                 SELECT p, JSONExtractString(properties, 'arm') AS arm, ms FROM ${OWNED}
+                 WHERE name = 'journey_entered' AND JSONExtractString(properties, 'journeyId') = ${literal(journeyId)}
+               ) GROUP BY p) AS e
          LEFT JOIN (SELECT p, ms FROM ${OWNED} WHERE name = ${literal(journey.goal.event)}) AS g ON e.p = g.p
-         GROUP BY run, arm
+         GROUP BY p, arm
        ) GROUP BY arm ${SETTINGS}`,
       z.object({ arm: z.string(), n: z.number(), x: z.number() }),
       'scan',
@@ -140,6 +156,7 @@ async function journeyFigures(deps: ServiceDeps, touches: readonly Touch[]): Pro
     figures[journeyId] = {
       entered: treated.n + holdout.n,
       heldOut: holdout.n,
+      changedArms: arm('both').n,
       planned: mine.length,
       created: mine.filter((t) => t.dispatchId !== undefined).length,
       confirmed: mine.filter((t) => t.confirmedAt !== undefined).length,

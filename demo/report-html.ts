@@ -203,8 +203,10 @@ function journeyBlock(id: string, journey: JourneyFigures, reach: number): strin
         `<tr><th scope="row">${words(nameOf(key))}</th><td class="n">${formatCount(n)}</td><td class="n">${formatCount(x)}</td><td class="n">${formatRatio(ratio, 2)}</td></tr>`,
     )
   const head = [text.TITLES.people, nameOf('bought'), { zh: '成交率', en: 'share' }]
+  const { changedArms } = journey
+  const changed = changedArms === 0 ? '' : ` · ${words(nameOf('changedArms'))} ${formatCount(changedArms)}`
   return `<article>
-<h3><span class="id">${escapeHtml(id)}</span> <small>${words(nameOf('entered'))} ${formatCount(journey.entered)} · ${words(nameOf('heldOut'))} ${formatCount(journey.heldOut)}</small></h3>
+<h3><span class="id">${escapeHtml(id)}</span> <small>${words(nameOf('entered'))} ${formatCount(journey.entered)} · ${words(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}</small></h3>
 <div class="two"><div><table class="funnel"><tbody>${steps.join('')}</tbody></table>
 ${counts(text.TITLES.byReason, journey.suppressed)}</div>
 <div><table><thead><tr><td></td>${head.map((label) => `<th scope="col" class="n">${words(label)}</th>`).join('')}</tr></thead><tbody>${arms.join('')}</tbody></table>

@@ -135,8 +135,10 @@ function journeyLines(id: string, journey: JourneyFigures, reach: number, page: 
       formatRatio(ratio, 2),
     ])
   const reasons = text.byCount(journey.suppressed)
+  const { changedArms } = journey
+  const changed = changedArms === 0 ? '' : `, ${page.say(nameOf('changedArms'))} ${formatCount(changedArms)}`
   return [
-    `  ${page.bold(id)}  ${page.say(nameOf('entered'))} ${formatCount(journey.entered)}, ${page.say(nameOf('heldOut'))} ${formatCount(journey.heldOut)}`,
+    `  ${page.bold(id)}  ${page.say(nameOf('entered'))} ${formatCount(journey.entered)}, ${page.say(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}`,
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '' }, { head: '' }], steps, page),
     ...list(text.TITLES.byReason, reasons, page),
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '', align: 'right' }], arms, page),

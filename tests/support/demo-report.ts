@@ -55,6 +55,7 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
       'welcome-7d-no-order': {
         entered: 402,
         heldOut: 41,
+        changedArms: 0,
         planned: 890,
         created: 790,
         confirmed: 655,
@@ -67,6 +68,7 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
       'dormant-vip': {
         entered: 118,
         heldOut: 12,
+        changedArms: 0,
         planned: 212,
         created: 201,
         confirmed: 150,
@@ -79,6 +81,7 @@ export function buildDemoReport(overrides: Partial<DemoReport> = {}): DemoReport
       'new-customer-3d': {
         entered: 640,
         heldOut: 0,
+        changedArms: 0,
         planned: 1700,
         created: 1650,
         confirmed: 1301,

@@ -1,6 +1,19 @@
 import { unitOf } from '../../random.js'
 
-/** Which arm a person is in: by the hash of seed, journey and anchor, so every entry and every retry gives the same one. */
-export function armOf(seed: number, journeyId: string, anchor: string, holdoutRatio: number): 'treated' | 'holdout' {
+export type ArmName = 'treated' | 'holdout'
+
+/**
+ * Which arm a person is in. Whoever was in the journey before stays in the arm of her first entry, whatever has become of the
+ * ratio, or of the profiles that are she; of two people who are found to be one, that of the earlier.
+ *
+ * @param before - her runs in this journey, any order
+ */
+export function armFor(before: readonly { arm: ArmName; enteredAt: Date }[], draw: () => ArmName): ArmName {
+  const [first] = [...before].sort((a, b) => a.enteredAt.getTime() - b.enteredAt.getTime())
+  return first?.arm ?? draw()
+}
+
+/** The arm of somebody who comes for the first time: by the hash of seed, journey and anchor, so every retry gives the same one. */
+export function armOf(seed: number, journeyId: string, anchor: string, holdoutRatio: number): ArmName {
   return unitOf(seed, 'holdout', journeyId, anchor) < holdoutRatio ? 'holdout' : 'treated'
 }

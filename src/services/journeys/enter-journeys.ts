@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { armOf } from '../../domain/experiments/arm.js'
+import { armFor, armOf } from '../../domain/experiments/arm.js'
 import { eventsTable } from '../../domain/events/tables.js'
 import { systemEvent } from '../../domain/events/system-events.js'
 import { exitEvents, journeyOfPin, pinKey } from '../../domain/journeys/definition.js'
@@ -63,7 +63,7 @@ export async function enterJourneys(
       continue
     }
     const n = runs.length
-    const arm = armOf(deps.seed, journeyId, profile.anchor, journey.holdout)
+    const arm = armFor(runs, () => armOf(deps.seed, journeyId, profile.anchor, journey.holdout))
     entered.push({
       _id: `${journeyId}:${profileId}:${n}`,
       journeyId,
@@ -189,7 +189,7 @@ async function exitRuns(deps: Deps, runs: readonly Run[], events: readonly Happe
       { $set: { state: 'ended', outcome: 'exited', endedAt: now }, $unset: { dueAt: 1 } },
       { state: 'waiting' },
     )
-    await takeBackTouches(deps.docs, run._id, 'exited', now)
+    await takeBackTouches(deps.docs, { runId: run._id }, 'exited', now)
   }
 }
 
