@@ -20,6 +20,7 @@ export function registerCheck(program: Command, { env }: CommandContext): void {
 /** `siyu check`: everything that is wrong with the files, at once; opens no store. @throws {InvalidInputError} */
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
   const { loadConfig } = await import('../config.js')
+  const { checkPlaceholders } = await import('../app/check-placeholders.js')
   const { checkSources } = await import('../app/check-sources.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
@@ -28,8 +29,10 @@ export async function checkCommand({ config: file }: { config: string }, env: En
     names: kindNames,
     brand: config.brand.name,
   })
-  const all = [...problems, ...(await checkSources(config))]
-  for (const warning of warnings) process.stdout.write(`${inLines(`! ${formatProblem(warning)}`)}\n`)
+  const placeholders = checkPlaceholders(config, file)
+  const all = [...problems, ...(await checkSources(config)), ...placeholders.problems]
+  for (const warning of [...warnings, ...placeholders.warnings])
+    process.stdout.write(`${inLines(`! ${formatProblem(warning)}`)}\n`)
   if (shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(

@@ -41,6 +41,7 @@ export async function doctorCommand(
 async function examine(file: string, env: Env, clock: Clock | undefined): Promise<Finding[]> {
   const { loadConfig } = await import('../config.js')
   const { doctorParts } = await import('../app/doctor-parts.js')
+  const { checkPlaceholders } = await import('../app/check-placeholders.js')
   const { callService, findService } = await import('../app/running-service.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
@@ -75,6 +76,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     ...(past !== undefined && { past }),
     timeZone: config.brand.timeZone,
     problems: [...problems, ...(await sourceProblems(config))],
+    placeholders: checkPlaceholders(config, file),
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
     ...(reactions !== undefined && { reactions }),

@@ -46,18 +46,25 @@ async function open(app: object = {}): Promise<Sandbox> {
   return sandbox
 }
 
-type Settings = { corpId?: string; secret?: string; agentId?: number; baseUrl?: string; more?: string }
+type Settings = {
+  corpId?: string
+  secret?: string
+  agentId?: number
+  baseUrl?: string
+  more?: string
+  linkBase?: string
+}
 
 async function examine(
   settings: Settings = {},
   clock: Clock = systemClock,
 ): Promise<{ healthy: boolean; of: Map<string, Finding> }> {
   const { corpId = sandbox!.corpId, secret = sandbox!.app.secret, agentId = sandbox!.app.agentId, more = '' } = settings
-  const { baseUrl = sandbox!.url } = settings
+  const { baseUrl = sandbox!.url, linkBase = 'https://m.pinpai.cn' } = settings
   const config = site.path('doctor.yaml')
   await writeFile(
     config,
-    `brand: { name: 测试品牌 }\ndataDir: ${site.dataDir}\nwecom:\n  baseUrl: ${baseUrl}\n  corpId: ${corpId}\n  agentId: ${agentId}\n  secret: ${secret}\n${more}`,
+    `brand: { name: 测试品牌 }\nlinkBase: ${linkBase}\ndataDir: ${site.dataDir}\nwecom:\n  baseUrl: ${baseUrl}\n  corpId: ${corpId}\n  agentId: ${agentId}\n  secret: ${secret}\n${more}`,
   )
   let text = ''
   const healthy = await doctorCommand({ config, json: true }, {}, (t) => (text += t), clock)
@@ -119,6 +126,13 @@ describe('siyu doctor', () => {
     })
     expect(of.get('wecom.contact')?.state).toBe('skipped')
     expect(healthy).toBe(false)
+  })
+
+  it('is not ready while customers would be sent to an address of the examples', async () => {
+    await open()
+    const { healthy, of } = await examine({ linkBase: 'https://m.example.com' })
+    expect(healthy).toBe(false)
+    expect(of.get('addresses')).toMatchObject({ state: 'failed', found: expect.stringContaining('linkBase') })
   })
 
   it('warns of a clock that is off, and by how much', async () => {

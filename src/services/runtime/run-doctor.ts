@@ -25,6 +25,8 @@ export type DoctorDeps = {
   timeZone: string
   /** What is wrong with definitions and mappings. */
   problems: readonly Problem[]
+  /** Addresses that are still the ones of the examples; `problems`: customers could be sent them. */
+  placeholders?: { problems: readonly Problem[]; warnings: readonly Problem[] }
   /** Absent while no service runs. */
   held?: { runs: number; groups: readonly HeldRuns[] }
   /** Touches that cannot go on in the running service, which may be older than this program; absent while none runs. */
@@ -40,6 +42,7 @@ export type DoctorDeps = {
 export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
   return [
     definitionsFinding(deps.problems),
+    placeholdersFinding(deps.placeholders),
     ...(await Promise.all(deps.stores.map(storeFinding))),
     pastFinding(deps),
     ...(deps.wecom === undefined
@@ -60,6 +63,17 @@ function definitionsFinding(problems: readonly Problem[]): Finding {
   return problems.length === 0
     ? check.ok('没有问题 nothing is wrong')
     : check.failed(`${problems.length} 个问题 problems`, 'siyu check 逐条列出 lists them')
+}
+
+function placeholdersFinding(
+  { problems, warnings }: DoctorDeps['placeholders'] = { problems: [], warnings: [] },
+): Finding {
+  const check = about('addresses', '网址 addresses')
+  const found = [...problems, ...warnings]
+  if (found.length === 0) return check.ok('不是示例地址 none is of the examples')
+  const shown = found.map(({ path, message }) => `${path} ${message}`).join('；')
+  const fix = '在配置文件里填品牌自己的域名 · fill in the domain of the brand'
+  return problems.length > 0 ? check.failed(shown, fix) : check.warned(shown, fix)
 }
 
 const STORES = { documents: '文档库 documents', events: '事件库 events', jobs: '任务队列 jobs' }
