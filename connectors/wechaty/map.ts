@@ -70,7 +70,7 @@ export function sightingToRecord(sighting: Sighting, topicsOf: TopicMatcher): So
 }
 
 /** One of the events, under a key of its own within the sighting. */
-type Say = <N extends (typeof CHAT_EVENTS)[number]>(
+type Say = <N extends (typeof CHAT_EVENTS)[number] | 'opted_out'>(
   name: N,
   key: string,
   properties: SystemProperties<N>,
@@ -87,6 +87,7 @@ function eventsOf(sighting: Sighting, event: Say, topics: ReturnType<TopicMatche
         ...topics.map(({ topic, intent }) =>
           event('chat_topic', topic, { ...where, topic, ...(intent !== undefined && { intent }) }),
         ),
+        ...(topics.some((t) => t.optsOut) ? [event('opted_out', 'wish/opted_out', {})] : []),
       ]
     }
     case 'friendship':

@@ -37,7 +37,14 @@ const Rule = z
       ),
     unless: z.array(z.string().min(1).max(50)).default([]).describe('出现任何一个就不算。 None of these may be there.'),
     from: z.enum(['customer', 'guide', 'both']).default('customer').describe('谁说的才算。 Whose words count.'),
+    optsOut: z
+      .literal(true)
+      .optional()
+      .describe(
+        '客户说了就不再打扰：同时记为 opted_out，在途的触达都收回。 A customer who says so is written to no more: also event opted_out.',
+      ),
   })
+  .refine((rule) => rule.optsOut === undefined || rule.from === 'customer', 'optsOut is for what customers say: from')
   .refine((rule) => rule.keywords.length + rule.patterns.length > 0, 'needs keywords or patterns')
 
 /** `config/wechaty.yaml`: what is read out of chats, and whether their texts are kept. */
@@ -50,7 +57,8 @@ export const ChatRules = z.strictObject({
 })
 export type ChatRules = z.infer<typeof ChatRules>
 
-export type Topic = { topic: string; intent?: string }
+/** `optsOut`: whoever said it wants no more messages. */
+export type Topic = { topic: string; intent?: string; optsOut?: true }
 export type TopicMatcher = (text: string, from: 'customer' | 'guide') => Topic[]
 
 /** The topics of a text, in the order of the rules, each once. */
@@ -64,10 +72,11 @@ export function createTopicMatcher({ rules }: ChatRules): TopicMatcher {
   return (said, from) => {
     const text = normalise(said.slice(0, MAX_TEXT))
     const topics = new Map<string, Topic>()
-    for (const { topic, intent, keywords, patterns, unless, from: whose } of compiled) {
+    for (const { topic, intent, optsOut, keywords, patterns, unless, from: whose } of compiled) {
       if ((whose !== 'both' && whose !== from) || unless.some((word) => text.includes(word))) continue
       if (keywords.some((word) => text.includes(word)) || patterns.some((pattern) => pattern.test(text))) {
-        topics.set(topic, { topic, ...(intent !== undefined && { intent }) })
+        const isStop = (optsOut ?? topics.get(topic)?.optsOut) === true && { optsOut: true as const }
+        topics.set(topic, { topic, ...(intent !== undefined && { intent }), ...isStop })
       }
     }
     return [...topics.values()]

@@ -45,6 +45,18 @@ describe('sightings as records', () => {
     expect(records[1]!.identifiers).toEqual([{ type: 'wechaty:mock', value: 'c43' }])
   })
 
+  it.each([
+    ['退订', 'customer', true],
+    ['以后不要再发了，谢谢', 'customer', true],
+    ['我没退订呀', 'customer', false],
+    ['那我给您退订', 'guide', false],
+  ] as const)('of “%s” from the %s: it is a wish for no more messages: %s', (text, from, isStop) => {
+    const said = { ...sightings[0]!, kind: 'message', type: 'text', text, from } as Sighting
+    const events = connector.toRecords(said, AT).flatMap((record) => SourceRecord.parse(record).events)
+    expect(events.some((e) => e.name === 'opted_out')).toBe(isStop)
+    expect(new Set(events.map((e) => e.id)).size).toBe(events.length)
+  })
+
   it('of colleagues are none', () => {
     const colleague = { ...sightings[0]!, person: { contactId: 'c1', isCoworker: true } }
     expect(connector.toRecords(colleague, AT)).toEqual([])
