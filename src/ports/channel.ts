@@ -33,8 +33,8 @@ export type DispatchOutcome =
       responseCode?: string
       refused: readonly { to: string; reason: string }[]
     }
-  /** Certainly not applied, and a repetition would be refused again. */
-  | { kind: 'refused'; reason: string; message: string }
+  /** Certainly not applied, and a repetition would be refused again. `elsewhere`: through another member it may go. */
+  | { kind: 'refused'; reason: string; message: string; elsewhere?: true }
   /** Certainly not applied; try again not before `afterMs`. */
   | { kind: 'later'; afterMs: number; reason: string }
   /** It may have been applied: `settle` must say. */
@@ -76,9 +76,17 @@ export interface Channel extends Pick<ChannelKind, 'address' | 'needsConfirmatio
   results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined>
   /** Tells the sender once more that something waits for her. No-op where nothing has to be confirmed, or too often. */
   remind(dispatch: Dispatch & { remoteId: string }): Promise<void>
-  /** Takes back what the sender has not confirmed yet. No-op when it is too late. */
-  cancel(dispatch: Dispatch & { remoteId: string }): Promise<void>
+  /**
+   * Takes back what the sender has not confirmed yet. No-op when it is too late.
+   *
+   * @param dispatch - `closing`: of a card, that it rather stays where it is and says this instead of its buttons, if the
+   *   platform still takes its one update
+   */
+  cancel(dispatch: Dispatch & { remoteId: string; closing?: CardClosing }): Promise<void>
 }
+
+/** `responseCode`: good for one update of the card. `text`: 10 characters at most. */
+export type CardClosing = { responseCode: string; text: string }
 
 /** Every way out, by name. */
 export type Channels = { [K in CarrierName]: Channel }

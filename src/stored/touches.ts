@@ -43,6 +43,8 @@ export const DispatchDoc = z.object({
   /** Whose words `content` are; absent in those of version 0.1. */
   contentId: z.string().optional(),
   content: Content,
+  /** Of a card: what its task begins with. */
+  task: z.object({ profileId: z.number(), titles: z.array(z.string()), dueAt: z.date() }).optional(),
   releasedAt: z.date(),
   /** When the next attempt, or the next look at the results, is due. Of one that is refused: its touches do not know it yet. */
   nextAt: z.date().optional(),
@@ -58,6 +60,8 @@ export const DispatchDoc = z.object({
   responseCode: z.string().optional(),
   confirmedAt: z.date().optional(),
   reason: z.string().optional(),
+  /** Refused of this member alone: its touches are to go through another. */
+  elsewhere: z.literal(true).optional(),
 })
 export type DispatchDoc = z.infer<typeof DispatchDoc>
 
@@ -65,7 +69,8 @@ export const CouponCode = z.object({
   _id: z.string(),
   pool: z.string(),
   code: z.string(),
-  state: z.enum(['free', 'issued']),
+  /** withdrawn: no file names it any more, and nobody had it. */
+  state: z.enum(['free', 'issued', 'withdrawn']),
   touchId: z.string().optional(),
   issuedAt: z.date().optional(),
 })

@@ -1,5 +1,6 @@
 import { type CarrierName, traitsOf } from '../../src/domain/touches/channels.js'
 import {
+  type CardClosing,
   type Channel,
   type Dispatch,
   type DispatchOutcome,
@@ -14,6 +15,8 @@ export class FakeChannel implements Channel {
   readonly sent: (Dispatch & { at: Date })[] = []
   readonly reminded: { id: string; at: Date }[] = []
   readonly cancelled: string[] = []
+  /** What cards say that were rather closed. */
+  readonly closed: CardClosing[] = []
   /** How often it was asked, by dispatch. */
   readonly asked = new Map<string, number>()
   answer: (dispatch: Dispatch) => DispatchOutcome = (d) => ({ kind: 'created', remoteId: `msg-${d.id}`, refused: [] })
@@ -67,7 +70,8 @@ export class FakeChannel implements Channel {
     this.reminded.push({ id: dispatch.id, at: this.clock.now() })
   }
 
-  async cancel(dispatch: Dispatch & { remoteId: string }): Promise<void> {
+  async cancel(dispatch: Parameters<Channel['cancel']>[0]): Promise<void> {
     this.cancelled.push(dispatch.id)
+    if (dispatch.closing !== undefined) this.closed.push(dispatch.closing)
   }
 }

@@ -37,10 +37,24 @@ export type Content = z.infer<typeof Content>
 
 export const ContentFile = z.strictObject({ contents: z.array(Content) })
 
+/** What a row of a guide's card holds: half a code is none. @see developer.work.weixin.qq.com/document/path/90236 (read 2026-08) */
+const CODE_MAX = 30
+
 /** A pool of coupon codes; one code per customer. */
 export const CouponPool = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9-]*$/),
-  codes: z.array(z.string().min(4).max(64)).optional().describe(said('券码', 'the codes themselves')),
+  codes: z
+    .array(
+      z
+        .string()
+        .min(4)
+        .max(
+          CODE_MAX,
+          said(`导购的卡片只显示 ${CODE_MAX} 个字符`, `a guide's card shows ${CODE_MAX} characters of a code`),
+        ),
+    )
+    .optional()
+    .describe(said('券码', 'the codes themselves')),
   generate: z
     .strictObject({ prefix: z.string().regex(/^[A-Z0-9]{1,8}$/), count: z.number().int().min(1).max(1_000_000) })
     .optional()

@@ -13,6 +13,8 @@ export type TouchFacts = Pick<ReleaseFacts, 'now' | 'sending'> & {
   profiles: ReadonlyMap<number, Profile>
   /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
   ended: ReadonlyMap<string, Date>
+  /** Members who have left the company, or cannot sign in. */
+  gone: ReadonlySet<string>
   /** Touches of these people that have taken their place among their caps. */
   earlier: readonly (Pick<Touch, 'profileId' | 'channel'> & { releasedAt: Date })[]
   /** Runs that ended otherwise than by their steps. */
@@ -37,11 +39,12 @@ export type Approved = {
   couponCode?: string
 }
 
-/** What is to become of a due touch. `later`: here nobody can tell, for this reason. */
+/** What is to become of a due touch. `later`: here nobody can tell, for this reason. `wait`: there is no room for it before. */
 export type PlannedTouch =
   | ({ kind: 'release' } & Omit<Approved, 'couponCode'>)
   | { kind: 'suppress'; touch: Touch; reason: SuppressReason }
   | { kind: 'later'; touch: Touch; reason: string }
+  | { kind: 'wait'; touch: Touch; until: Date; reason: 'cap' | 'quota' }
 
 /** Nobody is to get these words any more, whatever run they are from: see `siyu publish --withdraw`. */
 export const CONTENT_WITHDRAWN: SuppressReason = 'content_withdrawn'
@@ -67,11 +70,12 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
     if (content === undefined) return { kind: 'suppress', touch, reason: 'no_content' }
     if ('unreadable' in content) return { kind: 'later', touch, reason: content.unreadable }
     const profile = facts.profiles.get(touch.profileId)
-    const contact = profile === undefined ? undefined : ownerOf(standing(profile, facts.ended))
+    const contact = profile === undefined ? undefined : ownerOf(standing(profile, facts, touch.notThrough))
     const address = profile === undefined ? undefined : addressOf(channelKinds[touch.channel], profile, contact)
     const mine = places.get(touch.profileId) ?? []
     const decision = decideRelease(policy, touch.channel, {
       now: facts.now,
+      plannedAt: touch.plannedAt,
       optedOut: profile?.optedOutAt !== undefined,
       reachable: address !== undefined,
       releasedAt: mine.map((place) => place.at),
@@ -79,7 +83,12 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
       sending: facts.sending,
       onAllowList: profile !== undefined && profile.identifiers.some((i) => facts.allowList.includes(i.value)),
     })
-    if (decision.kind === 'suppress') return { kind: 'suppress', touch, reason: decision.reason }
+    if (decision.kind === 'wait') return { touch, ...decision }
+    if (decision.kind === 'suppress') {
+      // Nobody is left to try it: what the last one was told stands.
+      const isRefused = address === undefined && touch.notThrough !== undefined && touch.reason === 'refused'
+      return { kind: 'suppress', touch, reason: isRefused ? 'refused' : decision.reason }
+    }
     if (content.coupon !== undefined && !facts.holding.has(touch._id)) {
       const left = stock.get(content.coupon) ?? 0
       if (left === 0) return { kind: 'suppress', touch, reason: 'coupon_stock' }
@@ -104,10 +113,16 @@ function inOrder({ priority }: Policy, touches: readonly Touch[]): Touch[] {
   )
 }
 
-function standing(profile: Profile, ended: ReadonlyMap<string, Date>): Profile {
+/** As far as somebody can be written to through them. @param notThrough - members through whom it does not go */
+function standing(
+  profile: Profile,
+  { ended, gone }: Pick<TouchFacts, 'ended' | 'gone'>,
+  notThrough: readonly string[] = [],
+): Profile {
   const contacts = profile.contacts.filter((c) => {
     const endedAt = ended.get(relationId(c.userId, c.externalUserId))
-    return endedAt === undefined || endedAt < c.since
+    const stands = endedAt === undefined || endedAt < c.since
+    return stands && !gone.has(c.userId) && !notThrough.includes(c.userId)
   })
   return { ...profile, contacts }
 }

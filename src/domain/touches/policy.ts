@@ -32,6 +32,12 @@ export const Policy = z.strictObject({
         'at most `max` touches of one person in any rolling window of `per`, over all journeys',
       ),
     ),
+  waitForSlot: DurationMs.default(2 * DAY_MS).describe(
+    said(
+      '频次或额度没有名额时顺延，从计划时起最多这么久，之后不再发',
+      'a touch for which a cap or the quota leaves no room waits for it so long after it was planned, then it is dropped',
+    ),
+  ),
   wecomQuota: z
     .strictObject({ mode: z.enum(['month_days', 'week_7', 'day_1']), timeZone: z.string().default('Asia/Shanghai') })
     .describe(
@@ -130,6 +136,8 @@ function afterQuiet(policy: Policy, at: Date, timeZone: string): Date {
 /** What is known of a person when a touch of hers is due. */
 export type ReleaseFacts = {
   now: Date
+  /** When the touch was planned: it waits for room from then on. */
+  plannedAt: Date
   optedOut: boolean
   /** Whether the channel has an address of hers. */
   reachable: boolean
@@ -141,43 +149,54 @@ export type ReleaseFacts = {
   onAllowList: boolean
 }
 
-export type ReleaseDecision = { kind: 'release' } | { kind: 'suppress'; reason: SuppressReason }
+export type ReleaseDecision =
+  | { kind: 'release' }
+  | { kind: 'suppress'; reason: SuppressReason }
+  /** There is no room for it before `until`. */
+  | { kind: 'wait'; until: Date; reason: 'cap' | 'quota' }
 
 /** May this touch go out now? Quiet hours are decided before (they only put it off). */
 export function decideRelease(policy: Policy, channel: ChannelName, facts: ReleaseFacts): ReleaseDecision {
   if (facts.optedOut) return { kind: 'suppress', reason: 'opted_out' }
   if (!facts.reachable)
     return { kind: 'suppress', reason: needsContact(channelKinds[channel]) ? 'not_a_contact' : 'no_address' }
-  const nowMs = facts.now.getTime()
-  // Those after `now` count too: another worker's clock may be ahead of ours, or ours was set back.
-  const full = policy.caps.some(
-    (cap) => facts.releasedAt.filter((at) => at.getTime() > nowMs - cap.per).length >= cap.max,
-  )
-  if (full) return { kind: 'suppress', reason: 'cap' }
-  if (channelKinds[channel].usesQuota && quotaLeft(policy, facts) <= 0) return { kind: 'suppress', reason: 'quota' }
+  const room = [
+    { reason: 'cap' as const, at: roomInCaps(policy, facts) },
+    { reason: 'quota' as const, at: channelKinds[channel].usesQuota ? roomInQuota(policy, facts) : facts.now },
+  ].sort((a, b) => b.at.getTime() - a.at.getTime())[0]!
+  if (room.at > facts.now) {
+    const { at: until, reason } = room
+    if (until.getTime() - facts.plannedAt.getTime() > policy.waitForSlot) return { kind: 'suppress', reason }
+    return { kind: 'wait', until, reason }
+  }
   if (facts.sending === 'off') return { kind: 'suppress', reason: 'sending_off' }
   if (facts.sending === 'dry') return { kind: 'suppress', reason: 'dry_mode' }
   if (facts.sending === 'allow_list' && !facts.onAllowList) return { kind: 'suppress', reason: 'not_on_allow_list' }
   return { kind: 'release' }
 }
 
-/** Mass messages this customer may still get in the calendar period; those released and not yet confirmed count. */
-function quotaLeft(policy: Policy, facts: ReleaseFacts): number {
-  const { mode, timeZone } = policy.wecomQuota
-  const period = (at: Date): string => {
-    const day = toDay(at, timeZone)
-    if (mode === 'day_1') return day
-    if (mode === 'month_days') return day.slice(0, 7)
-    const monday = new Date(`${day}T00:00:00Z`)
-    monday.setUTCDate(monday.getUTCDate() - ((monday.getUTCDay() + 6) % 7))
-    return monday.toISOString().slice(0, 10)
-  }
-  const current = period(facts.now)
+/** When every cap leaves room for one more; now, if they all do. */
+function roomInCaps({ caps }: Policy, { now, releasedAt }: ReleaseFacts): Date {
+  const newestFirst = releasedAt.map((at) => at.getTime()).sort((a, b) => b - a)
+  // Those after `now` count too: another worker's clock may be ahead of ours, or ours was set back.
+  const freeAt = caps.map(({ max, per }) => (newestFirst[max - 1] ?? -Infinity) + per)
+  return new Date(Math.max(now.getTime(), ...freeAt))
+}
+
+/** When this customer may get one more mass message; those released and not yet confirmed count. */
+function roomInQuota({ wecomQuota: { mode, timeZone } }: Policy, { now, massReleasedAt }: ReleaseFacts): Date {
+  const [year, month, day] = toDay(now, timeZone).split('-').map(Number)
+  const date = new Date(Date.UTC(year!, month! - 1, day))
+  const daysInMonth = new Date(Date.UTC(year!, month, 0)).getUTCDate()
+  const weekday = (date.getUTCDay() + 6) % 7
+  const { allowed, passed, days } = {
+    day_1: { allowed: 1, passed: 0, days: 1 },
+    week_7: { allowed: 7, passed: weekday, days: 7 },
+    month_days: { allowed: daysInMonth, passed: day! - 1, days: daysInMonth },
+  }[mode]
   // What another worker's clock puts into the next period was released by now.
-  const used = facts.massReleasedAt.filter((at) => period(at < facts.now ? at : facts.now) === current).length
-  const [year, month] = toDay(facts.now, timeZone).split('-').map(Number)
-  const allowed = mode === 'day_1' ? 1 : mode === 'week_7' ? 7 : new Date(Date.UTC(year!, month, 0)).getUTCDate()
-  return allowed - used
+  const used = massReleasedAt.filter((at) => at >= atTimeOfDay(now, 0, timeZone, -passed)).length
+  return used < allowed ? now : atTimeOfDay(now, 0, timeZone, days - passed)
 }
 
 /**

@@ -47,7 +47,10 @@ export const Touch = z.object({
   title: z.string().optional(),
   dueAt: z.date().optional(),
   state: TouchState,
+  /** Why it did not go out; while it is planned, why it waits. */
   reason: z.string().optional(),
+  /** Members through whom the platform refused to send it. */
+  notThrough: z.array(z.string()).optional(),
   plannedAt: z.date(),
   /** Not before this instant; moved when quiet hours or a full slot put it off. */
   releaseAt: z.date().optional(),

@@ -1,5 +1,7 @@
+import { STOP_BUTTON } from '../../domain/guides/card.js'
 import { systemEvent } from '../../domain/events/system-events.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
+import type { Touch } from '../../domain/touches/touch.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
 import { acceptRecords } from '../ingest/accept-records.js'
@@ -11,9 +13,15 @@ import { systemRecord } from '../ingest/system-records.js'
 type Card = WecomEventOf<'card'>
 
 type CardEvent = 'guide_contacted' | 'customer_interested' | 'opted_out'
-const OUTCOME_EVENTS: Readonly<Record<string, CardEvent>> = { interested: 'customer_interested', stop: 'opted_out' }
+const OUTCOME_EVENTS: Readonly<Record<string, CardEvent>> = {
+  interested: 'customer_interested',
+  [STOP_BUTTON]: 'opted_out',
+}
 
-/** A guide pressed a button of a task's card: its touches are delivered, and what the customer showed becomes an event. */
+/**
+ * The guide pressed a button of her task's card: its touches are delivered, unless it says that the customer wants no messages;
+ * and what she showed becomes an event.
+ */
 export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
   const { docs } = deps
   const task = await docs.tasks.get(card.taskId)
@@ -21,16 +29,25 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
     deps.log.warn('card of no task of ours', { taskId: card.taskId })
     return
   }
+  if (!isHers(task, card)) {
+    deps.log.warn('card pressed by somebody else than its guide', { taskId: task._id, userId: card.userId })
+    return
+  }
   const touches = await docs.touches.getMany(task.touchIds)
+  // She was not to be written to: nothing of it has reached her.
+  const isStop = card.key === STOP_BUTTON
   await acceptRecords(deps, `card:${task._id}:${card.key}`, [
     ...cardRecords(task, card),
-    ...touches.map((t) => deliveredRecord(t, card.at)),
+    ...(isStop ? [] : touches.map((t) => deliveredRecord(t, card.at))),
   ])
+  const set: Partial<Touch> = isStop
+    ? { state: 'suppressed', reason: 'opted_out' }
+    : { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at }
   await docs.touches.updateEach(
     touches.map((t) => ({
       id: t._id,
       where: { state: { $in: ['planned', 'created', 'expired', 'unknown'] } },
-      update: { $set: { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at } },
+      update: { $set: set },
     })),
   )
   await docs.tasks.update(
@@ -46,6 +63,11 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
     // The task is closed in our books; a button that still looks live does no harm.
     deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
   }
+}
+
+/** The platform compares userids without regard to case. */
+function isHers({ guideUserId }: GuideTask, { userId }: Card): boolean {
+  return guideUserId.toLowerCase() === userId.toLowerCase()
 }
 
 function cardRecords(task: GuideTask, card: { key: string; userId: string; at: Date }): InboxRecord[] {

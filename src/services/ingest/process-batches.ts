@@ -39,7 +39,7 @@ import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
 import { react } from '../tags/reactions/react.js'
-import { takeBackTouches } from '../touches/take-back.js'
+import { takeBackOptedOut, takeBackTouches } from '../touches/take-back.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. */
 export function waitingAt(now: Date): Filter<Batch> {
@@ -175,6 +175,7 @@ async function actOn(
 ): Promise<void> {
   if (plan.touchedIds.length === 0) return
   const { current } = deps.definitions
+  await stopOptedOut(deps, plan, events)
   await exitByEvents(deps, events, plan.now)
   const entries = entriesByEvents(deps, events, plan.now)
   const { holds } = await evaluateTouched(deps, {
@@ -200,6 +201,13 @@ async function actOn(
   )
   await react(deps, entering, { now: plan.now, key: `${keyOf(first)}:on` })
   await queueArrivals(deps, events)
+}
+
+/** Whoever has said stop, or was found to be one with somebody who has, gets nothing that is on its way. */
+async function stopOptedOut({ docs }: Deps, { merges, now }: BatchPlan, events: readonly OwnedEvent[]): Promise<void> {
+  const said = events.flatMap((e) => (e.name === 'opted_out' ? e.profileId : []))
+  const ids = [...new Set([...said, ...merges.map((m) => m.to)])]
+  if (ids.length > 0) await takeBackOptedOut(docs, await docs.profiles.getMany(ids), now)
 }
 
 /** Batches in order, and what is to become of them. The first holds the plan. */
@@ -533,7 +541,7 @@ async function endRuns({ docs }: Deps, runIds: readonly string[], now: Date): Pr
   await docs.runs.updateEach(
     runIds.map((id) => ({ id, where: { state: 'waiting' }, update: { $set: ended, $unset: { dueAt: 1 } } })),
   )
-  for (const runId of runIds) await takeBackTouches(docs, runId, 'exited', now)
+  for (const runId of runIds) await takeBackTouches(docs, { runId }, 'exited', now)
 }
 
 /**

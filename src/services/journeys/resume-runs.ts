@@ -143,7 +143,8 @@ function reportHeld(deps: Deps, moving: readonly Moving[]): void {
 async function followRuns({ docs }: Deps, planned: readonly Touch[], now: Date): Promise<void> {
   const runs = new Map((await docs.runs.getMany([...new Set(planned.map((t) => t.runId))])).map((r) => [r._id, r]))
   for (const run of runs.values())
-    if (run.state === 'ended' && run.outcome !== 'finished') await takeBackTouches(docs, run._id, 'exited', now)
+    if (run.state === 'ended' && run.outcome !== 'finished')
+      await takeBackTouches(docs, { runId: run._id }, 'exited', now)
   await docs.touches.updateEach(
     planned.flatMap(({ _id, profileId, runId }) => {
       const owner = runs.get(runId)?.profileId

@@ -1,4 +1,5 @@
 import { CONTENT_WITHDRAWN } from '../../domain/touches/plan-touches.js'
+import type { SuppressReason } from '../../domain/touches/touch.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
@@ -21,7 +22,14 @@ export async function lookAgain(
   if (more.$inc !== undefined) await docs.dispatches.update(doc._id, more, asRead(doc))
 }
 
-/** The reason for it has gone: she left the journey, or her guide, or its words were withdrawn. */
+const TAKEN_BACK: readonly string[] = [
+  'exited',
+  'opted_out',
+  LOST_CONTACT,
+  CONTENT_WITHDRAWN,
+] satisfies SuppressReason[]
+
+/** The reason for it has gone: she left the journey, or her guide, or said stop, or its words were withdrawn. */
 export function isTakenBack(doc: DispatchDoc): doc is DispatchDoc & { reason: string } {
-  return doc.reason === 'exited' || doc.reason === LOST_CONTACT || doc.reason === CONTENT_WITHDRAWN
+  return doc.reason !== undefined && TAKEN_BACK.includes(doc.reason)
 }

@@ -1,7 +1,9 @@
 import type { Profile } from '../../domain/identity/profile.js'
 import type { TouchFacts } from '../../domain/touches/plan-touches.js'
 import type { Touch, TouchState } from '../../domain/touches/touch.js'
+import type { WecomMember } from '../../domain/wecom/mirror.js'
 import { relationId } from '../../domain/wecom/relation.js'
+import type { Filter } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
 import type { Deps } from '../runtime/deps.js'
 import { contentsOfTouches } from './pinned-content.js'
@@ -9,6 +11,9 @@ import { contentsOfTouches } from './pinned-content.js'
 const LOOK_BACK_MS = 62 * DAY_MS
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED: TouchState[] = ['created', 'confirmed', 'delivered', 'unknown']
+
+/** Left, or disabled by the company. */
+const IS_GONE: Filter<WecomMember> = { $or: [{ state: 'left' }, { status: { $in: [2, 5] } }] }
 
 /** Reads what `planTouches` goes by, for the people as given. */
 export async function readTouchFacts(
@@ -30,6 +35,7 @@ export async function readTouchFacts(
     allowList: sending.allowList,
     profiles,
     ended: await endedRelations(deps, [...profiles.values()]),
+    gone: await goneMembers(deps, [...profiles.values()]),
     earlier: earlier.map((t) => ({ ...t, releasedAt: t.releasedAt! })), // they were found by it
     left: await leftRuns(deps, due),
     withdrawn: definitions.current.withdrawn,
@@ -69,4 +75,11 @@ async function endedRelations({ docs }: Deps, profiles: readonly Profile[]): Pro
   return new Map(
     relations.flatMap((r) => (r.state === 'active' || r.endedAt === undefined ? [] : [[r._id, r.endedAt]])),
   )
+}
+
+/** Those of them that the mirror knows as gone: nobody is written to through them. */
+async function goneMembers({ docs }: Deps, profiles: readonly Profile[]): Promise<Set<string>> {
+  const userIds = [...new Set(profiles.flatMap((p) => p.contacts.map((c) => c.userId)))]
+  const members = await docs.wecomMembers.find({ _id: { $in: userIds }, ...IS_GONE })
+  return new Set(members.map((m) => m._id))
 }

@@ -58,8 +58,10 @@ async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promi
   const approved: Approved[] = []
   const suppressed: { touch: Touch; reason: SuppressReason }[] = []
   const unreadable: { touch: Touch; reason: string }[] = []
+  const waiting: Waiting[] = []
   for (const planned of plan) {
     if (planned.kind === 'later') unreadable.push(planned)
+    else if (planned.kind === 'wait') waiting.push(planned)
     else if (planned.kind === 'suppress') suppressed.push(planned)
     else {
       const { kind: _kind, ...release } = planned
@@ -73,6 +75,7 @@ async function releaseBatch(deps: Deps, due: readonly Touch[], now: Date): Promi
   }
   await suppress(deps, suppressed, now)
   await putOff(deps, unreadable, now)
+  await waitForRoom(deps, waiting, now)
   const forGuides = approved.filter((a): a is ForGuide => isForGuide(a.touch.channel) && a.contact !== undefined)
   await dispatchMessages(
     deps,
@@ -116,6 +119,21 @@ async function putOff(
       cause: reason,
       touches: touches.filter((t) => t.reason === reason).length,
     })
+}
+
+type Waiting = Extract<ReturnType<typeof planTouches>[number], { kind: 'wait' }>
+
+async function waitForRoom({ docs, log }: Deps, touches: readonly Waiting[], now: Date): Promise<void> {
+  const where = waitsSince(now)
+  await docs.touches.updateEach(
+    touches.map(({ touch, until, reason }) => ({
+      id: touch._id,
+      where,
+      update: { $set: { releaseAt: until, reason } },
+    })),
+  )
+  for (const { touch, until, reason } of touches)
+    log.info('touch waits for room', { touchId: touch._id, until: until.toISOString(), reason })
 }
 
 /** A touch that was planned while its person was being merged is the survivor's. */

@@ -1,5 +1,5 @@
 import { isForGuide } from '../../domain/touches/channels.js'
-import type { SuppressReason, TouchState } from '../../domain/touches/touch.js'
+import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
 import { type Channel, type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
@@ -16,9 +16,10 @@ import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
 import { leftRuns } from './release-facts.js'
-import { takeBackTouches } from './take-back.js'
+import { takeBackOptedOut, takeBackTouches } from './take-back.js'
 import { takeOut } from './take-out.js'
-import { closeCard, isWithdrawn, stopDispatch, tellEnd, UNTOLD } from './withdraw-content.js'
+import { closeCard, passOn, tellEnd, UNTOLD } from './stop-dispatch.js'
+import { withoutWithdrawn } from './withdraw-content.js'
 
 /** She has deleted the guide, or the guide her. */
 export const LOST_CONTACT: SuppressReason = 'lost_contact'
@@ -169,7 +170,7 @@ async function giveBack({ docs }: Deps, doc: DispatchDoc): Promise<void> {
 }
 
 async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
-  if (isWithdrawn(deps, listed)) return stopDispatch(deps.docs, listed, deps.clock.now())
+  if (await withoutWithdrawn(deps, listed)) return
   if (listed.claim !== undefined) await withoutLeft(deps, listed)
   if (!(await withoutLost(deps, listed))) return
   // Read anew: a customer may have been taken out of it since.
@@ -224,10 +225,12 @@ async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> 
   return false
 }
 
-/** Asked for before: whoever left her journey just then could not be taken out of it. */
-async function withoutLeft(deps: Deps, { recipients }: DispatchDoc): Promise<void> {
-  const touches = await deps.docs.touches.getMany(recipients.map((r) => r.touchId))
-  for (const runId of await leftRuns(deps, touches)) await takeBackTouches(deps.docs, runId, 'exited', deps.clock.now())
+/** Asked for before: whoever left her journey just then, or said stop, could not be taken out of it. */
+async function withoutLeft({ docs, clock }: Deps, { recipients }: DispatchDoc): Promise<void> {
+  const touches = await docs.touches.getMany(recipients.map((r) => r.touchId))
+  for (const runId of await leftRuns({ docs }, touches)) await takeBackTouches(docs, { runId }, 'exited', clock.now())
+  const people = await docs.profiles.getMany([...new Set(touches.map((t) => t.profileId))])
+  await takeBackOptedOut(docs, people, clock.now())
 }
 
 /** Takes lost customers out of a dispatch that was not asked for yet. */
@@ -279,16 +282,21 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
   const given = { dispatchId: doc._id }
   if (outcome.kind === 'created') {
     const refused = new Set(outcome.refused.map((r) => r.to))
+    const left = doc.recipients.filter((r) => refused.has(addressIn(doc, r)))
+    const taken = doc.recipients.filter((r) => !left.includes(r))
     await docs.touches.updateEach(
-      doc.recipients.map((r) => ({
+      taken.map((r) => ({
         id: r.touchId,
         where: { ...given, state: 'planned' },
-        update: {
-          $set: refused.has(addressIn(doc, r))
-            ? { state: 'suppressed', reason: 'not_a_contact' }
-            : { state: 'created' },
-        },
+        update: { $set: { state: 'created' } },
       })),
+    )
+    await passOn(
+      docs,
+      doc,
+      left.map((r) => r.touchId),
+      'not_a_contact',
+      now,
     )
     const created: Update<DispatchDoc> = {
       $set: {
@@ -299,23 +307,32 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
       },
       $unset: { silent: 1 as const },
     }
-    await docs.dispatches.update(doc._id, created, stillMine)
+    const isMine = await docs.dispatches.update(doc._id, created, stillMine)
+    if (isMine && isForGuide(doc.channel)) await dueFrom(deps, doc, now)
     deps.log.info('dispatch created', { dispatchId: doc._id, channel: doc.channel, recipients: touchIds.length })
     return
   }
-  const isCard = isForGuide(doc.channel)
+  const elsewhere = outcome.kind === 'refused' && outcome.elsewhere === true && doc.senderUserId !== undefined
+  if (elsewhere) {
+    // First, and due until its touches know: nobody asks for it again while they go another way.
+    const refused: Update<DispatchDoc> = {
+      $set: { state: 'refused', reason: outcome.reason, elsewhere, nextAt: now },
+      $unset: { silent: 1 as const },
+    }
+    if (await docs.dispatches.update(doc._id, refused, stillMine)) await tellEnd(docs, { ...doc, elsewhere }, now)
+    deps.log.warn('dispatch refused of its member', { dispatchId: doc._id, reason: outcome.reason })
+    await deps.jobs.add('release-touches', undefined, { key: 'release-touches' })
+    return
+  }
   const state = outcome.kind === 'unknown' ? 'unknown' : 'refused'
-  // Touches that joined a task count as created while its card was on its way.
-  const open: TouchState[] = isCard ? ['planned', 'created'] : ['planned']
-  const joined = isCard ? ((await docs.tasks.get(doc._id))?.touchIds ?? []) : []
   await docs.touches.updateEach(
-    [...new Set([...touchIds, ...joined])].map((id) => ({
+    touchIds.map((id) => ({
       id,
-      where: { ...given, state: { $in: open } },
+      where: { ...given, state: 'planned' },
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )
-  if (isCard)
+  if (isForGuide(doc.channel))
     await docs.tasks.update(doc._id, { $set: { state: 'expired', outcome: state, closedAt: now } }, { state: 'open' })
   await docs.dispatches.update(
     doc._id,
@@ -325,13 +342,22 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
   deps.log.error('dispatch not sent', { dispatchId: doc._id, outcome: outcome.kind, reason: outcome.reason })
 }
 
-/** As its channel addresses it. */
+/** Put off on its way to her, a guide has as long for it as if it had not been. */
+async function dueFrom({ docs }: Deps, { _id, releasedAt }: DispatchDoc, now: Date): Promise<void> {
+  const task = await docs.tasks.get(_id)
+  if (task === undefined) return
+  const dueAt = new Date(task.dueAt.getTime() + Math.max(0, now.getTime() - releasedAt.getTime()))
+  await docs.tasks.update(_id, { $set: { dueAt } }, { state: 'open', dueAt: task.dueAt })
+}
+
+/** As its channel addresses it. A card tells of all its touches, and goes to one guide. */
 export function toDispatch(doc: DispatchDoc): Dispatch {
   const { _id: id, channel, senderUserId, recipients, content, releasedAt } = doc
+  const addressed = isForGuide(channel) ? recipients.slice(0, 1) : recipients
   return {
     ...{ id, content, createdAt: releasedAt },
     ...(!isForGuide(channel) && senderUserId !== undefined && { sender: senderUserId }),
-    recipients: recipients.map((r) => ({ touchId: r.touchId, to: addressIn(doc, r) })),
+    recipients: addressed.map((r) => ({ touchId: r.touchId, to: addressIn(doc, r) })),
   }
 }
 

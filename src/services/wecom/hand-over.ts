@@ -10,6 +10,7 @@ import { acceptRecords } from '../ingest/accept-records.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/deps.js'
+import { freeReasons } from '../guides/reasons.js'
 import { takeOut, UNASKED } from '../touches/take-out.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 import { systemRecord } from '../ingest/system-records.js'
@@ -103,37 +104,30 @@ async function moveTouches(deps: ServiceDeps, profileId: number, { from, externa
   )
 }
 
-/** The new owner gets a card of her own, or the task joins the one she has; the old card is locked. */
+/**
+ * The new owner gets a card of her own. Where she has one of this customer, the reasons wait for their release again, and one
+ * card tells of all. The old card is locked.
+ */
 async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise<void> {
   const { docs, clock } = deps
   const now = clock.now()
   const old = await docs.dispatches.get(task._id)
   const id = hashKey(20, 'task', task._id, to)
-  const open = await docs.tasks.findOne({
-    profileId: task.profileId,
-    guideUserId: to,
-    state: 'open',
-    _id: { $ne: id },
-  })
-  if (open !== undefined) {
-    const joining = { touchIds: { $each: task.touchIds }, titles: { $each: task.titles } }
-    await docs.tasks.update(open._id, { $addToSet: joining, $max: { dueAt: task.dueAt } })
-  } else if (old !== undefined) {
+  const isNew = old !== undefined && (await otherTask(deps, task, to, id)) === undefined
+  if (isNew) {
     await docs.tasks.insert([{ ...task, _id: id, guideUserId: to }])
-  }
-  // Before the new card is written down: what comes of it goes to touches that name it.
-  await docs.touches.updateEach(
-    task.touchIds.map((touchId) => ({
-      id: touchId,
-      // Unless it has moved on since.
-      where: {
-        state: { $in: ['planned', 'created'] },
-        $or: [{ dispatchId: task._id }, { dispatchId: { $exists: false } }],
-      },
-      update: { $set: { dispatchId: open?._id ?? id, senderUserId: to } },
-    })),
-  )
-  if (open === undefined && old !== undefined) {
+    // Before the new card is written down: what comes of it goes to touches that name it.
+    await docs.touches.updateEach(
+      task.touchIds.map((touchId) => ({
+        id: touchId,
+        // Unless it has moved on since.
+        where: {
+          state: { $in: ['planned', 'created'] },
+          $or: [{ dispatchId: task._id }, { dispatchId: { $exists: false } }],
+        },
+        update: { $set: { dispatchId: id, senderUserId: to } },
+      })),
+    )
     const nextAt = await nextCardAt(deps, to, now)
     const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, silent: _silent, ...content } = old
     const fresh = { state: 'ready' as const, releasedAt: now, nextAt, attempts: 0, polls: 0 }
@@ -148,11 +142,7 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     const moved = { $set: { state, reason: TRANSFERRED }, $unset: { nextAt: 1 as const, silent: 1 as const } }
     await docs.dispatches.update(task._id, moved, { state: { $in: [...states] } })
   }
-  await docs.tasks.update(
-    task._id,
-    { $set: { state: 'expired', outcome: TRANSFERRED, closedAt: now } },
-    { state: 'open' },
-  )
+  await freeReasons(docs, task._id, TRANSFERRED, now)
   if (old?.responseCode === undefined) return
   try {
     await deps.wecom.closeCard({ userId: task.guideUserId, responseCode: old.responseCode, text: '已转交' })
@@ -160,6 +150,10 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
     // A button that still looks live finds its task closed.
     deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
   }
+}
+
+function otherTask({ docs }: ServiceDeps, { profileId }: GuideTask, guideUserId: string, id: string) {
+  return docs.tasks.findOne({ profileId, guideUserId, state: 'open', _id: { $ne: id } })
 }
 
 /** Cards that move together are spread: WeCom drops what goes beyond 30 a minute to one member. */

@@ -56,7 +56,7 @@ async function stopTouches(deps: Deps, userId: string, externalUserId: string): 
   for (const dispatch of theirs) {
     if (dispatch.state === 'new' || dispatch.state === 'ready') {
       await dropLost(docs, dispatch, new Set([externalUserId]))
-    } else if (dispatch.recipients.length === 1) {
+    } else if (dispatch.recipients.every((r) => r.externalUserId === externalUserId)) {
       await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT, nextAt: now } }, { state: 'created' })
       await docs.dispatches.update(dispatch._id, { $set: { reason: LOST_CONTACT } }, { state: 'sending' })
     }

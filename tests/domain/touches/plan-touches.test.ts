@@ -58,6 +58,7 @@ const facts = (profiles: readonly Profile[], more: Partial<TouchFacts> = {}): To
   allowList: [],
   profiles: new Map(profiles.map((p) => [p._id, p])),
   ended: new Map(),
+  gone: new Set(),
   earlier: [],
   left: new Set(),
   withdrawn: new Set(),
@@ -88,7 +89,34 @@ describe('the plan of due touches', () => {
       touch('other', 2),
     ]
     const plan = planTouches(policy({ priority: ['vip'] }), due, facts([profile(1), profile(2)]))
-    expect(outcomes(plan)).toEqual(['first release', 'other release', 'early suppress cap', 'late suppress cap'])
+    expect(outcomes(plan)).toEqual(['first release', 'other release', 'early wait cap', 'late wait cap'])
+  })
+
+  it('puts off what has no room until there is some, and drops it when that is too late', () => {
+    const before = [{ profileId: 1, channel: 'wecom' as const, releasedAt: ago(20 * HOUR_MS) }]
+    const plan = (plannedAt: Date, more: object = {}) =>
+      planTouches(policy(more), [touch('t', 1, { plannedAt })], facts([profile(1)], { earlier: before }))[0]
+    const until = new Date(NOW.getTime() + 4 * HOUR_MS)
+    expect(plan(ago(HOUR_MS))).toMatchObject({ kind: 'wait', until, reason: 'cap' })
+    expect(plan(ago(2 * DAY_MS))).toMatchObject({ kind: 'suppress', reason: 'cap' })
+    expect(plan(ago(HOUR_MS), { waitForSlot: '4h' })).toMatchObject({ kind: 'suppress', reason: 'cap' })
+  })
+
+  it('goes through the next one who has her where her guide has left, or was refused', () => {
+    const contacts = ['guide-1', 'guide-2'].map((userId, i) => ({
+      ...{ userId, externalUserId: 'wm1' },
+      since: ago((30 - i) * DAY_MS),
+    }))
+    const through = (t: Touch, more: Partial<TouchFacts> = {}) => {
+      const [planned] = planTouches(policy(), [t], facts([profile(1, { contacts })], more))
+      return planned?.kind === 'release' ? planned.contact?.userId : planned && 'reason' in planned && planned.reason
+    }
+    expect(through(touch('t', 1))).toBe('guide-1')
+    expect(through(touch('t', 1), { gone: new Set(['guide-1']) })).toBe('guide-2')
+    expect(through(touch('t', 1, { notThrough: ['guide-1'], reason: 'refused' }))).toBe('guide-2')
+    const tried = touch('t', 1, { notThrough: ['guide-1', 'guide-2'], reason: 'refused' })
+    expect(through(tried)).toBe('refused')
+    expect(through({ ...tried, reason: 'not_a_contact' })).toBe('not_a_contact')
   })
 
   it('counts what a person got before, of mass messages against the quota of WeCom too', () => {
@@ -104,7 +132,7 @@ describe('the plan of due touches', () => {
     ])
     expect(outcomes(planTouches(day, [touch('a', 1), touch('b', 1)], facts(people)))).toEqual([
       'a release',
-      'b suppress quota',
+      'b wait quota',
     ])
   })
 

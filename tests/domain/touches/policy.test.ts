@@ -99,6 +99,7 @@ describe('decideRelease', () => {
   const ago = (ms: number) => new Date(now.getTime() - ms)
   const facts = (more: Partial<ReleaseFacts> = {}): ReleaseFacts => ({
     now,
+    plannedAt: now,
     optedOut: false,
     reachable: true,
     releasedAt: [],

@@ -98,9 +98,31 @@ describe('releasing mass messages', () => {
     })
     await happens('a', 'registered', ['m1'])
     expect(await touches()).toEqual([
-      ['aa-first:1:0/0', 'suppressed', 'cap'],
+      ['aa-first:1:0/0', 'planned', 'cap'],
       ['zz-dear:1:0/0', 'created'],
     ])
+    await world.until(new Date(hoursIn(24).getTime() - 1))
+    expect(world.wecom.sent).toHaveLength(1)
+    await world.until(hoursIn(24))
+    expect(await touches()).toEqual([
+      ['aa-first:1:0/0', 'created'],
+      ['zz-dear:1:0/0', 'created'],
+    ])
+  })
+
+  it('puts off to the time of day when a cap of one a day has room, what was planned for ten the next day', async () => {
+    const steps = [
+      { send: { channel: 'wecom', content: 'hello' } },
+      { wait: { until: '10:00', afterDays: 1 } },
+      { send: { channel: 'wecom', content: 'other' } },
+    ]
+    const journeys = [{ id: 'two', enter: { on: 'registered' }, steps }]
+    await start({ journeys, policy: { caps: [{ max: 1, per: '1d' }] } }, { at: '2026-03-02T03:30:00Z' }) // 11:30
+    await happens('a', 'registered', ['m1'])
+    await world.until('2026-03-03T02:00:00Z')
+    expect((await touches()).map(([, ...state]) => state)).toEqual([['created'], ['planned', 'cap']])
+    await world.until('2026-03-03T03:30:00Z')
+    expect(world.wecom.sent.map((s) => s.content.text)).toEqual(['Hello from Brand', 'Other'])
   })
 
   it('opens the cap again exactly when its window has passed', async () => {
@@ -110,7 +132,7 @@ describe('releasing mass messages', () => {
     await happens('b', 'viewed', ['m1'])
     await world.until(hoursIn(2))
     await happens('c', 'viewed', ['m1'])
-    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'suppressed', 'created'])
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created', 'planned'])
   })
 
   it('counts against the quota what was released and is not yet confirmed', async () => {
@@ -122,8 +144,8 @@ describe('releasing mass messages', () => {
     await happens('c', 'viewed', ['m1'])
     expect(await touches()).toEqual([
       ['first:1:0/0', 'created'],
-      ['first:1:1/0', 'suppressed', 'quota'],
-      ['first:1:2/0', 'created'],
+      ['first:1:1/0', 'created'],
+      ['first:1:2/0', 'planned', 'quota'],
     ])
   })
 
@@ -224,6 +246,128 @@ describe('guide tasks and coupons', () => {
     expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created'])
   })
 
+  it('tell of one more reason on a new card, with what was on the old one, which is recalled', async () => {
+    const journeys = [task('call', 'Call'), { ...coupon(), enter: { on: 'viewed' } }]
+    await start({ journeys, coupons: [{ id: 'pool', codes: ['CODE1'] }] })
+    await happens('a', 'registered', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', 'viewed', ['m1'])
+    const [old, card] = world.task.sent
+    expect(world.task.cancelled).toEqual([old?.id])
+    expect(card?.recipients.map((r) => r.to)).toEqual(['guide-1'])
+    expect(card?.content.card?.title).toBe('Call；Code CODE1')
+    expect(card?.content.card?.rows).toContainEqual({ name: '券码', value: 'CODE1' })
+    expect(card?.content.text).toBe('talk\nCode CODE1')
+    const tasks = await world.docs.tasks.find({}, { sort: { createdAt: 1 } })
+    expect(tasks.map((t) => [t.state, t.outcome, t.touchIds.length])).toEqual([
+      ['expired', 'superseded', 1],
+      ['open', undefined, 2],
+    ])
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created'])
+  })
+
+  it('hold back one more reason while the guide has had as many cards as she may, and codes for which there is no room', async () => {
+    const gifts = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ ...coupon(`gift-${id}`), enter: { on: `event_${id}` } }))
+    const codes = ['a', 'b', 'c', 'd', 'e'].map((id) => `CODE-${id}`)
+    await start({ journeys: gifts, coupons: [{ id: 'pool', codes }], policy: { tasksPerGuidePerMinute: 1 } })
+    await happens('a', 'event_a', ['m1'])
+    await happens('b', 'event_b', ['m1'])
+    expect(world.task.sent).toHaveLength(1)
+    await world.until(hoursIn(0.1))
+    expect(world.task.sent).toHaveLength(2)
+    for (const id of ['c', 'd', 'e']) {
+      await happens(id, `event_${id}`, ['m1'])
+      await world.until(new Date(world.clock.now().getTime() + 2 * MINUTE_MS))
+    }
+    const rows = world.task.sent.at(-1)?.content.card?.rows.filter((row) => row.name === '券码')
+    expect(rows?.map((row) => row.value)).toEqual(['CODE-a', 'CODE-b', 'CODE-c', 'CODE-d'])
+    expect((await touches()).at(-1)).toEqual(['gift-e:1:0/0', 'planned'])
+  })
+
+  it('say why in the words of the journey, and name her as her guide does', async () => {
+    const named = { ...task('call', 'Call'), name: '老客回访' }
+    await start({ journeys: [named] })
+    const contact = { name: '昵称' }
+    const follow = { addedAt: new Date(START), mobiles: [], tagIds: [], remark: '王姐 肤质敏感' }
+    await world.docs.wecomRelations.put([
+      {
+        ...{ _id: 'guide-1/wm-m1', userId: 'guide-1', externalUserId: 'wm-m1', contact, follow },
+        ...{ state: 'active', hash: '', revision: 1, readAt: new Date(START) },
+      },
+    ])
+    const says = (source: string, name: string, hours: number) => ({
+      ...{ source, observedAt: hoursIn(hours), traits: { name } },
+      identifiers: [{ type: 'member_id', value: 'm2' }],
+    })
+    await world.accept('names', says('aa', '旧名', -2), says('zz', '新名', -1))
+    await happens('a', 'registered', ['m1', 'm2'])
+    const rows = world.task.sent.map((s) => s.content.card?.rows.map((row) => row.value))
+    expect(rows.sort()).toEqual([
+      ['新名', '老客回访'],
+      ['王姐 肤质敏感', '老客回访'],
+    ])
+  })
+
+  it('give a guide as long as the step says from when she has the card, not from when it was planned', async () => {
+    const journeys = [{ ...task('call', 'Call'), steps: [{ task: { title: 'Call', script: 'talk', due: '4h' } }] }]
+    await start({ journeys }, { at: '2026-03-02T13:30:00Z' }) // 21:30
+    await happens('a', 'registered', ['m1'])
+    await world.until('2026-03-03T04:59:00Z')
+    expect(world.task.sent.map((s) => s.at)).toEqual([new Date('2026-03-03T01:00:00Z')])
+    expect((await world.docs.tasks.find({})).map((t) => [t.state, t.dueAt])).toEqual([
+      ['open', new Date('2026-03-03T05:00:00Z')],
+    ])
+    await world.until('2026-03-03T05:00:00Z')
+    expect(await touches()).toEqual([['call:1:0/0', 'expired']])
+    expect(world.task.cancelled).toHaveLength(1)
+  })
+
+  it('go to another guide who has her where the first one is refused; to nobody twice', async () => {
+    await start({ journeys: [message('first', 'viewed'), { ...task('call', 'Call'), enter: { on: 'viewed' } }] })
+    const refuse = (channel: typeof world.wecom) => {
+      const { answer } = channel
+      channel.answer = (d) =>
+        [d.sender, ...d.recipients.map((r) => r.to)].includes('guide-1')
+          ? { kind: 'refused', reason: 'wecom_60111', message: 'no such member', elsewhere: true }
+          : answer(d)
+    }
+    refuse(world.wecom)
+    refuse(world.task)
+    await world.accept('x', contactRecord('m1', hoursIn(-1), 'guide-1'), {
+      ...contactRecord('m1', hoursIn(-0.5), 'guide-2'),
+      events: [
+        {
+          ...{ id: 'contact:2', name: 'contact_added', occurredAt: hoursIn(-0.5) },
+          properties: { userId: 'guide-2', externalUserId: 'wm-m1' },
+        },
+      ],
+    })
+    await happens('a', 'viewed', ['m1'])
+    expect(world.wecom.sent.map((s) => s.sender)).toEqual(['guide-2'])
+    expect(world.task.sent.map((s) => s.recipients.map((r) => r.to))).toEqual([['guide-2']])
+    expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created'])
+    // Only the first one has this one.
+    await happens('b', 'viewed', ['m2'])
+    expect((await world.docs.touches.find({ profileId: 2 })).map((t) => [t.state, t.reason])).toEqual([
+      ['suppressed', 'refused'],
+      ['suppressed', 'refused'],
+    ])
+  })
+
+  it('hand out no code any more that the file does not name, and again one that it names again', async () => {
+    const pool = (...codes: string[]) => [{ id: 'pool', codes }]
+    const definitions = { contents, journeys: [coupon()] }
+    await start({ ...definitions, coupons: pool('CODE1', 'CODE2') })
+    await world.publish({ ...definitions, coupons: pool('CODE2') })
+    await happens('a', 'registered', ['m1'])
+    await happens('b', 'registered', ['m2'])
+    const codes = async () => (await world.docs.touches.find({})).map((t) => t.couponCode ?? t.reason)
+    expect(await codes()).toEqual(['CODE2', 'coupon_stock'])
+    await world.publish({ ...definitions, coupons: pool('CODE1', 'CODE2') })
+    await happens('c', 'registered', ['m3'])
+    expect(await codes()).toEqual(['CODE2', 'coupon_stock', 'CODE1'])
+  })
+
   it('hand a guide no more cards a minute than WeCom delivers, over however many calls', async () => {
     await start({ journeys: [task('aa', 'Call')], policy: { tasksPerGuidePerMinute: 2 } })
     await happens('a', 'registered', ['m1'])
@@ -245,7 +389,7 @@ describe('guide tasks and coupons', () => {
       ['created', 'CODE2'],
       ['suppressed', 'coupon_stock'],
     ])
-    expect(world.task.sent.map((s) => s.content.text)).toEqual(['Code CODE1', 'Code CODE2'])
+    expect(world.task.sent.map((s) => s.content.text).sort()).toEqual(['Code CODE1', 'Code CODE2'])
     expect((await world.docs.coupons.find({ state: 'issued' })).map((c) => c.touchId)).toEqual([
       'gift:1:0/0',
       'gift:2:0/0',

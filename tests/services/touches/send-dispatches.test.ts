@@ -39,6 +39,12 @@ beforeEach(async () => {
           exit: { on: 'order_paid' },
           steps: [{ send: { channel: 'wecom', content: 'hello' } }],
         },
+        {
+          id: 'care',
+          enter: { on: 'tried' },
+          exit: { on: 'order_paid' },
+          steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }],
+        },
         { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }] },
         { id: 'call-too', enter: { on: 'asked' }, steps: [{ task: { title: 'Too', script: 'hello', due: '1d' } }] },
       ],
@@ -52,6 +58,8 @@ async function happens(key: string, event: string, names: string[]): Promise<voi
   await world.accept(key, ...names.flatMap((n) => [contactRecord(n, START), eventRecord(n, event, world.clock.now())]))
   await world.run()
 }
+
+const BUSY: DispatchOutcome = { kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' }
 
 const states = async () => (await world.docs.touches.find({})).map((t) => t.reason ?? t.state)
 const dispatchStates = async () => (await world.docs.dispatches.find({})).map((d) => d.state)
@@ -215,6 +223,57 @@ describe('results', () => {
     expect(await states()).toEqual(['delivered'])
   })
 
+  it.each([
+    ['bought', 'order_paid', 'exited'],
+    ['said stop', 'opted_out', 'opted_out'],
+  ])('of one of two who %s meanwhile: the message stays for the other', async (_what, event, reason) => {
+    world.wecom.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    await happens('a', 'registered', ['m1', 'm2'])
+    await world.until(hoursIn(0.1))
+    await happens('b', event, ['m1'])
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    await world.until(hoursIn(1))
+    expect(world.wecom.sent.flatMap((d) => d.recipients.map((r) => r.to))).toEqual(['wm-m2'])
+    expect(await states()).toEqual([reason, 'created'])
+  })
+
+  it.each([
+    ['was put off by the platform', true],
+    ['waited for the stop switch', false],
+  ])('of what %s: who says stop meanwhile gets nothing', async (_what, isPutOff) => {
+    if (isPutOff) world.wecom.answer = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, reason: 'busy' })
+    else world.wecom.answer = () => (void switchSending(world.docs, 'stop', world.clock.now()), BUSY)
+    await happens('a', 'registered', ['m1'])
+    await happens('b', 'opted_out', ['m1'])
+    world.wecom.answer = (d) => ({ kind: 'created', remoteId: d.id, refused: [] })
+    await switchSending(world.docs, 'resume', world.clock.now())
+    await world.until(hoursIn(1))
+    expect(world.wecom.sent).toEqual([])
+    expect(await states()).toEqual(['opted_out'])
+  })
+
+  it('of an opt-out that came late, after she has agreed again: nothing is taken back', async () => {
+    await happens('a', 'registered', ['m1'])
+    await world.accept('in', eventRecord('m1', 'opted_in', hoursIn(0)))
+    await world.accept('out', eventRecord('m1', 'opted_out', hoursIn(-1)))
+    await world.run()
+    expect(await states()).toEqual(['created'])
+    expect(world.wecom.cancelled).toEqual([])
+  })
+
+  it.each([
+    ['said stop', 'opted_out', 'opted_out'],
+    ['bought', 'order_paid', 'exited'],
+  ])('of somebody who %s meanwhile: her card is taken back, and says so', async (_what, event, reason) => {
+    world.task.answer = (d) => ({ kind: 'created', remoteId: d.id, responseCode: 'code', refused: [] })
+    await happens('a', 'tried', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', event, ['m1'])
+    expect(await states()).toEqual([reason])
+    expect(await world.docs.tasks.find({})).toMatchObject([{ state: 'expired', outcome: reason }])
+    expect(world.task.closed).toMatchObject([{ responseCode: 'code' }])
+  })
+
   it('of somebody who left meanwhile: a message for her alone is taken back at once', async () => {
     world.wecom.result = (d) => ({
       final: false,
@@ -229,13 +288,13 @@ describe('results', () => {
 })
 
 describe('a card', () => {
-  async function press(key: string, contentKey = key): Promise<boolean> {
+  async function press(key: string, contentKey = key, userId = 'guide-1'): Promise<boolean> {
     const [task] = await world.docs.tasks.find({})
     const isNew = await acceptCard(world.deps, contentKey, {
       kind: 'card',
       taskId: task!._id,
       key,
-      userId: 'guide-1',
+      userId,
       responseCode: `code-${key}`,
       selected: {},
       at: world.clock.now(),
@@ -259,10 +318,19 @@ describe('a card', () => {
     expect(world.closedCards).toHaveLength(1)
   })
 
-  it('with “do not write” opts the customer out', async () => {
+  it('with “do not write” opts the customer out: nothing of it has reached her', async () => {
     await happens('a', 'asked', ['m1'])
     await press('stop')
     expect((await world.docs.profiles.get(1))?.optedOutAt).toEqual(hoursIn(0))
+    expect(await states()).toEqual(['opted_out', 'opted_out'])
+  })
+
+  it('counts only when its guide presses it, however her id is written', async () => {
+    await happens('a', 'asked', ['m1'])
+    await press('done', 'x', 'guide-2')
+    expect(await states()).toEqual(['created', 'created'])
+    await press('done', 'y', 'Guide-1')
+    expect(await states()).toEqual(['delivered', 'delivered'])
   })
 
   it('pressed after the task was due still counts', async () => {

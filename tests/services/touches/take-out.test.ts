@@ -7,7 +7,7 @@ import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { resumeRuns } from '../../../src/services/journeys/resume-runs.js'
 import { releaseTouches } from '../../../src/services/touches/release-touches.js'
 import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
-import { takeBackTouches } from '../../../src/services/touches/take-back.js'
+import { takeBackOptedOut, takeBackTouches } from '../../../src/services/touches/take-back.js'
 import { takeOut } from '../../../src/services/touches/take-out.js'
 import { stopContent } from '../../../src/services/touches/withdraw-content.js'
 import { handOver } from '../../../src/services/wecom/hand-over.js'
@@ -46,6 +46,7 @@ async function ready(names: readonly string[], event = 'registered', then: reado
         },
         { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '2d' } }] },
         { id: 'call-too', enter: { on: 'asked' }, steps: [{ task: { title: 'Too', script: 'hello', due: '1d' } }] },
+        { id: 'call-later', enter: { on: 'viewed' }, steps: [{ task: { title: 'Then', script: 'hello', due: '1d' } }] },
       ],
       contents: [{ id: 'hello', text: 'hello' }],
     },
@@ -94,7 +95,31 @@ type Road = { event?: string; first?: (world: World) => Promise<unknown>; act: (
 /** Ways on which a customer leaves a dispatch that nothing was asked for, or the dispatch ends. */
 const ROADS: Readonly<Record<string, Road>> = {
   'she leaves the journey': {
-    act: (world) => takeBackTouches(world.deps.docs, 'hello:1:0', 'exited', new Date(START)),
+    act: (world) => takeBackTouches(world.deps.docs, { runId: 'hello:1:0' }, 'exited', new Date(START)),
+  },
+  'she leaves the journeys for which she was to be called': {
+    event: 'asked',
+    act: async (world) => {
+      for (const runId of ['call:1:0', 'call-too:1:0'])
+        await takeBackTouches(world.deps.docs, { runId }, 'exited', new Date(START))
+    },
+  },
+  'she says stop': { act: (world) => saysStop(world) },
+  'she says stop, and she was to be called': { event: 'asked', act: (world) => saysStop(world) },
+  'she says stop, and her guide has been told to call her': {
+    event: 'asked',
+    first: (world) => sendDispatches(world.deps),
+    act: (world) => saysStop(world),
+  },
+  'there is one more reason to call her than her guide was told': {
+    event: 'asked',
+    first: async (world) => {
+      await sendDispatches(world.deps)
+      await world.accept('more', eventRecord('m1', 'viewed', START))
+      await processBatches(world.deps)
+      await resumeRuns(world.deps)
+    },
+    act: (world) => releaseTouches(world.deps),
   },
   'the mirror says that she is lost': {
     first: (world) => world.docs.wecomRelations.put([relationOf('m1', 'lost')]),
@@ -139,6 +164,10 @@ const ROADS: Readonly<Record<string, Road>> = {
     },
     act: (world) => sendDispatches(bounded(world)),
   },
+}
+
+function saysStop(world: World): Promise<void> {
+  return takeBackOptedOut(world.deps.docs, [{ _id: 1, optedOutAt: new Date(START) }], new Date(START))
 }
 
 async function stateOf(world: World) {

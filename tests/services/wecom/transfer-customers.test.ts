@@ -270,13 +270,15 @@ describe('with a customer go', () => {
     expect((await world.docs.dispatches.get('k1'))?.state).toBe('done')
   })
 
-  it('tasks that join the one the new owner has', async () => {
+  it('tasks of which the new owner has one: their reasons wait for a card that tells of all', async () => {
+    await world.docs.touches.put([touch('t1', 1, { channel: 'task', state: 'created', dispatchId: 'k1' })])
     await world.docs.tasks.put([task('k1', 'guide001', ['t1']), task('k2', 'guide002', ['t9'])])
     await world.docs.dispatches.put([dispatch('k1', { channel: 'task', state: 'created', content, recipients: [] })])
     await handOver()
-    expect((await world.docs.tasks.find({ state: 'open' })).map((t) => [t._id, t.touchIds])).toEqual([
-      ['k2', ['t9', 't1']],
-    ])
+    expect((await world.docs.tasks.find({ state: 'open' })).map((t) => t._id)).toEqual(['k2'])
+    expect(await world.docs.tasks.get('k1')).toMatchObject({ state: 'expired', outcome: 'transferred' })
+    const waiting = (await world.docs.touches.get('t1'))!
+    expect([waiting.state, waiting.dispatchId, waiting.senderUserId]).toEqual(['planned', undefined, undefined])
   })
 
   it('the same after the same handover twice, as after a crash', async () => {

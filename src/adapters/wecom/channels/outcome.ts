@@ -18,29 +18,11 @@ export function toOutcome(err: unknown): DispatchOutcome {
     if (err.meaning === 'slow_down') return { kind: 'later', afterMs: err.retryAfterMs ?? MINUTE_MS, reason }
     if (err.meaning === 'refresh_token') return { kind: 'later', afterMs: MINUTE_MS, reason }
     if (err.meaning === 'tell_a_person') return { kind: 'later', afterMs: AFTER_PERSON_MS, reason }
-    return { kind: 'refused', reason, message: err.message }
+    const elsewhere = err.meaning === 'give_up_recipient' && { elsewhere: true as const }
+    return { kind: 'refused', reason, message: err.message, ...elsewhere }
   }
   if (err instanceof UpstreamError && err.retryable) {
     return { kind: 'later', afterMs: AFTER_UNREACHED_MS, reason: err.upstreamCode }
   }
   throw err
-}
-
-/** Cuts to `max` characters (code points), the last one an ellipsis when something was cut. */
-export function clipText(text: string, max: number): string {
-  const characters = [...text]
-  return characters.length <= max ? text : `${characters.slice(0, max - 1).join('')}…`
-}
-
-/** Cuts to `max` bytes of UTF-8, ending in an ellipsis when something was cut. */
-export function clipBytes(text: string, max: number): string {
-  if (Buffer.byteLength(text) <= max) return text
-  let clipped = ''
-  let bytes = Buffer.byteLength('…')
-  for (const character of text) {
-    bytes += Buffer.byteLength(character)
-    if (bytes > max) break
-    clipped += character
-  }
-  return `${clipped}…`
 }

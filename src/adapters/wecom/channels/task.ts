@@ -1,10 +1,11 @@
 import type { TemplateCard } from '../calls/cards.js'
 import type { WecomClient } from '../client.js'
 import { WecomError } from '../transport/error-codes.js'
+import { clipText } from '../../../domain/content/clip.js'
 import { traitsOf } from '../../../domain/touches/channels.js'
 import type { Channel, Dispatch, DispatchOutcome } from '../../../ports/channel.js'
 import { hashKey } from '../../../random.js'
-import { clipText, toOutcome } from './outcome.js'
+import { toOutcome } from './outcome.js'
 
 /** The longest there is: within it a repeated request succeeds without a second card. */
 const DUPLICATE_CHECK_SECONDS = 14_400
@@ -53,6 +54,7 @@ export function createTaskChannel({ client }: { client: WecomClient }): Channel 
           kind: 'refused',
           reason: 'guide_not_visible',
           message: 'the guide is outside the visible range of the app',
+          elsewhere: true,
         }
       }
       return {
@@ -80,7 +82,10 @@ export function createTaskChannel({ client }: { client: WecomClient }): Channel 
     results: () => Promise.resolve({ recipients: [], final: true }),
     /** The card stays where it is; a second one would be a second task. */
     remind: () => Promise.resolve(),
-    async cancel({ id, remoteId }) {
+    async cancel({ id, remoteId, recipients, closing }) {
+      const [guide] = recipients
+      if (closing !== undefined && guide !== undefined && (await closeCard(client, { userId: guide.to, ...closing })))
+        return
       if (remoteId === taskIdOf(id)) return // known by its task id only, and recall wants the message id
       try {
         await client.messages.recall(remoteId)

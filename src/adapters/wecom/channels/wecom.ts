@@ -3,12 +3,13 @@ import type { WecomClient } from '../client.js'
 import { WecomError } from '../transport/error-codes.js'
 import { MASS_MESSAGE_MAX_RECIPIENTS } from '../transport/limits.js'
 import type { Attachment, GroupMessageSend } from '../calls/mass.js'
+import { clipBytes } from '../../../domain/content/clip.js'
 import { TEXT_MAX_BYTES } from '../../../domain/content/content.js'
 import { traitsOf } from '../../../domain/touches/channels.js'
 import { UpstreamError } from '../../../errors.js'
 import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../../ports/channel.js'
 import { DAY_MS, SECOND_MS, type Clock } from '../../../time.js'
-import { clipBytes, toOutcome } from './outcome.js'
+import { toOutcome } from './outcome.js'
 
 export type WecomChannelOptions = {
   client: WecomClient
