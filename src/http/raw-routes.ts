@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../log.js'
+import { HTTP_BOUNDS } from './bounds.js'
 import { HttpError, logReply, toReply } from './error-middleware.js'
 
 /** A route for thousands of requests a second: text in, text out, and its caller is checked by itself. */
@@ -8,8 +9,6 @@ export type RawRoute = {
   path: string
   handle(query: Record<string, string>, body: string): string | Promise<string>
 }
-
-const BODY_LIMIT = 1_000_000
 
 /** Serves a request if one of the routes is meant; otherwise gives `undefined` and has touched nothing. */
 export function serveRaw(
@@ -61,7 +60,7 @@ function readBody(req: IncomingMessage): Promise<string> {
     let size = 0
     req.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > BODY_LIMIT) reject(new HttpError(413, 'too_large', 'request body is too large'))
+      if (size > HTTP_BOUNDS.callbackBytes) reject(new HttpError(413, 'too_large', 'request body is too large'))
       else chunks.push(chunk)
     })
     req.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))

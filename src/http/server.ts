@@ -9,6 +9,7 @@ import { said } from '../said.js'
 import { ConfigError, messageOf, NotFoundError } from '../errors.js'
 import type { Log } from '../log.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
+import { HTTP_BOUNDS } from './bounds.js'
 import { errorMiddleware, HttpError } from './error-middleware.js'
 import { type RawRoute, serveRaw } from './raw-routes.js'
 
@@ -45,11 +46,8 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-const BODY_LIMIT = '10mb'
-const PUBLIC_BODY_LIMIT = '1mb'
-
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { host, port, log, timeoutMs = 30 * SECOND_MS, graceMs = 10 * SECOND_MS } = options
+  const { host, port, log, timeoutMs = HTTP_BOUNDS.answerMs, graceMs = 10 * SECOND_MS } = options
   let closing: Promise<void> | undefined
 
   const app = new Koa()
@@ -95,8 +93,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       seconds.observe({ method, route, status: res.statusCode }, (elapsedMs() - startedMs) / SECOND_MS)
     })
   })
-  server.requestTimeout = 60 * SECOND_MS
-  server.headersTimeout = 10 * SECOND_MS
+  server.requestTimeout = HTTP_BOUNDS.requestMs
+  server.headersTimeout = HTTP_BOUNDS.headersMs
   const sockets = new Set<Socket>()
   const busy = new Set<Socket>()
   server.on('connection', (socket) => {
@@ -269,7 +267,7 @@ function digestOf(key: string): Buffer {
 }
 
 function jsonBody(): Middleware {
-  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: BODY_LIMIT })
+  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: `${HTTP_BOUNDS.bodyBytes}b` })
   return async (ctx, next) => {
     if (ctx.is('json', '+json') === false) {
       throw new HttpError(415, 'unsupported_type', 'the body must be JSON: send "Content-Type: application/json"')
@@ -280,7 +278,11 @@ function jsonBody(): Middleware {
 
 /** A router behind a parser that reads any body as text, and only for paths of that router. */
 function asText(router: Router): Middleware {
-  const parse = bodyParser({ enableTypes: ['text'], extendTypes: { text: ['*/*'] }, textLimit: PUBLIC_BODY_LIMIT })
+  const parse = bodyParser({
+    enableTypes: ['text'],
+    extendTypes: { text: ['*/*'] },
+    textLimit: `${HTTP_BOUNDS.publicBytes}b`,
+  })
   const routes = router.routes()
   return async (ctx, next) => {
     if (!router.match(ctx.path, ctx.method).route) {

@@ -12,8 +12,10 @@ import {
   UnknownOutcomeError,
   UpstreamError,
 } from '../../src/errors.js'
+import { HTTP_BOUNDS } from '../../src/http/bounds.js'
 import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../src/http/server.js'
+import type { RawRoute } from '../../src/http/raw-routes.js'
 import type { Log } from '../../src/log.js'
 import { HOUR_MS } from '../../src/time.js'
 import { waitUntil } from '../support/wait-until.js'
@@ -117,6 +119,20 @@ describe('public routes', () => {
       expect(await reply.json()).toEqual({ got: body })
     },
   )
+
+  it('and raw ones take as much as the bound, and no byte more', async () => {
+    const raw: RawRoute = { method: 'POST', path: '/raw', handle: (_query, body) => String(body.length) }
+    const { url } = await start(hello, { publicRoutes: [callback], rawRoutes: [raw] })
+    const statusOf = async (path: string, bytes: number) => {
+      const reply = await post(url + path, 'x'.repeat(bytes))
+      await reply.text()
+      return reply.status
+    }
+    expect(await statusOf('/callbacks/wecom', HTTP_BOUNDS.publicBytes)).toBe(200)
+    expect(await statusOf('/callbacks/wecom', HTTP_BOUNDS.publicBytes + 1)).toBe(413)
+    expect(await statusOf('/raw', HTTP_BOUNDS.callbackBytes)).toBe(200)
+    expect(await statusOf('/raw', HTTP_BOUNDS.callbackBytes + 1)).toBe(413)
+  })
 
   it('open nothing else', async () => {
     const { url } = await start(hello, { publicRoutes: [callback] })

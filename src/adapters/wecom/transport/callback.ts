@@ -41,7 +41,7 @@ export interface CallbackReader {
 
 const Signed = z.object({ msg_signature: z.string(), timestamp: z.string(), nonce: z.string() })
 const Echo = Signed.extend({ echostr: z.string().min(1) })
-const Envelope = z.object({ encrypt: z.string().min(1), agentid: z.coerce.string().default('') })
+type Envelope = { encrypt: string; agentid: string }
 
 const WHERE_TO_LOOK = 'compare with 应用管理 → the app → 接收消息 → 设置API接收'
 
@@ -125,25 +125,51 @@ function parseXml(xml: string, path: string): Record<string, unknown> {
   return parseInput(Document, parsed, 'Not a WeCom callback').xml
 }
 
-/** The envelope as WeCom writes it; at thousands a second the parser would cost more than all the rest. */
-const USUAL_ENVELOPE = /<Encrypt>(?:<!\[CDATA\[)?([A-Za-z0-9+/=]+)(?:\]\]>)?<\/Encrypt>/
-const USUAL_AGENT = /<AgentID>(?:<!\[CDATA\[)?(\d*)(?:\]\]>)?<\/AgentID>/
-
-function readEnvelope(body: string): z.infer<typeof Envelope> {
-  const usual = USUAL_ENVELOPE.exec(body)
-  if (usual !== null && body.startsWith('<xml>') && !body.includes('<!DOCTYPE'))
-    return { encrypt: usual[1]!, agentid: USUAL_AGENT.exec(body)?.[1] ?? '' }
-  const fields = body.trimStart().startsWith('{') ? parseJson(body) : parseXml(body, 'body')
-  // Spelt ToUserName/Encrypt/AgentID in XML, sometimes in lower case in JSON.
-  const lowerCased = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]))
-  return parseInput(Envelope, lowerCased, 'Not a WeCom callback')
+/**
+ * What is sealed, taken out as text: whose it is shows only by its signature, so nothing is parsed before that. Linear in the
+ * length of the body, whatever it holds.
+ */
+function readEnvelope(body: string): Envelope {
+  const fields = body.trimStart().startsWith('{') ? readJsonEnvelope(body) : readXmlEnvelope(body)
+  if (fields.encrypt === undefined || !BASE64.test(fields.encrypt))
+    throw refuse('Encrypt', 'is missing, or is not Base64', 'hand the body over as it was received')
+  return { encrypt: fields.encrypt, agentid: fields.agentid ?? '' }
 }
 
-function parseJson(body: string): Record<string, unknown> {
+const BASE64 = /^[A-Za-z0-9+/]+=*$/
+
+type Fields = { encrypt?: string | undefined; agentid?: string | undefined }
+
+function readXmlEnvelope(body: string): Fields {
+  // No WeCom message has a DTD, which could give an element another meaning.
+  if (body.includes('<!DOCTYPE')) throw refuse('body', 'has a DTD', 'callbacks come from WeCom only')
+  return { encrypt: elementOf(body, 'Encrypt'), agentid: elementOf(body, 'AgentID') }
+}
+
+/** The text of the first element of a name, bare or in one CDATA section. */
+function elementOf(xml: string, name: string): string | undefined {
+  const start = xml.indexOf(`<${name}>`)
+  const end = start === -1 ? -1 : xml.indexOf(`</${name}>`, start)
+  if (end === -1) return undefined
+  const text = xml.slice(start + name.length + 2, end).trim()
+  return text.startsWith(CDATA) && text.endsWith(']]>') ? text.slice(CDATA.length, -3).trim() : text
+}
+
+const CDATA = '<![CDATA['
+
+function readJsonEnvelope(body: string): Fields {
+  let parsed: object
   try {
-    return JSON.parse(body) as Record<string, unknown> // starts with a brace: an object
+    parsed = JSON.parse(body) as object // starts with a brace: an object
   } catch (err) {
     throw refuse('body', 'is not JSON', 'hand the body over as it was received', err)
+  }
+  // Spelt as in XML, sometimes in lower case. Anything but text is looked at no further.
+  const of = (...names: string[]): unknown => Object.entries(parsed).find(([name]) => names.includes(name))?.[1]
+  const [encrypt, agentid] = [of('Encrypt', 'encrypt'), of('AgentID', 'agentid')]
+  return {
+    encrypt: typeof encrypt === 'string' ? encrypt : undefined,
+    agentid: typeof agentid === 'string' || typeof agentid === 'number' ? String(agentid) : undefined,
   }
 }
 

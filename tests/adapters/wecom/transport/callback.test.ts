@@ -79,6 +79,18 @@ describe('reading a delivery', () => {
     }
   })
 
+  it('takes XML with blanks, and as it is sent without CDATA, without a whole parser', () => {
+    const { encrypt: sealed } = customerEvent
+    for (const body of [
+      `<?xml version="1.0"?>\n<xml>\n  <Encrypt>\n${sealed}\n</Encrypt>\n  <AgentID>218</AgentID>\n</xml>\n`,
+      // What else is in there is never looked at: it is not signed.
+      `<xml><Encrypt><![CDATA[${sealed}]]></Encrypt>${'<a>'.repeat(10_000)}`,
+    ]) {
+      const { content } = openCallback(customerEvent).read(queryOf(customerEvent), body)
+      expect(content['ChangeType']).toBe('add_external_contact')
+    }
+  })
+
   it('takes an echo string whose plus signs became spaces', () => {
     const check = vectors.find(({ name }) => name === 'official URL check')!
     expect(check.encrypt).toContain('+')
@@ -124,6 +136,12 @@ describe('refuses, saying what to check,', () => {
     ['a DTD', `<!DOCTYPE xml [<!ENTITY a "b">]>${body}`],
     ['broken JSON', '{"Encrypt":'],
     ['an empty body', ''],
+    ['an element that is not closed', '<xml><Encrypt><![CDATA[AAAA'],
+    ['something else than Base64', '<xml><Encrypt><![CDATA[A<B>A]]></Encrypt></xml>'],
+    ['JSON of 30,000 lists in each other', `{"encrypt": ${'['.repeat(30_000)}${']'.repeat(30_000)}}`],
+    ['JSON that is not closed', `{"encrypt": ${'['.repeat(60_000)}`],
+    ['an object where text is meant', '{"encrypt": {"length": 1}}'],
+    ['60,000 elements that nobody asked for', `<xml>${'<a>'.repeat(20_000)}`],
   ])('a body with %s', (_what, text) => {
     expect(refusal(() => openCallback(official).read(queryOf(official), text)).code).toBe('invalid_input')
   })
