@@ -1,18 +1,53 @@
 import { Liquid } from 'liquidjs'
+import { said } from '../../said.js'
 import type { Content } from './content.js'
 
-const liquid = new Liquid({ strictVariables: true, strictFilters: true, ownPropertyOnly: true })
+/** How much a template may do: whoever writes one may mistype it, and every dispatch renders it. */
+export const TEMPLATE_BOUNDS = {
+  /** Of a template, in characters. */
+  templateChars: 4_000,
+  /** Of what it becomes, in characters; channels have bounds of their own below. */
+  textChars: 20_000,
+  /** What it makes on the way: characters of texts, items of lists and of `(1..n)`, added up. */
+  work: 5_000,
+  /** For loops inside each other, which make nothing: until then it ends. */
+  renderMs: 1_000,
+} as const
+
+const liquid = new Liquid({
+  strictVariables: true,
+  strictFilters: true,
+  ownPropertyOnly: true,
+  // Looked up here and nowhere else: there is no file that a template could name.
+  templates: {},
+  parseLimit: TEMPLATE_BOUNDS.templateChars,
+  memoryLimit: TEMPLATE_BOUNDS.work,
+  renderLimit: TEMPLATE_BOUNDS.renderMs,
+})
+// They bring in other templates, or make text that no limit counts.
+for (const tag of ['render', 'include', 'layout', 'block', 'capture', 'tablerow']) delete liquid.tags[tag]
 
 /** The words of a content. @throws when its text names a variable that is not given, or is no Liquid template */
 export function renderContent(content: Content, variables: { brand: string; coupon?: string }): string {
-  return liquid.parseAndRenderSync(content.text, variables) as string
+  return render(content.text, variables)
 }
 
 /** Characters of a remark. @see developer.work.weixin.qq.com/document/path/92115 (read 2026-08) */
 const REMARK_MAX = 20
 
-/** A remark on a customer, cut to what WeCom takes. */
+/** A remark on a customer, cut to what WeCom takes. @throws as `renderContent` */
 export function renderRemark(template: string, variables: { name: string; way: string }): string {
-  const text = (liquid.parseAndRenderSync(template, variables) as string).trim()
-  return [...text].slice(0, REMARK_MAX).join('')
+  return [...render(template, variables).trim()].slice(0, REMARK_MAX).join('')
+}
+
+function render(template: string, variables: object): string {
+  const text = liquid.parseAndRenderSync(template, variables) as string
+  if (text.length > TEMPLATE_BOUNDS.textChars)
+    throw new RangeError(
+      said(
+        `写出来有 ${text.length} 个字符，最多 ${TEMPLATE_BOUNDS.textChars}`,
+        `it becomes ${text.length} characters of at most ${TEMPLATE_BOUNDS.textChars}`,
+      ),
+    )
+  return text
 }
