@@ -1,5 +1,6 @@
 import type { DemoReport, JourneyFigures } from './demo-report.js'
 import * as text from './report-text.js'
+import { forHtml } from '../src/escape.js'
 import { formatCount, formatRatio, formatMinor } from '../src/print/numbers.js'
 import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/print/words.js'
 
@@ -39,18 +40,13 @@ ${section('sandbox', text.TITLES.sandbox, sandbox(report))}
 `
 }
 
-/** Text as HTML, safe in elements and in double-quoted attributes. */
-export function escapeHtml(raw: string): string {
-  return raw.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
-}
-
 function words({ zh, en }: Bilingual): string {
-  if (zh === en) return `<span class="id">${escapeHtml(zh)}</span>`
-  return `${escapeHtml(zh)} <span class="en" lang="en">${escapeHtml(en)}</span>`
+  if (zh === en) return `<span class="id">${forHtml(zh)}</span>`
+  return `${forHtml(zh)} <span class="en" lang="en">${forHtml(en)}</span>`
 }
 
 function sentence({ zh, en }: Bilingual, mark = ''): string {
-  return `<p class="say ${mark}">${escapeHtml(zh)}<br><span class="en" lang="en">${escapeHtml(en)}</span></p>`
+  return `<p class="say ${mark}">${forHtml(zh)}<br><span class="en" lang="en">${forHtml(en)}</span></p>`
 }
 
 function section(id: string, title: Bilingual, body: string): string {
@@ -58,7 +54,7 @@ function section(id: string, title: Bilingual, body: string): string {
 }
 
 function time(iso: string): string {
-  return `<time datetime="${escapeHtml(iso)}">${escapeHtml(iso.replace('T', ' ').replace(/(:\d\d)?(\.\d+)?Z$/, ' UTC'))}</time>`
+  return `<time datetime="${forHtml(iso)}">${forHtml(iso.replace('T', ' ').replace(/(:\d\d)?(\.\d+)?Z$/, ' UTC'))}</time>`
 }
 
 function cards({ source, identity, touches, sandbox, journeys }: DemoReport): string {
@@ -74,7 +70,7 @@ function cards({ source, identity, touches, sandbox, journeys }: DemoReport): st
     [{ zh: '独立核对', en: 'independent check' }, text.checkPassed(sandbox) ? '✓ 通过' : '✗ 未通过'],
   ]
   return `<div class="cards">${shown
-    .map(([label, figure]) => `<div class="card"><b>${escapeHtml(figure)}</b><span>${words(label)}</span></div>`)
+    .map(([label, figure]) => `<div class="card"><b>${forHtml(figure)}</b><span>${words(label)}</span></div>`)
     .join('')}</div>`
 }
 
@@ -89,7 +85,7 @@ function identityFigure({ identity }: DemoReport, field: (typeof text.IDENTITY_F
 }
 
 function definitionTable(rows: readonly (readonly [string, string])[]): string {
-  const cells = rows.map(([key, figure]) => `<div><dt>${words(nameOf(key))}</dt><dd>${escapeHtml(figure)}</dd></div>`)
+  const cells = rows.map(([key, figure]) => `<div><dt>${words(nameOf(key))}</dt><dd>${forHtml(figure)}</dd></div>`)
   return `<dl class="figures">${cells.join('')}</dl>`
 }
 
@@ -98,7 +94,7 @@ function tags({ tags: all }: DemoReport): string {
     .sort(([a, x], [b, y]) => y.profiles - x.profiles || (a < b ? -1 : 1))
     .map(
       ([id, { profiles, coverage }]) =>
-        `<tr><th scope="row"><span class="id">${escapeHtml(id)}</span></th><td class="n">${formatCount(profiles)}</td>` +
+        `<tr><th scope="row"><span class="id">${forHtml(id)}</span></th><td class="n">${formatCount(profiles)}</td>` +
         `<td class="n">${formatRatio(coverage)}</td><td class="wide">${bar(coverage)}</td></tr>`,
     )
   return scroll(
@@ -167,14 +163,14 @@ function sankey({ matrix }: DemoReport['stages'], names: readonly string[]): str
       a.next += thick
       b.next += thick
       const title = `${from} → ${to}: ${formatCount(people)}`
-      return `<path class="r${i % 8}" d="M${x0} ${px(ya)}C${middle} ${px(ya)} ${middle} ${px(yb)} ${x1} ${px(yb)}" stroke-width="${px(Math.max(0.5, thick))}"><title>${escapeHtml(title)}</title></path>`
+      return `<path class="r${i % 8}" d="M${x0} ${px(ya)}C${middle} ${px(ya)} ${middle} ${px(yb)} ${x1} ${px(yb)}" stroke-width="${px(Math.max(0.5, thick))}"><title>${forHtml(title)}</title></path>`
     }),
   )
   const nodes = (side: typeof starts, x: number, textX: number, anchor: string) =>
     [...side].map(
       ([name, { top, size }]) =>
         `<rect x="${x}" y="${px(top)}" width="${node}" height="${px(Math.max(1, size * scale))}"/>` +
-        `<text x="${textX}" y="${px(top + (size * scale) / 2 + 5)}" text-anchor="${anchor}">${escapeHtml(nameOf(name).zh)} ${formatCount(size)}</text>`,
+        `<text x="${textX}" y="${px(top + (size * scale) / 2 + 5)}" text-anchor="${anchor}">${forHtml(nameOf(name).zh)} ${formatCount(size)}</text>`,
     )
   return (
     `<figure class="sankey"><svg viewBox="0 -8 ${width} ${height + 24}" role="img" aria-label="生命周期流转图，数字见下表 Stage flow; the figures are in the table below">` +
@@ -206,11 +202,11 @@ function journeyBlock(id: string, journey: JourneyFigures, reach: number): strin
   const { changedArms } = journey
   const changed = changedArms === 0 ? '' : ` · ${words(nameOf('changedArms'))} ${formatCount(changedArms)}`
   return `<article>
-<h3><span class="id">${escapeHtml(id)}</span> <small>${words(nameOf('entered'))} ${formatCount(journey.entered)} · ${words(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}</small></h3>
+<h3><span class="id">${forHtml(id)}</span> <small>${words(nameOf('entered'))} ${formatCount(journey.entered)} · ${words(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}</small></h3>
 <div class="two"><div><table class="funnel"><tbody>${steps.join('')}</tbody></table>
 ${counts(text.TITLES.byReason, journey.suppressed)}</div>
 <div><table><thead><tr><td></td>${head.map((label) => `<th scope="col" class="n">${words(label)}</th>`).join('')}</tr></thead><tbody>${arms.join('')}</tbody></table>
-<p>${words(text.TITLES.difference)}, ${words(text.TITLES.interval)}<br><b>${escapeHtml(text.formatEffect(journey.effect))}</b></p>
+<p>${words(text.TITLES.difference)}, ${words(text.TITLES.interval)}<br><b>${forHtml(text.formatEffect(journey.effect))}</b></p>
 ${intervalPlot(journey.effect, reach)}
 ${sentence(text.explainEffect(journey.effect))}</div></div>
 </article>`
@@ -222,11 +218,11 @@ function intervalPlot(effect: JourneyFigures['effect'], reach: number): string {
   const at = (value: number) => px(20 + ((value + reach) / (2 * reach)) * 360)
   const [low, mid, high] = [at(effect.low), at(effect.estimate), at(effect.high)]
   return (
-    `<svg class="interval" viewBox="0 0 400 56" role="img" aria-label="${escapeHtml(text.formatEffect(effect))}">` +
+    `<svg class="interval" viewBox="0 0 400 56" role="img" aria-label="${forHtml(text.formatEffect(effect))}">` +
     `<line class="axis" x1="20" x2="380" y1="36" y2="36"/><line class="zero" x1="200" x2="200" y1="4" y2="40"/>` +
     `<path class="ci" d="M${low} 13v14M${high} 13v14M${low} 20H${high}"/><circle cx="${mid}" cy="20" r="5"/>` +
-    `<text x="20" y="52">${escapeHtml(text.formatPoints(-reach))}</text><text x="200" y="52" text-anchor="middle">0</text>` +
-    `<text x="380" y="52" text-anchor="end">${escapeHtml(text.formatPoints(reach))}</text></svg>`
+    `<text x="20" y="52">${forHtml(text.formatPoints(-reach))}</text><text x="200" y="52" text-anchor="middle">0</text>` +
+    `<text x="380" y="52" text-anchor="end">${forHtml(text.formatPoints(reach))}</text></svg>`
   )
 }
 
@@ -255,7 +251,7 @@ function tasks({ tasks: all }: DemoReport): string {
   const totals = Object.fromEntries(states.map((s) => [s, guides.reduce((sum, [, task]) => sum + (task[s] ?? 0), 0)]))
   return scroll(
     `<table><thead><tr><th scope="col">${words(text.TITLES.guide)}</th>${states.map((s) => `<th scope="col" class="n">${words(nameOf(s))}</th>`).join('')}</tr></thead>` +
-      `<tbody>${guides.map(([guide, task]) => row(`<span class="id">${escapeHtml(guide)}</span>`, task)).join('')}</tbody>` +
+      `<tbody>${guides.map(([guide, task]) => row(`<span class="id">${forHtml(guide)}</span>`, task)).join('')}</tbody>` +
       `<tfoot>${row(words(text.TITLES.total), totals)}</tfoot></table>`,
   )
 }

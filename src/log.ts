@@ -1,3 +1,4 @@
+import { forLog } from './escape.js'
 import { systemClock } from './time.js'
 
 export type LogFields = Record<string, string | number | boolean | undefined>
@@ -12,7 +13,7 @@ export interface Log {
 /** One JSON object a line. */
 export function jsonLog(write: (line: string) => void): Log {
   const line = (level: string) => (fact: string, fields?: LogFields) =>
-    write(JSON.stringify({ at: systemClock.now().toISOString(), level, fact, ...fields }))
+    write(forLog(JSON.stringify({ at: systemClock.now().toISOString(), level, fact, ...fields })))
   return { info: line('info'), warn: line('warn'), error: line('error') }
 }
 

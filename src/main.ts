@@ -1,6 +1,8 @@
 #!/usr/bin/env node
+import { guardOutput } from './cli/guard-output.js'
 import { createProgram } from './cli/program.js'
 import { AppError, messageOf } from './errors.js'
+import { forTerminal } from './escape.js'
 import { inLines, said } from './said.js'
 
 const stop = new AbortController()
@@ -11,6 +13,8 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => {
   if (err.code !== 'EPIPE') throw err
   process.exit()
 })
+
+guardOutput(process.stdout)
 
 try {
   await createProgram({ env: process.env, signal: stop.signal }).parseAsync()
@@ -23,6 +27,6 @@ try {
       : err instanceof Error
         ? (err.stack ?? err.message)
         : messageOf(err)
-  process.stderr.write(`${inLines(text)}\n`)
+  process.stderr.write(`${forTerminal(inLines(text))}\n`)
   process.exitCode = interrupted ? 130 : 1
 }

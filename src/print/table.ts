@@ -1,3 +1,4 @@
+import { forCell } from '../escape.js'
 import { toWallTime } from '../time.js'
 import { displayWidth, padEnd, padStart } from './display-width.js'
 
@@ -5,8 +6,9 @@ export type Column = { title: string; align?: 'left' | 'right' }
 
 const GAP = '  '
 
-/** Rows under titles, aligned by terminal cells; ends in a line break. */
-export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+/** Rows under titles, aligned by terminal cells; ends in a line break. What cells hold is words, whoever wrote them. */
+export function renderTable(columns: readonly Column[], given: readonly (readonly string[])[]): string {
+  const rows = given.map((cells) => cells.map(forCell))
   const widths = columns.map((c, i) =>
     Math.max(displayWidth(c.title), ...rows.map((row) => displayWidth(row[i] ?? ''))),
   )

@@ -1,3 +1,4 @@
+import { forHtml } from '../../../src/escape.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, toWallTime } from '../../../src/time.js'
 import type { ControlParts } from './parts.js'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.js'
@@ -31,7 +32,7 @@ export function page(parts: PageParts, query: URLSearchParams): string {
   const nextAt = sandbox.nextAt()
   const tabs = Object.entries(VIEWS).map(
     ([name, { title }]) =>
-      `<a href="${linkTo(query, { view: name })}"${name === view ? ' aria-current="page"' : ''}>${escape(title)}</a>`,
+      `<a href="${linkTo(query, { view: name })}"${name === view ? ' aria-current="page"' : ''}>${forHtml(title)}</a>`,
   )
   const speed = {
     real: '真实时间 real time',
@@ -42,8 +43,8 @@ export function page(parts: PageParts, query: URLSearchParams): string {
   return `<!doctype html><html lang="zh"><head><meta charset="utf-8"><title>企业微信沙盒 WeCom sandbox</title>
 <meta name="viewport" content="width=device-width"><style>${PAGE_STYLE}</style></head><body>
 <header><h1>企业微信沙盒 <small>WeCom sandbox</small></h1>
-<p class="clock"><strong>${timeOf(parts, sandbox.now())}</strong> ${escape(world.scenario.timeZone)} · ${speed[clock.kind]} ·
-下一事件 next ${nextAt === undefined ? '—' : timeOf(parts, nextAt)} · ${escape(sandbox.corpId)}</p>
+<p class="clock"><strong>${timeOf(parts, sandbox.now())}</strong> ${forHtml(world.scenario.timeZone)} · ${speed[clock.kind]} ·
+下一事件 next ${nextAt === undefined ? '—' : timeOf(parts, nextAt)} · ${forHtml(sandbox.corpId)}</p>
 ${clock.kind === 'step' && mayAct ? `<p>${[MINUTE_MS, HOUR_MS, DAY_MS].map((ms, i) => action(`+1 ${['分钟 min', '小时 h', '天 day'][i]!}`, 'advance', { byMs: ms })).join(' ')}</p>` : ''}
 ${mayAct ? '' : '<p class="hint">只读：用启动时打印的网址（带 key）打开才有按钮。Read only: open the address printed at the start, with its key, for buttons.</p>'}
 <nav>${tabs.join('')}</nav></header>
@@ -64,7 +65,7 @@ function figures({ sandbox }: PageParts): string {
     ['回调 callbacks', `${callbacks.delivered} · 待发 waiting ${callbacks.waiting} · 丢失 lost ${callbacks.lost}`],
     ['接口调用 API calls', apiCalls],
   ]
-  return `<dl>${all.map(([name, value]) => `<div><dt>${escape(name)}</dt><dd>${escape(String(value))}</dd></div>`).join('')}</dl>`
+  return `<dl>${all.map(([name, value]) => `<div><dt>${forHtml(name)}</dt><dd>${forHtml(String(value))}</dd></div>`).join('')}</dl>`
 }
 
 function membersView({ world }: PageParts, query: URLSearchParams): string {
@@ -76,8 +77,8 @@ function membersView({ world }: PageParts, query: URLSearchParams): string {
   const rows = world.staff.employed
     .slice(0, MEMBERS)
     .map((m) => [
-      escape(m.name),
-      escape(m.userId),
+      forHtml(m.name),
+      forHtml(m.userId),
       anchor(query, { view: 'tasks', user: m.userId }, String(tasks.get(m.userId) ?? 0)),
       anchor(query, { view: 'cards', user: m.userId }, String(cards.get(m.userId) ?? 0)),
     ])
@@ -114,9 +115,9 @@ function messagesTable(world: PageParts['world'], query: URLSearchParams, where:
       return [
         wallTime(new Date(m.sent_ms), world.scenario.timeZone),
         anchor(query, { view: 'customers', customer: m.external_user_id }, m.name),
-        escape(m.user_id),
+        forHtml(m.user_id),
         lines(`${m.text}${linkText(m.link)}`),
-        escape(seen),
+        forHtml(seen),
       ]
     }),
   )
@@ -143,16 +144,16 @@ function tasksView(parts: PageParts, query: URLSearchParams): string {
       task.user_id,
     )
     const ticks = targets.map(
-      ({ id, name }) => `<label><input type="checkbox" checked value="${escape(id)}">${escape(name ?? id)}</label>`,
+      ({ id, name }) => `<label><input type="checkbox" checked value="${forHtml(id)}">${forHtml(name ?? id)}</label>`,
     )
     const body = { msgid: task.msgid, userId: task.user_id }
     const buttons = parts.mayAct
       ? `${action('全部发送 Send to all', 'send', body)} ${action('只发勾选的 Send to those ticked', 'send', body, 'externalUserIds')}`
       : ''
-    return `<article><h3>${escape(memberName(parts, task.user_id))} · ${timeOf(parts, new Date(task.created_ms))}</h3>
+    return `<article><h3>${forHtml(memberName(parts, task.user_id))} · ${timeOf(parts, new Date(task.created_ms))}</h3>
 <blockquote>${lines(`${text}${link === undefined ? '' : `\n→ ${link.title} ${link.url}`}`)}</blockquote>
 <details><summary>${targets.length}${targets.length === LAST ? '+' : ''} 位客户 customers</summary><div class="ticks">${ticks.join('')}</div></details>
-<p>${buttons} <small>${escape(task.msgid)}</small></p></article>`
+<p>${buttons} <small>${forHtml(task.msgid)}</small></p></article>`
   })
   return section(`待导购发送 Waiting for guides to send${user === null ? '' : `：${user}`}`, tasks.join('') || NOTHING)
 }
@@ -171,7 +172,7 @@ function cardsView(parts: PageParts, query: URLSearchParams): string {
   const cards = rows.map((row) => {
     const card = JSON.parse(row.body) as Card
     const fields = (card.horizontal_content_list ?? []).map(
-      (f) => `<div>${escape(f.keyname)}：${escape(f.value ?? '')}</div>`,
+      (f) => `<div>${forHtml(f.keyname)}：${forHtml(f.value ?? '')}</div>`,
     )
     const buttons = (card.button_list ?? []).flatMap(({ text, key }) =>
       key === undefined
@@ -179,12 +180,12 @@ function cardsView(parts: PageParts, query: URLSearchParams): string {
         : [
             parts.mayAct
               ? action(text, 'press', { taskId: row.task_id, userId: row.user_id, key })
-              : `<em>${escape(text)}</em>`,
+              : `<em>${forHtml(text)}</em>`,
           ],
     )
-    return `<article><h3>${escape(memberName(parts, row.user_id))} · ${timeOf(parts, new Date(row.at_ms))}</h3>
-<blockquote><strong>${escape(card.main_title?.title ?? '')}</strong><div>${escape(card.main_title?.desc ?? '')}</div><div>${lines(card.sub_title_text ?? '')}</div>${fields.join('')}</blockquote>
-<p>${buttons.join(' ')} <small>${escape(row.task_id)}</small></p></article>`
+    return `<article><h3>${forHtml(memberName(parts, row.user_id))} · ${timeOf(parts, new Date(row.at_ms))}</h3>
+<blockquote><strong>${forHtml(card.main_title?.title ?? '')}</strong><div>${forHtml(card.main_title?.desc ?? '')}</div><div>${lines(card.sub_title_text ?? '')}</div>${fields.join('')}</blockquote>
+<p>${buttons.join(' ')} <small>${forHtml(row.task_id)}</small></p></article>`
   })
   return section(`等待按钮的卡片 Cards with live buttons${user === null ? '' : `：${user}`}`, cards.join('') || NOTHING)
 }
@@ -213,11 +214,11 @@ function customersView(parts: PageParts, query: URLSearchParams): string {
       const answer =
         m.reply === null
           ? ''
-          : `<div class="bubble mine"><small>${m.replied_ms === null ? '' : timeOf(parts, new Date(m.replied_ms))}</small><p>${escape(m.reply)}</p></div>`
-      return `<div class="bubble"><small>${escape(memberName(parts, m.user_id))} · ${timeOf(parts, new Date(m.sent_ms))}${kind}</small><p>${lines(`${m.text}${linkText(m.link)}`)}</p><small>${read}</small></div>${answer}`
+          : `<div class="bubble mine"><small>${m.replied_ms === null ? '' : timeOf(parts, new Date(m.replied_ms))}</small><p>${forHtml(m.reply)}</p></div>`
+      return `<div class="bubble"><small>${forHtml(memberName(parts, m.user_id))} · ${timeOf(parts, new Date(m.sent_ms))}${kind}</small><p>${lines(`${m.text}${linkText(m.link)}`)}</p><small>${read}</small></div>${answer}`
     })
     return section(
-      `${who.name} <small>${escape(customer)}</small>`,
+      `${who.name} <small>${forHtml(customer)}</small>`,
       `<div class="chat">${chat.join('') || NOTHING}</div>`,
       true,
     )
@@ -228,7 +229,7 @@ function customersView(parts: PageParts, query: URLSearchParams): string {
   )
   const cells = rows.map((r) => [
     anchor(query, { view: 'customers', customer: r.id }, r.name),
-    escape(r.id),
+    forHtml(r.id),
     String(r.n),
     timeOf(parts, new Date(r.last_ms)),
   ])
@@ -240,14 +241,14 @@ function callbacksView(parts: PageParts): string {
     .slice(0, LAST)
     .map((sent) => [
       timeOf(parts, sent.at),
-      escape(sent.app),
-      escape(eventOf(sent.body)),
+      forHtml(sent.app),
+      forHtml(eventOf(sent.body)),
       sent.outcome === 'delivered'
         ? '已确认 acknowledged'
-        : `<b class="bad">${escape(sent.problem ?? sent.outcome)}</b>`,
-      `<details><summary>明文 body</summary><pre>${escape(sent.body.replaceAll('><', '>\n<'))}</pre></details>`,
+        : `<b class="bad">${forHtml(sent.problem ?? sent.outcome)}</b>`,
+      `<details><summary>明文 body</summary><pre>${forHtml(sent.body.replaceAll('><', '>\n<'))}</pre></details>`,
     ])
-  const urls = parts.sandbox.apps.map((app) => [escape(app.name), escape(app.callbackUrl ?? '未设置 not set')])
+  const urls = parts.sandbox.apps.map((app) => [forHtml(app.name), forHtml(app.callbackUrl ?? '未设置 not set')])
   return (
     section('回调地址 Where they go', table(['应用 app', 'URL'], urls)) +
     section(
@@ -260,20 +261,20 @@ function callbacksView(parts: PageParts): string {
 function callsView(parts: PageParts): string {
   const { calls } = parts.handler()
   const totals = Object.entries(calls.byPath()).map(([path, { calls: n, byCode }]) => [
-    escape(path),
+    forHtml(path),
     String(n),
     Object.entries(byCode)
-      .map(([code, count]) => (code === '0' ? `0 × ${count}` : `<b class="bad">${escape(code)}</b> × ${count}`))
+      .map(([code, count]) => (code === '0' ? `0 × ${count}` : `<b class="bad">${forHtml(code)}</b> × ${count}`))
       .join(' · '),
   ])
   const rows = calls
     .last(LAST)
     .map((call) => [
       timeOf(parts, call.at),
-      escape(call.app),
-      escape(call.path),
+      forHtml(call.app),
+      forHtml(call.path),
       call.errcode === 0 ? '0' : `<b class="bad">${call.errcode ?? '—'}</b>`,
-      escape(call.fault ?? ''),
+      forHtml(call.fault ?? ''),
     ])
   return (
     section('各接口 By path', table(['接口 path', '次数 calls', '返回码 codes'], totals)) +
@@ -287,8 +288,8 @@ function limitsView(parts: PageParts): string {
     const [path = '', who = '', ...rest] = u.name.split(' ')
     const windowMs = Number(/\d+$/.exec(rest.join(' '))?.[0])
     return [
-      escape(path),
-      escape(who),
+      forHtml(path),
+      forHtml(who),
       windowMs < HOUR_MS ? `${windowMs / SECOND_MS} s` : `${windowMs / HOUR_MS} h`,
       `<meter max="${u.most}" value="${u.used}"></meter> ${u.used} / ${u.most}`,
       u.blockedUntilMs === undefined
@@ -296,7 +297,7 @@ function limitsView(parts: PageParts): string {
         : `<b class="bad">封禁至 until ${timeOf(parts, new Date(u.blockedUntilMs))}</b>`,
     ]
   })
-  const faults = parts.faults.list().map(({ fault, taken }) => [escape(JSON.stringify(fault)), String(taken)])
+  const faults = parts.faults.list().map(({ fault, taken }) => [forHtml(JSON.stringify(fault)), String(taken)])
   const presets: [string, object][] = [
     ['下一次 -1 Next call busy', { kind: 'errcode', errcode: -1 }],
     ['下一次丢应答 Next reply lost', { kind: 'lost_reply' }],
@@ -319,30 +320,30 @@ function limitsView(parts: PageParts): string {
 const NOTHING = '<p class="hint">没有 Nothing here yet.</p>'
 
 function section(title: string, content: string, isHtml = false): string {
-  return `<section><h2>${isHtml ? title : escape(title)}</h2>${content}</section>`
+  return `<section><h2>${isHtml ? title : forHtml(title)}</h2>${content}</section>`
 }
 
 /** Cells are HTML already. */
 function table(heads: string[], rows: string[][]): string {
   if (rows.length === 0) return NOTHING
-  const head = heads.map((h) => `<th>${escape(h)}</th>`).join('')
+  const head = heads.map((h) => `<th>${forHtml(h)}</th>`).join('')
   return `<table><tr>${head}</tr>${rows.map((cells) => `<tr>${cells.map((c) => `<td>${c}</td>`).join('')}</tr>`).join('')}</table>`
 }
 
 /** A button that posts to a control path. @param ticked - field that gets the values of the ticked boxes beside it */
 function action(title: string, path: string, body: object, ticked?: string): string {
-  const more = ticked === undefined ? '' : ` data-ticked="${escape(ticked)}"`
-  return `<button data-post="/control/${escape(path)}" data-body="${escape(JSON.stringify(body))}"${more}>${escape(title)}</button>`
+  const more = ticked === undefined ? '' : ` data-ticked="${forHtml(ticked)}"`
+  return `<button data-post="/control/${forHtml(path)}" data-body="${forHtml(JSON.stringify(body))}"${more}>${forHtml(title)}</button>`
 }
 
 function anchor(query: URLSearchParams, to: Record<string, string>, text: string): string {
-  return `<a href="${linkTo(query, to)}">${escape(text)}</a>`
+  return `<a href="${linkTo(query, to)}">${forHtml(text)}</a>`
 }
 
 /** Keeps the key, and nothing else, of where we are. */
 function linkTo(query: URLSearchParams, to: Record<string, string>): string {
   const key = query.get('key')
-  return escape(`/?${new URLSearchParams({ ...to, ...(key === null ? {} : { key }) }).toString()}`)
+  return forHtml(`/?${new URLSearchParams({ ...to, ...(key === null ? {} : { key }) }).toString()}`)
 }
 
 function memberName({ world }: PageParts, userId: string): string {
@@ -365,11 +366,7 @@ function byUser(rows: { user_id: string; n: number }[]): Map<string, number> {
 }
 
 function lines(text: string): string {
-  return escape(text).replaceAll('\n', '<br>')
-}
-
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+  return forHtml(text).replaceAll('\n', '<br>')
 }
 
 function timeOf({ world }: PageParts, at: Date): string {

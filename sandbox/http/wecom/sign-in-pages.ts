@@ -1,3 +1,4 @@
+import { forHtml } from '../../../src/escape.js'
 import type { SandboxApp } from '../../identity.js'
 import type { World } from '../../world/world.js'
 import type { Neighbour, NeighbourRequest } from '../core/endpoint.js'
@@ -25,7 +26,7 @@ export function signInPages(world: World): Neighbour {
       if (member !== undefined) return back(app, member.userId, redirect, query, now)
       const links = world.staff.employed.map(
         (m) =>
-          `<li><a href="${escape(url)}&amp;userid=${encodeURIComponent(m.userId)}">${escape(m.name)}</a> ${escape(m.userId)}</li>`,
+          `<li><a href="${forHtml(url)}&amp;userid=${encodeURIComponent(m.userId)}">${forHtml(m.name)}</a> ${forHtml(m.userId)}</li>`,
       )
       return html(200, `<h1>谁在登录 · Who is signing in</h1><ul>${links.join('')}</ul>`)
     },
@@ -44,8 +45,4 @@ export function signInPages(world: World): Neighbour {
 function html(status: number, body: string): Answer {
   const page = `<!doctype html><meta charset="utf-8"><title>登录 · Sign in</title>${body}`
   return { status, headers: { 'content-type': 'text/html; charset=utf-8' }, body: Buffer.from(page) }
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)
 }

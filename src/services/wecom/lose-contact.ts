@@ -3,6 +3,7 @@ import { channelsWith } from '../../domain/touches/channels.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { eventRecord } from '../../domain/wecom/event-record.js'
+import { forAppText } from '../../escape.js'
 import { messageOf } from '../../errors.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps, ServiceDeps } from '../runtime/deps.js'
@@ -90,7 +91,7 @@ async function stopPlanned({ docs }: Deps, userId: string, externalUserId: strin
 async function tellMembers(deps: ServiceDeps, userId: string, name: string | undefined): Promise<void> {
   const { lostNotice } = deps.wecomSettings
   const to = [...(lostNotice.guide ? [userId] : []), ...lostNotice.userIds]
-  const who = name ?? '一位客户 a customer'
+  const who = name === undefined ? '一位客户 a customer' : forAppText(name)
   for (const receiver of new Set(to)) {
     const whose = receiver === userId ? '你 you' : userId
     try {

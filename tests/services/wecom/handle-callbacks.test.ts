@@ -8,6 +8,7 @@ import type { DispatchDoc } from '../../../src/stored/touches.js'
 import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import { stopClocks } from '../../support/fake-clock.js'
 import { type Company, openCompany } from '../../support/wecom-company.js'
+import { NAUGHTY } from '../../support/naughty-strings.js'
 
 const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
 const EAGER = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
@@ -169,6 +170,16 @@ describe('callbacks', () => {
     expect(shown.map((r) => r.userId)).toEqual(['guide001'])
     const relation = await docs().wecomRelations.get(`guide001/${idOf(6)}`)
     expect(relation).toMatchObject({ state: 'lost', contact: { name: '顾客 0006' } })
+  })
+
+  it('of an end are told in words, whatever the customer calls herself', async () => {
+    const tell = jest.spyOn(company.deps.wecom, 'tell')
+    await docs().wecomRelations.update(`guide001/${idOf(8)}`, { $set: { 'follow.remark': NAUGHTY[0]! } })
+    await company.control('contacts/delete', { userId: 'guide001', externalUserId: idOf(8), by: 'customer' })
+    await wait(SECOND_MS)
+    await company.settle()
+    expect(tell.mock.calls).toEqual([['guide001', expect.stringContaining('领奖')]])
+    expect(tell.mock.calls[0]![1]).not.toMatch(/[<>]|:\/\//)
   })
 
   it('make her one again who adds the guide anew', async () => {

@@ -4,6 +4,7 @@ import { WecomError } from '../transport/error-codes.js'
 import { clipText } from '../../../domain/content/clip.js'
 import { traitsOf } from '../../../domain/touches/channels.js'
 import type { Channel, Dispatch, DispatchOutcome } from '../../../ports/channel.js'
+import { forCard } from '../../../escape.js'
 import { hashKey } from '../../../random.js'
 import { toOutcome } from './outcome.js'
 
@@ -119,11 +120,11 @@ function toTemplateCard(dispatch: Dispatch, card: NonNullable<Dispatch['content'
   return {
     card_type: 'button_interaction',
     task_id: taskIdOf(dispatch.id),
-    main_title: { title: clipText(card.title, CARD.title) },
+    main_title: { title: clipText(forCard(card.title), CARD.title) },
     ...(text !== '' && { sub_title_text: clipText(text, CARD.text) }),
     horizontal_content_list: card.rows.slice(0, CARD.rows).map(({ name, value }) => ({
       keyname: clipText(name, CARD.rowName),
-      value: clipText(value, CARD.rowValue),
+      value: clipText(forCard(value), CARD.rowValue),
     })),
     button_list: card.buttons.map((button, i) => ({
       type: 0,
