@@ -23,9 +23,7 @@ export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOpt
     )
     for (const [name, hint] of hintsFor(work, deps.clock.now())) await queue.add(name, undefined, hint)
   }
-  return repeat('* * * * * *', SECOND_MS, () =>
-    wake().catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) })),
-  )
+  return repeat(SECOND_MS, () => wake().catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) })))
 }
 
 /** Jobs for the work of the second that begins now; later ones are for the next look. */

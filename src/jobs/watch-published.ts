@@ -5,7 +5,7 @@ import { repeat } from './repeat.js'
 
 /** Once a minute lets `follow` take over what another process has published, for a process that takes up no work. */
 export function watchPublished(follow: () => Promise<void>, log: Log): { stop(): Promise<void> } {
-  return repeat('0 * * * * *', MINUTE_MS, () =>
+  return repeat(MINUTE_MS, () =>
     follow().catch((err: unknown) => log.error('published definitions cannot be read', { cause: messageOf(err) })),
   )
 }

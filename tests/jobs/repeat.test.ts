@@ -1,42 +1,51 @@
-import { describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { repeat } from '../../src/jobs/repeat.js'
-
-/** Cron has no reason to call within this test: as when the clock of the day was set back. */
-const NEVER = '0 0 29 2 *'
+import { DAY_MS, HOUR_MS, SECOND_MS } from '../../src/time.js'
 
 describe('what is repeated', () => {
-  it('goes on by the monotonic clock while cron waits for a time that has been', async () => {
-    let times = 0
-    let repeated: ReturnType<typeof repeat> | undefined
-    await new Promise<void>((resolve) => {
-      repeated = repeat(NEVER, 5, () => {
-        if (++times === 3) resolve()
-        return Promise.resolve()
-      })
-    })
-    await repeated?.stop()
-    const before = times
-    await new Promise((resolve) => setTimeout(resolve, 30))
-    expect(times).toBe(before)
+  afterEach(() => {
+    jest.useRealTimers()
   })
 
-  it('is never done twice at once, and its end is waited for', async () => {
-    let under = 0
-    let most = 0
+  it.each([
+    ['leaps a day ahead', DAY_MS],
+    ['is set back by an hour', -HOUR_MS],
+    ['is set at last, from 1970', 56 * 365 * DAY_MS],
+  ])('comes once a second while the clock of the day %s', async (_what, byMs) => {
+    const startMs = byMs > 365 * DAY_MS ? 0 : Date.UTC(2026, 2, 2)
+    jest.useFakeTimers({ now: startMs })
     let times = 0
-    let repeated: ReturnType<typeof repeat> | undefined
-    await new Promise<void>((begun) => {
-      repeated = repeat(NEVER, 5, async () => {
-        times++
-        most = Math.max(most, ++under)
-        begun()
-        await new Promise((resolve) => setTimeout(resolve, 40))
-        under--
-      })
+    const repeated = repeat(SECOND_MS, () => {
+      times++
+      return Promise.resolve()
     })
-    await repeated?.stop()
-    expect(under).toBe(0)
+    await jest.advanceTimersByTimeAsync(3 * SECOND_MS)
+    expect(times).toBe(3)
+    jest.setSystemTime(startMs + 3 * SECOND_MS + byMs)
+    await jest.advanceTimersByTimeAsync(3 * SECOND_MS)
+    expect(times).toBe(6)
+    await repeated.stop()
+    await jest.advanceTimersByTimeAsync(3 * SECOND_MS)
+    expect(times).toBe(6)
+    expect(jest.getTimerCount()).toBe(0)
+  })
+
+  it('is never done twice at once, is made up for once, and its end is waited for', async () => {
+    jest.useFakeTimers()
+    let [under, most, times] = [0, 0, 0]
+    const repeated = repeat(SECOND_MS, async () => {
+      times++
+      most = Math.max(most, ++under)
+      if (times === 1) await new Promise((resolve) => setTimeout(resolve, 5.5 * SECOND_MS))
+      under--
+    })
+    await jest.advanceTimersByTimeAsync(7 * SECOND_MS)
     expect(most).toBe(1)
-    expect(times).toBeGreaterThan(0)
+    // At 1 s, which took until 6.5 s; then the one that was due.
+    expect(times).toBe(2)
+    const stopped = repeated.stop()
+    await jest.advanceTimersByTimeAsync(SECOND_MS)
+    await stopped
+    expect(under).toBe(0)
   })
 })
