@@ -109,7 +109,7 @@ export async function start(folder: string, home: string): Promise<Service> {
         journeys: join(home, 'journeys'),
         identity: join(shop, 'config/identity.yaml'),
         lifecycle: join(home, 'lifecycle.yaml'),
-        policy: join(shop, 'config/policy.yaml'),
+        policy: its('config/policy.yaml'), // the shop's names journeys
         content: join(home, 'content'),
         events: join(shop, 'config/events.yaml'),
         segments: join(home, 'segments.yaml'),
