@@ -66,8 +66,10 @@ export class Facts {
   private definitions: Tagged | undefined
   private tagIds: ReadonlyMap<string, string> = new Map()
   private isWholeTried = false
-  /** While everybody is at hand: when their events happened. Who was merged away since may still be named. */
+  /** When events of everybody happened, as long as nobody is missing. Who was merged away since may still be named. */
   private instants: Instants | undefined
+  /** Whether everybody has been loaded. */
+  private isWhole = false
   private lastSeq: number | undefined
   /** Numbers that were asked for and have not arrived. */
   private asked = 0
@@ -213,7 +215,7 @@ export class Facts {
    * @returns undefined unless everybody is at hand
    */
   async within(spans: ReadonlyMap<string, readonly Span[]>): Promise<Set<number> | undefined> {
-    return (await this.counter()) === this.lastSeq ? this.instants?.within(spans) : undefined
+    return (await this.counter()) === this.lastSeq && this.isWhole ? this.instants?.within(spans) : undefined
   }
 
   private async counter(): Promise<number> {
@@ -230,6 +232,7 @@ export class Facts {
     })
     if (waiting + (stored?.n ?? 0) > FEW.events) return
     if (this.large.size > 0) return
+    this.isWhole = false
     this.instants = new Instants()
     for (const [id, { events }] of this.people) for (const event of events) this.instants.add(id, event)
     for await (const batch of this.docs.profiles.scan({ mergedInto: { $exists: false } }, CHUNK)) {
@@ -239,6 +242,7 @@ export class Facts {
       )
       if (this.definitions !== definitions) return
     }
+    this.isWhole = true
     this.evict()
   }
 

@@ -59,7 +59,9 @@ describe('facts at hand', () => {
     const at = new Date(START).getTime()
     const orders = new Map([['order_paid', [[at, at] as const]]])
     expect(await facts.within(orders)).toBeUndefined()
-    await withOrders(facts, [1], true)
+    const loading = withOrders(facts, [1], true)
+    expect(await facts.within(orders)).toBeUndefined()
+    await loading
     questions = 0
     expect(await facts.within(orders)).toEqual(new Set([1, 2, 3]))
     const [before, after] = [[0, at - 1] as const, [at + 1, at + 2] as const]
