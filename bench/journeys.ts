@@ -38,7 +38,9 @@ export const journeys: Benchmark = {
 async function runJourneys({ scale, dir, note }: BenchContext): Promise<CaseResult[]> {
   const runs = RUNS[scale]
   const clock = new ManualClock(START)
-  const app = await openStand(join(dir, 'journeys'), clock, join(root, 'bench/fixtures/journeys'))
+  const app = await openStand(join(dir, 'journeys'), clock, {
+    paths: { journeys: join(root, 'bench/fixtures/journeys') },
+  })
   await mkdir(join(dir, 'bare'))
   const bare = openSqliteDocuments({ file: join(dir, 'bare/documents.sqlite') })
   try {

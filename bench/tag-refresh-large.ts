@@ -37,7 +37,7 @@ export const tagRefreshLarge: Benchmark = {
 async function runLarge({ scale, dir, note }: BenchContext): Promise<CaseResult[]> {
   const size = SIZES[scale]
   const clock = new ManualClock(START)
-  const app = await openStand(join(dir, 'data'), clock, undefined, { paths: definitionsIn(join(dir, 'definitions')) })
+  const app = await openStand(join(dir, 'data'), clock, { paths: definitionsIn(join(dir, 'definitions')) })
   try {
     note(`making ${size.profiles} people and ${size.events} events`)
     await fill(app.deps, size, note)

@@ -63,7 +63,7 @@ async function simulated({ scale, dir, note }: BenchContext): Promise<CaseResult
   })
   const { sandbox } = world
   const way = watch(sandbox, time)
-  const app = await openStand(join(dir, 'simulated'), time, undefined, {
+  const app = await openStand(join(dir, 'simulated'), time, {
     wecom: wecomConfig(sandbox),
     pause: time.sleep,
     fsync: false, // what the disk costs is no part of simulated time
@@ -149,7 +149,7 @@ async function onTheWallClock({ scale, dir, note }: BenchContext): Promise<CaseR
         rounds: 3,
         prepare: async () => {
           await app?.close()
-          app = await openStand(join(dir, `wall-${round++}`), systemClock, undefined, {
+          app = await openStand(join(dir, `wall-${round++}`), systemClock, {
             wecom: wecomConfig(sandbox),
             wecomWay: { adapter: way.adapter, quota: withoutLimits() },
           })
