@@ -1,5 +1,6 @@
 import { systemClock } from '../src/time.js'
 import type { ClockMode } from './clock.js'
+import { exportLines } from './export-lines.js'
 import { type Sandbox, startSandbox } from './sandbox.js'
 import { defaultScenario, loadScenario } from './scenario.js'
 
@@ -55,10 +56,9 @@ export async function sandboxCommand(options: SandboxCommandOptions): Promise<Sa
   }
   options.write(`企业微信沙盒已启动 WeCom sandbox: ${url}`)
   options.write(`  看板 watch it: ${url}/?key=${controlKey}`)
-  options.write(`  corpid ${corpId}  通讯录同步 contact-sync secret ${contactSyncSecret}`)
   for (const { name, agentId, secret, callback } of apps) {
-    options.write(`  应用 app ${name}  agentid ${agentId}  secret ${secret}`)
-    options.write(`    回调 callback token ${callback.token}  EncodingAESKey ${callback.encodingAesKey}`)
+    options.write(`  应用 app ${name}，粘贴到终端 paste into a shell:`)
+    for (const line of exportLines({ corpId, agentId, secret, callback, contactSyncSecret }, url)) options.write(line)
   }
   const { officialAccount, miniProgram } = sandbox.weixin()
   options.write(`  公众号 official account  appid ${officialAccount.appId}  secret ${officialAccount.secret}`)

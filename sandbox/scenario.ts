@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
-import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
-import { ConfigError, messageOf, type Problem } from '../src/errors.js'
+import { InvalidInputError, type Problem } from '../src/errors.js'
 import { parseInput, TimeOfDay } from '../src/parse.js'
 import { hashKey, intOf } from '../src/random.js'
 import { DAY_MS, isTimeZone, parseTimeOfDay } from '../src/time.js'
+import { parseYaml, readYaml } from '../src/yaml-file.js'
 import { Population } from './population.js'
 import { messagingSettings } from './messaging-settings.js'
 import { platformSettings } from './switches.js'
@@ -113,15 +112,11 @@ export function parseScenario(input: unknown, what = 'Sandbox scenario'): Scenar
   return parseInput(Scenario, input, what)
 }
 
-/** @throws {ConfigError} when the file cannot be read or is no YAML; {InvalidInputError} when its content is wrong. */
+/** @throws {InvalidInputError} with every problem of the file, each with its line */
 export async function loadScenario(file: string): Promise<Scenario> {
-  let data: unknown
-  try {
-    data = parseYaml(await readFile(file, 'utf8'))
-  } catch (err) {
-    throw new ConfigError(`cannot read the scenario ${file}: ${messageOf(err)}`, [], { cause: err })
-  }
-  return parseScenario(data, `Sandbox scenario ${file}`)
+  const parsed = parseYaml(Scenario, await readYaml(file))
+  if ('value' in parsed) return parsed.value
+  throw new InvalidInputError(`Sandbox scenario ${file}`, parsed.problems)
 }
 
 /** Five guides and two hundred customers, a fifth of whom arrive during the first thirty days. */

@@ -70,6 +70,14 @@ export class Relations {
     )?.status
   }
 
+  /** The member who has had him longest, of those who still have him. */
+  ownerOf(externalUserId: string): string | undefined {
+    return this.core.state.get<{ user_id: string }>(
+      `SELECT user_id FROM relation WHERE external_user_id = ? AND status = 'active' ORDER BY created_ms, user_id LIMIT 1`,
+      externalUserId,
+    )?.user_id
+  }
+
   /** A member and a customer become friends, now. @returns whether they were not yet. */
   add(data: Adding, at: Date): boolean {
     const { userId, externalUserId } = data

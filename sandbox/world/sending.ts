@@ -167,6 +167,24 @@ export class Sending {
     this.core.happened(at, 'replied', userId, externalUserId, msgid, reply)
   }
 
+  /** The customer replies to the last message that he has not replied to, which he has read then. @returns whether there is one */
+  answer(externalUserId: string, reply: ReplyKind, at: Date): boolean {
+    const { state } = this.core
+    const last = state.get<{ seq: number; msgid: string; user_id: string; read_ms: number | null }>(
+      'SELECT seq, msgid, user_id, read_ms FROM delivery WHERE external_user_id = ? AND replied_ms IS NULL ORDER BY seq DESC LIMIT 1',
+      externalUserId,
+    )
+    if (last === undefined) return false
+    const { seq, msgid, user_id: userId } = last
+    if (last.read_ms === null) {
+      state.change(READ, [seq, at.getTime()])
+      state.count('reads')
+      this.core.happened(at, 'read', userId, externalUserId, msgid)
+    }
+    this.reply({ seq, msgid, userId, externalUserId }, reply, at)
+    return true
+  }
+
   /** A mass message of the member's own, to a part of her customers: it eats their quota like any other. */
   sendOwn(userId: string, n: number, at: Date): void {
     const { state, seed } = this.core

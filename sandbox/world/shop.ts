@@ -50,6 +50,11 @@ export class Shop {
     this.core.happened(at, 'bought', orderNo, externalUserId, String(amountMinor))
   }
 
+  /** How many orders there are. */
+  count(): number {
+    return this.core.state.get<{ n: number }>('SELECT count(*) AS n FROM purchase')!.n
+  }
+
   click(delivery: number, keys: readonly string[], at: Date): void {
     this.core.state.append('click (at_ms, delivery)', [at.getTime(), delivery])
     this.core.state.count('clicks')

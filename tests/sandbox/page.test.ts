@@ -34,6 +34,50 @@ const see = async (path: string) => {
 }
 
 describe('the page', () => {
+  it('lists every customer with an id to copy, page by page, whoever was written to', async () => {
+    const html = await withKey('view=customers')
+    expect(html).toContain('data-copy="wmc4"')
+    const last = [...html.matchAll(/data-copy="([^"]+)"/g)].at(-1)![1]!
+    expect(await withKey(`view=customers&after=${last}`)).not.toContain(`data-copy="${last}"`)
+  })
+
+  it('has somebody added, order, reply and delete', async () => {
+    const added = await control(sandbox, 'contacts/add', { userId: 'g2', name: '新人' })
+    expect(added.status).toBe(200)
+    const page = await withKey('view=customers')
+    const id = /data-copy="([^"]+)">[^<]*<\/button><\/td><td>g2<\/td>/.exec(page.slice(page.indexOf('新人')))![1]!
+    expect(app.callbacks.map((c) => c.raw).join('')).toContain(id)
+    for (const button of ['orders/add', 'reply', 'contacts/delete'])
+      expect(await withKey(`view=customers&customer=${id}`)).toContain(`data-post="/control/${button}"`)
+
+    // A form sends what is typed, which is text.
+    expect((await control(sandbox, 'orders/add', { externalUserId: id, amountMinor: '4200' })).status).toBe(200)
+    expect(sandbox.purchases().at(-1)).toMatchObject({ externalUserId: id, userId: 'g2', amountMinor: 4_200 })
+    expect((await control(sandbox, 'orders/add', { externalUserId: id, amountMinor: '4200' })).status).toBe(200)
+    expect(new Set(sandbox.purchases().map((p) => p.orderNo)).size).toBe(sandbox.purchases().length)
+
+    // Nobody has written to him yet.
+    expect((await control(sandbox, 'reply', { externalUserId: id })).status).toBe(409)
+    const { msgid } = await api.post('externalcontact/add_msg_template', massBody('g2', [id]))
+    await control(sandbox, 'send', { msgid, userId: 'g2' })
+    expect((await control(sandbox, 'reply', { externalUserId: id, reply: 'stop' })).status).toBe(200)
+    expect(sandbox.counts()).toMatchObject({ reads: 1, repliesByKind: { stop: 1 } })
+    expect((await control(sandbox, 'contacts/delete', { userId: 'g2', externalUserId: id })).status).toBe(200)
+    expect(await withKey(`view=customers&customer=${id}`)).toContain('data-post="/control/contacts/add"')
+    expect((await control(sandbox, 'orders/add', { externalUserId: 'nobody' })).status).toBe(404)
+  })
+
+  it('has what an app is told ready for a shell, for who has the key', async () => {
+    const html = await withKey('view=connect')
+    for (const [name, value] of [
+      ['CORP_ID', sandbox.corpId],
+      ['SECRET', sandbox.app.secret],
+      ['CALLBACK_AES_KEY', sandbox.app.callback.encodingAesKey],
+    ])
+      expect(html).toContain(`export WECOM_${name}=${value}`)
+    expect(await view('view=connect')).not.toContain(sandbox.app.secret)
+  })
+
   it('offers buttons only to who has the control key, and never shows the key to others', async () => {
     await api.post('externalcontact/add_msg_template', massBody('g2', ['wmc4']))
     for (const name of ['members', 'tasks', 'limits', 'nonsense']) {

@@ -1,10 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { sandboxCommand } from '../../sandbox/command.js'
 import { defaultScenario, loadScenario, parseScenario } from '../../sandbox/scenario.js'
 import { State } from '../../sandbox/state.js'
+import type { InvalidInputError } from '../../src/errors.js'
+import { compiled } from '../support/compiled.js'
 import { stopClocks } from '../support/fake-clock.js'
 import { settle, waitUntil } from '../support/wait-until.js'
 import { client, contact, hours, massBody, open, PROMPT, receiver, smallScenario, START } from './support.js'
@@ -115,7 +119,7 @@ describe('scenarios', () => {
       quotaMode: 'month_days',
       contacts: [{ addedAt: new Date('2010-12-31T16:00:00Z') }],
     })
-    await expect(loadScenario(join(dir, 'none.yaml'))).rejects.toThrow(/cannot read the scenario/)
+    await expect(loadScenario(join(dir, 'none.yaml'))).rejects.toThrow(/none\.yaml/)
     const bad = {
       members: [
         { userId: 'g1', name: 'x' },
@@ -166,6 +170,22 @@ describe('scenarios', () => {
     expect(limits.lanes).toEqual({ '/cgi-bin/externalcontact/batch/get_by_user': 8 })
   })
 
+  it('name the line of every mistake', async () => {
+    const file = join(dir, 'wrong.yaml')
+    writeFileSync(
+      file,
+      'members:\n  - { userId: g1, name: 导购 001 }\nhabits:\n  readRatio: 7\ncontacts:\n  - externalUserId: wm1\n    name: 顾客\n    addedAt: "2011-01-01T00:00:00+08:00"\n    followUserIds: [g2]\nmembrs: []\n',
+    )
+    const wrong = (await loadScenario(file).catch((err: InvalidInputError) => err)) as InvalidInputError
+    expect(wrong.problems.map((p) => [p.file, p.line, p.path])).toEqual([
+      [file, 4, 'habits.readRatio'],
+      [file, 10, 'membrs'],
+      [file, 9, 'contacts.0.followUserIds'],
+    ])
+    writeFileSync(file, 'members: [\n')
+    await expect(loadScenario(file)).rejects.toThrow(`${file}:2 `)
+  })
+
   it('by default hold people who are the same for the same seed', () => {
     expect(defaultScenario(1, START)).toEqual(defaultScenario(1, START))
     expect(defaultScenario(2, START)).not.toEqual(defaultScenario(1, START))
@@ -173,6 +193,17 @@ describe('scenarios', () => {
 })
 
 describe('siyu sandbox', () => {
+  it('is what the first program of its page finds, as pasted', async () => {
+    const program = /```js\n([\s\S]*?)```/.exec(readFileSync('docs/sandbox.md', 'utf8'))![1]!
+    const folder = join(dir, 'pasted')
+    mkdirSync(folder)
+    symlinkSync(compiled('.'), join(folder, 'dist'))
+    writeFileSync(join(folder, 'hello-wecom.mjs'), program)
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['hello-wecom.mjs'], { cwd: folder })
+    expect(stdout).toMatch(/^guide001 → wm\w+: 您好，新品到店了\n$/)
+    expect(stderr).toBe('')
+  })
+
   it('says in one line of JSON how to reach it', async () => {
     const lines: string[] = []
     const sandbox = await sandboxCommand({

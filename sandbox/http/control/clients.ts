@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ConflictError, NotFoundError } from '../../../src/errors.js'
 import { parseInput } from '../../../src/parse.js'
+import { hashKey } from '../../../src/random.js'
 import type { World } from '../../world/world.js'
 import type { ControlParts, ControlRoutes } from './parts.js'
 
@@ -15,12 +16,18 @@ const Bodies = {
   }),
   send: z.strictObject({ msgid: z.string(), userId: z.string(), externalUserIds: z.array(z.string()).optional() }),
   add: z.strictObject({
-    ...Pair,
+    userId: z.string(),
+    externalUserId: z.string().min(1).max(64).optional(),
     name: z.string().min(1).optional(),
     unionId: z.string().optional(),
     gender: z.int().min(0).max(2).default(0),
     addWay: z.int().default(1),
     state: z.string().optional(),
+  }),
+  order: z.strictObject({ externalUserId: z.string(), amountMinor: z.coerce.number().int().min(1).default(10_000) }),
+  reply: z.strictObject({
+    externalUserId: z.string(),
+    reply: z.enum(['interested', 'stop', 'other']).default('other'),
   }),
   delete: z.strictObject({ ...Pair, by: z.enum(['customer', 'member']).default('customer') }),
   edit: z.strictObject({
@@ -49,14 +56,26 @@ export function clientControls(parts: ControlParts): ControlRoutes {
       return act(parts, 'send', () => world.sending.confirm(msgid, memberOf(world, userId), sandbox.now(), only))
     },
     'POST /control/contacts/add': async (body) => {
-      const { name, gender, unionId, ...pair } = parseInput(Bodies.add, body)
-      const { userId, externalUserId, addWay, state } = pair
+      const { name, gender, unionId, userId, addWay, state, ...given } = parseInput(Bodies.add, body)
+      const externalUserId = given.externalUserId ?? newCustomerId(world)
       return act(parts, 'add', () => {
         const contact = { externalUserId, unionId, name: name ?? `顾客 ${externalUserId.slice(-4)}`, gender }
         world.relations.putContact(contact)
         const adding = { userId: memberOf(world, userId), externalUserId, addWay, remarkMobiles: [], tagIds: [] }
         return world.relations.add({ ...adding, ...(state === undefined ? {} : { state }) }, sandbox.now())
       })
+    },
+    'POST /control/orders/add': async (body) => {
+      const { externalUserId, amountMinor } = parseInput(Bodies.order, body)
+      const userId = world.relations.ownerOf(customerOf(world, externalUserId))
+      return act(parts, 'order', () => {
+        world.shop.buy({ externalUserId, userId, amountMinor }, `control/${world.shop.count()}`, sandbox.now())
+        return true
+      })
+    },
+    'POST /control/reply': async (body) => {
+      const { externalUserId, reply } = parseInput(Bodies.reply, body)
+      return act(parts, 'reply', () => world.sending.answer(customerOf(world, externalUserId), reply, sandbox.now()))
     },
     'POST /control/contacts/delete': async (body) => {
       const { userId, externalUserId, by } = parseInput(Bodies.delete, body)
@@ -83,6 +102,18 @@ async function act({ world, act: send }: ControlParts, what: string, work: () =>
   if (!world.write(work)) throw new ConflictError(`${what}: nothing to do, it is not there or was done already`)
   await send()
   return { json: { ok: true } }
+}
+
+function customerOf(world: World, externalUserId: string): string {
+  if (world.state.get('SELECT 1 FROM contact WHERE external_user_id = ?', externalUserId) !== undefined)
+    return externalUserId
+  throw new NotFoundError(`no customer "${externalUserId}": the page lists them`)
+}
+
+/** The next one that nobody has. */
+function newCustomerId({ state, seed }: World): string {
+  const { n } = state.get<{ n: number }>('SELECT count(*) AS n FROM contact')!
+  return `wm${hashKey(30, seed, 'added by hand', n)}`
 }
 
 function memberOf(world: World, userId: string): string {

@@ -12,6 +12,7 @@ article{border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem;mar
 button{font:inherit;padding:.3rem .8rem;border:1px solid var(--main);color:var(--main);background:#fff;border-radius:.35rem;cursor:pointer;margin:.15rem 0}button:hover{background:var(--main);color:#fff}button:disabled{opacity:.5}
 .ticks{display:flex;flex-wrap:wrap;gap:.25rem 1rem;padding:.5rem 0}.bad{color:var(--bad)}pre{white-space:pre-wrap;background:var(--soft);padding:.5rem;font-size:12px;margin:.25rem 0}
 .chat{max-width:34rem}.bubble{margin:.75rem 0}.bubble p{display:inline-block;margin:.15rem 0;padding:.5rem .75rem;background:var(--soft);border-radius:.5rem}.bubble small{display:block}.mine{text-align:right}.mine p{background:#d3f4c5}
+.copy{font-size:.75rem;padding:0 .4rem;border-color:var(--line);color:var(--dim)}form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}input,select{font:inherit;padding:.25rem .4rem;border:1px solid var(--line);border-radius:.35rem}
 #said{position:fixed;bottom:1rem;left:50%;transform:translateX(-50%);margin:0;padding:.5rem 1rem;border-radius:.4rem;background:var(--ink);color:#fff;max-width:90vw}#said:empty{display:none}
 `
 
@@ -21,18 +22,32 @@ const key=new URLSearchParams(location.search).get('key');
 const said=document.getElementById('said');
 let touched=false;
 function say(text){said.textContent=text;clearTimeout(say.timer);say.timer=setTimeout(()=>{said.textContent=''},6000)}
+function fill(root){for(const place of root.querySelectorAll('[data-origin]'))place.textContent=location.origin}
 async function refresh(force){
   if(!force&&(touched||document.hidden||document.querySelector('details[open]')))return;
   const next=new DOMParser().parseFromString(await (await fetch(location.href)).text(),'text/html');
+  fill(next);
   for(const part of ['main','.clock']){const now=document.querySelector(part),then=next.querySelector(part);
     if(now.innerHTML!==then.innerHTML)now.innerHTML=then.innerHTML}
   touched=false;
 }
-document.addEventListener('change',()=>{touched=true});
+for(const name of ['change','input'])document.addEventListener(name,()=>{touched=true});
+fill(document);
+document.addEventListener('click',async(event)=>{
+  const button=event.target.closest('button.copy');
+  if(!button)return;
+  event.preventDefault();
+  const text=button.dataset.copy||button.closest('article').querySelector('.'+button.dataset.copyBlock).textContent;
+  try{await navigator.clipboard.writeText(text);say('已复制 Copied')}
+  catch(err){say('复制不了，请手动选择 Cannot copy, select it by hand: '+err.message)}
+});
 document.addEventListener('click',async(event)=>{
   const button=event.target.closest('button[data-post]');
   if(!button)return;
+  event.preventDefault();
   const body=JSON.parse(button.dataset.body);
+  const form=button.closest('form');
+  if(form)for(const [name,value] of new FormData(form))if(value!=='')body[name]=value;
   if(button.dataset.ticked)body[button.dataset.ticked]=[...button.closest('article').querySelectorAll('input:checked')].map((i)=>i.value);
   button.disabled=true;
   try{

@@ -1,6 +1,7 @@
 import { forHtml } from '../../../src/escape.js'
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, toWallTime } from '../../../src/time.js'
 import type { ControlParts } from './parts.js'
+import { exportLines } from '../../export-lines.js'
 import { PAGE_SCRIPT, PAGE_STYLE } from './page-assets.js'
 
 /** Rows of a list. */
@@ -17,7 +18,8 @@ const VIEWS = {
   members: { title: '导购 Guides', render: membersView },
   tasks: { title: '待发送 To send', render: tasksView },
   cards: { title: '卡片 Cards', render: cardsView },
-  customers: { title: '客户会话 Customers', render: customersView },
+  customers: { title: '客户 Customers', render: customersView },
+  connect: { title: '接入 Connect', render: connectView },
   callbacks: { title: '回调 Callbacks', render: callbacksView },
   calls: { title: '接口调用 Calls', render: callsView },
   limits: { title: '频率与故障 Limits & faults', render: limitsView },
@@ -197,7 +199,7 @@ type Card = {
   button_list?: { text: string; key?: string }[]
 }
 
-/** One customer's chat, or those who were written to last. */
+/** One customer's chat, or all of them. */
 function customersView(parts: PageParts, query: URLSearchParams): string {
   const { state } = parts.world
   const customer = query.get('customer')
@@ -218,22 +220,104 @@ function customersView(parts: PageParts, query: URLSearchParams): string {
       return `<div class="bubble"><small>${forHtml(memberName(parts, m.user_id))} · ${timeOf(parts, new Date(m.sent_ms))}${kind}</small><p>${lines(`${m.text}${linkText(m.link)}`)}</p><small>${read}</small></div>${answer}`
     })
     return section(
-      `${who.name} <small>${forHtml(customer)}</small>`,
-      `<div class="chat">${chat.join('') || NOTHING}</div>`,
+      `${forHtml(who.name)} <small>${forHtml(customer)}</small> ${copy(customer)}`,
+      `${deedsOf(parts, customer)}<div class="chat">${chat.join('') || NOTHING}</div>`,
       true,
     )
   }
+  const latest = latestChats(parts, query)
+  return `${latest === '' ? '' : section('最近的会话 Written to last', latest)}${allCustomers(parts, query)}`
+}
+
+/** What he can do now. */
+function deedsOf(parts: PageParts, customer: string): string {
+  if (!parts.mayAct) return ''
+  const { state } = parts.world
+  const relations = state.all<{ user_id: string; status: string }>(
+    'SELECT user_id, status FROM relation WHERE external_user_id = ? ORDER BY created_ms, user_id',
+    customer,
+  )
+  const deletes = relations.flatMap(({ user_id: userId, status }) =>
+    status === 'active'
+      ? action(`删除 Delete ${memberName(parts, userId)}`, 'contacts/delete', { userId, externalUserId: customer })
+      : action(`加回 Add ${memberName(parts, userId)}`, 'contacts/add', { userId, externalUserId: customer }),
+  )
+  const replies = (
+    [
+      ['回复 Reply', 'other'],
+      ['回复有兴趣 Interested', 'interested'],
+      ['回复别再发 Stop', 'stop'],
+    ] as const
+  ).map(([title, reply]) => action(title, 'reply', { externalUserId: customer, reply }))
+  const order = `<form>${field('amountMinor', '金额（分）minor units', '10000')} ${action('下单 Order', 'orders/add', { externalUserId: customer })}</form>`
+  return `${order}<p>${replies.join(' ')}</p><p>${deletes.join(' ')}</p>`
+}
+
+/** Everybody, with ids to copy, a page at a time. */
+function allCustomers(parts: PageParts, query: URLSearchParams): string {
+  const { world, mayAct } = parts
+  const after = query.get('after') ?? ''
+  const rows = world.state.all<{ id: string; name: string; guides: string | null }>(
+    `SELECT c.external_user_id AS id, c.name,
+       (SELECT group_concat(user_id, ' ') FROM relation r WHERE r.external_user_id = c.external_user_id AND r.status = 'active') AS guides
+     FROM contact c WHERE c.external_user_id > ? ORDER BY c.external_user_id LIMIT ${LAST + 1}`,
+    after,
+  )
+  const shown = rows.slice(0, LAST)
+  const more =
+    rows.length > LAST
+      ? `<p>${anchor(query, { view: 'customers', after: shown.at(-1)!.id }, '下一页 Next page')}</p>`
+      : ''
+  const guides = world.staff.employed
+    .slice(0, MEMBERS)
+    .map((m) => `<option value="${forHtml(m.userId)}">${forHtml(m.name)}</option>`)
+  const add = mayAct
+    ? `<form><label>导购 guide <select name="userId">${guides.join('')}</select></label> ${field('name', '名字 name', '')} ${action('加一位客户 Add a customer', 'contacts/add', {})}</form>`
+    : ''
+  const { n } = world.state.get<{ n: number }>('SELECT count(*) AS n FROM contact')!
+  return section(
+    `全部客户 All customers（${n}）`,
+    add +
+      table(
+        ['客户 customer', 'external_userid', '导购 guides'],
+        shown.map((r) => [
+          anchor(query, { view: 'customers', customer: r.id }, r.name),
+          `${forHtml(r.id)} ${copy(r.id)}`,
+          forHtml(r.guides ?? ''),
+        ]),
+      ) +
+      more,
+  )
+}
+
+/** What an app under test is told, ready for a shell. */
+function connectView({ sandbox, mayAct }: PageParts): string {
+  if (!mayAct) return section('接入 Connect', NOTHING)
+  const blocks = sandbox.apps.map(({ name, agentId, secret, callback, callbackUrl }) => {
+    const lines = exportLines(
+      { corpId: sandbox.corpId, agentId, secret, callback, contactSyncSecret: sandbox.contactSyncSecret },
+      '',
+    )
+    const url = callbackUrl === undefined ? '' : `<p class="hint">回调 callbacks → ${forHtml(callbackUrl)}</p>`
+    return `<article><h3>${forHtml(name)} ${copy('', 'export')}</h3><pre class="export">${lines.map(forHtml).join('\n').replace('WECOM_BASE_URL=', 'WECOM_BASE_URL=<span data-origin></span>')}</pre>${url}</article>`
+  })
+  return section('接入：粘贴到终端 Connect: paste into a shell', blocks.join(''))
+}
+
+/** Those who were written to last. */
+function latestChats(parts: PageParts, query: URLSearchParams): string {
+  const { state } = parts.world
   const rows = state.all<{ id: string; name: string; n: number; last_ms: number }>(
     `SELECT m.external_user_id AS id, c.name, count(*) AS n, max(m.sent_ms) AS last_ms FROM (SELECT * FROM message ORDER BY seq DESC LIMIT ${RECENT}) m JOIN contact c ON c.external_user_id = m.external_user_id
      GROUP BY m.external_user_id ORDER BY last_ms DESC, id LIMIT ${LAST}`,
   )
   const cells = rows.map((r) => [
     anchor(query, { view: 'customers', customer: r.id }, r.name),
-    forHtml(r.id),
+    `${forHtml(r.id)} ${copy(r.id)}`,
     String(r.n),
     timeOf(parts, new Date(r.last_ms)),
   ])
-  return section('客户会话 Customers', table(['客户 customer', 'external_userid', '消息 messages', '最近 last'], cells))
+  return cells.length === 0 ? '' : table(['客户 customer', 'external_userid', '消息 messages', '最近 last'], cells)
 }
 
 function callbacksView(parts: PageParts): string {
@@ -334,6 +418,17 @@ function table(heads: string[], rows: string[][]): string {
 function action(title: string, path: string, body: object, ticked?: string): string {
   const more = ticked === undefined ? '' : ` data-ticked="${forHtml(ticked)}"`
   return `<button data-post="/control/${forHtml(path)}" data-body="${forHtml(JSON.stringify(body))}"${more}>${forHtml(title)}</button>`
+}
+
+/** A button that copies a text, or what stands in the block of that class beside it. */
+function copy(text: string, block?: string): string {
+  const from = block === undefined ? `data-copy="${forHtml(text)}"` : `data-copy-block="${forHtml(block)}"`
+  return `<button class="copy" ${from}>复制 Copy</button>`
+}
+
+/** A field whose value goes with the buttons of its form. */
+function field(name: string, title: string, value: string): string {
+  return `<label>${forHtml(title)} <input name="${forHtml(name)}" value="${forHtml(value)}" size="12"></label>`
 }
 
 function anchor(query: URLSearchParams, to: Record<string, string>, text: string): string {
