@@ -32,6 +32,7 @@ export const demo: Benchmark = {
               seed: 1,
               days,
               fresh: false,
+              keep: false,
               env: {},
               log: quietLog,
               lang: 'en',

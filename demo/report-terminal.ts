@@ -3,9 +3,10 @@ import { displayWidth, padEnd, padStart, truncate } from '../src/print/display-w
 import * as text from './report-text.js'
 import { formatCount, formatRatio, formatMinor } from '../src/print/numbers.js'
 import { type Bilingual, nameOf, SOURCE_FIELDS } from '../src/print/words.js'
+import type { DemoNames, Locale } from './names.js'
 
-/** `width` in terminal cells, at least 60; `zh` shows Chinese first with English beside it. */
-export type RenderOptions = { locale: 'zh' | 'en'; width: number; colour: boolean }
+/** `width` in terminal cells, at least 60. */
+export type RenderOptions = { locale: Locale; width: number; colour: boolean; names: DemoNames }
 
 /** How many guides the terminal lists; the HTML report has all. */
 const GUIDES_SHOWN = 12
@@ -30,10 +31,10 @@ export function renderReport(report: DemoReport, options: RenderOptions): string
 type Pen = ReturnType<typeof pen>
 type Column = { head: string; align?: 'right' }
 
-function pen({ locale, width, colour }: RenderOptions) {
+function pen({ locale, width, colour, names }: RenderOptions) {
   const ansi = (code: number) => (s: string) => (colour ? `\u001b[${code}m${s}\u001b[0m` : s)
   const [bold, dim, red, green, cyan] = [ansi(1), ansi(2), ansi(31), ansi(32), ansi(36)]
-  const say = ({ zh, en }: Bilingual) => (locale === 'en' || zh === en ? en : `${zh} ${en}`)
+  const say = (words: Bilingual) => words[locale]
   return {
     width,
     bold,
@@ -42,21 +43,25 @@ function pen({ locale, width, colour }: RenderOptions) {
     green,
     cyan,
     say,
-    /** Chinese alone where a column has no room for both. */
-    brief: ({ zh, en }: Bilingual) => (locale === 'en' ? en : zh),
+    name: names,
     title: (label: Bilingual) => {
       const line = `━━ ${say(label)} `
       return bold(cyan(line + '━'.repeat(Math.max(0, width - displayWidth(line)))))
     },
-    /** A text of one or two sentences, folded; English on lines of its own. */
-    prose: ({ zh, en }: Bilingual) =>
-      [...(locale === 'en' ? [] : fold(zh, width - 2)), ...fold(en, width - 2)].map((line) => `  ${line}`),
+    /** A text of one or two sentences, folded. */
+    prose: (words: Bilingual) => fold(say(words), width - 2).map((line) => `  ${line}`),
   }
 }
 
 function heading({ seed, from, to, days }: DemoReport, page: Pen): string[] {
-  const title = `siyu 私域 · ${page.say(text.TITLES.report)}`
-  return [page.bold(title), ...fold(`${from} → ${to} · ${days} d · seed ${seed}`, page.width).map(page.dim)]
+  const title = `${page.say(text.TITLES.siyu)} · ${page.say(text.TITLES.report)}`
+  return [
+    page.bold(title),
+    ...fold(
+      `${from} → ${to} · ${days} ${page.say(text.TITLES.days)} · ${page.say(text.TITLES.seed)} ${seed}`,
+      page.width,
+    ).map(page.dim),
+  ]
 }
 
 function source({ source: s }: DemoReport, page: Pen): string[] {
@@ -85,19 +90,25 @@ function tags({ tags: all }: DemoReport, page: Pen): string[] {
     { head: page.say(text.TITLES.coverage), align: 'right' },
     { head: '' },
   ]
-  const cells = rows.map(([id, profiles, share, coverage]) => [truncate(id, 32), profiles, share, bar(coverage, 30)])
+  const cells = rows.map(([id, profiles, share, coverage]) => [
+    truncate(page.name('tag', id), 32),
+    profiles,
+    share,
+    bar(coverage, Math.max(5, Math.min(30, page.width - 56))),
+  ])
   return [page.title(text.TITLES.tags), ...table(columns, cells, page)]
 }
 
 function stages({ stages: s }: DemoReport, page: Pen): string[] {
   const names = text.stagesOf(s)
-  const labelCells = 18
+  const labels = [page.say(text.TITLES.fromTo), ...names.map((name) => page.name('stage', name))]
+  const labelCells = Math.min(18, Math.max(...labels.map(displayWidth)))
   const cells = Math.max(5, Math.floor((page.width - 2 - labelCells) / (names.length + 1)) - 2)
-  const short = (name: string, room: number) => truncate(page.brief(nameOf(name)), room)
+  const short = (name: string, room: number) => truncate(page.name('stage', name), room)
   const columns: Column[] = [
-    { head: truncate(page.brief(text.TITLES.fromTo), labelCells) },
+    { head: truncate(page.say(text.TITLES.fromTo), labelCells) },
     ...names.map((name) => ({ head: short(name, cells), align: 'right' as const })),
-    { head: truncate(page.brief(text.TITLES.total), cells), align: 'right' },
+    { head: truncate(page.say(text.TITLES.total), cells), align: 'right' },
   ]
   const rows = names.map((from) => [
     short(from, labelCells),
@@ -105,7 +116,7 @@ function stages({ stages: s }: DemoReport, page: Pen): string[] {
     formatCount(s.atStart[from] ?? 0),
   ])
   const total = [
-    page.brief(text.TITLES.total),
+    page.say(text.TITLES.total),
     ...names.map((name) => formatCount(s.atEnd[name] ?? 0)),
     formatCount(Object.values(s.atEnd).reduce((sum, n) => sum + n, 0)),
   ]
@@ -124,7 +135,7 @@ function journeyLines(id: string, journey: JourneyFigures, reach: number, page: 
   const steps = funnel.map(({ key, count, unit }) => [
     page.say(nameOf(key)),
     formatCount(count),
-    page.brief(text.TITLES[unit]),
+    page.say(text.TITLES[unit]),
     bar(count / most, Math.min(40, page.width - 48)),
   ])
   const arms = text
@@ -138,7 +149,7 @@ function journeyLines(id: string, journey: JourneyFigures, reach: number, page: 
   const { changedArms } = journey
   const changed = changedArms === 0 ? '' : `, ${page.say(nameOf('changedArms'))} ${formatCount(changedArms)}`
   return [
-    `  ${page.bold(id)}  ${page.say(nameOf('entered'))} ${formatCount(journey.entered)}, ${page.say(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}`,
+    `  ${page.bold(page.name('journey', id))}  ${page.say(nameOf('entered'))} ${formatCount(journey.entered)}, ${page.say(nameOf('heldOut'))} ${formatCount(journey.heldOut)}${changed}`,
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '' }, { head: '' }], steps, page),
     ...list(text.TITLES.byReason, reasons, page),
     ...table([{ head: '' }, { head: '', align: 'right' }, { head: '', align: 'right' }], arms, page),
@@ -168,9 +179,11 @@ function tasks({ tasks: all }: DemoReport, page: Pen): string[] {
   const totals = Object.fromEntries(states.map((s) => [s, guides.reduce((n, [, task]) => n + (task[s] ?? 0), 0)]))
   const columns: Column[] = [
     { head: page.say(text.TITLES.guide) },
-    ...states.map((state) => ({ head: page.brief(nameOf(state)), align: 'right' as const })),
+    ...states.map((state) => ({ head: page.say(nameOf(state)), align: 'right' as const })),
   ]
-  const rows = guides.slice(0, GUIDES_SHOWN).map(([guide, task]) => [truncate(guide, 32), ...cellsOf(task)])
+  const rows = guides
+    .slice(0, GUIDES_SHOWN)
+    .map(([guide, task]) => [truncate(page.name('guide', guide), 32), ...cellsOf(task)])
   const rest = guides.length - rows.length
   return [
     page.title(text.TITLES.tasks),

@@ -26,6 +26,9 @@ export const SANDBOX_FIELDS = [
 ] as const
 
 export const TITLES = {
+  siyu: both('siyu 私域', 'siyu'),
+  days: both('天', 'days'),
+  seed: both('种子', 'seed'),
   report: both('演示报告', 'demo report'),
   source: both('数据来源', 'Source'),
   identity: both('身份合一', 'OneID'),

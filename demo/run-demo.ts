@@ -9,13 +9,17 @@ import type { Progress } from '../src/print/progress.js'
 import { renderReportHtml } from './report-html.js'
 import type { Config, Env } from '../src/config.js'
 import { DemoReport, stringifyReport } from './demo-report.js'
-import type { DemoStatus } from './demo-status.js'
+import { DemoStatus } from './demo-status.js'
+import { type DemoNames, type Locale, namesOf } from './names.js'
 import { eventsTable } from '../src/domain/events/tables.js'
 import { TouchState } from '../src/domain/touches/touch.js'
 import { ConfigError, messageOf, type Problem } from '../src/errors.js'
 import { openApiKeys } from '../src/http/api-key.js'
 import { createMetrics } from '../src/http/metrics.js'
-import { createDemoRoutes } from './routes.js'
+import type { RawRoute } from '../src/http/raw-routes.js'
+import { type Bilingual, both as bothOf } from '../src/print/words.js'
+import { loadDefinitions } from '../src/services/definitions/load-definitions.js'
+import { createDemoRoutes, type DemoRoutesDeps } from './routes.js'
 import { createHttpServer, requireKey } from '../src/http/server.js'
 import type { Log, LogFields } from '../src/log.js'
 import { parseInput } from '../src/parse.js'
@@ -53,8 +57,10 @@ export type DemoOptions = {
   fresh: boolean
   env: Env
   log: Log
-  /** Language of what `progress` is told. */
-  lang: 'zh' | 'en'
+  /** Of the page, the report, and what `progress` is told. */
+  lang: Locale
+  /** Whether the page of a run that is finished is served, too. */
+  keep: boolean
   progress: Progress
   /** Aborted, it stops at the next instant or batch; the same call goes on from there. */
   signal?: AbortSignal
@@ -63,7 +69,12 @@ export type DemoOptions = {
   onPage: (url: string) => void
 }
 
-export type DemoRun = { report: DemoReport; html: string; /** Stops serving the page. */ close(): Promise<void> }
+export type DemoRun = {
+  report: DemoReport
+  names: DemoNames
+  /** Stops serving the page. */
+  close(): Promise<void>
+}
 
 /**
  * A year of real orders through the whole product: history up to a date, then the last days of the file live on the
@@ -93,10 +104,33 @@ export async function runDemo(options: DemoOptions): Promise<DemoRun> {
 async function runLocked(options: DemoOptions, config: Config): Promise<DemoRun> {
   if (options.fresh) await startFresh(options, config)
   await checkSettings(options)
-  const finished = await finishedReport(options.dataDir)
-  if (finished !== undefined)
-    return { report: finished, html: renderReportHtml(finished), close: () => Promise.resolve() }
-  return new Demo(options, config).run()
+  const finished = await finishedRun(options.dataDir)
+  if (finished === undefined) return new Demo(options, config).run()
+  const { report, status } = finished
+  const names = namesOf(await loadDefinitions(config.paths), options.lang)
+  if (!options.keep) return { report, names, close: () => Promise.resolve() }
+  const html = renderReportHtml(report, options.lang, names)
+  const server = await servePage(options, config, { status: () => status, report: () => html })
+  options.onPage(server.page)
+  return { report, names, close: () => server.close() }
+}
+
+/** Serves the page to watch by. `page` is its address with the key, `url` that of the server. */
+async function servePage(
+  { dataDir, log, lang }: DemoOptions,
+  { http }: Config,
+  shown: Pick<DemoRoutesDeps, 'status' | 'report'>,
+  rawRoutes: readonly RawRoute[] = [],
+): Promise<{ url: string; page: string; close(): Promise<void> }> {
+  const { apiKeys } = await openApiKeys(http.apiKeys, dataDir)
+  const server = createHttpServer({
+    ...{ host: http.host, port: http.port, apiKeys, log, routes: [], rawRoutes },
+    publicRoutes: [createDemoRoutes({ ...shown, lang, requireKey: requireKey(apiKeys) })],
+    health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),
+    metrics: createMetrics(),
+  })
+  const { url } = await server.listen()
+  return { url, page: `${url}/demo#key=${apiKeys[0]}`, close: () => server.close() }
 }
 
 class Demo {
@@ -146,7 +180,7 @@ class Demo {
       if (position?.text !== 'live') await this.loadHistory()
       await this.live(position?.text === 'live' ? position.at : undefined)
       const report = await this.finish()
-      return { report, html: this.html!, close: () => this.close() }
+      return { report, names: this.names(), close: () => this.close() }
     } catch (err) {
       await this.close()
       throw err
@@ -204,24 +238,11 @@ class Demo {
   }
 
   private async serve(): Promise<void> {
-    const { apiKeys } = await openApiKeys(this.config.http.apiKeys, this.options.dataDir)
-    const server = createHttpServer({
-      host: this.config.http.host,
-      port: this.config.http.port,
-      apiKeys,
-      log: this.options.log,
-      routes: [],
-      rawRoutes: this.app.callbackRoutes,
-      publicRoutes: [
-        createDemoRoutes({ status: () => this.status, report: () => this.html, requireKey: requireKey(apiKeys) }),
-      ],
-      health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),
-      metrics: createMetrics(),
-    })
-    const { url } = await server.listen()
+    const shown = { status: () => this.status, report: () => this.html }
+    const server = await servePage(this.options, this.config, shown, this.app.callbackRoutes)
     this.closers.push(() => server.close())
-    this.sandbox.setCallbackUrl(`${url}/wecom/callback`)
-    this.options.onPage(`${url}/demo#key=${apiKeys[0]}`)
+    this.sandbox.setCallbackUrl(`${server.url}/wecom/callback`)
+    this.options.onPage(server.page)
   }
 
   /** Everything before the live phase; batches are keyed, so a repeat after a kill takes nothing twice. */
@@ -365,10 +386,11 @@ class Demo {
       }),
       'The figures do not fit the report',
     )
-    this.html = renderReportHtml(report)
+    this.html = renderReportHtml(report, this.options.lang, this.names())
     await this.count(1, true)
     this.status.phase = 'done'
     await writeFile(join(dataDir, 'report.html'), this.html)
+    await writeFile(join(dataDir, 'status.json'), JSON.stringify(this.status))
     await writeFile(join(dataDir, 'report.json.part'), stringifyReport(report))
     await rename(join(dataDir, 'report.json.part'), join(dataDir, 'report.json'))
     return report
@@ -417,7 +439,11 @@ class Demo {
   }
 
   private words(zh: string, en: string): string {
-    return this.options.lang === 'en' ? en : `${zh} · ${en}`
+    return bothOf(zh, en)[this.options.lang]
+  }
+
+  private names(): DemoNames {
+    return namesOf(this.app.loaded, this.options.lang)
   }
 
   private note(fact: string, fields: LogFields = {}): void {
@@ -425,7 +451,7 @@ class Demo {
     if (text === undefined) return
     const details = Object.values(fields).join(' ')
     this.status.recent = [
-      { at: this.clock.now().toISOString(), kind: fact, text: `${text} ${details}` },
+      { at: this.clock.now().toISOString(), kind: fact, text: `${text[this.options.lang]} ${details}` },
       ...this.status.recent,
     ].slice(0, 20)
   }
@@ -435,11 +461,11 @@ class Demo {
   }
 }
 
-const FACTS: Readonly<Record<string, string>> = {
-  'dispatch created': '已交给企微 · handed to WeCom',
-  'touch suppressed': '未放行 · suppressed',
-  'journey entered': '进入旅程 · entered',
-  'task closed': '任务完成 · task closed',
+const FACTS: Readonly<Record<string, Bilingual>> = {
+  'dispatch created': bothOf('已交给企微', 'handed to WeCom'),
+  'touch suppressed': bothOf('未放行', 'suppressed'),
+  'journey entered': bothOf('进入旅程', 'entered'),
+  'task closed': bothOf('任务完成', 'task closed'),
 }
 
 async function demoConfig({ dataDir, env, seed }: DemoOptions): Promise<Config> {
@@ -483,9 +509,15 @@ async function checkSettings({ dataDir, seed, days }: DemoOptions): Promise<void
   ])
 }
 
-async function finishedReport(dataDir: string): Promise<DemoReport | undefined> {
-  const text = await readIfThere(join(dataDir, 'report.json'))
-  return text === undefined ? undefined : parseInput(DemoReport, JSON.parse(text), 'The stored report cannot be read')
+/** What a run that has ended left: its report, and what its page showed last. */
+async function finishedRun(dataDir: string): Promise<{ report: DemoReport; status: DemoStatus } | undefined> {
+  const report = await readIfThere(join(dataDir, 'report.json'))
+  const status = await readIfThere(join(dataDir, 'status.json'))
+  if (report === undefined || status === undefined) return undefined
+  return {
+    report: parseInput(DemoReport, JSON.parse(report), 'The stored report cannot be read'),
+    status: parseInput(DemoStatus, JSON.parse(status), 'The stored page cannot be read'),
+  }
 }
 
 /** Drops what the demo keeps, and nothing else. */
@@ -506,7 +538,7 @@ async function startFresh({ dataDir, log }: DemoOptions, config: Config): Promis
     'sandbox.sqlite-wal',
     'sandbox.sqlite-shm',
   ]
-  for (const name of [...kept, 'events', 'report.json', 'report.html', 'demo.json'])
+  for (const name of [...kept, 'events', 'report.json', 'report.html', 'status.json', 'demo.json'])
     await rm(join(dataDir, name), { recursive: true, force: true })
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Scenario } from '../sandbox/scenario.js'
 import { parseScenario } from '../sandbox/scenario.js'
 import { parseInput } from '../src/parse.js'
+import { guideName } from './names.js'
 import { unitOf } from '../src/random.js'
 
 const Row = z.object({
@@ -56,7 +57,7 @@ export async function loadDemoScenario(
   }
   const members = [...owners].sort().map((userId, i) => ({
     userId,
-    name: `导购 ${userId.slice(-3)}`,
+    name: guideName(userId),
     diligence: DILIGENCE[i % DILIGENCE.length],
     workHours: ['09:30', '20:30'],
   }))

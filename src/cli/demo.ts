@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Env } from '../config.js'
 import type { Problem } from '../errors.js'
-import { type CommandContext, wholeNumber } from './options.js'
+import { bilingual, type CommandContext, localeOf, wholeNumber } from './options.js'
 
 export function registerDemo(program: Command, { env, signal }: CommandContext): void {
   program
@@ -16,8 +16,12 @@ export function registerDemo(program: Command, { env, signal }: CommandContext):
     .option('--seed <n>', '随机种子 · seed of every draw', wholeNumber, 1)
     .option('--days <n>', '实时阶段的天数 · days to live through', wholeNumber, 30)
     .option('--keep', '结束后继续提供页面 · go on serving the page after the end', false)
-    .addOption(new Option('--lang <zh|en>', '语言 · language').choices(['zh', 'en']).default('zh'))
-    .action(async (options: DemoCommand) => demoCommand(options, env, signal))
+    .addOption(
+      new Option('--lang <zh|en>', '语言，默认看环境 · language; default: as the locale says').choices(['zh', 'en']),
+    )
+    .action(async (options: Omit<DemoCommand, 'lang'> & Partial<Pick<DemoCommand, 'lang'>>) =>
+      demoCommand({ ...options, lang: options.lang ?? localeOf(env) }, env, signal),
+    )
 }
 
 export type DemoCommand = {
@@ -36,7 +40,7 @@ const SHOWN_PROBLEMS = 5
 export async function demoCommand(command: DemoCommand, env: Env, stopped: AbortSignal): Promise<void> {
   const { json, data, seed, days, fresh, keep, lang } = command
   const say = (line: string) => process.stderr.write(`${line}\n`)
-  const both = (zh: string, en: string) => (lang === 'en' ? en : `${zh} · ${en}`)
+  const words = bilingual(lang)
   say(describeDemo(command, keptIn(command)))
 
   // The engines take seconds to load on a slow machine; what is said above must not wait for them.
@@ -58,21 +62,24 @@ export async function demoCommand(command: DemoCommand, env: Env, stopped: Abort
     env,
     log: jsonLog(say),
     lang,
+    keep,
     progress: createProgress({ stream: process.stderr, locale: lang }),
     signal: stopped,
     onProblem: (problem) => problems.push(problem),
-    onPage: (url) => say(`${both('观看页面', 'watch at')} ${url}`),
+    onPage: (url) => say(`${words('观看页面', 'watch at')} ${url}`),
   })
   try {
     for (const problem of problems.slice(0, SHOWN_PROBLEMS)) say(formatProblem(problem))
     if (problems.length > SHOWN_PROBLEMS)
-      say(`… ${both(`共 ${problems.length} 个问题`, `${problems.length} problems in all`)}`)
+      say(`… ${words(`共 ${problems.length} 个问题`, `${problems.length} problems in all`)}`)
     if (json !== undefined) await writeFile(json, stringifyReport(run.report))
     const width = Math.max(60, Math.min(process.stdout.columns ?? 100, 120))
-    process.stdout.write(renderReport(run.report, { locale: lang, width, colour: process.stdout.isTTY === true }))
-    process.stdout.write(`\n${both('图表版', 'with charts')}: ${data}/report.html\n`)
+    process.stdout.write(
+      renderReport(run.report, { locale: lang, width, colour: process.stdout.isTTY === true, names: run.names }),
+    )
+    process.stdout.write(`\n${words('图表版', 'with charts')}: ${data}/report.html\n`)
     if (keep && !stopped.aborted) {
-      say(both('页面继续服务，按 Ctrl-C 结束', 'the page stays up, press Ctrl-C to end'))
+      say(words('页面继续服务，按 Ctrl-C 结束', 'the page stays up, press Ctrl-C to end'))
       await new Promise<void>((resolve) => stopped.addEventListener('abort', () => resolve(), { once: true }))
     }
   } finally {
@@ -88,11 +95,10 @@ function keptIn({ data, fresh }: DemoCommand): Kept {
   return existsSync(join(data, 'report.json')) ? 'finished' : 'unfinished'
 }
 
-/** What the demo is about to do, in lines; Chinese comes with the English below it. */
+/** What the demo is about to do, in lines. */
 export function describeDemo({ data, days, lang }: Pick<DemoCommand, 'data' | 'days' | 'lang'>, kept: Kept): string {
-  const lines = { zh: describeInChinese, en: describeInEnglish }
-  const said = lang === 'en' ? [lines.en] : [lines.zh, lines.en]
-  return said.flatMap((describe) => describe(data, days)[kept]).join('\n')
+  const describe = { zh: describeInChinese, en: describeInEnglish }[lang]
+  return describe(data, days)[kept].join('\n')
 }
 
 type Description = Record<Kept, string[]>

@@ -29,6 +29,16 @@ export function examples(...lines: string[]): string {
   return `\n例子 Examples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
 }
 
+/** The language of whoever sits at the terminal; Chinese where the environment does not say. */
+export function localeOf({ LC_ALL, LC_MESSAGES, LANG }: Env): 'zh' | 'en' {
+  return /^en/i.test(LC_ALL || LC_MESSAGES || LANG || '') ? 'en' : 'zh'
+}
+
+/** Says one of two texts, by the language. */
+export function bilingual(locale: 'zh' | 'en'): (zh: string, en: string) => string {
+  return (zh, en) => (locale === 'en' ? en : zh)
+}
+
 export function wholeNumber(text: string): number {
   const n = Number(text)
   if (text.trim() === '' || !Number.isInteger(n) || n < 0)

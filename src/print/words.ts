@@ -11,7 +11,7 @@ const NAMES: Record<string, Bilingual> = {
   orders: both('订单', 'orders'),
   cancellations: both('取消单', 'cancellations'),
   adjustments: both('调账单', 'adjustments'),
-  duplicateRows: both('重复行（保留）', 'duplicate rows (kept)'),
+  duplicateRows: both('重复行', 'duplicate rows'),
   grossMinor: both('销售总额', 'gross sales'),
   netMinor: both('净额', 'net sales'),
   records: both('来源记录', 'source records'),
@@ -62,7 +62,7 @@ const NAMES: Record<string, Bilingual> = {
   content_withdrawn: both('内容已撤回', 'content was withdrawn'),
   sending_off: both('已停发', 'sending is off'),
   ...Object.fromEntries(Object.entries(channelKinds).map(([name, { words }]) => [name, words])),
-  '(none)': both('（尚无）', '(none)'),
+  '(none)': both('尚无', '(none)'),
 }
 
 /** What an import tells of its source. */

@@ -3,6 +3,7 @@ import { renderReportHtml } from '../../demo/report-html.js'
 import { formatEffect } from '../../demo/report-text.js'
 import { formatCount, formatMinor, formatRatio } from '../../src/print/numbers.js'
 import type { DemoReport } from '../../demo/demo-report.js'
+import type { DemoNames } from '../../demo/names.js'
 import { buildDemoReport } from '../support/demo-report.js'
 
 /** Every figure of the report as the page should show it. */
@@ -39,9 +40,11 @@ function figuresOf(report: DemoReport): string[] {
   ]
 }
 
+const names: DemoNames = (_kind, id) => id
+
 describe('renderReportHtml', () => {
   const report = buildDemoReport()
-  const html = renderReportHtml(report)
+  const html = renderReportHtml(report, 'zh', names)
 
   it('shows every figure of the report', () => {
     const shown = new Set(html.replace(/<[^>]*>/g, '\n').split('\n').map((s) => s.trim())) // prettier-ignore
@@ -55,7 +58,7 @@ describe('renderReportHtml', () => {
     const tasks = { [evil]: { open: 1, done: 0, interested: 0, expired: 0 } }
     const stages = { order: [evil], atStart: { [evil]: 1 }, atEnd: { [evil]: 1 }, matrix: { [evil]: { [evil]: 1 } } }
     const tags = { [evil]: { profiles: 1, coverage: 1 } }
-    const dirty = renderReportHtml(buildDemoReport({ journeys: { [evil]: journey }, tasks, stages, tags }))
+    const dirty = renderReportHtml(buildDemoReport({ journeys: { [evil]: journey }, tasks, stages, tags }), 'zh', names)
     expect(dirty).not.toContain('<img')
     expect(dirty).not.toContain('onerror="')
     expect(dirty.split('&#60;img src=x onerror=&#34;a()&#34;&#62;&#38;&#39;').length).toBeGreaterThan(5)
@@ -77,11 +80,18 @@ describe('renderReportHtml', () => {
   })
 
   it('gives the same bytes for the same report', () => {
-    expect(renderReportHtml(buildDemoReport())).toBe(html)
+    expect(renderReportHtml(buildDemoReport(), 'zh', names)).toBe(html)
+  })
+
+  it('is in one language', () => {
+    const english = renderReportHtml(report, 'en', names)
+    expect(english).not.toMatch(/(?<!Microsoft YaHei.*)\p{Script=Han}/u)
+    expect(english).toContain('✓ passed')
+    expect(html).not.toContain('passed')
   })
 
   it('says so when the independent check fails', () => {
-    const failed = renderReportHtml(buildDemoReport({ sandbox: { ...report.sandbox, overCap: 1 } }))
+    const failed = renderReportHtml(buildDemoReport({ sandbox: { ...report.sandbox, overCap: 1 } }), 'zh', names)
     expect(failed).toContain('✗ 未通过')
     expect(html).toContain('✓ 通过')
   })

@@ -31,6 +31,7 @@ describe('demo routes', () => {
     const routes = createDemoRoutes({
       status: () => status,
       report: () => report,
+      lang: 'en',
       requireKey: async (ctx, next) => {
         if (ctx.get('Authorization') !== 'Bearer right') ctx.throw(401)
         await next()
@@ -54,6 +55,7 @@ describe('demo routes', () => {
     expect(answer.headers.get('content-type')).toContain('text/html')
     expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'")
     const html = await answer.text()
+    expect(html).toContain('<html lang="en">')
     expect(html).toContain('Authorization: `Bearer ${key}`')
     expect(html).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)/)
   })

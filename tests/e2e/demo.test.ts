@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import mongoose from 'mongoose'
+import { loadGiftShop } from '../../demo/gift-shop.js'
+import { namesOf } from '../../demo/names.js'
 import { renderReportHtml } from '../../demo/report-html.js'
+import { loadDefinitions } from '../../src/services/definitions/load-definitions.js'
 import { DemoReport } from '../../demo/demo-report.js'
 import { parseInput } from '../../src/parse.js'
 import { MINUTE_MS } from '../../src/time.js'
@@ -106,7 +109,8 @@ describe('siyu demo', () => {
 
   it('keeps the same figures as a page', async () => {
     const page = await readFile(join(dirOf('plain'), 'report.html'), 'utf8')
-    expect(page).toBe(renderReportHtml(undisturbed.report))
+    const { paths } = await loadGiftShop({})
+    expect(page).toBe(renderReportHtml(undisturbed.report, 'en', namesOf(await loadDefinitions(paths), 'en')))
     expect(page).toContain('541,909')
   })
 
@@ -118,6 +122,16 @@ describe('siyu demo', () => {
     expect(out).toContain('541,909')
     expect(await readFile(json, 'utf8')).toBe(undisturbed.bytes)
     expect(again.timeline).toHaveLength(1)
+  })
+
+  it('serves the page of a finished run as long as it is kept', async () => {
+    const kept = startDemo(['--days', '3', '--data', dirOf('plain'), '--keep'])
+    const [, url, key] = await kept.said(/watch at (\S+)\/demo#key=(\S+)/)
+    const headers = { Authorization: `Bearer ${key}` }
+    const status = (await (await fetch(`${url}/demo/status`, { headers })).json()) as object
+    expect(status).toMatchObject({ phase: 'done', progress: 1, profiles: undisturbed.report.identity.profiles })
+    expect(await (await fetch(`${url}/demo/report`, { headers })).text()).toContain('541,909')
+    expect(await kept.stop()).toMatchObject({ code: 0 })
   })
 
   it.each([

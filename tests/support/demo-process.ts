@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { unitOf } from '../../src/random.js'
 import { type Ended, textOf } from './run-siyu.js'
+import { waitUntil } from './wait-until.js'
 
 /**
  * How far a demo has come: 0 at its start, 1 to 10 for the tenths of history, 11 to 20 for those of the live phase, as its
@@ -23,6 +24,10 @@ export type DemoProcess = {
   readonly ended: Promise<Ended>
   /** Resolves once this mark or a later one is reached, or the process has ended. */
   reached(mark: Mark): Promise<void>
+  /** Waits for something that it says to people. */
+  said(pattern: RegExp): Promise<RegExpExecArray>
+  /** As Ctrl-C does. */
+  stop(): Promise<Ended>
   /** SIGKILL to its whole process group. */
   kill(): Promise<Ended>
 }
@@ -76,6 +81,17 @@ export function startDemo(args: readonly string[], env: Readonly<Record<string, 
       timeline.at(-1)!.mark >= mark || !running.has(demo)
         ? Promise.resolve()
         : new Promise((done) => waiting.push({ mark, done })),
+    said: async (pattern) => {
+      const what = `the demo to say ${pattern.source}`
+      await waitUntil(() => pattern.test(err()) || !running.has(demo), { what })
+      const found = pattern.exec(err())
+      if (found === null) throw new Error(`it ended without saying ${pattern.source}:\n${err()}`)
+      return found
+    },
+    stop: async () => {
+      if (running.has(demo)) process.kill(pid, 'SIGINT')
+      return ended
+    },
     kill: async () => {
       if (running.has(demo)) process.kill(-pid, 'SIGKILL')
       return ended
