@@ -36,7 +36,9 @@ export function isPacked(file: string): boolean {
 function findDelimiter(text: string, columns: readonly string[]): string {
   const found = DELIMITERS.map((delimiter) => {
     const header = headerOf(text, delimiter)
-    return { delimiter, found: columns.filter((column) => header.includes(column)).length }
+    // Of a file without a mapping nobody knows a column: the one that makes most of the header.
+    const known = columns.length === 0 ? header : columns.filter((column) => header.includes(column))
+    return { delimiter, found: known.length }
   })
   return found.reduce((best, one) => (one.found > best.found ? one : best)).delimiter
 }

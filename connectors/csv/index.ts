@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
@@ -7,7 +8,7 @@ import { InvalidInputError, type Problem, said, type SourceRecordInput } from '.
 import { decodeStream, type Encoding, UndecodableError } from './decode.js'
 import { type FileForm, formOf, isPacked, LINE_ENDS } from './form.js'
 import { timestampReader, toPersonRecord } from './map.js'
-import { checkColumns, type LoadedMapping, mappedColumns, type PeopleMapping } from './mapping.js'
+import { checkColumns, type CsvMapping, type LoadedMapping, mappedColumns, type PeopleMapping } from './mapping.js'
 import { createOrderReader } from './orders.js'
 import { type Finding, Findings, type SourceReport } from './report.js'
 
@@ -33,6 +34,9 @@ export type ReadOptions = {
 
 const BATCH_SIZE = 500
 
+/** Where rows come from. `changedAt`: when somebody last wrote to the file. */
+type Place = { name: string; onProblem: (problem: Problem) => void; changedAt: Date }
+
 /** What a reader of rows must do; orders and people each have one. */
 type RowReader = {
   push(row: readonly string[], fileLine: number): SourceRecordInput[]
@@ -42,7 +46,8 @@ type RowReader = {
 
 /**
  * Reads a file through its mapping in one streaming pass: at most 500 records a batch, the next one read when the
- * last was taken. Orders come in ascending time, ties by invoice number (as text); people in the order of the file.
+ * last was taken; rows of orders in any order are gathered before the first. Orders come in ascending time, ties by invoice
+ * number (as text); people in the order of the file.
  * The file is closed when the consumer stops early.
  *
  * @throws {InvalidInputError} before the first batch when the file is missing or lacks a mapped column; later only
@@ -58,14 +63,15 @@ export async function* readCsvRecords(
   let reader: RowReader | undefined
   let batch: SourceRecordInput[] = []
   let fileLine = 1
-  const form = await readForm(loaded)
+  const form = await readForm(loaded, columnsOf(loaded))
   for await (const row of openRows(loaded, form, options.signal)) {
     options.signal?.throwIfAborted()
     if (row.length === 1 && row[0] === '') {
       // A line with nothing in it is no row.
     } else if (reader === undefined) {
       requireColumns(loaded, row)
-      reader = createReader(loaded, row, findings, { name, onProblem: options.onProblem })
+      const changedAt = new Date(Math.floor((await stat(loaded.dataFile)).mtimeMs))
+      reader = createReader(loaded, row, findings, { name, onProblem: options.onProblem, changedAt })
     } else {
       rows++
       batch.push(...reader.push(row, fileLine))
@@ -90,7 +96,7 @@ export async function* readCsvRecords(
 /** What keeps a mapping from its file, read no further than the header: for checks before anything is imported. */
 export async function checkCsvFile(loaded: LoadedMapping): Promise<Problem[]> {
   try {
-    for await (const header of openRows(loaded, await readForm(loaded), undefined, 1))
+    for await (const header of openRows(loaded, await readForm(loaded, columnsOf(loaded)), undefined, 1))
       return checkColumns(loaded, header)
     return checkColumns(loaded, [])
   } catch (err) {
@@ -99,12 +105,7 @@ export async function checkCsvFile(loaded: LoadedMapping): Promise<Problem[]> {
   }
 }
 
-function createReader(
-  loaded: LoadedMapping,
-  header: readonly string[],
-  findings: Findings,
-  place: { name: string; onProblem: (problem: Problem) => void },
-): RowReader {
+function createReader(loaded: LoadedMapping, header: readonly string[], findings: Findings, place: Place): RowReader {
   return loaded.mapping.rows === 'orders'
     ? createOrderReader(loaded.mapping, header, findings, place)
     : createPeopleReader(loaded.mapping, header, findings, place)
@@ -114,7 +115,7 @@ function createPeopleReader(
   mapping: PeopleMapping,
   header: readonly string[],
   findings: Findings,
-  place: { name: string; onProblem: (problem: Problem) => void },
+  place: Place,
 ): RowReader {
   const columnAt = new Map(header.map((column, index) => [column, index]))
   const readTime = timestampReader(mapping.timestampFormat, mapping.timeZone)
@@ -138,15 +139,26 @@ function createPeopleReader(
         const hint = `give it ${header.length}, and put quotes around cells that hold a comma or a line break`
         return unusable('unreadable_row', '', `the row has ${row.length} cells, the header ${header.length}`, hint)
       }
-      if (cell(recordId) === '' || recordIds.has(cell(recordId))) {
-        const message = cell(recordId) === '' ? 'the record id is empty' : 'the record id was used before'
-        return unusable('unreadable_row', recordId, message, 'give each row an id of its own')
+      if (recordId !== undefined) {
+        const id = cell(recordId)
+        if (id === '')
+          return unusable('unreadable_row', recordId, 'the record id is empty', 'give each row an id of its own')
+        if (recordIds.has(id)) {
+          if (mapping.duplicateRows === 'drop') {
+            findings.add('duplicate_dropped', fileLine)
+            return []
+          }
+          if (mapping.duplicateRows === 'problem') {
+            const hint = 'give each row an id of its own, or say duplicateRows: keep or drop'
+            return unusable('unreadable_row', recordId, 'the record id was used before', hint)
+          }
+        }
+        recordIds.add(id)
       }
-      recordIds.add(cell(recordId))
-      const at = readTime(cell(observedAt))
+      const at = observedAt === undefined ? place.changedAt : readTime(cell(observedAt))
       if (at === undefined) {
         const hint = 'correct it, or timestampFormat in the mapping'
-        return unusable('unreadable_row', observedAt, `no time in the format ${mapping.timestampFormat}`, hint)
+        return unusable('unreadable_row', observedAt ?? '', `no time in the format ${mapping.timestampFormat}`, hint)
       }
       if (system !== undefined && !/^([a-z][a-z0-9_-]*)?$/.test(cell(system))) {
         return unusable(
@@ -165,9 +177,25 @@ function createPeopleReader(
   }
 }
 
+/** The header and the first rows of a file that has no mapping yet. @throws {InvalidInputError} when it cannot be read */
+export async function readFirstRows(dataFile: string, rows: number): Promise<string[][]> {
+  const unmapped = { dataFile, mappingFile: dataFile, mapping: { file: dataFile }, lineOf: () => undefined }
+  const found: string[][] = []
+  for await (const row of openRows(unmapped, await readForm(unmapped, []), undefined, rows + 1)) found.push(row)
+  return found
+}
+
+/** A CSV file, where it was named, and what was said of how it is written. */
+type NamedFile = Omit<LoadedMapping, 'mapping'> & {
+  mapping: Pick<CsvMapping, 'file'> & Partial<Pick<CsvMapping, 'encoding' | 'delimiter'>>
+}
+
+function columnsOf({ mapping }: LoadedMapping): string[] {
+  return mappedColumns(mapping).map(({ column }) => column)
+}
+
 /** @throws {InvalidInputError} when the file cannot be read, or is no text */
-async function readForm(loaded: LoadedMapping): Promise<FileForm> {
-  const columns = mappedColumns(loaded.mapping).map(({ column }) => column)
+async function readForm(loaded: NamedFile, columns: readonly string[]): Promise<FileForm> {
   let form: FileForm | undefined
   try {
     form = await formOf(loaded.dataFile, loaded.mapping, columns)
@@ -180,14 +208,14 @@ async function readForm(loaded: LoadedMapping): Promise<FileForm> {
   throw unreadable(loaded, [{ file: displayName(loaded), path: '', message, hint }])
 }
 
-function unreadable(loaded: LoadedMapping, problems: readonly Problem[], cause?: unknown): InvalidInputError {
+function unreadable(loaded: NamedFile, problems: readonly Problem[], cause?: unknown): InvalidInputError {
   const name = displayName(loaded)
   return new InvalidInputError(said(`文件 ${name} 读不了`, `The file ${name} cannot be read`), problems, { cause })
 }
 
 /** The rows of a file, the header first. Streams are closed when the consumer stops. */
 async function* openRows(
-  loaded: LoadedMapping,
+  loaded: NamedFile,
   { encoding, delimiter }: FileForm,
   signal?: AbortSignal,
   maxRows?: number,
@@ -210,7 +238,7 @@ async function* openRows(
   }
 }
 
-function toProblem(loaded: LoadedMapping, err: unknown): Problem {
+function toProblem(loaded: NamedFile, err: unknown): Problem {
   if (err instanceof CsvError) {
     const hint = 'close every quote, and double quotes inside quoted cells'
     return { file: displayName(loaded), line: (err as { lines?: number }).lines, path: '', message: err.message, hint }
@@ -239,7 +267,7 @@ function requireColumns(loaded: LoadedMapping, header: readonly string[]): void 
 }
 
 /** `online-retail.csv` for `…/online-retail.csv.gz`: lines are counted in the unpacked file. */
-function displayName(loaded: LoadedMapping): string {
+function displayName(loaded: Pick<LoadedMapping, 'dataFile'>): string {
   return path.basename(loaded.dataFile).replace(/\.gz$/, '')
 }
 

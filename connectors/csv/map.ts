@@ -1,47 +1,73 @@
+import { createHash } from 'node:crypto'
 import { fromWallTime, type Identifier, type SourceRecordInput } from '../../src/connector.js'
 import type { OrdersMapping, PeopleMapping } from './mapping.js'
 
 /** One line of an invoice, read. */
-export type OrderLine = { sku: string; description: string; quantity: number; amountMinor: number }
+export type OrderLine = { sku: string; description: string; quantity?: number; amountMinor: number }
 
 /** Lines that share an invoice number. */
 export type Invoice = {
   number: string
   event: string | undefined
+  /** The cell of the customer number; empty where no column has it. */
   customer: string
-  country: string
+  /** Those of columns of their own, without empty cells. */
+  identifiers: Identifier[]
+  country: string | undefined
   /** Line of the file on which its first line stands. */
   fileLine: number
   /** Earliest of its lines. */
   occurredAt: Date
   /** Over all lines. */
   amountMinor: number
-  quantity: number
+  /** Where a column has it. */
+  quantity: number | undefined
   lineCount: number
-  /** The first `linesKept` of them. */
+  /** The first `linesKept` of them, where articles are named. */
   lines: OrderLine[]
 }
 
-/** The event of an invoice as a statement about its customer; `undefined` when `customer` is not the expected form. */
+/** The event of an invoice as a statement about its customer; `undefined` when nobody can be told from it. */
 export function toOrderRecord(invoice: Invoice, mapping: OrdersMapping, ref: string): SourceRecordInput | undefined {
-  const customer = new RegExp(mapping.customer.pattern).exec(invoice.customer)
-  if (customer === null || invoice.event === undefined) return undefined
+  const identifiers = [...customerOf(invoice.customer, mapping), ...invoice.identifiers]
+  if (identifiers.length === 0 || invoice.event === undefined) return undefined
   const { number, country, quantity, lineCount, lines } = invoice
   return {
     ref,
     source: mapping.source,
     observedAt: invoice.occurredAt,
-    identifiers: [{ type: mapping.customer.identifier, value: customer[1] ?? customer[0] }],
+    identifiers,
     events: [
       {
         id: `${mapping.source}:${number}`,
         name: invoice.event,
         occurredAt: invoice.occurredAt,
         amountMinor: invoice.amountMinor,
-        properties: { invoice: number, country, quantity, lineCount, lines },
+        properties: {
+          invoice: number,
+          ...(country !== undefined && { country }),
+          ...(quantity !== undefined && { quantity }),
+          lineCount,
+          ...(mapping.columns.sku !== undefined && { lines }),
+        },
       },
     ],
   }
+}
+
+function customerOf(cell: string, { customer }: OrdersMapping): Identifier[] {
+  const found = customer === undefined ? null : new RegExp(customer.pattern).exec(cell)
+  return customer === undefined || found === null ? [] : [{ type: customer.identifier, value: found[1] ?? found[0] }]
+}
+
+/** The identifiers that a row holds, without empty cells. */
+export function identifiersOf(
+  cell: (column: string) => string,
+  columns: Readonly<Record<string, string>>,
+): Identifier[] {
+  return Object.entries(columns)
+    .map(([type, column]) => ({ type, value: cell(column).trim() }))
+    .filter(({ value }) => value !== '')
 }
 
 /** A person as one system knows them; `undefined` when the row holds no identifier. */
@@ -51,15 +77,19 @@ export function toPersonRecord(
   mapping: PeopleMapping,
   ref: string,
 ): SourceRecordInput | undefined {
-  const identifiers: Identifier[] = Object.entries(mapping.identifiers)
-    .map(([type, column]) => ({ type, value: cell(column).trim() }))
-    .filter(({ value }) => value !== '')
-  if (identifiers.length === 0) return undefined
+  const identifiers = identifiersOf(cell, mapping.identifiers)
+  const [first] = identifiers
+  if (first === undefined) return undefined
   const traits = Object.entries(mapping.traits)
     .map(([trait, column]) => [trait, cell(column).trim()] as const)
     .filter(([, value]) => value !== '')
   const system = mapping.columns.system === undefined ? '' : cell(mapping.columns.system)
-  const recordId = cell(mapping.columns.recordId)
+  const { recordId: idColumn } = mapping.columns
+  // An identifier may be a phone number: an id that is made from it tells nobody.
+  const recordId =
+    idColumn === undefined
+      ? createHash('sha256').update(`${first.type}:${first.value}`).digest('hex').slice(0, 24)
+      : cell(idColumn)
   const properties = { recordId, ...(system === '' ? {} : { system }) }
   return {
     ref,
@@ -94,6 +124,20 @@ export function lineAmountMinor(quantity: string, unitPrice: string, minorDigits
   return Number.isSafeInteger(minor) ? minor : undefined
 }
 
+/**
+ * An amount in minor units, rounded half away from zero.
+ *
+ * @param text - decimal number in the major unit, with or without a currency sign and commas between thousands: `¥1,299.00`
+ * @returns `undefined` when it is none
+ */
+export function amountMinorOf(text: string, minorDigits: number): number | undefined {
+  const bare = /^(-?)\s*[¥￥$€£]?\s*(-?)(\d{1,3}(?:,\d{3})+|\d+)(\.\d*)?\s*元?$/.exec(text.trim())
+  if (bare === null) return undefined
+  const [, before, after, whole = '', fraction = ''] = bare
+  if (before !== '' && after !== '') return undefined
+  return lineAmountMinor('1', `${before}${after}${whole.replaceAll(',', '')}${fraction}`, minorDigits)
+}
+
 /** Decimals of a currency's minor unit: 2 for GBP, 0 for JPY. */
 export function minorDigitsOf(currency: string): number {
   return new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2
@@ -102,8 +146,11 @@ export function minorDigitsOf(currency: string): number {
 const FORMAT_TOKENS = {
   yyyy: '(?<year>\\d{4})',
   MM: '(?<month>\\d{2})',
+  M: '(?<month>\\d{1,2})',
   dd: '(?<day>\\d{2})',
+  d: '(?<day>\\d{1,2})',
   HH: '(?<hour>\\d{2})',
+  H: '(?<hour>\\d{1,2})',
   mm: '(?<minute>\\d{2})',
   ss: '(?<second>\\d{2})',
 } as const
@@ -130,7 +177,7 @@ function readIso(text: string): Date | undefined {
 
 function wallReader(format: string, timeZone: string): (text: string) => Date | undefined {
   const literal = format.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const pattern = new RegExp(`^${literal.replace(/yyyy|MM|dd|HH|mm|ss/g, (t) => FORMAT_TOKENS[t as 'dd'])}$`)
+  const pattern = new RegExp(`^${literal.replace(/yyyy|MM?|dd?|HH?|mm|ss/g, (t) => FORMAT_TOKENS[t as 'dd'])}$`)
   return (text) => {
     const groups = pattern.exec(text)?.groups
     if (groups === undefined) return undefined

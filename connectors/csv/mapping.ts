@@ -51,84 +51,146 @@ const common = {
     .describe('IANA time zone of timestamps that carry none.'),
   timestampFormat: z
     .string()
-    .refine((f) => f === 'iso' || /yyyy.*MM.*dd/.test(f), 'is "iso" or made of yyyy MM dd HH mm ss in this order')
-    .describe('How timestamps are written: "iso" (with Z or offset), or a format such as "yyyy-MM-dd HH:mm:ss".'),
+    .refine((f) => f === 'iso' || /yyyy.*M.*d/.test(f), 'is "iso" or made of yyyy MM dd HH mm ss in this order')
+    .describe(
+      'How timestamps are written: "iso" (with Z or offset), or a format such as "yyyy-MM-dd HH:mm:ss"; M, d and H stand for one digit or two.',
+    ),
 }
 
-/** One row is one line of an invoice; an invoice becomes one event of the person it names. */
-export const OrdersMapping = z.strictObject({
-  rows: z.literal('orders').describe('A row is one line of an invoice.'),
-  ...common,
-  currency: z
-    .string()
-    .refine((c) => Intl.supportedValuesOf('currency').includes(c), 'is no ISO 4217 currency')
-    .describe('ISO 4217 currency of the prices.'),
-  columns: z
-    .strictObject({
-      invoice: Column.describe('Invoice number: rows that share it are one order.'),
-      sku: Column.describe('Article code.'),
-      description: Column.describe('Article text.'),
-      quantity: Column.describe('Pieces, a whole number; negative for returns.'),
-      unitPrice: Column.describe('Price of one piece, a decimal number in the major unit.'),
-      occurredAt: Column.describe('Time of the line.'),
-      customer: Column.describe('Customer number; may be empty.'),
-      country: Column.describe('Country of the customer.'),
-    })
-    .describe('Which column of the file holds what.'),
-  customer: z
-    .strictObject({
-      identifier: IdentifierType.describe('Identifier type that customer numbers become.'),
-      pattern: Pattern.describe('What a customer number looks like; its first group, if any, is the value.'),
-    })
-    .describe('How a customer number becomes an identifier.'),
-  withoutCustomer: z
-    .enum(['count', 'problem'])
-    .describe(
-      'Invoices without a customer reach no profile: "count" them in the report, or list each as a "problem" too.',
-    ),
-  kinds: z
-    .array(
-      z.strictObject({
-        pattern: Pattern.describe('Invoice numbers of this kind.'),
-        is: z.enum(['order', 'cancellation', 'adjustment']).describe('Where the report counts it.'),
-        event: EventName.optional().describe('Event it becomes; without one it is only counted.'),
-      }),
-    )
-    .min(1)
-    .describe('Kinds of invoices; the first whose pattern matches counts.'),
-  invoiceSpanMinutes: z
-    .int()
-    .min(1)
-    .max(1440)
-    .describe('Lines of one invoice may lie this far apart; the order counts at the earliest.'),
-  linesKept: z.int().min(0).max(200).describe('At most so many lines are kept on an event; lineCount tells the whole.'),
-  checks: z
-    .strictObject({
-      notGoods: z.array(z.string()).describe('Article codes that are no goods (postage, discounts, fees).'),
-      quantityAtLeast: z.int().min(1).describe('A line of so many pieces, either way, is reported as an outlier.'),
-    })
-    .describe('What the report points out to people; nothing is left out because of it.'),
-})
+const Identifiers = z
+  .record(IdentifierType, Column)
+  .refine((r) => Object.keys(r).length > 0, 'names no identifier')
+  .describe('Identifier type → column; all of a row belong to one person. Empty cells are left out.')
+
+/** A row is an order, or one line of it; rows that share an invoice number become one event of the person they name. */
+export const OrdersMapping = z
+  .strictObject({
+    rows: z.literal('orders').describe('A row is an order, or one line of it.'),
+    ...common,
+    currency: z
+      .string()
+      .refine((c) => Intl.supportedValuesOf('currency').includes(c), 'is no ISO 4217 currency')
+      .describe('ISO 4217 currency of the prices.'),
+    columns: z
+      .strictObject({
+        invoice: Column.describe('Invoice number: rows that share it are one order.'),
+        occurredAt: Column.describe('Time of the row.'),
+        amount: Column.optional().describe(
+          'Amount of the row, a decimal number in the major unit; or quantity and unitPrice.',
+        ),
+        quantity: Column.optional().describe('Pieces, a whole number; negative for returns.'),
+        unitPrice: Column.optional().describe('Price of one piece, a decimal number in the major unit.'),
+        sku: Column.optional().describe('Article code; with it the lines are kept on the event.'),
+        description: Column.optional().describe('Article text.'),
+        customer: Column.optional().describe('Customer number; may be empty. Goes with the section customer.'),
+        country: Column.optional().describe('Country of the customer.'),
+      })
+      .describe('Which column of the file holds what.'),
+    customer: z
+      .strictObject({
+        identifier: IdentifierType.describe('Identifier type that customer numbers become.'),
+        pattern: Pattern.describe('What a customer number looks like; its first group, if any, is the value.'),
+      })
+      .optional()
+      .describe('How a customer number becomes an identifier, where the cell is not the bare value.'),
+    identifiers: Identifiers.optional(),
+    rowOrder: z
+      .enum(['any', 'ascending'])
+      .default('any')
+      .describe('"any": orders are gathered in memory and sorted; "ascending": by time already, a file of any size.'),
+    duplicateRows: z
+      .enum(['keep', 'drop', 'problem'])
+      .default('keep')
+      .describe(
+        'A row equal in every column to an earlier one: "keep" it as one more line, "drop" it, or drop and list it as a "problem".',
+      ),
+    withoutCustomer: z
+      .enum(['count', 'problem'])
+      .default('count')
+      .describe(
+        'Invoices without a customer reach no profile: "count" them in the report, or list each as a "problem" too.',
+      ),
+    kinds: z
+      .array(
+        z.strictObject({
+          pattern: Pattern.describe('Invoice numbers of this kind.'),
+          is: z.enum(['order', 'cancellation', 'adjustment']).describe('Where the report counts it.'),
+          event: EventName.optional().describe('Event it becomes; without one it is only counted.'),
+        }),
+      )
+      .min(1)
+      .default([{ pattern: '', is: 'order', event: 'order_paid' }])
+      .describe('Kinds of invoices; the first whose pattern matches counts. Default: each is an order_paid.'),
+    invoiceSpanMinutes: z
+      .int()
+      .min(1)
+      .max(1440)
+      .default(10)
+      .describe('In ascending order, lines of one invoice may lie this far apart; the order counts at the earliest.'),
+    linesKept: z
+      .int()
+      .min(0)
+      .max(200)
+      .default(50)
+      .describe('At most so many lines are kept on an event; lineCount tells the whole.'),
+    checks: z
+      .strictObject({
+        notGoods: z
+          .array(z.string())
+          .default([])
+          .describe('Article codes that are no goods (postage, discounts, fees).'),
+        quantityAtLeast: z
+          .int()
+          .min(1)
+          .default(10_000)
+          .describe('A line of so many pieces, either way, is reported as an outlier.'),
+      })
+      .prefault({})
+      .describe('What the report points out to people; nothing is left out because of it.'),
+  })
+  .refine(({ columns: c }) => c.amount !== undefined || (c.quantity !== undefined && c.unitPrice !== undefined), {
+    path: ['columns', 'amount'],
+    message: 'is missing: name the column of the amount, or quantity and unitPrice',
+  })
+  .refine(({ columns, customer }) => (columns.customer === undefined) === (customer === undefined), {
+    path: ['customer'],
+    message: 'columns.customer and customer go together; without a pattern write identifiers instead',
+  })
+  .refine(({ customer, identifiers }) => customer !== undefined || identifiers !== undefined, {
+    path: ['identifiers'],
+    message: 'is missing: say who ordered, e.g. { member_id: <column> }',
+  })
 export type OrdersMapping = z.infer<typeof OrdersMapping>
 
 /** One row is what one system knows about one person. */
-export const PeopleMapping = z.strictObject({
-  rows: z.literal('people').describe('A row is one person as one system knows them.'),
-  ...common,
-  columns: z
-    .strictObject({
-      recordId: Column.describe('Unique id of the row.'),
-      observedAt: Column.describe('When the system recorded the person.'),
-      system: Column.optional().describe('Which system the row is from; becomes the source of the record.'),
-    })
-    .describe('Which column of the file holds what.'),
-  identifiers: z
-    .record(IdentifierType, Column)
-    .refine((r) => Object.keys(r).length > 0, 'names no identifier')
-    .describe('Identifier type → column. Empty cells are left out.'),
-  traits: z.record(z.string().min(1), Column).describe('Trait → column. Empty cells are left out.'),
-  event: EventName.optional().describe('Event that each row stands for, at observedAt.'),
-})
+export const PeopleMapping = z
+  .strictObject({
+    rows: z.literal('people').describe('A row is one person as one system knows them.'),
+    ...common,
+    columns: z
+      .strictObject({
+        recordId: Column.optional().describe('Unique id of the row; without it a person is known by her identifiers.'),
+        observedAt: Column.optional().describe(
+          'When the system recorded the person; without it, when the file was last changed.',
+        ),
+        system: Column.optional().describe('Which system the row is from; becomes the source of the record.'),
+      })
+      .prefault({})
+      .describe('Which column of the file holds what.'),
+    identifiers: Identifiers,
+    traits: z.record(z.string().min(1), Column).default({}).describe('Trait → column. Empty cells are left out.'),
+    event: EventName.optional().describe('Event that each row stands for, at observedAt.'),
+    duplicateRows: z
+      .enum(['keep', 'drop', 'problem'])
+      .default('problem')
+      .describe(
+        'A row with the recordId of an earlier one: "keep" it as what is known later, "drop" it, or list it as a "problem".',
+      ),
+  })
+  .refine(({ event, columns }) => event === undefined || columns.observedAt !== undefined, {
+    path: ['event'],
+    message: 'needs columns.observedAt: nobody knows when it happened',
+  })
 export type PeopleMapping = z.infer<typeof PeopleMapping>
 
 export const CsvMapping = z.discriminatedUnion('rows', [OrdersMapping, PeopleMapping])
@@ -161,11 +223,13 @@ export async function loadCsvMapping(mappingFile: string): Promise<LoadedMapping
 
 /** The columns that a mapping names, each with its field. */
 export function mappedColumns(mapping: CsvMapping): { field: string; column: string }[] {
-  const sections: Record<string, Record<string, string>> = mapping.rows === 'orders'
-    ? { columns: mapping.columns }
-    : { columns: mapping.columns, identifiers: mapping.identifiers, traits: mapping.traits }
+  const sections = {
+    columns: mapping.columns,
+    identifiers: mapping.identifiers ?? {},
+    traits: mapping.rows === 'people' ? mapping.traits : {},
+  }
   return Object.entries(sections).flatMap(([section, columns]) =>
-    Object.entries(columns).map(([key, column]) => ({ field: `${section}.${key}`, column })),
+    Object.entries(columns as Record<string, string>).map(([key, column]) => ({ field: `${section}.${key}`, column })),
   )
 }
 

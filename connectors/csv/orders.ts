@@ -1,5 +1,13 @@
-import type { Problem, SourceRecordInput } from '../../src/connector.js'
-import { type Invoice, lineAmountMinor, minorDigitsOf, timestampReader, toOrderRecord } from './map.js'
+import type { Identifier, Problem, SourceRecordInput } from '../../src/connector.js'
+import {
+  amountMinorOf,
+  identifiersOf,
+  type Invoice,
+  lineAmountMinor,
+  minorDigitsOf,
+  timestampReader,
+  toOrderRecord,
+} from './map.js'
 import type { OrdersMapping } from './mapping.js'
 import { type Findings, SeenRows, type SourceReport } from './report.js'
 
@@ -12,12 +20,13 @@ export type OrderReader = {
 }
 
 type Kind = OrdersMapping['kinds'][number]['is']
+type Field = keyof OrdersMapping['columns']
 
 /**
- * Gathers lines into invoices while a file goes by. An invoice is complete once the file has moved on by
- * `invoiceSpanMinutes` since its first line; complete ones leave in order of time, then of number. So only the invoices
- * of the last minutes are held, and records come out in ascending time for any file in which no row is later than its
- * neighbours by more than that span; a row that is, is reported and not imported.
+ * Gathers lines into invoices while a file goes by; records come out in order of time, then of number. Rows in any order are
+ * held to the end. In a file that is in order of time an invoice is complete once the file has moved on by
+ * `invoiceSpanMinutes` since its first line: so only the invoices of the last minutes are held, and a row that is later than its
+ * neighbours by more than that span is reported and not imported.
  */
 export function createOrderReader(
   mapping: OrdersMapping,
@@ -25,9 +34,9 @@ export function createOrderReader(
   findings: Findings,
   place: { name: string; onProblem: (problem: Problem) => void },
 ): OrderReader {
-  const at = Object.fromEntries(Object.entries(mapping.columns).map(([k, column]) => [k, header.indexOf(column)])) as {
-    [K in keyof OrdersMapping['columns']]: number
-  }
+  const { columns, duplicateRows: onDuplicate } = mapping
+  const isAnyOrder = mapping.rowOrder === 'any'
+  const columnAt = new Map(header.map((column, index) => [column, index]))
   const kinds = mapping.kinds.map((k) => ({ ...k, regexp: new RegExp(k.pattern) }))
   const kindOf = (invoice: string): (typeof kinds)[number] | undefined => kinds.find((k) => k.regexp.test(invoice))
   const readTime = timestampReader(mapping.timestampFormat, mapping.timeZone)
@@ -49,7 +58,8 @@ export function createOrderReader(
 
   function push(row: readonly string[], fileLine: number): SourceRecordInput[] {
     rows++
-    const cell = (column: keyof OrdersMapping['columns']): string => row[at[column]] ?? ''
+    const named = (column: string): string => row[columnAt.get(column) ?? -1] ?? ''
+    const cell = (field: Field): string => (columns[field] === undefined ? '' : named(columns[field]))
     const unreadable = (path: string, message: string, hint: string): SourceRecordInput[] => {
       findings.add('unreadable_row', fileLine)
       problem(fileLine, path, message, hint)
@@ -60,30 +70,49 @@ export function createOrderReader(
       return unreadable('', `the row has ${row.length} cells, the header ${header.length}`, hint)
     }
     const number = cell('invoice')
-    if (number === '') return unreadable(mapping.columns.invoice, 'the invoice number is empty', 'fill it in')
+    if (number === '') return unreadable(columns.invoice, 'the invoice number is empty', 'fill it in')
     const occurredAt = readTime(cell('occurredAt'))
     if (occurredAt === undefined) {
       const message = `"${shorten(cell('occurredAt'))}" is no time in the format ${mapping.timestampFormat}`
-      return unreadable(mapping.columns.occurredAt, message, 'correct it, or timestampFormat in the mapping')
+      return unreadable(columns.occurredAt, message, 'correct it, or timestampFormat in the mapping')
     }
-    const amountMinor = lineAmountMinor(cell('quantity'), cell('unitPrice'), minorDigits)
+    const amountMinor =
+      columns.amount === undefined
+        ? lineAmountMinor(cell('quantity'), cell('unitPrice'), minorDigits)
+        : amountMinorOf(cell('amount'), minorDigits)
     if (amountMinor === undefined) {
+      if (columns.amount !== undefined)
+        return unreadable(columns.amount, `"${shorten(cell('amount'))}" is no amount`, 'write a number such as 199.00')
       const message = `"${shorten(cell('quantity'))}" × "${shorten(cell('unitPrice'))}" is no amount`
       const hint = 'write a whole number of pieces and a price such as 2.55'
-      return unreadable(`${mapping.columns.quantity} × ${mapping.columns.unitPrice}`, message, hint)
+      return unreadable(`${columns.quantity} × ${columns.unitPrice}`, message, hint)
     }
+    const quantity = columns.quantity === undefined ? undefined : Number(cell('quantity'))
+    if (quantity !== undefined && !Number.isSafeInteger(quantity))
+      return unreadable(
+        columns.quantity!,
+        `"${shorten(cell('quantity'))}" is no whole number`,
+        'write a number of pieces',
+      )
 
     const customer = cell('customer')
-    const quantity = Number(cell('quantity'))
+    const identifiers = identifiersOf(named, mapping.identifiers ?? {})
     const kind = kindOf(number)
     if (seenRows.add(row)) {
       duplicateRows++
+      if (onDuplicate === 'problem')
+        problem(fileLine, '', 'the row is there before', 'remove it, or say duplicateRows: keep')
+      if (onDuplicate !== 'keep') {
+        findings.add('duplicate_dropped', fileLine)
+        return []
+      }
       findings.add('duplicate_row', fileLine)
     }
-    if (customer === '') {
+    const who = [customer, ...identifiers.map(({ value }) => value)].find((value) => value !== '')
+    if (who === undefined) {
       rowsWithoutCustomer++
       findings.add('row_without_customer', fileLine)
-    } else customers.add(customer)
+    } else customers.add(who)
     netMinor += amountMinor
     if (amountMinor > 0) grossMinor += amountMinor
     inspect(cell, quantity, kind?.is, fileLine)
@@ -96,37 +125,38 @@ export function createOrderReader(
     if (kind === undefined) {
       findings.add('unknown_invoice', fileLine)
       const hint = 'correct it, or add a kind to the mapping'
-      problem(fileLine, mapping.columns.invoice, `"${shorten(number)}" matches no kind of invoice`, hint)
+      problem(fileLine, columns.invoice, `"${shorten(number)}" matches no kind of invoice`, hint)
       return []
     }
-    const complete = occurredAt.getTime() > latestMs ? advance(occurredAt.getTime()) : []
+    const complete = !isAnyOrder && occurredAt.getTime() > latestMs ? advance(occurredAt.getTime()) : []
     let invoice = open.get(number)
     if (invoice === undefined) {
       if (known || occurredAt.getTime() < latestMs - spanMs) {
         findings.add('late_row', fileLine)
         const message = `the row comes more than ${mapping.invoiceSpanMinutes} minutes too late for its invoice or place`
-        problem(fileLine, mapping.columns.occurredAt, message, 'sort the file by time, or raise invoiceSpanMinutes')
+        problem(fileLine, columns.occurredAt, message, 'write rowOrder: any, or raise invoiceSpanMinutes')
         return complete
       }
       invoice = {
         number,
         event: kind.event,
         customer,
-        country: cell('country'),
+        identifiers,
+        country: columns.country === undefined ? undefined : cell('country'),
         fileLine,
         occurredAt,
         amountMinor: 0,
-        quantity: 0,
+        quantity: quantity === undefined ? undefined : 0,
         lineCount: 0,
         lines: [],
         spread: false,
       }
       open.set(number, invoice)
     }
-    if (invoice.customer !== customer) {
+    if (invoice.customer !== customer || !isSamePerson(invoice.identifiers, identifiers)) {
       findings.add('second_customer', fileLine)
       const message = `invoice ${shorten(number)} names another customer than on line ${invoice.fileLine}; the first counts`
-      problem(fileLine, mapping.columns.customer, message, 'give each invoice one customer')
+      problem(fileLine, columns.customer ?? '', message, 'give each invoice one customer')
     }
     if (occurredAt.getTime() !== invoice.occurredAt.getTime() && !invoice.spread) {
       invoice.spread = true
@@ -134,27 +164,34 @@ export function createOrderReader(
     }
     if (occurredAt < invoice.occurredAt) invoice.occurredAt = occurredAt
     invoice.amountMinor += amountMinor
-    invoice.quantity += quantity
+    if (quantity !== undefined) invoice.quantity = (invoice.quantity ?? 0) + quantity
     invoice.lineCount++
-    if (invoice.lines.length < mapping.linesKept) {
-      invoice.lines.push({ sku: cell('sku'), description: cell('description').trim(), quantity, amountMinor })
+    if (columns.sku !== undefined && invoice.lines.length < mapping.linesKept) {
+      invoice.lines.push({
+        sku: cell('sku'),
+        description: cell('description').trim(),
+        ...(quantity !== undefined && { quantity }),
+        amountMinor,
+      })
     }
     return complete
   }
 
   /** Figures for people; they change nothing. */
   function inspect(
-    cell: (column: keyof OrdersMapping['columns']) => string,
-    quantity: number,
+    cell: (field: Field) => string,
+    quantity: number | undefined,
     kind: Kind | undefined,
     fileLine: number,
   ): void {
-    const price = Number(cell('unitPrice'))
+    const price = columns.unitPrice === undefined ? undefined : Number(cell('unitPrice'))
     if (price === 0) findings.add('zero_price', fileLine)
-    if (price < 0) findings.add('negative_price', fileLine)
-    if (quantity < 0 && kind !== 'cancellation') findings.add('unmarked_return', fileLine)
-    if (cell('description').trim() === '') findings.add('empty_description', fileLine)
+    if (price !== undefined && price < 0) findings.add('negative_price', fileLine)
+    if (columns.description !== undefined && cell('description').trim() === '')
+      findings.add('empty_description', fileLine)
     if (notGoods.has(cell('sku'))) findings.add('not_goods', fileLine)
+    if (quantity === undefined) return
+    if (quantity < 0 && kind !== 'cancellation') findings.add('unmarked_return', fileLine)
     if (Math.abs(quantity) >= mapping.checks.quantityAtLeast) findings.add('outlier', fileLine)
   }
 
@@ -174,19 +211,19 @@ export function createOrderReader(
   function toRecord(invoice: Invoice): SourceRecordInput | undefined {
     if (invoice.event === undefined) return undefined
     const { fileLine } = invoice
-    if (invoice.customer === '') {
+    if (invoice.customer === '' && invoice.identifiers.length === 0) {
       findings.add('invoice_without_customer', fileLine)
       if (mapping.withoutCustomer === 'problem') {
         const message = `invoice ${shorten(invoice.number)} has no customer and reaches no profile`
-        problem(fileLine, mapping.columns.customer, message, 'fill in the customer number')
+        problem(fileLine, columns.customer ?? '', message, 'fill in who ordered')
       }
       return undefined
     }
     const record = toOrderRecord(invoice, mapping, `${place.name}:${fileLine}`)
     if (record === undefined) {
       findings.add('bad_customer', fileLine)
-      const message = `"${shorten(invoice.customer)}" does not match ${mapping.customer.pattern}`
-      problem(fileLine, mapping.columns.customer, message, 'correct it, or customer.pattern in the mapping')
+      const message = `"${shorten(invoice.customer)}" does not match ${mapping.customer?.pattern ?? ''}`
+      problem(fileLine, columns.customer ?? '', message, 'correct it, or customer.pattern in the mapping')
     }
     return record
   }
@@ -211,6 +248,13 @@ export function createOrderReader(
 
 function byTimeThenNumber(a: Invoice, b: Invoice): number {
   return a.occurredAt.getTime() - b.occurredAt.getTime() || (a.number < b.number ? -1 : a.number > b.number ? 1 : 0)
+}
+
+function isSamePerson(one: readonly Identifier[], other: readonly Identifier[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ type, value }, i) => type === other[i]!.type && value === other[i]!.value)
+  )
 }
 
 function shorten(text: string): string {

@@ -8,7 +8,7 @@ export type SourceReport = {
   orders: number
   cancellations: number
   adjustments: number
-  /** Rows equal in every column to an earlier one. They are kept. */
+  /** Rows equal in every column to an earlier one. */
   duplicateRows: number
   /** Sum of the lines above zero, each rounded half away from zero to the minor unit. */
   grossMinor: number
@@ -28,6 +28,7 @@ export const FINDINGS = {
   invoice_without_customer: '没有客户号的单据，不归属任何人 · invoices without a customer, linked to nobody',
   bad_customer: '客户号格式不符的单据，不归属任何人 · invoices with an odd customer number, linked to nobody',
   second_customer: '与单据首行客户不同的行 · rows whose customer differs from their invoice’s',
+  duplicate_dropped: '完全重复的行，已跳过 · exact duplicates, left out',
   duplicate_row: '完全重复的行，保留 · exact duplicates, kept',
   zero_price: '单价为 0 的行 · rows with a price of zero',
   negative_price: '单价为负的行 · rows with a negative price',

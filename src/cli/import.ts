@@ -22,11 +22,14 @@ export function registerImport(program: Command, context: CommandContext): void 
       '[mappings...]',
       '映射文件，默认为配置里的 sources · mapping files; default: sources of the configuration',
     )
+    .option('--guess <file>', '看懂一份 CSV，写出映射，不导入 · read a CSV file and write its mapping; imports nothing')
     .addOption(configOption())
-    .addHelpText('after', examples('siyu import config/sources/members.yaml config/sources/online-retail.yaml'))
-    .action(async (mappings: string[], options: WithConfig) =>
-      importCommand(mappings, serviceOptions(options, context)),
-    )
+    .addHelpText('after', examples('siyu import --guess orders.csv', 'siyu import config/sources/orders.yaml'))
+    .action(async (mappings: string[], { guess, ...options }: WithConfig & { guess?: string }) => {
+      if (guess === undefined) return importCommand(mappings, serviceOptions(options, context))
+      const { guessCommand } = await import('./import-guess.js')
+      return guessCommand(guess, options.config, context.env)
+    })
 }
 
 const SHOWN_PROBLEMS = 10
@@ -47,7 +50,7 @@ export async function importCommand(mappings: readonly string[], options: Servic
         file: options.config,
         path: 'sources',
         message: '是空的 is empty',
-        hint: '写上映射文件，或 siyu import config/sources/members.yaml；name mapping files there, or give them here',
+        hint: '写上映射文件；还没有映射就 siyu import --guess <CSV> · name mapping files there, or begin with siyu import --guess <CSV>',
       },
     ])
   }

@@ -1,6 +1,6 @@
 import { forCell } from '../escape.js'
 import { toWallTime } from '../time.js'
-import { displayWidth, padEnd, padStart } from './display-width.js'
+import { displayWidth, padEnd, padStart, truncate } from './display-width.js'
 
 export type Column = { title: string; align?: 'left' | 'right' }
 
@@ -20,6 +20,29 @@ export function renderTable(columns: readonly Column[], given: readonly (readonl
   return [line(columns.map((c) => c.title)), widths.map((w) => '─'.repeat(w)).join(GAP), ...rows.map(line), ''].join(
     '\n',
   )
+}
+
+/** The same, no wider than a terminal: its last column gives way. @param width - in cells; absent: nobody looks at a terminal */
+export function fitTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number | undefined,
+): string {
+  if (width === undefined) return renderTable(columns, rows)
+  const fixed = columns
+    .slice(0, -1)
+    .map((c, i) => Math.max(displayWidth(c.title), ...rows.map((row) => displayWidth(row[i] ?? ''))) + GAP.length)
+  const left = Math.max(displayWidth(columns.at(-1)!.title), width - fixed.reduce((sum, cells) => sum + cells, 0))
+  return renderTable(
+    columns,
+    rows.map((row) => [...row.slice(0, -1), truncate(row.at(-1)!, left)]),
+  )
+}
+
+/** An instant as the business clock shows it, to the second. */
+export function formatClock(at: Date, timeZone: string): string {
+  const { second } = toWallTime(at, timeZone)
+  return `${formatAt(at, timeZone)}:${String(second).padStart(2, '0')}`
 }
 
 /** An instant as the business clock shows it, to the minute. */

@@ -42,6 +42,69 @@ describe('readCsvRecords', () => {
   const people = async (rows: string) => read(await open('members', PEOPLE + rows))
   const eventIds = (records: SourceRecord[]): string[] => records.map((r) => r.events[0]!.id)
 
+  /** Through a mapping of its own, which says no more than it must. */
+  async function mapped(mapping: string, content: string) {
+    await writeFile(path.join(dir, 'own.csv'), content)
+    const file = path.join(dir, 'own.yaml')
+    await writeFile(file, `source: shop\nfile: own.csv\ntimeZone: Asia/Shanghai\n${mapping}`)
+    return read(await loadCsvMapping(file))
+  }
+  const BARE = `rows: orders
+currency: CNY
+timestampFormat: yyyy-M-d H:mm
+columns: { invoice: no, occurredAt: at, amount: sum }
+identifiers: { member_id: member, phone: tel }
+`
+  const HEAD = 'no,at,sum,member,tel\n'
+
+  it('needs no more than number, time, amount and who, with rows in any order', async () => {
+    const rows =
+      'B,2026-3-5 9:07,"¥1,299.50",M1,13800000001\nA,2026-2-1 10:00,20,,13800000002\nC,2026-3-1 0:00,5,M3,\nA,2026-2-1 10:00,1.5,,13800000002\n'
+    const { records, problems, report } = await mapped(BARE, HEAD + rows)
+    expect(problems).toEqual([])
+    expect(records.map((r) => [r.events[0]!.id, r.events[0]!.amountMinor, r.identifiers])).toEqual([
+      ['shop:A', 2_150, [{ type: 'phone', value: '13800000002' }]],
+      ['shop:C', 500, [{ type: 'member_id', value: 'M3' }]],
+      ['shop:B', 129_950, [{ type: 'member_id', value: 'M1' }, { type: 'phone', value: '13800000001' }]], // prettier-ignore
+    ])
+    expect(records[0]!.events[0]!.properties).toEqual({ invoice: 'A', lineCount: 2 })
+    expect(report.source).toMatchObject({ orders: 3, customers: 3, netMinor: 132_600 })
+  })
+
+  it.each([
+    ['keep', 4_000, ['duplicate_row'], 0],
+    ['drop', 2_000, ['duplicate_dropped'], 0],
+    ['problem', 2_000, ['duplicate_dropped'], 1],
+  ])('with duplicateRows: %s counts a row that is there twice as %d', async (policy, netMinor, findings, listed) => {
+    const row = 'A,2026-2-1 10:00,20,M1,\n'
+    const { records, problems, report } = await mapped(`${BARE}duplicateRows: ${policy}\n`, HEAD + row + row)
+    expect(records.map((r) => r.events[0]!.amountMinor)).toEqual([netMinor])
+    expect(report.findings.map((f) => f.id)).toEqual(findings)
+    expect([report.source!.netMinor, report.source!.duplicateRows, problems.length]).toEqual([netMinor, 1, listed])
+  })
+
+  it('takes no amount that could be another one', async () => {
+    const { records, problems } = await mapped(BARE, `${HEAD}A,2026-2-1 10:00,"1.299,50",M1,\nB,2026-2-1 10:00,,M1,\n`)
+    expect(records).toEqual([])
+    expect(problems.map((p) => [p.line, p.path])).toEqual([[2, 'sum'], [3, 'sum']]) // prettier-ignore
+  })
+
+  it('takes people without an id or a time of their own, as known when the file was written', async () => {
+    const mapping = 'rows: people\ntimestampFormat: iso\nidentifiers: { phone: tel }\ntraits: { name: name }\n'
+    const { records } = await mapped(mapping, 'name,tel\n甲,13800000001\n乙,13800000002\n')
+    expect(records.map((r) => [r.traits['name'], r.events])).toEqual([['甲', []], ['乙', []]]) // prettier-ignore
+    expect(records[0]!.observedAt).toEqual(records[1]!.observedAt)
+  })
+
+  it('says what a mapping lacks', async () => {
+    const without = (line: RegExp) => mapped(BARE.replace(line, ''), HEAD)
+    await expect(without(/, amount: sum/)).rejects.toThrow('columns.amount')
+    await expect(without(/identifiers.*\n/)).rejects.toThrow('identifiers')
+    await expect(mapped(`${BARE}customer: { identifier: member_id, pattern: x }\n`, HEAD)).rejects.toThrow(
+      'columns.customer',
+    )
+  })
+
   it('joins lines that are not neighbours and span two minutes, at the earlier minute', async () => {
     const { records, report } = await orders(
       '10,A,a,2,2011-06-01 10:00:00,1.25,17850.0,UK\n' +

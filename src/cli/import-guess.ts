@@ -1,0 +1,154 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { stringify } from 'yaml'
+import type { NoGuess } from '../../connectors/csv/guess.js'
+import type { Env } from '../config.js'
+import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
+import { formatMinor } from '../print/numbers.js'
+import { fitTable, formatAt } from '../print/table.js'
+import { bilingual } from './options.js'
+import { problemsFound } from './check.js'
+
+/** Rows that are looked at, and records that are shown. */
+const LOOKED_AT = 200
+const SHOWN = 5
+
+type Words = ReturnType<typeof bilingual>
+
+/**
+ * `siyu import --guess`: writes the mapping of a CSV file beside the configuration and shows what five rows would be; nothing is
+ * imported.
+ *
+ * @throws {InvalidInputError} when the file cannot be read or understood, or a mapping of that name is there; nothing is written then
+ */
+export async function guessCommand(
+  file: string,
+  configFile: string,
+  env: Env,
+  write: (text: string) => void = (text) => void process.stdout.write(text),
+): Promise<void> {
+  const { loadConfig } = await import('../config.js')
+  const { guessMapping } = await import('../../connectors/csv/guess.js')
+  const { readFirstRows } = await import('../../connectors/csv/index.js')
+  const { loadYaml } = await import('../yaml-file.js')
+  const { IdentityConfig } = await import('../domain/identity/config.js')
+  const { brand, paths } = await loadConfig({ file: configFile, env })
+  const words = bilingual(brand.locale)
+  const [header = [], ...rows] = await readFirstRows(resolve(file), LOOKED_AT)
+  const source = sourceOf(file)
+  const mappingFile = join(dirname(configFile), 'sources', `${source}.yaml`)
+  const guess = guessMapping(header, rows, {
+    source,
+    file: relative(dirname(mappingFile), file),
+    timeZone: brand.timeZone,
+    currency: brand.currency,
+    identifierTypes: (await loadYaml(IdentityConfig, paths.identity)).identifiers.map(({ type }) => type),
+  })
+  if ('missing' in guess) throw notUnderstood(file, guess, words)
+  const text = [
+    ...comments(file, guess.unused, words).map((line) => `# ${line}\n`),
+    stringify(guess.mapping, { lineWidth: 0 }),
+  ].join('')
+  await mkdir(dirname(mappingFile), { recursive: true })
+  try {
+    await writeFile(mappingFile, text, { flag: 'wx' })
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
+    const hint = words(
+      `用它：siyu import ${mappingFile}；要重新猜就先改名或删掉它`,
+      `use it: siyu import ${mappingFile}; rename or delete it to guess anew`,
+    )
+    const message = words('已经有这个映射', 'is there already')
+    throw new InvalidInputError('siyu import --guess', [{ file: mappingFile, path: '', message, hint }])
+  }
+  write(`${words(`✓ 已写好映射 ${mappingFile}`, `✓ The mapping is written: ${mappingFile}`)}\n\n${text}\n`)
+  await show(mappingFile, { words, timeZone: brand.timeZone, currency: brand.currency, write })
+  write(
+    `\n${words('对就导入，不对先改映射：', 'Import it, or correct the mapping first:')}\n  $ siyu import ${mappingFile}\n`,
+  )
+}
+
+async function show(
+  mappingFile: string,
+  {
+    words,
+    timeZone,
+    currency,
+    write,
+  }: { words: Words; timeZone: string; currency: string; write: (text: string) => void },
+): Promise<void> {
+  const { loadCsvMapping } = await import('../../connectors/csv/mapping.js')
+  const { checkCsvFile, readCsvRecords } = await import('../../connectors/csv/index.js')
+  const loaded = await loadCsvMapping(mappingFile)
+  const unfit = await checkCsvFile(loaded)
+  if (unfit.length > 0) throw problemsFound(unfit)
+  const problems: Problem[] = []
+  const shown = []
+  for await (const batch of readCsvRecords(loaded, { onProblem: (problem) => problems.push(problem) })) {
+    shown.push(...batch.slice(0, SHOWN - shown.length))
+    if (shown.length === SHOWN) break
+  }
+  const titles: [string, string][] = [
+    ['出处', 'from'],
+    ['时间', 'at'],
+    ['谁', 'who'],
+    ['事件', 'event'],
+    ['金额', 'amount'],
+    ['属性', 'traits'],
+  ]
+  write(
+    fitTable(
+      titles.map(([zh, en]) => ({ title: words(zh, en) })),
+      shown.map(({ ref, observedAt, identifiers, events = [], traits = {} }) => [
+        ref,
+        formatAt(observedAt, timeZone),
+        identifiers.map(({ type, value }) => `${type}:${value}`).join(' '),
+        events.map(({ name }) => name).join(' '),
+        events
+          .map(({ amountMinor }) => (amountMinor === undefined ? '' : formatMinor(amountMinor, currency)))
+          .join(' '),
+        Object.entries(traits)
+          .map(([name, value]) => `${name}=${String(value)}`)
+          .join(' '),
+      ]),
+      process.stdout.columns,
+    ),
+  )
+  for (const problem of problems.slice(0, SHOWN)) write(`! ${formatProblem(problem)}\n`)
+}
+
+/** `2026 订单.csv.gz` is of the source `csv`, `Shop-Orders.csv` of `shop-orders`. */
+function sourceOf(file: string): string {
+  const name = basename(file)
+    .replace(/(\.csv|\.txt|\.tsv)?(\.gz)?$/i, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, '-')
+    .replace(/^[^a-z]+|-+$/g, '')
+  return name === '' ? 'csv' : name
+}
+
+function comments(file: string, unused: readonly string[], words: Words): string[] {
+  const made = words(
+    `按 ${basename(file)} 的列名和前 ${LOOKED_AT} 行猜的，请核对；每个字段的意思见 schemas/source.schema.json。`,
+    `Guessed from the columns and the first ${LOOKED_AT} rows of ${basename(file)}; schemas/source.schema.json describes every field.`,
+  )
+  if (unused.length === 0) return [made]
+  return [made, words(`没有用到的列：${unused.join('、')}`, `Columns that are left out: ${unused.join(', ')}`)]
+}
+
+function notUnderstood(file: string, { missing, header }: NoGuess, words: Words): InvalidInputError {
+  const messages = {
+    rows: words('没有数据行', 'holds no rows'),
+    who: words(
+      '看不出是谁：没有会员号、手机号、unionid 之类的列',
+      'tells nobody: no column of a member number, a phone number, a unionid',
+    ),
+    time: words('有订单号，但看不出哪一列是时间', 'has order numbers, but no column that is a time'),
+    amount: words('有订单号，但看不出哪一列是金额', 'has order numbers, but no column that is an amount'),
+  }
+  const hint = words(
+    `列有：${header.join('、')}；改列名再试，或照 examples/gift-shop/config/sources 手写映射`,
+    `it has: ${header.join(', ')}; rename columns, or write a mapping after examples/gift-shop/config/sources`,
+  )
+  return new InvalidInputError('siyu import --guess', [{ file, path: '', message: messages[missing], hint }])
+}
