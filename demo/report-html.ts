@@ -60,11 +60,6 @@ ${section(page, 'sandbox', text.TITLES.sandbox, sandbox(report, page))}
 
 const STAGE_FLOW = both('生命周期流转图，数字见下表', 'Stage flow; the figures are in the table below')
 
-/** Text as HTML, safe in elements and in double-quoted attributes. */
-export function forHtml(raw: string): string {
-  return raw.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)
-}
-
 type Pen = ReturnType<typeof pen>
 
 /** The report's words in its language, safe as HTML. */

@@ -63,6 +63,7 @@ const ARROWS = {
     'sandbox',
   ],
   'src/cli/demo.ts': [...LEAVES, 'src/config.ts', 'src/cli', 'src/print', 'demo'],
+  'src/cli/try.ts': [...LEAVES, 'src/config.ts', 'src/cli', 'src/print', 'demo'],
   'src/main.ts': ['src/errors.ts', 'src/escape.ts', 'src/said.ts', 'src/cli'],
   // Each folder of it is a room.
   connectors: ['src/connector.ts'],

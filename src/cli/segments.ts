@@ -1,14 +1,29 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
-import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
+import {
+  bilingual,
+  type CommandContext,
+  configOption,
+  examples,
+  serviceOptions,
+  type WithConfig,
+  wholeNumber,
+} from './options.js'
 import { registerExplain } from './explain.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
+import { describeRule } from '../domain/rules/rule.js'
 import { formatCount } from '../print/numbers.js'
+import { fitTable } from '../print/table.js'
 import { sayPast, sayReadings, sayUnknown } from './say-past.js'
 import { withService } from './with-service.js'
 
 export function registerSegments(program: Command, context: CommandContext): void {
   const segments = program.command('segments').description('人群：有谁、为什么 · segments: who is in it, and why')
+  segments
+    .command('list', { isDefault: true })
+    .description('全部人群和人数 · every segment and how many people are in it')
+    .addOption(configOption())
+    .action(async (options: WithConfig) => listSegmentsCommand(serviceOptions(options, context)))
   pastOptions(
     segments
       .command('who')
@@ -29,6 +44,25 @@ export function registerSegments(program: Command, context: CommandContext): voi
       'siyu segments explain vip --member 13085 --as-of 2026-11-01T10:00',
     ],
     ask: (service, segment, of) => service.call('segments/explain', { segment, ...of }),
+  })
+}
+
+/** `siyu segments` */
+export async function listSegmentsCommand(options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const rows = await service.call('segments', {})
+    const words = bilingual(service.config.brand.locale)
+    process.stdout.write(
+      fitTable(
+        [
+          { title: words('人群', 'segment') },
+          { title: words('人数', 'people'), align: 'right' },
+          { title: words('规则', 'rule') },
+        ],
+        rows.map(({ id, people, rule }) => [id, formatCount(people), describeRule(rule)]),
+        process.stdout.columns,
+      ),
+    )
   })
 }
 

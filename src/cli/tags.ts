@@ -12,7 +12,7 @@ import { type CommandContext, configOption, examples, serviceOptions, type WithC
 export function registerTags(program: Command, context: CommandContext): void {
   const tags = program.command('tags').description('标签：列表、刷新、解释 · tags: list, refresh, explain')
   tags
-    .command('list')
+    .command('list', { isDefault: true })
     .description('全部标签和覆盖率 · every tag with its coverage')
     .addOption(configOption())
     .action(async (options: WithConfig) => listTagsCommand(serviceOptions(options, context)))

@@ -31,7 +31,10 @@ afterAll(async () => {
 })
 
 /** Packages that `siyu` loads when it is run like this, and what it says. */
-async function packagesOf(args: readonly string[]): Promise<{ packages: string[]; out: string }> {
+async function packagesOf(
+  args: readonly string[],
+  { untilItSpeaks = false } = {},
+): Promise<{ packages: string[]; out: string }> {
   const modules = join(dir, `${args.join('-').replace(/\W/g, '_')}.txt`)
   const hooks = JSON.stringify(`data:text/javascript,${encodeURIComponent(RECORDER)}`)
   const register = `import { register } from 'node:module'; register(${hooks})`
@@ -41,6 +44,7 @@ async function packagesOf(args: readonly string[]): Promise<{ packages: string[]
     { env: { PATH: process.env.PATH ?? '', MODULES: modules }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const [out, err] = [textOf(child.stdout), textOf(child.stderr)]
+  if (untilItSpeaks) child.stdout.once('data', () => child.kill())
   const [code] = (await once(child, 'close')) as [number | null]
   expect({ code, err: err() }).toEqual({ code: 0, err: '' })
   const names = (await readFile(modules, 'utf8'))
@@ -59,6 +63,17 @@ describe('the command line', () => {
     expect(out).toContain(text)
     expect(packages).toContain('commander')
     expect(packages.filter((name) => HEAVY.includes(name))).toEqual([])
+  })
+
+  it('runs a sandbox without the stores of the service', async () => {
+    const { packages, out } = await packagesOf(['sandbox', '--json'], { untilItSpeaks: true })
+    expect(out).toContain('"corpId"')
+    expect(packages.filter((name) => HEAVY.includes(name))).toEqual(['libsql'])
+  })
+
+  it('says its version', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
+    expect((await packagesOf(['--version'])).out).toBe(`${version}\n`)
   })
 
   it('loads the stores for a command that works on them', async () => {

@@ -31,20 +31,23 @@ async function profileIdOf(deps: Deps, { identifier }: { identifier: Identifier 
   return (await deps.docs.identifiers.get(linkKey(usableIdentifier(deps, identifier))))?.profileId ?? 0
 }
 
-/** As people are found by it. @throws {InvalidInputError} when nobody can be */
-export function usableIdentifier(deps: Pick<Deps, 'definitions' | 'clock'>, identifier: Identifier): Identifier {
-  const config = deps.definitions.current.identity
-  // Normalised as ingest does it, so that a phone number may be written in any way.
-  const [usable] = usableIdentifiers(config, {
+/** As people are found by it, normalised as ingest does it: a phone number may be written in any way. `undefined`: nobody can be. */
+export function normalised(deps: Pick<Deps, 'definitions' | 'clock'>, identifier: Identifier): Identifier | undefined {
+  return usableIdentifiers(deps.definitions.current.identity, {
     ref: 'query',
     source: 'query',
     observedAt: deps.clock.now(),
     identifiers: [identifier],
     traits: {},
     events: [],
-  })
+  })[0]
+}
+
+/** As people are found by it. @throws {InvalidInputError} when nobody can be */
+export function usableIdentifier(deps: Pick<Deps, 'definitions' | 'clock'>, identifier: Identifier): Identifier {
+  const usable = normalised(deps, identifier)
   if (usable === undefined) {
-    const known = config.identifiers.map((i) => i.type).join(', ')
+    const known = deps.definitions.current.identity.identifiers.map((i) => i.type).join(', ')
     throw new InvalidInputError(said('这个身份标识不能用', 'The identifier cannot be used'), [
       {
         path: 'identifier',

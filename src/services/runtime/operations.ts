@@ -3,11 +3,15 @@ import { hashKey } from '../../random.js'
 import { listOpenReactions } from '../tags/reactions/list-open.js'
 import { refreshNow } from '../tags/refresh-profiles.js'
 import { PastQuery } from '../segments/ask-past.js'
+import { listSegments } from '../segments/list-segments.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
 import { explainEntry, explainSegment, explainTag } from '../tags/explain-tag.js'
 import { listHeld } from '../journeys/list-held.js'
 import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
+import { listPeople, PeopleQuery } from '../identity/list-people.js'
+import { showPerson, ShownPersonQuery } from '../identity/show-person.js'
+import { describeStatus } from './describe-status.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
@@ -109,6 +113,38 @@ export const operations = {
       target: ({ correct, withdraw }, done) =>
         done === undefined ? [...correct, ...withdraw].join(', ') : changedDefinitions(done),
     },
+  }),
+  status: quick(
+    z.strictObject({}),
+    async ({ deps, documents }) => describeStatus(deps, (await documents.unfit()).length),
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
+  ),
+  people: quick(PeopleQuery, async ({ deps }, query) => listPeople(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: ['admin', 'operator', 'analyst', 'manager'],
+    scope: 'departments',
+    audit: { target: ({ after }, result) => `${result?.rows.length ?? 0} people after profile ${after}` },
+  }),
+  person: quick(z.strictObject({ of: ShownPersonQuery }), async ({ deps }, { of }) => showPerson(deps, of), {
+    effect: 'read',
+    reveals: true,
+    roles: ['admin', 'operator', 'analyst', 'manager'],
+    scope: 'departments',
+    audit: {
+      target: ({ of }, result) =>
+        'value' in of
+          ? result === undefined
+            ? 'somebody by an identifier'
+            : `profile ${result.profileId}`
+          : nameOf(of, result?.profileId),
+      input: ({ of }) => ({ of: 'value' in of ? 'an identifier' : unnamed(of) }),
+    },
+  }),
+  segments: long(z.strictObject({}), async ({ deps }) => listSegments(deps), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
   }),
   tags: quick(z.strictObject({}), async ({ deps }) => listTags(deps), {
     effect: 'read',

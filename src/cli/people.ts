@@ -1,0 +1,136 @@
+import type { Command } from 'commander'
+import type { ServiceOptions } from '../app/open-service.js'
+import { formatCount, formatMinor } from '../print/numbers.js'
+import { fitTable, formatAt } from '../print/table.js'
+import type { ShownPersonQuery } from '../services/identity/show-person.js'
+import {
+  bilingual,
+  type CommandContext,
+  configOption,
+  examples,
+  serviceOptions,
+  type WithConfig,
+  wholeNumber,
+} from './options.js'
+import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { withService } from './with-service.js'
+
+export function registerPeople(program: Command, context: CommandContext): void {
+  program
+    .command('people')
+    .description('有哪些人，附可复制的标识 · who there is, with identifiers to copy')
+    .option('--limit <n>', '最多几人，1 到 200 · people at most, 1 to 200', wholeNumber, 20)
+    .option('--after <n>', '只看这个档案号之后的 · only after this profile number', wholeNumber, 0)
+    .option('--json', '给程序读 · for programs', false)
+    .addOption(configOption())
+    .addHelpText('after', examples('siyu people', 'siyu people --after 20'))
+    .action(async (options: WithConfig & PeopleCommand) => peopleCommand(options, serviceOptions(options, context)))
+}
+
+export function registerPerson(program: Command, context: CommandContext): void {
+  personOptions(
+    program
+      .command('person')
+      .description('一个人的全部：标识、属性、标签、事件 · all that is known of one person')
+      .argument('[id]', '档案号，或任意标识 · a profile number, or any identifier')
+      .option('--json', '给程序读 · for programs', false),
+  )
+    .addHelpText('after', examples('siyu person 42', 'siyu person --member 13085', 'siyu person wmAbC123'))
+    .action(async (id: string | undefined, options: WithConfig & PersonOptions & { json: boolean }) =>
+      personCommand(whom(id, options), options.json, serviceOptions(options, context)),
+    )
+}
+
+function whom(id: string | undefined, options: PersonOptions): ShownPersonQuery {
+  if (id === undefined) return parsePerson(options)
+  if (/^\d+$/.test(id) && Number(id) > 0) return { profileId: Number(id) }
+  return id.includes(':') ? parsePerson({ identifier: id }) : { value: id }
+}
+
+type PeopleCommand = { limit: number; after: number; json: boolean }
+
+/** `siyu people` */
+export async function peopleCommand({ limit, after, json }: PeopleCommand, options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const page = await service.call('people', { limit, after })
+    if (json) return void process.stdout.write(`${JSON.stringify(page, null, 2)}\n`)
+    const words = bilingual(service.config.brand.locale)
+    process.stdout.write(
+      fitTable(
+        [
+          { title: words('档案', 'profile'), align: 'right' },
+          { title: words('名字', 'name') },
+          { title: words('阶段', 'stage') },
+          { title: words('导购', 'guide') },
+          { title: words('标识', 'identifiers') },
+        ],
+        page.rows.map((r) => [
+          String(r.profileId),
+          r.name ?? '',
+          r.stage ?? '',
+          r.guideUserId ?? '',
+          r.identifiers.map(({ type, value }) => `${type}:${value}`).join(' '),
+        ]),
+        process.stdout.columns,
+      ),
+    )
+    const shown = words(
+      `共 ${formatCount(page.people)} 人，列出 ${page.rows.length} 人`,
+      `${page.rows.length} of ${formatCount(page.people)} people`,
+    )
+    const more = page.next === undefined ? '' : words('；再看 ', '; more: ') + `siyu people --after ${page.next}`
+    process.stdout.write(`${shown}${more}\n`)
+  })
+}
+
+/** `siyu person` */
+export async function personCommand(of: ShownPersonQuery, json: boolean, options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const person = await service.call('person', { of })
+    if (json) return void process.stdout.write(`${JSON.stringify(person, null, 2)}\n`)
+    const { brand } = service.config
+    const words = bilingual(brand.locale)
+    const at = (iso: string | undefined) => formatAt(iso, brand.timeZone)
+    const titles = (...pairs: [zh: string, en: string][]) => pairs.map(([zh, en]) => ({ title: words(zh, en) }))
+    const table = (columns: { title: string }[], rows: string[][]) => {
+      if (rows.length > 0) process.stdout.write(`\n${fitTable(columns, rows, process.stdout.columns)}`)
+    }
+    const optedOut =
+      person.optedOutAt === undefined
+        ? ''
+        : words(`，已退订 ${at(person.optedOutAt)}`, `, opted out ${at(person.optedOutAt)}`)
+    const merged = person.mergedIds.length === 0 ? '' : words('，并入了', ', with ') + person.mergedIds.join(' ')
+    process.stdout.write(
+      `${words(`档案 ${person.profileId}，建于 ${at(person.createdAt)}`, `Profile ${person.profileId}, made ${at(person.createdAt)}`)}${merged}${optedOut}\n`,
+    )
+    const since: [string, string] = ['自', 'since']
+    const source: [string, string] = ['来源', 'source']
+    table(
+      titles(['标识', 'identifier'], source, since, ['值', 'value']),
+      person.identifiers.map((i) => [i.type, i.source, at(i.since), i.value]),
+    )
+    table(
+      titles(['属性', 'trait'], source, since, ['值', 'value']),
+      person.traits.map((t) => [t.name, t.source, at(t.since), t.value]),
+    )
+    table(
+      titles(['导购', 'guide'], since, ['结束', 'ended'], ['external_userid', 'external_userid']),
+      person.contacts.map((c) => [c.userId, at(c.since), at(c.endedAt), c.externalUserId]),
+    )
+    table(
+      titles(['标签', 'tag'], since, ['值', 'value']),
+      person.tags.map((t) => [t.id, at(t.since), t.value]),
+    )
+    table(
+      titles(['事件', 'event'], ['时间', 'at'], source, ['金额', 'amount'], ['内容', 'properties']),
+      person.events.map((e) => [
+        e.name,
+        at(e.at),
+        e.source,
+        e.amountMinor === 0 ? '' : formatMinor(e.amountMinor, brand.currency),
+        e.properties,
+      ]),
+    )
+    process.stdout.write(`\n${words('收到了什么、为什么：', 'What she got, and why: ')}siyu why ${person.profileId}\n`)
+  })
+}

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { eventsTable } from '../../domain/events/tables.js'
+import { linkKey } from '../../domain/identity/resolve.js'
+import { type Profile, traitEntry } from '../../domain/identity/profile.js'
+import { shownValue } from '../../domain/tags/definition.js'
+import { SMALL_QUERY } from '../../domain/rules/sql.js'
+import { NotFoundError } from '../../errors.js'
+import type { Deps } from '../runtime/deps.js'
+import { findPerson, normalised, PersonQuery } from './find-person.js'
+
+/** `value`: of an identifier, whichever type it is of. */
+export const ShownPersonQuery = z.union([PersonQuery, z.strictObject({ value: z.string().min(1).max(256) })])
+export type ShownPersonQuery = z.infer<typeof ShownPersonQuery>
+
+/** What is known of one person. Instants are ISO 8601. */
+export type ShownPerson = {
+  profileId: number
+  createdAt: string
+  /** The numbers of profiles that were found to be her, too. */
+  mergedIds: number[]
+  optedOutAt?: string
+  identifiers: { type: string; value: string; source: string; since: string }[]
+  traits: { name: string; value: string; source: string; since: string }[]
+  contacts: { userId: string; externalUserId: string; since: string; endedAt?: string }[]
+  tags: { id: string; value: string; since: string }[]
+  /** The last of them, newest first. */
+  events: { id: string; name: string; at: string; source: string; amountMinor: number; properties: string }[]
+}
+
+const EVENTS_SHOWN = 10
+const EventRow = z.object({
+  id: z.string(),
+  name: z.string(),
+  ms: z.number(),
+  source: z.string(),
+  amount: z.number(),
+  properties: z.string(),
+})
+
+/** @throws {NotFoundError} when there is nobody of that kind */
+export async function showPerson(deps: Deps, query: ShownPersonQuery): Promise<ShownPerson> {
+  const profile = await findPerson(deps, 'value' in query ? { profileId: await profileIdOf(deps, query.value) } : query)
+  const { docs, definitions, clock } = deps
+  const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
+  const tags = (await docs.profileTags.get(profile._id))?.tags ?? {}
+  return {
+    profileId: profile._id,
+    createdAt: profile.createdAt.toISOString(),
+    mergedIds: profile.mergedIds,
+    ...(profile.optedOutAt !== undefined && { optedOutAt: profile.optedOutAt.toISOString() }),
+    identifiers: profile.identifiers.map(({ since, ...rest }) => ({ ...rest, since: since.toISOString() })),
+    traits: Object.keys(profile.traits)
+      .sort()
+      .flatMap((name) => {
+        const entry = traitEntry(profile, name)
+        if (entry === undefined) return []
+        return [{ name, value: String(entry.value), source: entry.source, since: entry.at.toISOString() }]
+      }),
+    contacts: profile.contacts.map(({ userId, externalUserId, since, endedAt }) => ({
+      ...{ userId, externalUserId, since: since.toISOString() },
+      ...(endedAt !== undefined && { endedAt: endedAt.toISOString() }),
+    })),
+    tags: Object.entries(tags)
+      .map(([id, { v, since }]) => ({
+        id,
+        value: shownValue(named.get(id), v, clock.now()),
+        since: since.toISOString(),
+      }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    events: await lastEvents(deps, profile),
+  }
+}
+
+async function profileIdOf(deps: Deps, value: string): Promise<number> {
+  const { docs, definitions } = deps
+  const found = new Map<number, string>()
+  for (const { type } of definitions.current.identity.identifiers) {
+    const identifier = normalised(deps, { type, value })
+    const link = identifier === undefined ? undefined : await docs.identifiers.get(linkKey(identifier))
+    if (link !== undefined) found.set(link.profileId, type)
+  }
+  const [first] = found.keys()
+  if (first !== undefined && found.size === 1) return first
+  throw new NotFoundError(
+    first === undefined
+      ? '没有人有这个标识 · nobody has this identifier → siyu people 列出所有人 lists everybody'
+      : `不止一个人有这个标识 · several people have it → 写明类型 say of which type: ${[...found.values()].map((type) => `${type}:…`).join(', ')}`,
+  )
+}
+
+async function lastEvents({ events }: Deps, { _id, mergedIds }: Profile): Promise<ShownPerson['events']> {
+  const rows = await events.query(
+    `SELECT event_id AS id, name, toUnixTimestamp64Milli(occurred_at) AS ms, source, amount_minor AS amount, properties FROM ${eventsTable.name}
+     WHERE profile_id IN (${[_id, ...mergedIds].join(', ')}) ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT ${EVENTS_SHOWN} ${SMALL_QUERY}`,
+    EventRow,
+  )
+  return rows.map(({ ms, amount, ...row }) => ({ ...row, at: new Date(ms).toISOString(), amountMinor: amount }))
+}

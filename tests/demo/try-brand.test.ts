@@ -1,0 +1,111 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { startTrial, type Trial } from '../../demo/try-brand.js'
+import { initCommand } from '../../src/cli/init.js'
+import { personCommand } from '../../src/cli/people.js'
+import { quietLog } from '../../src/log.js'
+import { fixedClock } from '../../src/time.js'
+import { waitUntil } from '../support/wait-until.js'
+
+/** Late at night, when no brand writes to anybody. */
+const NIGHT = '2026-03-02T15:30:00Z'
+const THANKS = '感谢您第一次下单！有任何问题直接在这里问我。'
+
+let trial: Trial | undefined
+let home: string
+afterEach(async () => {
+  await trial?.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+async function brand(journeys: Readonly<Record<string, string>> = {}): Promise<string> {
+  home = await mkdtemp(join(tmpdir(), 'siyu-try-test-'))
+  await initCommand(
+    home,
+    { name: '我的店', timeZone: 'Asia/Shanghai', linkBase: '', locale: 'zh' },
+    undefined,
+    () => undefined,
+  )
+  for (const [id, text] of Object.entries(journeys)) await writeFile(join(home, 'journeys', `${id}.yaml`), text)
+  return join(home, 'config/service.yaml')
+}
+
+const start = async (configFile: string, journey?: string) =>
+  (trial = await startTrial({
+    ...{ configFile, env: {}, log: quietLog, clock: fixedClock(NIGHT), folder: home },
+    ...(journey !== undefined && { journey }),
+  }))
+
+const ORDERED = `id: thanks-later
+name: 三天后
+enter: { on: order_paid }
+goal: { event: order_paid, within: 14d }
+holdout: 90%
+steps:
+  - wait: 3d
+  - send: { channel: wecom, content: thanks }
+`
+const REGISTERED = ORDERED.replace('thanks-later', 'other').replace('order_paid }', 'registered }')
+
+describe('a trial of a brand', () => {
+  it('without a journey shows what the example says, and goes on with what is done on the page', async () => {
+    const { first, goOn, journey, config, configFile, profileId } = await start(await brand())
+    expect(journey).toMatchObject({ id: 'first-journey', isExample: true })
+    const facts: string[] = []
+    const onFact = ({ text }: { text: { zh: string } }) => void facts.push(text.zh)
+    const controller = new AbortController()
+    expect(await first(controller.signal, onFact)).toContain(THANKS)
+    expect(facts).toEqual([
+      '欢迎语：您好，我是我的店的导购，有什么想找的随时告诉我。',
+      '测试客户 001发生事件 order_paid',
+      '进入旅程 first-journey',
+      expect.stringContaining(`导购 001发来：${THANKS}`),
+    ])
+    const ends = goOn(controller.signal, onFact)
+    const page = new URL(trial!.pageUrl)
+    await fetch(`${page.origin}/control/orders/add`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${page.searchParams.get('key')}` },
+      body: JSON.stringify({ externalUserId: page.searchParams.get('customer'), amountMinor: 4_200 }),
+    })
+    const answers: string[] = []
+    await waitUntil(
+      async () => {
+        answers.length = 0
+        const write = process.stdout.write.bind(process.stdout)
+        process.stdout.write = (text: string | Uint8Array) => answers.push(String(text)) > 0
+        try {
+          await personCommand({ profileId: (await profileId())! }, true, { config: configFile, env: {} })
+        } finally {
+          process.stdout.write = write
+        }
+        return answers.join('').includes('"amountMinor": 4200')
+      },
+      { what: 'the order of the page' },
+    )
+    controller.abort()
+    await ends
+    await trial!.close()
+    expect(existsSync(dirname(configFile))).toBe(false)
+    expect(config.sending).toEqual({ mode: 'allow_list', allowList: ['wmTestCustomer001'] })
+  })
+
+  it('of a journey of its own lets the days pass, and nobody is held out', async () => {
+    const { first, journey } = await start(await brand({ 'thanks-later': ORDERED, other: REGISTERED }), 'thanks-later')
+    expect(journey).toMatchObject({ id: 'thanks-later', isExample: false })
+    const at: Date[] = []
+    const came = await first(new AbortController().signal, (fact) => void at.push(fact.at))
+    expect(came).toContain(THANKS)
+    expect(at.at(-1)!.getTime() - at[0]!.getTime()).toBeGreaterThan(3 * 86_400_000)
+  })
+
+  it('names the journeys there are, and the problems of the files', async () => {
+    const config = await brand({ 'thanks-later': ORDERED })
+    await expect(start(config, 'thanks-latr')).rejects.toThrow('did you mean "thanks-later"?')
+    await writeFile(join(home, 'journeys/thanks-later.yaml'), ORDERED.replace('content: thanks', 'content: thank'))
+    await expect(start(config)).rejects.toThrow('there is no content "thank"')
+  })
+})
