@@ -24,7 +24,7 @@ describe('what a brand begins with', () => {
     const own = await load(await loadConfig({ file: 'config/service.yaml', env: {} }))
     expect(own.journeyFiles).toEqual([])
     expect(own.couponPools).toEqual([])
-    expect([...own.contents.keys()]).toEqual(['welcome'])
+    expect([...own.contents.keys()]).toEqual(['welcome', 'thanks'])
     expect(own.welcome.map(({ content }) => content)).toEqual(['welcome'])
     expect(own.policy.priority).toEqual([])
   })

@@ -183,7 +183,7 @@ describe('scenarios', () => {
       [file, 9, 'contacts.0.followUserIds'],
     ])
     writeFileSync(file, 'members: [\n')
-    await expect(loadScenario(file)).rejects.toThrow(`${file}:2 `)
+    await expect(loadScenario(file)).rejects.toThrow(`${file}:1 `)
   })
 
   it('by default hold people who are the same for the same seed', () => {
