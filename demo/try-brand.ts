@@ -225,7 +225,7 @@ function wiredConfig(
     dataDir,
     documents: { kind: 'sqlite' },
     events: { kind: 'chdb' },
-    jobs: { ...brand.jobs, kind: 'in-process' } as Config['jobs'],
+    jobs: { ...brand.jobs, kind: 'in-process' },
     http: { host: '127.0.0.1', port: 0, apiKeys: [] },
     sending: { mode: 'allow_list', allowList: [CUSTOMER.externalUserId] },
     splitSeed: seedOfTreated(brand.splitSeed, journeys),

@@ -52,19 +52,19 @@ const REGISTERED = ORDERED.replace('thanks-later', 'other').replace('order_paid 
 
 describe('a trial of a brand', () => {
   it('without a journey shows what the example says, and goes on with what is done on the page', async () => {
-    const { first, goOn, journey, config, configFile, profileId } = await start(await brand())
+    const { journey, config, configFile, ...play } = await start(await brand())
     expect(journey).toMatchObject({ id: 'first-journey', isExample: true })
     const facts: string[] = []
     const onFact = ({ text }: { text: { zh: string } }) => void facts.push(text.zh)
     const controller = new AbortController()
-    expect(await first(controller.signal, onFact)).toContain(THANKS)
+    expect(await play.first(controller.signal, onFact)).toContain(THANKS)
     expect(facts).toEqual([
       '欢迎语：您好，我是我的店的导购，有什么想找的随时告诉我。',
       '测试客户 001发生事件 order_paid',
       '进入旅程 first-journey',
       expect.stringContaining(`导购 001发来：${THANKS}`),
     ])
-    const ends = goOn(controller.signal, onFact)
+    const ends = play.goOn(controller.signal, onFact)
     const page = new URL(trial!.pageUrl)
     await fetch(`${page.origin}/control/orders/add`, {
       method: 'POST',
@@ -78,7 +78,7 @@ describe('a trial of a brand', () => {
         const write = process.stdout.write.bind(process.stdout)
         process.stdout.write = (text: string | Uint8Array) => answers.push(String(text)) > 0
         try {
-          await personCommand({ profileId: (await profileId())! }, true, { config: configFile, env: {} })
+          await personCommand({ profileId: (await play.profileId())! }, true, { config: configFile, env: {} })
         } finally {
           process.stdout.write = write
         }
@@ -94,10 +94,13 @@ describe('a trial of a brand', () => {
   })
 
   it('of a journey of its own lets the days pass, and nobody is held out', async () => {
-    const { first, journey } = await start(await brand({ 'thanks-later': ORDERED, other: REGISTERED }), 'thanks-later')
+    const { journey, ...play } = await start(
+      await brand({ 'thanks-later': ORDERED, other: REGISTERED }),
+      'thanks-later',
+    )
     expect(journey).toMatchObject({ id: 'thanks-later', isExample: false })
     const at: Date[] = []
-    const came = await first(new AbortController().signal, (fact) => void at.push(fact.at))
+    const came = await play.first(new AbortController().signal, (fact) => void at.push(fact.at))
     expect(came).toContain(THANKS)
     expect(at.at(-1)!.getTime() - at[0]!.getTime()).toBeGreaterThan(3 * 86_400_000)
   })
