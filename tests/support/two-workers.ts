@@ -47,8 +47,8 @@ export class Freezer {
         if (typeof value !== 'function') return value
         const bound = value.bind(object) as (...args: unknown[]) => unknown
         const isWrite = writes.includes(String(key))
-        // Reads that stream are made of others.
-        if (key === 'scan' || (isWrite === false && key === 'close')) return bound
+        // Reads that stream are made of others; what waits is in this process.
+        if (key === 'scan' || key === 'unread' || (isWrite === false && key === 'close')) return bound
         return async (...args: unknown[]) => {
           await this.thawed
           const what = `${name}.${String(key)}`
