@@ -132,8 +132,8 @@ async function stateOf(world: World): Promise<State> {
   const { docs } = world
   await collect('touches', docs.touches.scan({}), (t) => [t._id, t.profileId, t.state, t.reason, t.senderUserId])
   await collect('runs', docs.runs.scan({}), (r) => [r._id, r.profileId, r.state, r.outcome, r.path, r.arm, r.version])
+  // A card is named by the instant at which it was written down, as messages are.
   await collect('tasks', docs.tasks.scan({ outcome: { $ne: 'superseded' } }), (t) => [
-    t._id,
     t.profileId,
     t.state,
     t.outcome,

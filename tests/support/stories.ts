@@ -112,7 +112,7 @@ export const STORIES: Record<string, Action[]> = {
       ),
     runAt(24.5),
     async (w) => {
-      const [task] = await w.docs.tasks.find({ state: 'open' }, { sort: { _id: 1 }, limit: 1 })
+      const [task] = await w.docs.tasks.find({ state: 'open' }, { sort: { profileId: 1 }, limit: 1 })
       if (task === undefined) return // done already, before a crash
       await acceptCard(w.deps, 'press', {
         kind: 'card',

@@ -41,6 +41,8 @@ export async function handOutTasks(deps: Deps, approved: readonly ForGuide[], no
       guideUserId: contact.userId,
       state: 'open',
     })
+    // Somebody else may have handed one out since they were read: it is no further reason for the card that it stands on.
+    if (open.length > 0 && !(await allWait(deps, reasons, now))) continue
     const before =
       open.length === 0
         ? 'free'
@@ -105,6 +107,12 @@ async function supersede(
     await freeReasons(docs, cardId, SUPERSEDED, now)
   }
   return 'freed'
+}
+
+/** Whether nobody has decided on any of them since this instant. */
+async function allWait({ docs }: Deps, reasons: readonly ForGuide[], now: Date): Promise<boolean> {
+  const ids = reasons.map((r) => r.touch._id)
+  return (await docs.touches.count({ _id: { $in: ids }, ...waitsSince(now) })) === ids.length
 }
 
 /** Whatever is put off keeps what it has, its code too. */

@@ -1,6 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { WHOLE } from '../../../src/ports/job-queue.js'
+import { lanes } from '../../../src/services/runtime/lanes.js'
+import { releaseTouches } from '../../../src/services/touches/release-touches.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
 import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
+import { around, once } from '../../support/around.js'
 import {
   buildWorld,
   contactRecord,
@@ -264,6 +268,26 @@ describe('guide tasks and coupons', () => {
       ['open', undefined, 2],
     ])
     expect((await touches()).map(([, state]) => state)).toEqual(['created', 'created'])
+  })
+
+  it('stand on one card where a worker that was held still goes on with what another has handed out', async () => {
+    await start({ journeys: [task('care', 'Call')] })
+    const now = world.clock.now()
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', now))
+    for (const name of ['process-batches', 'resume-runs'])
+      await lanes.find((lane) => lane.name === name)!.run(world.deps, undefined, WHOLE)
+    await releaseTouches(
+      around(
+        world.deps,
+        'tasks',
+        'find',
+        once(() => world.run()),
+      ),
+    )
+    await world.run()
+    expect(world.task.sent).toHaveLength(1)
+    expect(world.task.cancelled).toEqual([])
+    expect((await world.docs.tasks.find({})).map((t) => [t.state, t.touchIds])).toEqual([['open', ['care:1:0/0']]])
   })
 
   it('hold back one more reason while the guide has had as many cards as she may, and codes for which there is no room', async () => {
