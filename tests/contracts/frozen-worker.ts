@@ -132,7 +132,7 @@ async function stateOf(world: World): Promise<State> {
   const { docs } = world
   await collect('touches', docs.touches.scan({}), (t) => [t._id, t.profileId, t.state, t.reason, t.senderUserId])
   await collect('runs', docs.runs.scan({}), (r) => [r._id, r.profileId, r.state, r.outcome, r.path, r.arm, r.version])
-  // A card is named by the instant at which it was written down, as messages are.
+  // A card is named by the instant at which it was written down, as messages are: it is left out.
   await collect('tasks', docs.tasks.scan({ outcome: { $ne: 'superseded' } }), (t) => [
     t.profileId,
     t.state,
@@ -151,11 +151,14 @@ async function stateOf(world: World): Promise<State> {
     await collect<object>(name, docs[name].scan({}), (doc) => withoutInstants({ ...doc, seq: undefined }))
   const Row = z.record(z.string(), z.unknown())
   const owner = 'if(p.merged_into = 0, e.profile_id, p.merged_into)'
-  state['events'] = await world.query(
+  const withoutCards = (rows: Record<string, unknown>[]) =>
+    inOrder(JSON.parse(JSON.stringify(rows).replaceAll(/\btask:[0-9a-f]{20}/g, 'task')) as unknown[])
+  const events = await world.query(
     `SELECT ${owner} AS owner, e.name, e.event_id, e.source, e.amount_minor
      FROM events e LEFT JOIN (SELECT * FROM profiles FINAL) p ON p.profile_id = e.profile_id ORDER BY 1, 2, 3`,
     Row,
   )
+  state['events'] = withoutCards(events)
   for (const [table, columns] of Object.entries({
     'profiles FINAL': 'profile_id, anchor, traits, identifier_types, merged_into',
     tag_changes: 'tag_id, profile_id, old_value, new_value, cause',
@@ -164,7 +167,7 @@ async function stateOf(world: World): Promise<State> {
     consent_changes: 'profile_id, unit, said, value, source, ref, won',
     identity_changes: 'unit, type, profile_id',
   })) {
-    state[table] = await world.query(`SELECT ${columns} FROM ${table} ORDER BY ${columns}`, Row)
+    state[table] = withoutCards(await world.query(`SELECT ${columns} FROM ${table} ORDER BY ${columns}`, Row))
   }
   const sent = [...world.wecom.sent, ...world.task.sent]
   state['sent'] = inOrder(sent.flatMap((s) => s.recipients.map((r) => `${r.touchId} → ${r.to}`)))
