@@ -394,7 +394,7 @@ const deps = {
   ...{ jobs: { add: () => Promise.resolve() }, brand: { name: 'a', timeZone: 'Asia/Shanghai', locale: 'zh' } },
   ...{ sending: { mode: 'live', allowList: [] }, worker: { elapsedMs: () => 0, alone: true, fence: 0, isLate: () => false } },
   definitions: {
-    current: { policy, contents: new Map([['hello', { id: 'hello', text: 'hello' }]]), withdrawn: new Set(), corrected: new Map() },
+    current: { version: 0, policy, contents: new Map([['hello', { id: 'hello', text: 'hello' }]]), withdrawn: new Set(), corrected: new Map() },
   },
 }
 await releaseTouches(deps)
@@ -471,7 +471,7 @@ describe('a copy with one more of each kind', () => {
     await writeFile(join(copy, 'ask.js'), ASK)
     const { stdout } = await run(process.execPath, ['ask.js'], { cwd: copy })
     expect(JSON.parse(stdout)).toEqual({
-      problems: [['config/offers.yaml', 'offers.1.content', 'there is no content "welcom"']],
+      problems: [['config/offers.yaml', 'offers.1.content', '没有内容 "welcom" · there is no content "welcom"']],
       sources: [
         ['config/till.yaml', 'identifier'],
         ['config/till.yaml', 'identifyer'],
