@@ -1,4 +1,4 @@
-import type { Problem } from '../../src/connector.js'
+import { type Problem, said } from '../../src/connector.js'
 import { checkCsvFile } from './index.js'
 import { loadCsvMapping } from './mapping.js'
 
@@ -19,8 +19,14 @@ export async function checkCsvSource(file: string, currency: string): Promise<Pr
       file,
       ...(line === undefined ? {} : { line }),
       path: 'currency',
-      message: `${mapping.currency} 与品牌币种 ${currency} 不同 · differs from brand.currency ${currency}`,
-      hint: '改 brand.currency 或换算后的文件；金额不会自动换算 set brand.currency, or give a converted file: nothing is converted',
+      message: said(
+        `${mapping.currency} 与品牌币种 ${currency} 不同`,
+        `${mapping.currency} differs from brand.currency ${currency}`,
+      ),
+      hint: said(
+        '改 brand.currency 或换算后的文件；金额不会自动换算',
+        'set brand.currency, or give a converted file: nothing is converted',
+      ),
     },
   ]
 }

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
+import { said } from '../said.js'
 import { openMongoDocuments } from '../adapters/documents/mongo.js'
 import { pingClickhouse } from '../adapters/events/ping-clickhouse.js'
 import { countRedisJobs } from '../adapters/queue/count-redis-jobs.js'
@@ -62,8 +63,8 @@ function jobsText(groups: Readonly<Record<Group, JobCounts>>): string {
     waiting + active + delayed + failed === 0 ? [] : [`${group} ${waiting}/${active}/${delayed}/${failed}`],
   )
   return busy.length === 0
-    ? '没有任务 no jobs'
-    : `等待/在做/延后/失败 waiting/active/delayed/failed: ${busy.join('，')}`
+    ? said('没有任务', 'no jobs')
+    : said(`等待/在做/延后/失败：${busy.join('，')}`, `waiting/active/delayed/failed: ${busy.join(', ')}`)
 }
 
 async function pingMongo({ url, database }: { url: string; database: string }): Promise<void> {

@@ -4,6 +4,7 @@ import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
 import type { OperationName, OperationResult } from '../services/runtime/operations.js'
 import type { Clock } from '../time.js'
+import { inLines, said, sentencesOf } from '../said.js'
 import { renderTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
 
@@ -52,7 +53,12 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     config = await loadConfig({ file, env })
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err
-    return [check.failed(`${file}: ${err.problems.length} 个问题 problems`, err.problems.map(formatProblem).join('; '))]
+    return [
+      check.failed(
+        said(`${file}：${err.problems.length} 个问题`, `${file}: ${err.problems.length} problems`),
+        err.problems.map(formatProblem).join('\n'),
+      ),
+    ]
   }
   const service = await findService(config)
   /** What the running service answers. */
@@ -84,8 +90,10 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })
   const running =
-    service === undefined ? '服务没有运行 the service is not running' : `服务在 the service is at ${service.url}`
-  return [check.ok(`${file}；${running}`), ...findings]
+    service === undefined
+      ? said(`${file}；服务没有运行`, `${file}; the service is not running`)
+      : said(`${file}；服务在 ${service.url}`, `${file}; the service is at ${service.url}`)
+  return [check.ok(running), ...findings]
 }
 
 async function sourceProblems(config: Config) {
@@ -97,15 +105,24 @@ async function sourceProblems(config: Config) {
   }
 }
 
+/** What was found in Chinese and, in a line of its own, in English; below it what to do. */
 function textOf(findings: readonly Finding[]): string {
   const columns = [{ title: '' }, { title: '检查 check' }, { title: '看到 found' }]
-  const table = renderTable(
-    columns,
-    findings.map((f) => [SIGNS[f.state], f.title, f.found]),
-  )
+  const rows = findings.flatMap((f) => {
+    const { zh, en } = sentencesOf(f.found)
+    return [[SIGNS[f.state], f.title, zh], ...(zh === en ? [] : [['', '', en]])]
+  })
   const todo = findings.filter((f) => f.fix !== undefined && f.state !== 'ok')
-  const fixes = todo.map((f) => `${SIGNS[f.state]} ${f.title}\n    → ${f.fix}\n`).join('')
+  const fixes = todo.map((f) => `${SIGNS[f.state]} ${f.title}\n${inLines(indented(f.fix!))}\n`).join('') // asked before
   const failed = findings.filter((f) => f.state === 'failed').length
-  const end = failed === 0 ? '✓ 可以开始 · ready\n' : `✗ ${failed} 项要先解决 · ${failed} to be settled first\n`
-  return `${table}\n${fixes}${fixes === '' ? '' : '\n'}${end}`
+  const end =
+    failed === 0 ? said('✓ 可以开始', 'ready') : said(`✗ ${failed} 项要先解决`, `${failed} to be settled first`)
+  return `${renderTable(columns, rows)}\n${fixes}${fixes === '' ? '' : '\n'}${inLines(end)}\n`
+}
+
+function indented(fix: string): string {
+  return fix
+    .split('\n')
+    .map((line) => `    → ${line}`)
+    .join('\n')
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { inLines, said } from '../said.js'
 import type { CsvReport } from '../../connectors/csv/index.js'
 import type { LoadedMapping } from '../../connectors/csv/mapping.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
@@ -45,12 +46,15 @@ export async function importCommand(mappings: readonly string[], options: Servic
   const config = await loadConfig({ file: options.config, env: options.env })
   const files = mappings.length > 0 ? mappings : config.sources
   if (files.length === 0) {
-    throw new InvalidInputError('没有要导入的 · nothing to import', [
+    throw new InvalidInputError(said('没有要导入的', 'nothing to import'), [
       {
         file: options.config,
         path: 'sources',
-        message: '是空的 is empty',
-        hint: '写上映射文件；还没有映射就 siyu import --guess <CSV> · name mapping files there, or begin with siyu import --guess <CSV>',
+        message: said('是空的', 'it is empty'),
+        hint: said(
+          '写上映射文件；还没有映射就 siyu import --guess <CSV>',
+          'name mapping files there, or begin with siyu import --guess <CSV>',
+        ),
       },
     ])
   }
@@ -93,7 +97,7 @@ async function importFile(
   }
   progress.done()
   for (const report of reports) process.stdout.write(renderReport(report))
-  for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`${formatProblem(problem)}\n`)
+  for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`${inLines(formatProblem(problem))}\n`)
   if (problems.length > SHOWN_PROBLEMS) {
     process.stderr.write(`… 共 ${problems.length} 个问题 · ${problems.length} problems in all\n`)
   }

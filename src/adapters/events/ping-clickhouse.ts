@@ -1,3 +1,4 @@
+import { said } from '../../said.js'
 import { UpstreamError } from '../../errors.js'
 import { SECOND_MS } from '../../time.js'
 
@@ -16,13 +17,13 @@ export async function pingClickhouse(address: string): Promise<void> {
     status = (await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })).status
   } catch (err) {
     const { code = 'no answer' } = ((err as Error).cause ?? {}) as { code?: string }
-    throw new UpstreamError('clickhouse', code, true, '连不上 cannot be reached')
+    throw new UpstreamError('clickhouse', code, true, said('连不上', 'cannot be reached'))
   }
   if (status !== 200)
     throw new UpstreamError(
       'clickhouse',
       `HTTP ${status}`,
       false,
-      '有应答但不接受 it answers but refuses; check user and password',
+      said('有应答但不接受；检查用户名和密码', 'it answers but refuses; check user and password'),
     )
 }

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { said } from '../../said.js'
 import { UpstreamError } from '../../errors.js'
 import { eachGroup, type Group, GROUPS, type JobCounts } from '../../ports/job-queue.js'
 import { SECOND_MS } from '../../time.js'
@@ -36,7 +37,7 @@ export async function countRedisJobs(url: string, prefix: string): Promise<Reado
     return eachGroup((group) => counts[GROUPS.indexOf(group)]!)
   } catch {
     // Built anew: the original may name the address with its password.
-    throw new UpstreamError('redis', code, true, '连不上 cannot be reached')
+    throw new UpstreamError('redis', code, true, said('连不上', 'cannot be reached'))
   } finally {
     redis.disconnect()
   }

@@ -1,6 +1,7 @@
 import type { CallbackEcho } from '../../ports/callback-echo.js'
 import type { UnfitDocument } from '../../ports/document-store.js'
 import type { WecomProbe } from '../../ports/wecom-probe.js'
+import { said } from '../../said.js'
 import { formatProblem, messageOf, type Problem } from '../../errors.js'
 import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
@@ -46,7 +47,12 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     ...(await Promise.all(deps.stores.map(storeFinding))),
     pastFinding(deps),
     ...(deps.wecom === undefined
-      ? [about('wecom', '企业微信 WeCom').skipped('没有配置 not configured', '在配置文件里填 fill in wecom:')]
+      ? [
+          about('wecom', '企业微信 WeCom').skipped(
+            said('没有配置', 'not configured'),
+            said('在配置文件里填 wecom:', 'fill in wecom: of the configuration'),
+          ),
+        ]
       : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     heldFinding(deps.held),
@@ -61,8 +67,11 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
 function definitionsFinding(problems: readonly Problem[]): Finding {
   const check = about('definitions', '定义文件 definitions')
   return problems.length === 0
-    ? check.ok('没有问题 nothing is wrong')
-    : check.failed(`${problems.length} 个问题 problems`, 'siyu check 逐条列出 lists them')
+    ? check.ok(said('没有问题', 'nothing is wrong'))
+    : check.failed(
+        said(`${problems.length} 个问题`, `${problems.length} problems`),
+        said('siyu check 逐条列出', 'siyu check lists them'),
+      )
 }
 
 function placeholdersFinding(
@@ -80,24 +89,31 @@ const STORES = { documents: '文档库 documents', events: '事件库 events', j
 
 async function storeFinding({ name, kind, ping }: StoreCheck): Promise<Finding> {
   const check = about(`stores.${name}`, STORES[name])
-  if (ping === undefined) return check.skipped(`${kind}，首次启动时创建 made at the first start`)
+  if (ping === undefined) return check.skipped(said(`${kind}，首次启动时创建`, `${kind}, made at the first start`))
   try {
-    const said = await ping()
-    return check.ok(said === undefined ? kind : `${kind}，${said}`)
+    const answer = await ping()
+    return check.ok(answer === undefined ? kind : `${kind}，${answer}`)
   } catch (err) {
-    return check.failed(`${kind}: ${messageOf(err)}`, '看地址、网络和权限 · check address, network and rights')
+    return check.failed(`${kind}: ${messageOf(err)}`, said('看地址、网络和权限', 'check address, network and rights'))
   }
 }
 
-const HORIZONS: { [K in Horizon['by']]: string } = { upgrade: '升级前没有记录 nothing was kept before the upgrade' }
+const HORIZONS: { [K in Horizon['by']]: { zh: string; en: string } } = {
+  upgrade: { zh: '升级前没有记录', en: 'nothing was kept before the upgrade' },
+}
 
 function pastFinding({ past, timeZone }: DoctorDeps): Finding {
   const check = about('past', '可回溯的过去 the past that can be asked')
   if (past === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
   if (past.from === undefined || past.by === undefined)
-    return check.ok('从第一次启动起 from the first start on (--as-of)')
-  return check.ok(`从 ${wallText(past.from, timeZone)} ${timeZone} 起 from then on：${HORIZONS[past.by]}`)
+    return check.ok(said('从第一次启动起（--as-of）', 'from the first start on (--as-of)'))
+  const from = `${wallText(past.from, timeZone)} ${timeZone}`
+  const { zh, en } = HORIZONS[past.by]
+  return check.ok(said(`从 ${from} 起：${zh}`, `from ${from} on: ${en}`))
 }
 
 function wallText(iso: string, timeZone: string): string {
@@ -113,37 +129,49 @@ async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: 
     if (!isConfigured) return []
     return [
       keys.warned(
-        '没有配置，收不到回调 not set: nothing is received',
-        `${CALLBACK_PAGE}，把 Token 与 EncodingAESKey 填到 wecom.callback · copy both to wecom.callback`,
+        said('没有配置，收不到回调', 'not set: nothing is received'),
+        said(
+          `${CALLBACK_PAGE}，把 Token 与 EncodingAESKey 填到 wecom.callback`,
+          `copy Token and EncodingAESKey to wecom.callback from ${CALLBACK_PAGE}`,
+        ),
       ),
     ]
   }
   const { echo, serviceUrl, publicUrl } = callback
   const wrong = echo.selfTest()
-  if (wrong !== undefined) return [keys.failed(wrong, `对照 compare with ${CALLBACK_PAGE}`)]
+  if (wrong !== undefined) return [keys.failed(wrong, said(`对照 ${CALLBACK_PAGE}`, `compare with ${CALLBACK_PAGE}`))]
   const local = about('callback.service', '回调自测 callback round trip')
   const outside = about('callback.public', '公网回调 public callback')
   return [
-    keys.ok('加解密自测通过 encrypts and opens'),
+    keys.ok(said('加解密自测通过', 'encrypts and opens')),
     serviceUrl === undefined
-      ? local.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+      ? local.skipped(
+          said('服务没有运行', 'the service is not running'),
+          said('先 siyu serve 再试', 'start it and try again'),
+        )
       : asFinding(
           local,
           await echo.ask(serviceUrl),
-          '看服务日志；Token 与 AESKey 是否和运行中的一致 · look at its log; restart it after changing the keys',
+          said('看服务日志；Token 与 AESKey 是否和运行中的一致', 'look at its log; restart it after changing the keys'),
         ),
     publicUrl === undefined
-      ? outside.skipped('没有配置 wecom.callback.url not set', `与 the same as ${CALLBACK_PAGE} → URL`)
+      ? outside.skipped(
+          said('没有配置 wecom.callback.url', 'wecom.callback.url is not set'),
+          said(`填 ${CALLBACK_PAGE} 里的 URL`, `set it to the URL of ${CALLBACK_PAGE}`),
+        )
       : asFinding(
           outside,
           await echo.ask(publicUrl),
-          `检查域名、反向代理和防火墙，路径是 /wecom/callback；再到 ${CALLBACK_PAGE} 保存 · check domain, proxy and firewall, then save it there`,
+          said(
+            `检查域名、反向代理和防火墙，路径是 /wecom/callback；再到 ${CALLBACK_PAGE} 保存`,
+            `check domain, proxy and firewall, the path is /wecom/callback; then save it in ${CALLBACK_PAGE}`,
+          ),
         ),
   ]
 }
 
 function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, fix: string): Finding {
-  return wrong === undefined ? check.ok('原样应答 it echoes') : check.failed(wrong, fix)
+  return wrong === undefined ? check.ok(said('原样应答', 'it echoes')) : check.failed(wrong, fix)
 }
 
 const HELD_SHOWN = 3
@@ -152,44 +180,72 @@ const UNFIT_SHOWN = 3
 function heldFinding(held: DoctorDeps['held']): Finding {
   const check = about('journeys.held', '停住的旅程 held runs')
   if (held === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (held.runs === 0) return check.ok('没有 none')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  if (held.runs === 0) return check.ok(said('没有', 'none'))
   const groups = held.groups.map((g) => `${g.journeyId}@${g.version} ×${g.runs}: ${g.reason}`)
   const more = groups.length > HELD_SHOWN ? ' …' : ''
   return check.warned(
     `${held.runs}，${groups.slice(0, HELD_SHOWN).join('；')}${more}`,
-    '升级落后的进程，或重新发布缺的版本；每十分钟自动再试 · update the process that is behind, or publish what is missing; they are tried again every ten minutes',
+    said(
+      '升级落后的进程，或重新发布缺的版本；每十分钟自动再试',
+      'update the process that is behind, or publish what is missing; they are tried again every ten minutes',
+    ),
   )
 }
 
 function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
   const check = about('touches.held', '停住的触达 held touches')
   if (held === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (held.touches === 0) return check.ok('没有 none')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  if (held.touches === 0) return check.ok(said('没有', 'none'))
   return check.warned(
-    `${held.touches}，不认识的渠道 of channels unknown here: ${held.channels.map((c) => `${c.channel} ×${c.touches}`).join('；')}`,
-    '升级落后的进程；认识它的进程会接着发 · update the process that is behind; one that knows the channel goes on with them',
+    said(
+      `${held.touches}，不认识的渠道：${channelsOf(held)}`,
+      `${held.touches}, of channels unknown here: ${channelsOf(held)}`,
+    ),
+    said(
+      '升级落后的进程；认识它的进程会接着发',
+      'update the process that is behind; one that knows the channel goes on with them',
+    ),
   )
+}
+
+function channelsOf({ channels }: NonNullable<DoctorDeps['heldTouches']>): string {
+  return channels.map((c) => `${c.channel} ×${c.touches}`).join('；')
 }
 
 function reactionsFinding(reactions: DoctorDeps['reactions']): Finding {
   const check = about('tags.reactions', '标签变化的后续 what follows from tags')
   if (reactions === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (reactions.open === 0) return check.ok('都做完了 all is done')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  if (reactions.open === 0) return check.ok(said('都做完了', 'all is done'))
   const groups = reactions.groups.map((g) => `${g.reaction} ×${g.changes}, ${g.attempts} attempts: ${g.error}`)
   return check.warned(
     `${reactions.open}，${groups.slice(0, HELD_SHOWN).join('；')}${groups.length > HELD_SHOWN ? ' …' : ''}`,
-    '看日志 “a reaction failed”；会自动再试，最长隔六小时 · see the log; each is tried again by itself, within six hours',
+    said(
+      '看日志 “a reaction failed”；会自动再试，最长隔六小时',
+      'see the log; each is tried again by itself, within six hours',
+    ),
   )
 }
 
 function unfitFinding(unfit: DoctorDeps['unfit']): Finding {
   const check = about('documents.unfit', '不能用的文档 unfit documents')
   if (unfit === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (unfit.length === 0) return check.ok('没有读到 none was met')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  if (unfit.length === 0) return check.ok(said('没有读到', 'none was met'))
   const shown = unfit
     .slice(0, UNFIT_SHOWN)
     .map(({ collection, id, problems }) => `${collection}/${id} ${problems.map(formatProblem).join(', ')}`)
@@ -203,30 +259,40 @@ function unsettledFinding(held: DoctorDeps['heldTouches']): Finding {
   const check = about('touches.unsettled', '没有结果的消息 messages without a result')
   const unsettled = held?.unsettled
   if (unsettled === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (unsettled.length === 0) return check.ok('没有 none')
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  if (unsettled.length === 0) return check.ok(said('没有', 'none'))
   const reasons = unsettled.map(({ why, dispatches }) => `${why} ×${dispatches}`)
   const more = reasons.length > HELD_SHOWN ? ' …' : ''
   return check.warned(
     `${unsettled.reduce((sum, u) => sum + u.dispatches, 0)}，${reasons.slice(0, HELD_SHOWN).join('；')}${more}`,
-    '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看 · asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
+    said(
+      '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看',
+      'asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
+    ),
   )
 }
 
 const MODES = {
-  off: '全停 nothing is sent',
-  dry: '演练，只记账 ledger only',
-  allow_list: '只发白名单 allow-list only',
-  live: '正式发送 live',
+  off: { zh: '全停', en: 'nothing is sent' },
+  dry: { zh: '演练，只记账', en: 'ledger only' },
+  allow_list: { zh: '只发白名单', en: 'allow-list only' },
+  live: { zh: '正式发送', en: 'live' },
 }
 
 function sendingFinding({ mode, allowList, status }: DoctorDeps['sending']): Finding {
   const check = about('sending', '发送 sending')
-  if (status?.stopped === true) return check.warned('已被 siyu send stop 停下 stopped', 'siyu send resume')
+  if (status?.stopped === true)
+    return check.warned(said('已被 siyu send stop 停下', 'stopped by siyu send stop'), 'siyu send resume')
+  const { zh, en } = MODES[mode]
   if (mode === 'allow_list' && allowList.length === 0)
     return check.warned(
-      `${MODES[mode]}，名单是空的 and the list is empty`,
-      '填 sending.allowList，或改 sending.mode · fill it, or change the mode',
+      said(`${zh}，名单是空的`, `${en}, and the list is empty`),
+      said('填 sending.allowList，或改 sending.mode', 'fill sending.allowList, or change sending.mode'),
     )
-  return check.ok(mode === 'allow_list' ? `${MODES[mode]}（${allowList.length}）` : MODES[mode])
+  return check.ok(
+    mode === 'allow_list' ? said(`${zh}（${allowList.length}）`, `${en} (${allowList.length})`) : said(zh, en),
+  )
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ProbeAnswer, WecomProbe } from '../../ports/wecom-probe.js'
+import { said } from '../../said.js'
 import { SECOND_MS } from '../../time.js'
 import { about, type Finding } from '../runtime/finding.js'
 
@@ -25,47 +26,62 @@ const CHECKS = {
 }
 type Check = keyof typeof CHECKS
 
-const APP_PAGE = '管理后台 → 应用管理 → 该应用 the app'
+const APP_PAGE = { zh: '管理后台 → 应用管理 → 该应用', en: '应用管理 → the app' }
 const FIXES: Readonly<Record<number, { check: Check; found: string; fix: string }>> = {
   40013: {
     check: 'credentials',
-    found: '企业 ID 不对 the corp id is wrong (40013)',
-    fix: '对照 我的企业 → 企业信息 → 企业ID，改 wecom.corpId · compare it there',
+    found: said('企业 ID 不对（40013）', 'the corp id is wrong (40013)'),
+    fix: said(
+      '对照 我的企业 → 企业信息 → 企业ID，改 wecom.corpId',
+      'compare wecom.corpId with 我的企业 → 企业信息 → 企业ID',
+    ),
   },
   40001: {
     check: 'credentials',
-    found: 'Secret 错误或已重置 the secret is wrong or was reset (40001)',
-    fix: `${APP_PAGE} → Secret，重新复制到 wecom.secret · copy it anew`,
+    found: said('Secret 错误或已重置（40001）', 'the secret is wrong or was reset (40001)'),
+    fix: said(
+      `${APP_PAGE.zh} → Secret，重新复制到 wecom.secret`,
+      `copy it to wecom.secret anew: ${APP_PAGE.en} → Secret`,
+    ),
   },
   40091: {
     check: 'credentials',
-    found: 'Secret 属于别的企业 the secret belongs to another company (40091)',
-    fix: `${APP_PAGE} → Secret，重新复制到 wecom.secret · copy it anew`,
+    found: said('Secret 属于别的企业（40091）', 'the secret belongs to another company (40091)'),
+    fix: said(
+      `${APP_PAGE.zh} → Secret，重新复制到 wecom.secret`,
+      `copy it to wecom.secret anew: ${APP_PAGE.en} → Secret`,
+    ),
   },
   40056: {
     check: 'agent',
-    found: 'AgentId 不对 no such agent (40056)',
-    fix: `对照 ${APP_PAGE} → AgentId，改 wecom.agentId · compare it there`,
+    found: said('AgentId 不对（40056）', 'no such agent (40056)'),
+    fix: said(`对照 ${APP_PAGE.zh} → AgentId，改 wecom.agentId`, `compare wecom.agentId with ${APP_PAGE.en} → AgentId`),
   },
   301002: {
     check: 'agent',
-    found: 'AgentId 与 Secret 不是同一个应用 agent id and secret belong to different apps (301002)',
-    fix: `对照 ${APP_PAGE} → AgentId 和 Secret · compare both there`,
+    found: said('AgentId 与 Secret 不是同一个应用（301002）', 'agent id and secret belong to different apps (301002)'),
+    fix: said(`对照 ${APP_PAGE.zh} → AgentId 和 Secret`, `compare both with ${APP_PAGE.en} → AgentId, Secret`),
   },
   50003: {
     check: 'agent',
-    found: '应用已停用 the app is disabled (50003)',
-    fix: `${APP_PAGE} → 启用 enable it`,
+    found: said('应用已停用（50003）', 'the app is disabled (50003)'),
+    fix: said(`${APP_PAGE.zh} → 启用`, `enable it: ${APP_PAGE.en} → 启用`),
   },
   48002: {
     check: 'contact',
-    found: '应用没有客户联系权限 the app may not use customer contact (48002)',
-    fix: '管理后台 → 客户与上下游 → 客户联系 → 客户 → API → 可调用接口的应用，勾选该应用 · tick the app there',
+    found: said('应用没有客户联系权限（48002）', 'the app may not use customer contact (48002)'),
+    fix: said(
+      '管理后台 → 客户与上下游 → 客户联系 → 客户 → API → 可调用接口的应用，勾选该应用',
+      'tick the app in 客户联系 → 客户 → API → 可调用接口的应用',
+    ),
   },
   45009: {
     check: 'credentials',
-    found: '调用太频繁，或因多次错误被封一小时 too many calls, or banned for an hour after wrong secrets (45009)',
-    fix: '先改正设置，一小时后再试 · correct the settings first, try again in an hour',
+    found: said(
+      '调用太频繁，或因多次错误被封一小时（45009）',
+      'too many calls, or banned for an hour after wrong secrets (45009)',
+    ),
+    fix: said('先改正设置，一小时后再试', 'correct the settings first, try again in an hour'),
   },
 }
 
@@ -85,31 +101,38 @@ export async function examineWecom(probe: WecomProbe, subject: Subject): Promise
     return [
       CHECKS.reach.failed(
         clock.why,
-        '检查 wecom.baseUrl、出口网络、代理和 DNS · check wecom.baseUrl, the way out, proxy and DNS',
+        said('检查 wecom.baseUrl、出口网络、代理和 DNS', 'check wecom.baseUrl, the way out, proxy and DNS'),
       ),
       ...skip(['clock', 'credentials', 'ip', 'agent', 'range', 'contact', 'sync']),
     ]
   }
-  const findings = [CHECKS.reach.ok('有应答 it answers'), clockFinding(clock.aheadMs)]
+  const findings = [CHECKS.reach.ok(said('有应答', 'it answers')), clockFinding(clock.aheadMs)]
   const signedIn = await probe.signIn('app')
   const bad = refusal(signedIn, 'credentials')
   if (bad !== undefined) {
     const rest: Check[] = ['credentials', 'ip', 'agent', 'range', 'contact', 'sync']
     return [...findings, bad, ...skip(rest.filter((check) => CHECKS[check].ok('').id !== bad.id))]
   }
-  findings.push(CHECKS.credentials.ok('换到了令牌 a token was given'))
+  findings.push(CHECKS.credentials.ok(said('换到了令牌', 'a token was given')))
   findings.push(...(await examineApp(probe, subject)))
   findings.push(await examineContactSync(probe, subject))
   return findings
 }
 
 function clockFinding(aheadMs: number | undefined): Finding {
-  if (aheadMs === undefined) return CHECKS.clock.skipped('平台没给时间 the platform did not tell the time')
+  if (aheadMs === undefined) return CHECKS.clock.skipped(said('平台没给时间', 'the platform did not tell the time'))
   const seconds = Math.round(-aheadMs / SECOND_MS)
-  if (Math.abs(aheadMs) <= MAX_SKEW_MS) return CHECKS.clock.ok(`与平台相差 off by ${Math.abs(seconds)} s`)
+  if (Math.abs(aheadMs) <= MAX_SKEW_MS)
+    return CHECKS.clock.ok(said(`与平台相差 ${Math.abs(seconds)} s`, `off by ${Math.abs(seconds)} s`))
   return CHECKS.clock.warned(
-    `本机${seconds > 0 ? '快' : '慢'} ${Math.abs(seconds)} s · this machine is ${seconds > 0 ? 'fast' : 'slow'}`,
-    '打开时间同步（chrony、systemd-timesyncd）：欢迎语只有 20 秒 · turn on time synchronisation: welcome codes live 20 s',
+    said(
+      `本机${seconds > 0 ? '快' : '慢'} ${Math.abs(seconds)} s`,
+      `this machine is ${Math.abs(seconds)} s ${seconds > 0 ? 'fast' : 'slow'}`,
+    ),
+    said(
+      '打开时间同步（chrony、systemd-timesyncd）：欢迎语只有 20 秒',
+      'turn on time synchronisation: welcome codes live 20 s',
+    ),
   )
 }
 
@@ -119,16 +142,22 @@ async function examineApp(probe: WecomProbe, { agentId, serving = [] }: Subject)
   const follows = await probe.ask('app', 'externalcontact/get_follow_user_list')
   const untrusted = [detail, follows].find((a) => a.kind === 'answer' && a.errcode === 60020)
   if (untrusted?.kind === 'answer') {
-    const ip = untrusted.seenIp ?? '（见错误文本 see the error text）'
+    const ip = untrusted.seenIp ?? '?'
     return [
       CHECKS.ip.failed(
-        `企业微信看到的出口是 WeCom sees us come from ${ip}，不在名单 which is not listed (60020)`,
-        `${APP_PAGE} → 企业可信IP → 配置，加入 add ${ip}，约 1 分钟后生效 it acts after a minute`,
+        said(
+          `企业微信看到的出口是 ${ip}，不在名单（60020）`,
+          `WeCom sees us come from ${ip}, which is not listed (60020)`,
+        ),
+        said(
+          `${APP_PAGE.zh} → 企业可信IP → 配置，加入 ${ip}，约 1 分钟后生效`,
+          `add ${ip}: ${APP_PAGE.en} → 企业可信IP → 配置; it acts after a minute`,
+        ),
       ),
       ...skip(['agent', 'range', 'contact']),
     ]
   }
-  const findings: Finding[] = [CHECKS.ip.ok('接受这台机器 this machine is accepted')]
+  const findings: Finding[] = [CHECKS.ip.ok(said('接受这台机器', 'this machine is accepted'))]
   const noAgent = refusal(detail, 'agent')
   if (noAgent !== undefined) findings.push(noAgent, ...skip(['range']))
   else findings.push(...rangeFindings((detail as { body: unknown }).body))
@@ -141,15 +170,24 @@ function rangeFindings(body: unknown): Finding[] {
   const users = allow_userinfos?.user.length ?? 0
   const parties = allow_partys?.partyid.length ?? 0
   const tags = allow_tags?.tagid.length ?? 0
-  const range = `成员 members ${users}，部门 departments ${parties}，标签 tags ${tags}`
+  const range = said(
+    `成员 ${users}，部门 ${parties}，标签 ${tags}`,
+    `${users} members, ${parties} departments, ${tags} tags`,
+  )
   return [
     close === 1
-      ? CHECKS.agent.failed(`应用「${name}」已停用 is disabled`, `${APP_PAGE} → 启用 enable it`)
-      : CHECKS.agent.ok(`应用 app「${name}」`),
+      ? CHECKS.agent.failed(
+          said(`应用「${name}」已停用`, `the app ${name} is disabled`),
+          said(`${APP_PAGE.zh} → 启用`, `enable it: ${APP_PAGE.en} → 启用`),
+        )
+      : CHECKS.agent.ok(`「${name}」`),
     users + parties + tags === 0
       ? CHECKS.range.failed(
-          '没有任何成员 nobody is in it',
-          `${APP_PAGE} → 可见范围，加入全部导购所在部门 · add the guides' departments`,
+          said('没有任何成员', 'nobody is in it'),
+          said(
+            `${APP_PAGE.zh} → 可见范围，加入全部导购所在部门`,
+            `add the guides' departments: ${APP_PAGE.en} → 可见范围`,
+          ),
         )
       : CHECKS.range.ok(range),
   ]
@@ -161,50 +199,69 @@ function contactFinding(follows: ProbeAnswer, serving: readonly string[]): Findi
   const visible = new Set(Followers.parse((follows as { body: unknown }).body).follow_user)
   if (visible.size === 0) {
     return CHECKS.contact.failed(
-      '可见范围内没有人开通客户联系 nobody in range has the customer-contact feature',
-      '管理后台 → 客户联系 → 权限配置 → 客户联系和客户群，加入导购；再看应用的可见范围 · add the guides there, then look at the visible range',
+      said('可见范围内没有人开通客户联系', 'nobody in range has the customer-contact feature'),
+      said(
+        '管理后台 → 客户联系 → 权限配置 → 客户联系和客户群，加入导购；再看应用的可见范围',
+        'add the guides in 客户联系 → 权限配置, then look at the visible range of the app',
+      ),
     )
   }
   const outside = serving.filter((userId) => !visible.has(userId))
-  if (outside.length === 0) return CHECKS.contact.ok(`${visible.size} 名成员可用 members can be worked with`)
+  if (outside.length === 0)
+    return CHECKS.contact.ok(said(`${visible.size} 名成员可用`, `${visible.size} members can be worked with`))
   const shown = `${outside.slice(0, 5).join(', ')}${outside.length > 5 ? ' …' : ''}`
   return CHECKS.contact.warned(
-    `${visible.size} 名可用；${outside.length} 名有客户的成员看不到 members with customers are out of sight: ${shown}`,
-    `${APP_PAGE} → 可见范围，或 客户联系 → 权限配置，加入他们 · add them to the visible range or to the feature`,
+    said(
+      `${visible.size} 名可用；${outside.length} 名有客户的成员看不到：${shown}`,
+      `${visible.size} can be worked with; ${outside.length} members with customers are out of sight: ${shown}`,
+    ),
+    said(
+      `${APP_PAGE.zh} → 可见范围，或 客户联系 → 权限配置，加入他们`,
+      'add them to the visible range of the app, or to 客户联系 → 权限配置',
+    ),
   )
 }
 
 async function examineContactSync(probe: WecomProbe, { hasContactSyncSecret }: Subject): Promise<Finding> {
-  if (!hasContactSyncSecret) return CHECKS.sync.skipped('没有配置，可不配 not set, not needed')
+  if (!hasContactSyncSecret) return CHECKS.sync.skipped(said('没有配置，可不配', 'not set, not needed'))
   const signedIn = await probe.signIn('contact_sync')
   const refused =
     refusal(signedIn, 'sync') ?? refusal(await probe.ask('contact_sync', 'user/list_id', {}, { limit: 1 }), 'sync')
-  if (refused === undefined) return CHECKS.sync.ok('可列出成员 members can be listed')
+  if (refused === undefined) return CHECKS.sync.ok(said('可列出成员', 'members can be listed'))
   return CHECKS.sync.failed(
     refused.found,
-    '管理后台 → 安全与管理 → 管理工具 → 通讯录同步 → 查看 Secret，并加可信 IP；或删掉 wecom.contactSyncSecret · copy it from there and trust this IP, or leave it out',
+    said(
+      '管理后台 → 安全与管理 → 管理工具 → 通讯录同步 → 查看 Secret，并加可信 IP；或删掉 wecom.contactSyncSecret',
+      'copy it from 通讯录同步 → 查看 Secret and trust this IP, or leave wecom.contactSyncSecret out',
+    ),
   )
 }
 
 /** What a refusal says, under the check it belongs to; `undefined` when it was none. */
 function refusal(answer: ProbeAnswer, asked: Check): Finding | undefined {
   if (answer.kind === 'unreachable')
-    return CHECKS[asked].failed(answer.why, '稍后再试；看网络与代理 · try again; look at network and proxy')
+    return CHECKS[asked].failed(answer.why, said('稍后再试；看网络与代理', 'try again; look at network and proxy'))
   if (answer.errcode === 0) return undefined
   if (answer.errcode === 60020)
     return CHECKS[asked].failed(
-      `不在可信 IP 内 this IP is not trusted (60020): ${answer.seenIp ?? '?'}`,
-      '加入可信 IP add it',
+      said(
+        `不在可信 IP 内（60020）：${answer.seenIp ?? '?'}`,
+        `this IP is not trusted (60020): ${answer.seenIp ?? '?'}`,
+      ),
+      said('加入可信 IP', 'add it to the trusted IPs'),
     )
   const known = FIXES[answer.errcode]
   return known === undefined
     ? CHECKS[asked].failed(
         `errcode ${answer.errcode}`,
-        `查询 look it up: open.work.weixin.qq.com/devtool/query?e=${answer.errcode}`,
+        said(
+          `查询：open.work.weixin.qq.com/devtool/query?e=${answer.errcode}`,
+          `look it up: open.work.weixin.qq.com/devtool/query?e=${answer.errcode}`,
+        ),
       )
     : CHECKS[known.check].failed(known.found, known.fix)
 }
 
 function skip(checks: readonly Check[]): Finding[] {
-  return checks.map((check) => CHECKS[check].skipped('前面的先解决 settle what is above first'))
+  return checks.map((check) => CHECKS[check].skipped(said('前面的先解决', 'settle what is above first')))
 }

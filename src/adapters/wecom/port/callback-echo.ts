@@ -1,4 +1,5 @@
 import { encrypt, getSignature } from '@wecom/crypto'
+import { said } from '../../../said.js'
 import { messageOf } from '../../../errors.js'
 import type { CallbackEcho } from '../../../ports/callback-echo.js'
 import { secretHex } from '../../../random.js'
@@ -23,7 +24,9 @@ export function createCallbackEcho(options: CallbackOptions, clock: Clock): Call
     selfTest() {
       try {
         const { text, query } = make()
-        return openCallback(options).verifyUrl(query) === text ? undefined : '解出的不是原文 it opens to something else'
+        return openCallback(options).verifyUrl(query) === text
+          ? undefined
+          : said('解出的不是原文', 'it opens to something else')
       } catch (err) {
         return messageOf(err)
       }
@@ -37,11 +40,15 @@ export function createCallbackEcho(options: CallbackOptions, clock: Clock): Call
         const response = await fetch(asked, { signal: AbortSignal.timeout(TIMEOUT_MS), redirect: 'manual' })
         const body = await response.text()
         if (response.status !== 200) return `HTTP ${response.status}`
-        if (body !== text) return '应答不是解密后的原文 the answer is not the decrypted text'
+        if (body !== text) return said('应答不是解密后的原文', 'the answer is not the decrypted text')
         const tookMs = clock.now().getTime() - startedMs
-        return tookMs > LIMIT_MS ? `${tookMs} ms 才应答，平台只等 1 s · the platform waits 1 s only` : undefined
+        return tookMs > LIMIT_MS
+          ? said(`${tookMs} ms 才应答，平台只等 1 s`, `it took ${tookMs} ms, the platform waits 1 s only`)
+          : undefined
       } catch (err) {
-        return err instanceof DOMException ? `${TIMEOUT_MS / SECOND_MS} s 内没有应答 no answer` : unreachable(err)
+        return err instanceof DOMException
+          ? said(`${TIMEOUT_MS / SECOND_MS} s 内没有应答`, `no answer within ${TIMEOUT_MS / SECOND_MS} s`)
+          : unreachable(err)
       }
     },
   }
@@ -49,5 +56,6 @@ export function createCallbackEcho(options: CallbackOptions, clock: Clock): Call
 
 function unreachable(err: unknown): string {
   const cause = err instanceof Error ? (err.cause as { code?: string } | undefined)?.code : undefined
-  return `连不上 cannot connect${cause === undefined ? '' : ` (${cause})`}`
+  const why = cause === undefined ? '' : ` (${cause})`
+  return said(`连不上${why}`, `cannot connect${why}`)
 }

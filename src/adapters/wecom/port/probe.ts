@@ -1,5 +1,6 @@
 import axios, { isAxiosError, isCancel } from 'axios'
 import { z } from 'zod'
+import { said } from '../../../said.js'
 import type { ProbeAnswer, ProbeApp, WecomProbe } from '../../../ports/wecom-probe.js'
 import { SECOND_MS, type Clock } from '../../../time.js'
 
@@ -51,7 +52,9 @@ export function createProbe(options: ProbeOptions): WecomProbe {
     } catch (err) {
       // Built anew: the error of axios carries the URL and with it the secret.
       const code = isAxiosError(err) ? (err.code ?? 'no code') : 'no code'
-      const why = isCancel(err) ? `${timeoutMs / SECOND_MS} 秒内没有应答 no answer` : code
+      const why = isCancel(err)
+        ? said(`${timeoutMs / SECOND_MS} 秒内没有应答`, `no answer within ${timeoutMs / SECOND_MS} s`)
+        : code
       return { answer: { kind: 'unreachable', why }, midMs: startedMs }
     }
   }
@@ -80,7 +83,10 @@ function read(text: string, status: number): ProbeAnswer {
   if (!parsed.success || (status !== 200 && parsed.data.errcode === 0))
     return {
       kind: 'unreachable',
-      why: `HTTP ${status}，不是企业微信的应答 not an answer of WeCom; a proxy may have answered`,
+      why: said(
+        `HTTP ${status}，不是企业微信的应答`,
+        `HTTP ${status}, not an answer of WeCom; a proxy may have answered`,
+      ),
     }
   const { errcode, errmsg, ...body } = parsed.data
   const seenIp = /from ip:\s*([0-9a-f.:]+)/i.exec(errmsg)?.[1]
