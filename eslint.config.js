@@ -4,6 +4,7 @@ import globals from 'globals'
 import prettier from 'eslint-config-prettier'
 import tseslint from 'typescript-eslint'
 import { rooms } from './lint/rooms.js'
+import { words } from './lint/words.js'
 
 /** Every way to get at `<object>.<property>`: named, in brackets, by way of another object, taken apart, imported. */
 function waysTo(object, property, module) {
@@ -112,6 +113,11 @@ export default tseslint.config(
   // Tests look at what is stored from outside.
   { files: ['tests/**'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...TEST_CLOCK] } },
   { plugins: { rooms }, rules: { 'rooms/imports': 'error' } },
+  {
+    files: ['connectors/**', 'src/*.ts', 'src/{app,cli,domain,http,services}/**'],
+    plugins: { words },
+    rules: { 'words/said': 'error' },
+  },
   {
     files: ['*.js', 'lint/*.js', '.ci/*.mjs', 'tests/runner/*.js', 'tests/fixtures/*.mjs'],
     ...tseslint.configs.disableTypeChecked,

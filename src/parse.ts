@@ -98,7 +98,11 @@ export function meantOptions(def: z.core.$ZodUnionDef, value: unknown): readonly
 }
 
 /** Parses outside input; every problem is reported at once. @throws {InvalidInputError} */
-export function parseInput<S extends z.ZodType>(schema: S, input: unknown, what = 'Invalid input'): z.infer<S> {
+export function parseInput<S extends z.ZodType>(
+  schema: S,
+  input: unknown,
+  what = said('输入有误', 'Invalid input'),
+): z.infer<S> {
   const result = schema.safeParse(input)
   if (result.success) return result.data
   throw new InvalidInputError(what, toProblems(result.error, input))

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { said } from '../said.js'
 import { InvalidInputError, type Problem } from '../errors.js'
 
 export function registerSchemas(program: Command): void {
@@ -29,14 +30,19 @@ export async function writeSchemas({ check, dir = 'schemas' }: { check: boolean;
     const text = schemaText(schema)
     if (!check) await writeFile(file, text)
     else if (!present.has(name + EXTENSION))
-      problems.push({ file, path: '', message: 'is missing', hint: 'npm run schemas' })
+      problems.push({ file, path: '', message: said('不存在', 'is missing'), hint: 'npm run schemas' })
     else if ((await readFile(file, 'utf8')) !== text)
-      problems.push({ file, path: '', message: 'is not current', hint: 'npm run schemas' })
+      problems.push({ file, path: '', message: said('不是最新的', 'is not current'), hint: 'npm run schemas' })
     present.delete(name + EXTENSION)
   }
   const left = [...present]
     .sort()
-    .map((name) => ({ file: join(dir, name), path: '', message: 'belongs to no schema', hint: 'delete it' }))
+    .map((name) => ({
+      file: join(dir, name),
+      path: '',
+      message: said('没有对应的结构', 'belongs to no schema'),
+      hint: said('删掉它', 'delete it'),
+    }))
   return [...problems, ...left]
 }
 

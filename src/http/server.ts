@@ -74,7 +74,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(jsonBody())
   for (const router of options.routes) app.use(router.routes())
   app.use((ctx) => {
-    throw new NotFoundError(`there is no ${ctx.method} ${ctx.path}`)
+    throw new NotFoundError(said(`没有 ${ctx.method} ${ctx.path}`, `there is no ${ctx.method} ${ctx.path}`))
   })
 
   const handle = app.callback()

@@ -4,18 +4,24 @@ import { TimeOfDay } from '../../parse.js'
 import { parseTimeOfDay, toWallTime } from '../../time.js'
 
 const TagTest = z.strictObject({
-  tag: z.string().min(1).describe('标签 id · a tag id'),
-  is: z.string().optional().describe('标签的值；不写表示有这个标签 · its value; without it having the tag is enough'),
+  tag: z.string().min(1).describe(said('标签 id', 'a tag id')),
+  is: z
+    .string()
+    .optional()
+    .describe(said('标签的值；不写表示有这个标签', 'its value; without it having the tag is enough')),
 })
 
 const ImageSource = z
   .union([
-    z.strictObject({ url: z.url().describe('上传图片接口给的地址 · an address from media/uploadimg') }),
+    z.strictObject({ url: z.url().describe(said('上传图片接口给的地址', 'an address from media/uploadimg')) }),
     z.strictObject({
-      file: z.string().min(1).describe('图片文件，自动上传，三天内更新 · an image file; it is uploaded and kept fresh'),
+      file: z
+        .string()
+        .min(1)
+        .describe(said('图片文件，自动上传，三天内更新', 'an image file; it is uploaded and kept fresh')),
     }),
   ])
-  .describe('图片 · an image')
+  .describe(said('图片', 'an image'))
 
 export const WelcomeAttachment = z.union([
   z.strictObject({
@@ -28,12 +34,12 @@ export const WelcomeAttachment = z.union([
   }),
   z.strictObject({
     miniprogram: z.strictObject({
-      title: z.string().min(1).max(21).describe('最多 64 字节 · at most 64 bytes'),
+      title: z.string().min(1).max(21).describe(said('最多 64 字节', 'at most 64 bytes')),
       appId: z
         .string()
         .regex(/^wx[0-9a-zA-Z]+$/, said('小程序的 appid 以 wx 开头', 'a mini program’s appid begins with wx')),
       page: z.string().min(1),
-      image: z.strictObject({ file: z.string().min(1).describe('封面 520×416 · the cover') }),
+      image: z.strictObject({ file: z.string().min(1).describe(said('封面 520×416', 'the cover')) }),
     }),
   }),
   z.strictObject({ image: ImageSource }),
@@ -51,30 +57,37 @@ export const WelcomeRule = z.strictObject({
         .min(1)
         .optional()
         .describe(
-          '渠道活码的 state，任一个；末尾 * 表示前缀 · state of the contact way, any of these; a * at the end stands for the rest',
+          said(
+            '渠道活码的 state，任一个；末尾 * 表示前缀',
+            'state of the contact way, any of these; a * at the end stands for the rest',
+          ),
         ),
-      members: z.array(z.string().min(1)).min(1).optional().describe('加的是这些成员 · added one of these members'),
+      members: z
+        .array(z.string().min(1))
+        .min(1)
+        .optional()
+        .describe(said('加的是这些成员', 'added one of these members')),
       tags: z
         .array(TagTest)
         .min(1)
         .optional()
-        .describe('老客户身上的标签，全部满足 · tags she has already, all of them'),
+        .describe(said('老客户身上的标签，全部满足', 'tags she has already, all of them')),
       hours: z
         .strictObject({ from: TimeOfDay, to: TimeOfDay })
         .optional()
-        .describe('业务时区里的时段，可跨午夜 · time of day in the business time zone, also across midnight'),
+        .describe(said('业务时区里的时段，可跨午夜', 'time of day in the business time zone, also across midnight')),
     })
     .default({})
-    .describe('全部满足才用；不写表示总是 · all of it must hold; without it the rule always applies'),
+    .describe(said('全部满足才用；不写表示总是', 'all of it must hold; without it the rule always applies')),
   content: z
     .string()
     .optional()
-    .describe('内容 id（config/content）；不写则不发 · a content id; without one nothing is said'),
+    .describe(said('内容 id（config/content）；不写则不发', 'a content id; without one nothing is said')),
   attachments: z
     .array(WelcomeAttachment)
     .max(8)
     .default([])
-    .describe('附件；内容自带的链接排在最前 · attachments; the content’s own link comes first'),
+    .describe(said('附件；内容自带的链接排在最前', 'attachments; the content’s own link comes first')),
 })
 export type WelcomeRule = z.infer<typeof WelcomeRule>
 

@@ -1,5 +1,6 @@
 import Router from '@koa/router'
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { RecordEvent, SourceRecord } from '../../domain/events/record.js'
 import { InvalidInputError, type Problem } from '../../errors.js'
 import { parseInput, toProblems } from '../../parse.js'
@@ -28,7 +29,12 @@ const RecordBody = SourceRecord.extend({
 /** The records are parsed one by one: a bad one must not keep out the others. */
 const PostRecordsBody = z.strictObject({
   records: z.array(z.unknown()).min(1).max(1000),
-  key: z.string().min(1).max(200).optional().describe('the same key again is the same batch, and taken once'),
+  key: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(said('同一个键再来一次是同一批，只收一次', 'the same key again is the same batch, and taken once')),
 })
 
 /** `POST /v1/records`: takes the good records of a batch and lists the bad ones. */
@@ -47,7 +53,7 @@ export function recordsRouter({ accept, findProblem }: RecordsDeps): Router {
     }
     if (good.length === 0) {
       const problems = rejected.flatMap(({ index, problems }) => problems.map((p) => withPrefix(p, `records.${index}`)))
-      throw new InvalidInputError('None of the records can be used', problems)
+      throw new InvalidInputError(said('没有一条记录能用', 'None of the records can be used'), problems)
     }
     const { batchId } = await accept(good, key)
     ctx.status = 202

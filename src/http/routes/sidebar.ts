@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { InvalidInputError } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import type { WecomSignIn } from '../../ports/wecom-sign-in.js'
@@ -26,7 +27,7 @@ const STATE = 'siyu_sign_in'
 /** A page of ours: never another host's. */
 const Page = z
   .string()
-  .regex(/^\/(?![/\\])/, 'must be a path of this service, e.g. /sidebar')
+  .regex(/^\/(?![/\\])/, said('要写本服务的路径，如 /sidebar', 'must be a path of this service, e.g. /sidebar'))
   .default('/sidebar')
 
 /**
@@ -85,7 +86,9 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
     const { url } = parseInput(z.object({ url: z.url() }), ctx.query, 'Signatures')
     // Signing another site's page would lend it our rights.
     if (new URL(url).origin !== new URL(base).origin)
-      throw new InvalidInputError('Signatures', [{ path: 'url', message: `must be a page of ${base}` }])
+      throw new InvalidInputError(said('签名', 'Signatures'), [
+        { path: 'url', message: said(`要写 ${base} 的页面`, `must be a page of ${base}`) },
+      ])
     const pageUrl = url.split('#', 1)[0]!
     const [config, agentConfig] = await Promise.all([
       signIn.signature('corp', pageUrl),
@@ -120,6 +123,10 @@ function readJson(ctx: Context): unknown {
   try {
     return JSON.parse(ctx.request.rawBody ?? '')
   } catch (err) {
-    throw new InvalidInputError('Task outcome', [{ path: 'body', message: 'is not JSON' }], { cause: err })
+    throw new InvalidInputError(
+      said('任务结果', 'Task outcome'),
+      [{ path: 'body', message: said('不是 JSON', 'is not JSON') }],
+      { cause: err },
+    )
   }
 }

@@ -86,9 +86,19 @@ const WayInput = z.strictObject({ files: Ways, prune: z.boolean().default(false)
 const ContentIds = z.array(z.string().min(1)).max(100).default([])
 const PublishInput = z
   .strictObject({
-    correct: ContentIds.describe('contents that runs on their way have as they are now'),
-    withdraw: ContentIds.describe('contents that nobody is sent any more; the files are not looked at then'),
-    keepJourneys: z.boolean().default(false).describe('journeys stay as they are; only all other files are published'),
+    correct: ContentIds.describe(
+      said('这些内容，在途的旅程也改用现在的', 'contents that runs on their way have as they are now'),
+    ),
+    withdraw: ContentIds.describe(
+      said(
+        '谁都不再收到的内容；这时不看文件',
+        'contents that nobody is sent any more; the files are not looked at then',
+      ),
+    ),
+    keepJourneys: z
+      .boolean()
+      .default(false)
+      .describe(said('旅程不动，只发布其他文件', 'journeys stay as they are; only all other files are published')),
   })
   .refine(({ correct, withdraw }) => correct.length === 0 || withdraw.length === 0, {
     message: said('要么发布文件，要么撤回内容', 'either files are published, or contents are withdrawn'),

@@ -16,11 +16,18 @@ import { plansUnderWay } from '../tags/claim-profiles.js'
 
 /** A question about an instant that has passed. */
 export const PastQuery = z.strictObject({
-  asOf: z.iso.datetime({ offset: true }).describe('the instant, e.g. 2026-11-01T10:00:00+08:00'),
+  asOf: z.iso
+    .datetime({ offset: true })
+    .describe(said('哪一刻，如 2026-11-01T10:00:00+08:00', 'the instant, e.g. 2026-11-01T10:00:00+08:00')),
   asItHappened: z
     .boolean()
     .default(false)
-    .describe('by what had happened by then, whenever it was heard of; otherwise by what was known then'),
+    .describe(
+      said(
+        '按当时已经发生的，不管何时得知；不写则按当时所知的',
+        'by what had happened by then, whenever it was heard of; otherwise by what was known then',
+      ),
+    ),
 })
 export type PastQuery = z.input<typeof PastQuery>
 

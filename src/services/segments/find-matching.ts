@@ -11,8 +11,12 @@ import { segmentRule } from './segment-rule.js'
 export const MatchingQuery = z.strictObject({
   of: z.union([z.strictObject({ segment: z.string() }), z.strictObject({ rule: Rule })]),
   past: PastQuery.optional().describe('absent: now'),
-  fromProfileId: z.int().positive().optional().describe('only profiles from this number on'),
-  limit: z.int().min(0).max(10_000).default(20).describe('how many numbers to give'),
+  fromProfileId: z
+    .int()
+    .positive()
+    .optional()
+    .describe(said('只要从这个编号起的档案', 'only profiles from this number on')),
+  limit: z.int().min(0).max(10_000).default(20).describe(said('给出多少个编号', 'how many numbers to give')),
 })
 export type MatchingQuery = z.infer<typeof MatchingQuery>
 
