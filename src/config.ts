@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { said, sentencesOf } from './said.js'
-import { TimeOfDay } from './parse.js'
+import { salvage, TimeOfDay } from './parse.js'
 import { ConfigError, InvalidInputError, type Problem } from './errors.js'
 import { DEFAULT_CONCURRENCY, type Group } from './ports/job-queue.js'
 import { BUCKETS } from './stored/buckets.js'
@@ -395,13 +395,31 @@ export type Config = z.infer<typeof ServiceConfig>
  *
  * @throws {ConfigError} with every problem: file, line (or the variable's name), path and fix; never a secret
  */
-export async function loadConfig({ file, env }: { file: string; env: Env }): Promise<Config> {
+export async function loadConfig(from: ConfigSource): Promise<Config> {
+  const { config, problems, cause } = await readConfig(from)
+  if (config !== undefined) return config
+  const what =
+    cause === undefined
+      ? said('配置不能用', 'Configuration is not usable')
+      : said('配置文件读不了', 'Configuration cannot be read')
+  throw new ConfigError(what, problems, { cause })
+}
+
+type ConfigSource = { file: string; env: Env }
+
+/** As `loadConfig`; of a configuration that cannot be used, what is wrong with it and as much of it as can. */
+export async function readConfig({ file, env }: ConfigSource): Promise<{
+  config?: Config
+  part: Partial<Config>
+  problems: readonly Problem[]
+  /** Why there is nothing at all. */
+  cause?: InvalidInputError
+}> {
   let yaml: YamlFile
   try {
     yaml = await readYaml(file)
   } catch (err) {
-    if (err instanceof InvalidInputError)
-      throw new ConfigError(said('配置文件读不了', 'Configuration cannot be read'), err.problems, { cause: err })
+    if (err instanceof InvalidInputError) return { part: {}, problems: err.problems, cause: err }
     throw err
   }
   const fill = fillVariables(yaml, env)
@@ -413,8 +431,8 @@ export async function loadConfig({ file, env }: { file: string; env: Env }): Pro
     ...override.problems,
     ...('problems' in parsed ? parsed.problems.filter((p) => !filledPaths.has(p.path)) : []),
   ]
-  if ('value' in parsed && problems.length === 0) return parsed.value
-  throw new ConfigError(said('配置不能用', 'Configuration is not usable'), problems)
+  if ('value' in parsed && problems.length === 0) return { config: parsed.value, part: parsed.value, problems: [] }
+  return { part: salvage(ServiceConfig, override.value).part, problems }
 }
 
 /** The same configuration for a process that was started outside `folder`: its files are those below it. */

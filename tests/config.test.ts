@@ -66,10 +66,14 @@ describe('loadConfig', () => {
       {
         line: 4,
         path: 'documents.url',
-        message: 'environment variable MY_MONGO is not set',
-        hint: 'set MY_MONGO, or give a default: ${MY_MONGO:-default}',
+        message: expect.stringContaining('environment variable MY_MONGO is not set') as unknown,
+        hint: expect.stringContaining('set MY_MONGO, or give a default: ${MY_MONGO:-default}') as unknown,
       },
-      { line: 5, path: 'http.port', message: '${MY-PORT} names no environment variable' },
+      {
+        line: 5,
+        path: 'http.port',
+        message: expect.stringContaining('${MY-PORT} names no environment variable') as unknown,
+      },
     ])
   })
 

@@ -5,19 +5,22 @@ import { ChatRules } from '../../connectors/wechaty/rules.js'
 import type { Config } from '../config.js'
 import type { Problem } from '../errors.js'
 
+/** As much of the configuration as says where sources are. */
+export type SourcesConfig = Pick<Config, 'brand'> & Partial<Config>
+
 /** What the service has to know of a connector: the files that people write for it. */
 export type ConnectorFiles = {
   /** Editors complete its files by `schemas/<schemaName>.schema.json`. */
   schemaName: string
   schema: z.ZodType
   /** Those that the configuration names. */
-  files(config: Config): readonly string[]
+  files(config: SourcesConfig): readonly string[]
   /**
    * What is wrong with one of them, before anything is read through it; absent: what the schema says of it.
    *
    * @throws {InvalidInputError} when it cannot be read
    */
-  check?(file: string, config: Config): Promise<readonly Problem[]>
+  check?(file: string, config: SourcesConfig): Promise<readonly Problem[]>
 }
 
 /** Every connector, in the order in which their files are checked. */
@@ -30,7 +33,7 @@ export const connectors = {
   csv: {
     schemaName: 'source',
     schema: CsvMapping,
-    files: ({ sources }) => sources,
+    files: ({ sources = [] }) => sources,
     check: (file, { brand }) => checkCsvSource(file, brand.currency),
   },
 } satisfies Record<string, ConnectorFiles>

@@ -17,23 +17,34 @@ export function registerCheck(program: Command, { env }: CommandContext): void {
     .action(async (options: WithConfig) => checkCommand(options, env))
 }
 
-/** `siyu check`: everything that is wrong with the files, at once; opens no store. @throws {InvalidInputError} */
+/**
+ * `siyu check`: everything that is wrong with the files, at once, also where the configuration itself is not whole; opens no store.
+ *
+ * @throws {InvalidInputError}
+ */
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
-  const { loadConfig } = await import('../config.js')
+  const { readConfig } = await import('../config.js')
   const { checkPlaceholders } = await import('../app/check-placeholders.js')
   const { checkSources } = await import('../app/check-sources.js')
   const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
-  const config = await loadConfig({ file, env })
-  const { shown, problems, warnings } = await checkDefinitions(config.paths, {
-    names: kindNames,
-    brand: config.brand.name,
-  })
-  const placeholders = checkPlaceholders(config, file)
-  const all = [...problems, ...(await checkSources(config)), ...placeholders.problems]
-  for (const warning of [...warnings, ...placeholders.warnings])
+  const { config, part, problems: settings } = await readConfig({ file, env })
+  const { brand, paths } = part
+  const definitions =
+    paths === undefined
+      ? undefined
+      : await checkDefinitions(paths, { names: kindNames, ...(brand !== undefined && { brand: brand.name }) })
+  const placeholders = config === undefined ? undefined : checkPlaceholders(config, file)
+  const all = [
+    ...settings,
+    ...(definitions?.problems ?? []),
+    ...(brand === undefined ? [] : await checkSources({ ...part, brand })),
+    ...(placeholders?.problems ?? []),
+  ]
+  for (const warning of [...(definitions?.warnings ?? []), ...(placeholders?.warnings ?? [])])
     process.stdout.write(`${inLines(`! ${formatProblem(warning)}`)}\n`)
-  if (shown === undefined || all.length > 0) throw problemsFound(all)
+  const shown = definitions?.shown
+  if (config === undefined || shown === undefined || all.length > 0) throw problemsFound(all)
   process.stdout.write(
     renderTable(
       [{ title: '检查 checked' }, { title: '数量 count', align: 'right' }, { title: '内容 what' }],
