@@ -10,6 +10,7 @@ import { announceService } from '../../src/app/running-service.js'
 import { lockDataDir } from '../../src/app/data-dir.js'
 import type { Finding } from '../../src/services/runtime/finding.js'
 import { type Clock, DAY_MS, fixedClock, MINUTE_MS, systemClock } from '../../src/time.js'
+import { said } from '../../src/said.js'
 import { makeSite } from '../support/run-siyu.js'
 
 const CALLBACK = { token: 'doctortoken', encodingAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG' }
@@ -232,7 +233,7 @@ describe('siyu doctor', () => {
       })
       expect(of.get('touches.held')).toMatchObject({
         state: 'warned',
-        found: '3，不认识的渠道 of channels unknown here: letter ×3',
+        found: said('3，不认识的渠道：letter ×3', '3, of channels unknown here: letter ×3'),
       })
       expect(of.get('tags.reactions')).toMatchObject({
         state: 'warned',

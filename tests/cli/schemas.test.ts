@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { writeSchemas } from '../../src/cli/schemas.js'
 import { fileSchemas } from '../../src/app/file-schemas.js'
+import { said } from '../../src/said.js'
 
 let dir: string
 beforeEach(async () => {
@@ -35,8 +36,18 @@ describe('writeSchemas', () => {
     await writeFile(join(dir, 'service.schema.json'), '{}\n')
     await writeFile(join(dir, 'old.schema.json'), '{}\n')
     expect(await writeSchemas({ check: true, dir })).toEqual([
-      { file: join(dir, 'service.schema.json'), path: '', message: 'is not current', hint: 'npm run schemas' },
-      { file: join(dir, 'old.schema.json'), path: '', message: 'belongs to no schema', hint: 'delete it' },
+      {
+        file: join(dir, 'service.schema.json'),
+        path: '',
+        message: said('不是最新的', 'is not current'),
+        hint: 'npm run schemas',
+      },
+      {
+        file: join(dir, 'old.schema.json'),
+        path: '',
+        message: said('没有对应的结构', 'belongs to no schema'),
+        hint: said('删掉它', 'delete it'),
+      },
     ])
     expect(await readFile(join(dir, 'service.schema.json'), 'utf8')).toBe('{}\n')
   })
