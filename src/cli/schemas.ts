@@ -35,14 +35,12 @@ export async function writeSchemas({ check, dir = 'schemas' }: { check: boolean;
       problems.push({ file, path: '', message: said('不是最新的', 'is not current'), hint: 'npm run schemas' })
     present.delete(name + EXTENSION)
   }
-  const left = [...present]
-    .sort()
-    .map((name) => ({
-      file: join(dir, name),
-      path: '',
-      message: said('没有对应的结构', 'belongs to no schema'),
-      hint: said('删掉它', 'delete it'),
-    }))
+  const left = [...present].sort().map((name) => ({
+    file: join(dir, name),
+    path: '',
+    message: said('没有对应的结构', 'belongs to no schema'),
+    hint: said('删掉它', 'delete it'),
+  }))
   return [...problems, ...left]
 }
 

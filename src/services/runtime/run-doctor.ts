@@ -1,7 +1,7 @@
 import type { CallbackEcho } from '../../ports/callback-echo.js'
 import type { UnfitDocument } from '../../ports/document-store.js'
 import type { WecomProbe } from '../../ports/wecom-probe.js'
-import { said } from '../../said.js'
+import { said, sentencesOf } from '../../said.js'
 import { formatProblem, messageOf, type Problem } from '../../errors.js'
 import { toDay, toWallTime } from '../../time.js'
 import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
@@ -79,10 +79,12 @@ function placeholdersFinding(
 ): Finding {
   const check = about('addresses', '网址 addresses')
   const found = [...problems, ...warnings]
-  if (found.length === 0) return check.ok('不是示例地址 none is of the examples')
-  const shown = found.map(({ path, message }) => `${path} ${message}`).join('；')
-  const fix = '在配置文件里填品牌自己的域名 · fill in the domain of the brand'
-  return problems.length > 0 ? check.failed(shown, fix) : check.warned(shown, fix)
+  if (found.length === 0) return check.ok(said('不是示例地址', 'none is of the examples'))
+  const shown = (language: 'zh' | 'en') =>
+    found.map(({ path, message }) => `${path} ${sentencesOf(message)[language]}`).join('；')
+  const fix = said('在配置文件里填品牌自己的域名', 'fill in the domain of the brand')
+  const words = said(shown('zh'), shown('en'))
+  return problems.length > 0 ? check.failed(words, fix) : check.warned(words, fix)
 }
 
 const STORES = { documents: '文档库 documents', events: '事件库 events', jobs: '任务队列 jobs' }
