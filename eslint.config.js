@@ -114,7 +114,7 @@ export default tseslint.config(
   { files: ['tests/**'], rules: { 'no-restricted-syntax': ['error', ...DICE, ...TEST_CLOCK] } },
   { plugins: { rooms }, rules: { 'rooms/imports': 'error' } },
   {
-    files: ['connectors/wechaty/**', 'src/*.ts', 'src/{app,cli,domain,http,services}/**'],
+    files: ['connectors/**', 'src/*.ts', 'src/{app,cli,domain,http,services}/**'],
     plugins: { words },
     rules: { 'words/said': 'error' },
   },

@@ -5,7 +5,7 @@
 
 /** English words, and no command that is the same in both. */
 const ENGLISH = /[A-Za-z]{2,} [A-Za-z]/
-const COMMAND = /^(siyu|npm|npx) [\w -]*$/
+const COMMAND = /^(siyu|npm|npx) /
 const ERRORS = /^(InvalidInputError|ConfigError|NotFoundError)$/
 /** Of zod, with the place of the text among their arguments. */
 const SCHEMA_TEXTS = { describe: 0, refine: 1, regex: 1 }

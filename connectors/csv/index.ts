@@ -122,6 +122,7 @@ function createPeopleReader(
   const recordIds = new Set<string>()
   return {
     push(row, fileLine) {
+      let isUsable = true
       // Cells of people are personal data: problems name the column and never repeat what stands in it.
       const unusable = (
         id: 'unreadable_row' | 'row_without_identifier',
@@ -129,49 +130,75 @@ function createPeopleReader(
         message: string,
         hint: string,
       ) => {
-        findings.add(id, fileLine)
+        if (isUsable) findings.add(id, fileLine)
+        isUsable = false
         place.onProblem({ file: place.name, line: fileLine, path, message, hint })
         return []
       }
       const cell = (column: string): string => row[columnAt.get(column) ?? -1] ?? ''
       const { recordId, observedAt, system } = mapping.columns
       if (row.length !== header.length) {
-        const hint = `give it ${header.length}, and put quotes around cells that hold a comma or a line break`
-        return unusable('unreadable_row', '', `the row has ${row.length} cells, the header ${header.length}`, hint)
+        const hint = said(
+          `改成 ${header.length} 格；单元格里有逗号或换行时加引号`,
+          `give it ${header.length}, and put quotes around cells that hold a comma or a line break`,
+        )
+        return unusable(
+          'unreadable_row',
+          '',
+          said(
+            `这一行有 ${row.length} 格，表头有 ${header.length} 格`,
+            `the row has ${row.length} cells, the header ${header.length}`,
+          ),
+          hint,
+        )
       }
       if (recordId !== undefined) {
         const id = cell(recordId)
         if (id === '')
-          return unusable('unreadable_row', recordId, 'the record id is empty', 'give each row an id of its own')
-        if (recordIds.has(id)) {
+          unusable(
+            'unreadable_row',
+            recordId,
+            said('编号是空的', 'the record id is empty'),
+            said('每一行用自己的编号', 'give each row an id of its own'),
+          )
+        else if (recordIds.has(id)) {
           if (mapping.duplicateRows === 'drop') {
             findings.add('duplicate_dropped', fileLine)
             return []
           }
           if (mapping.duplicateRows === 'problem') {
-            const hint = 'give each row an id of its own, or say duplicateRows: keep or drop'
-            return unusable('unreadable_row', recordId, 'the record id was used before', hint)
+            const hint = said(
+              '每一行用自己的编号，或写 duplicateRows: keep 或 drop',
+              'give each row an id of its own, or say duplicateRows: keep or drop',
+            )
+            unusable('unreadable_row', recordId, said('编号前面用过了', 'the record id was used before'), hint)
           }
         }
         recordIds.add(id)
       }
       const at = observedAt === undefined ? place.changedAt : readTime(cell(observedAt))
       if (at === undefined) {
-        const hint = 'correct it, or timestampFormat in the mapping'
-        return unusable('unreadable_row', observedAt ?? '', `no time in the format ${mapping.timestampFormat}`, hint)
-      }
-      if (system !== undefined && !/^([a-z][a-z0-9_-]*)?$/.test(cell(system))) {
-        return unusable(
+        const hint = said('改正它，或改映射的 timestampFormat', 'correct it, or timestampFormat in the mapping')
+        unusable(
           'unreadable_row',
-          system,
-          'the system is no short lower-case name',
-          'write e.g. crm or store_pos',
+          observedAt ?? '',
+          said(`不是 ${mapping.timestampFormat} 格式的时间`, `no time in the format ${mapping.timestampFormat}`),
+          hint,
         )
       }
-      const record = toPersonRecord(cell, at, mapping, `${place.name}:${fileLine}`)
-      if (record !== undefined) return [record]
-      const hint = `fill in one of ${Object.values(mapping.identifiers).join(', ')}`
-      return unusable('row_without_identifier', '', 'the row holds no identifier', hint)
+      if (system !== undefined && !/^([a-z][a-z0-9_-]*)?$/.test(cell(system))) {
+        unusable(
+          'unreadable_row',
+          system,
+          said('系统名不是小写的短名称', 'the system is no short lower-case name'),
+          said('写成如 crm 或 store_pos', 'write e.g. crm or store_pos'),
+        )
+      }
+      const record = toPersonRecord(cell, at ?? place.changedAt, mapping, `${place.name}:${fileLine}`)
+      if (record !== undefined) return isUsable ? [record] : []
+      const columns = Object.values(mapping.identifiers)
+      const hint = said(`填上其中一个：${columns.join('、')}`, `fill in one of ${columns.join(', ')}`)
+      return unusable('row_without_identifier', '', said('这一行没有任何身份标识', 'the row holds no identifier'), hint)
     },
     end: () => [],
   }
@@ -240,8 +267,14 @@ async function* openRows(
 
 function toProblem(loaded: NamedFile, err: unknown): Problem {
   if (err instanceof CsvError) {
-    const hint = 'close every quote, and double quotes inside quoted cells'
-    return { file: displayName(loaded), line: (err as { lines?: number }).lines, path: '', message: err.message, hint }
+    const hint = said('引号成对；引号里的引号写两个', 'close every quote, and double quotes inside quoted cells')
+    return {
+      file: displayName(loaded),
+      line: (err as { lines?: number }).lines,
+      path: '',
+      message: said(`引号或分隔有误：${err.code}`, err.message),
+      hint,
+    }
   }
   if (err instanceof UndecodableError) {
     const message = said(`这一行不是 ${err.encoding} 编码`, `this line is not ${err.encoding}`)
@@ -254,16 +287,28 @@ function toProblem(loaded: NamedFile, err: unknown): Problem {
   const code = (err as NodeJS.ErrnoException).code
   const message = err instanceof Error ? err.message : String(err)
   if (code?.startsWith('Z_') === true) {
-    return { file: displayName(loaded), path: '', message, hint: 'fetch the file again: its compression is broken' }
+    return {
+      file: displayName(loaded),
+      path: '',
+      message,
+      hint: said('压缩包坏了：重新取一份', 'fetch the file again: its compression is broken'),
+    }
   }
   const { mappingFile, mapping, lineOf } = loaded
-  const hint = 'name a CSV file that exists and can be read, relative to the mapping'
+  const hint = said(
+    '写一个存在且读得了的 CSV 文件，相对于映射',
+    'name a CSV file that exists and can be read, relative to the mapping',
+  )
   return { file: mappingFile, line: lineOf('file'), path: 'file', message: `${mapping.file}: ${code ?? message}`, hint }
 }
 
 function requireColumns(loaded: LoadedMapping, header: readonly string[]): void {
   const problems = checkColumns(loaded, header)
-  if (problems.length > 0) throw new InvalidInputError(`The CSV mapping ${loaded.mappingFile} does not fit`, problems)
+  if (problems.length > 0)
+    throw new InvalidInputError(
+      said(`映射 ${loaded.mappingFile} 和文件对不上`, `The CSV mapping ${loaded.mappingFile} does not fit`),
+      problems,
+    )
 }
 
 /** `online-retail.csv` for `…/online-retail.csv.gz`: lines are counted in the unpacked file. */

@@ -1,4 +1,4 @@
-import type { Identifier, Problem, SourceRecordInput } from '../../src/connector.js'
+import { type Identifier, type Problem, said, type SourceRecordInput } from '../../src/connector.js'
 import {
   amountMinorOf,
   identifiersOf,
@@ -66,15 +66,34 @@ export function createOrderReader(
       return []
     }
     if (row.length !== header.length) {
-      const hint = `give it ${header.length}, and put quotes around cells that hold a comma or a line break`
-      return unreadable('', `the row has ${row.length} cells, the header ${header.length}`, hint)
+      const hint = said(
+        `改成 ${header.length} 格；单元格里有逗号或换行时加引号`,
+        `give it ${header.length}, and put quotes around cells that hold a comma or a line break`,
+      )
+      return unreadable(
+        '',
+        said(
+          `这一行有 ${row.length} 格，表头有 ${header.length} 格`,
+          `the row has ${row.length} cells, the header ${header.length}`,
+        ),
+        hint,
+      )
     }
     const number = cell('invoice')
-    if (number === '') return unreadable(columns.invoice, 'the invoice number is empty', 'fill it in')
+    if (number === '')
+      return unreadable(columns.invoice, said('单号是空的', 'the invoice number is empty'), said('填上', 'fill it in'))
     const occurredAt = readTime(cell('occurredAt'))
     if (occurredAt === undefined) {
-      const message = `"${shorten(cell('occurredAt'))}" is no time in the format ${mapping.timestampFormat}`
-      return unreadable(columns.occurredAt, message, 'correct it, or timestampFormat in the mapping')
+      const at = shorten(cell('occurredAt'))
+      const message = said(
+        `"${at}" 不是 ${mapping.timestampFormat} 格式的时间`,
+        `"${at}" is no time in the format ${mapping.timestampFormat}`,
+      )
+      return unreadable(
+        columns.occurredAt,
+        message,
+        said('改正它，或改映射的 timestampFormat', 'correct it, or timestampFormat in the mapping'),
+      )
     }
     const amountMinor =
       columns.amount === undefined
@@ -82,17 +101,22 @@ export function createOrderReader(
         : amountMinorOf(cell('amount'), minorDigits)
     if (amountMinor === undefined) {
       if (columns.amount !== undefined)
-        return unreadable(columns.amount, `"${shorten(cell('amount'))}" is no amount`, 'write a number such as 199.00')
-      const message = `"${shorten(cell('quantity'))}" × "${shorten(cell('unitPrice'))}" is no amount`
-      const hint = 'write a whole number of pieces and a price such as 2.55'
+        return unreadable(
+          columns.amount,
+          said(`"${shorten(cell('amount'))}" 不是金额`, `"${shorten(cell('amount'))}" is no amount`),
+          said('写成如 199.00', 'write a number such as 199.00'),
+        )
+      const product = `"${shorten(cell('quantity'))}" × "${shorten(cell('unitPrice'))}"`
+      const message = said(`${product} 不是金额`, `${product} is no amount`)
+      const hint = said('件数写整数，单价写成如 2.55', 'write a whole number of pieces and a price such as 2.55')
       return unreadable(`${columns.quantity} × ${columns.unitPrice}`, message, hint)
     }
     const quantity = columns.quantity === undefined ? undefined : Number(cell('quantity'))
     if (quantity !== undefined && !Number.isSafeInteger(quantity))
       return unreadable(
         columns.quantity!,
-        `"${shorten(cell('quantity'))}" is no whole number`,
-        'write a number of pieces',
+        said(`"${shorten(cell('quantity'))}" 不是整数`, `"${shorten(cell('quantity'))}" is no whole number`),
+        said('写件数', 'write a number of pieces'),
       )
 
     const customer = cell('customer')
@@ -101,7 +125,12 @@ export function createOrderReader(
     if (seenRows.add(row)) {
       duplicateRows++
       if (onDuplicate === 'problem')
-        problem(fileLine, '', 'the row is there before', 'remove it, or say duplicateRows: keep')
+        problem(
+          fileLine,
+          '',
+          said('这一行前面有了', 'the row is there before'),
+          said('删掉它，或写 duplicateRows: keep', 'remove it, or say duplicateRows: keep'),
+        )
       if (onDuplicate !== 'keep') {
         findings.add('duplicate_dropped', fileLine)
         return []
@@ -124,8 +153,13 @@ export function createOrderReader(
 
     if (kind === undefined) {
       findings.add('unknown_invoice', fileLine)
-      const hint = 'correct it, or add a kind to the mapping'
-      problem(fileLine, columns.invoice, `"${shorten(number)}" matches no kind of invoice`, hint)
+      const hint = said('改正它，或在映射里加一类', 'correct it, or add a kind to the mapping')
+      problem(
+        fileLine,
+        columns.invoice,
+        said(`"${shorten(number)}" 不属于任何一类单据`, `"${shorten(number)}" matches no kind of invoice`),
+        hint,
+      )
       return []
     }
     const complete = !isAnyOrder && occurredAt.getTime() > latestMs ? advance(occurredAt.getTime()) : []
@@ -133,8 +167,16 @@ export function createOrderReader(
     if (invoice === undefined) {
       if (known || occurredAt.getTime() < latestMs - spanMs) {
         findings.add('late_row', fileLine)
-        const message = `the row comes more than ${mapping.invoiceSpanMinutes} minutes too late for its invoice or place`
-        problem(fileLine, columns.occurredAt, message, 'write rowOrder: any, or raise invoiceSpanMinutes')
+        const message = said(
+          `这一行比它的单据或位置晚了 ${mapping.invoiceSpanMinutes} 分钟以上`,
+          `the row comes more than ${mapping.invoiceSpanMinutes} minutes too late for its invoice or place`,
+        )
+        problem(
+          fileLine,
+          columns.occurredAt,
+          message,
+          said('写 rowOrder: any，或加大 invoiceSpanMinutes', 'write rowOrder: any, or raise invoiceSpanMinutes'),
+        )
         return complete
       }
       invoice = {
@@ -155,8 +197,11 @@ export function createOrderReader(
     }
     if (invoice.customer !== customer || !isSamePerson(invoice.identifiers, identifiers)) {
       findings.add('second_customer', fileLine)
-      const message = `invoice ${shorten(number)} names another customer than on line ${invoice.fileLine}; the first counts`
-      problem(fileLine, columns.customer ?? '', message, 'give each invoice one customer')
+      const message = said(
+        `单据 ${shorten(number)} 的客户与第 ${invoice.fileLine} 行不同；按第一个算`,
+        `invoice ${shorten(number)} names another customer than on line ${invoice.fileLine}; the first counts`,
+      )
+      problem(fileLine, columns.customer ?? '', message, said('一单只写一个客户', 'give each invoice one customer'))
     }
     if (occurredAt.getTime() !== invoice.occurredAt.getTime() && !invoice.spread) {
       invoice.spread = true
@@ -214,16 +259,27 @@ export function createOrderReader(
     if (invoice.customer === '' && invoice.identifiers.length === 0) {
       findings.add('invoice_without_customer', fileLine)
       if (mapping.withoutCustomer === 'problem') {
-        const message = `invoice ${shorten(invoice.number)} has no customer and reaches no profile`
-        problem(fileLine, columns.customer ?? '', message, 'fill in who ordered')
+        const message = said(
+          `单据 ${shorten(invoice.number)} 没有客户，不归任何人`,
+          `invoice ${shorten(invoice.number)} has no customer and reaches no profile`,
+        )
+        problem(fileLine, columns.customer ?? '', message, said('填上是谁下的单', 'fill in who ordered'))
       }
       return undefined
     }
     const record = toOrderRecord(invoice, mapping, `${place.name}:${fileLine}`)
     if (record === undefined) {
       findings.add('bad_customer', fileLine)
-      const message = `"${shorten(invoice.customer)}" does not match ${mapping.customer?.pattern ?? ''}`
-      problem(fileLine, columns.customer ?? '', message, 'correct it, or customer.pattern in the mapping')
+      const message = said(
+        `"${shorten(invoice.customer)}" 不符合 ${mapping.customer?.pattern ?? ''}`,
+        `"${shorten(invoice.customer)}" does not match ${mapping.customer?.pattern ?? ''}`,
+      )
+      problem(
+        fileLine,
+        columns.customer ?? '',
+        message,
+        said('改正它，或改映射的 customer.pattern', 'correct it, or customer.pattern in the mapping'),
+      )
     }
     return record
   }

@@ -21,14 +21,20 @@ const Rule = z
       .string()
       .regex(
         /^[a-z][a-z0-9_]*$/,
-        said('话题用小写字母，如 price_question', 'a topic is lower case, e.g. price_question'),
+        said(
+          '话题用小写字母，如 price_question',
+          said('话题用小写字母，如 price_question', 'a topic is lower case, e.g. price_question'),
+        ),
       )
       .describe(
         said('话题，即规则里 chat_topic 事件的 topic。', 'The topic, as rules name it: event chat_topic, topic.'),
       ),
     intent: z
       .string()
-      .regex(/^[a-z][a-z0-9_]*$/, said('意图用小写字母，如 buy', 'an intent is lower case, e.g. buy'))
+      .regex(
+        /^[a-z][a-z0-9_]*$/,
+        said('意图用小写字母，如 buy', said('意图用小写字母，如 buy', 'an intent is lower case, e.g. buy')),
+      )
       .optional()
       .describe(said('意图，可不写。', 'The intent, optional.')),
     keywords: z
@@ -68,7 +74,7 @@ const Rule = z
   )
   .refine(
     (rule) => rule.keywords.length + rule.patterns.length > 0,
-    said('要写 keywords 或 patterns', 'needs keywords or patterns'),
+    said('要写 keywords 或 patterns', said('要写 keywords 或 patterns', 'needs keywords or patterns')),
   )
 
 /** `config/wechaty.yaml`: what is read out of chats, and whether their texts are kept. */

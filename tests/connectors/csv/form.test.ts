@@ -96,6 +96,20 @@ describe('a CSV file', () => {
     ])
   })
 
+  it('has all that is wrong with a row told at once, in both languages', async () => {
+    const { records, problems, report } = await read(lines(row(1), ',never,M2,,a,b', ',never,,,a,b'))
+    expect(records).toHaveLength(1)
+    expect(problems.map((p) => [p.line, p.path])).toEqual([
+      [3, 'id'],
+      [3, 'at'],
+      [4, 'id'],
+      [4, 'at'],
+      [4, ''],
+    ])
+    for (const { message, hint } of problems) expect(`${message} ${hint}`).toMatch(/[\u4e00-\u9fff].* · .* · /)
+    expect(report.findings).toMatchObject([{ id: 'unreadable_row', count: 2, firstLine: 3 }])
+  })
+
   it.each<[string, string]>([
     ['semicolons', ';'],
     ['tabs', '\t'],
