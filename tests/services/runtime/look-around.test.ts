@@ -1,0 +1,96 @@
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import type { OperationInput, OperationName, OperationResult } from '../../../src/services/runtime/operations.js'
+import { runOperation } from '../../../src/services/runtime/run-operation.js'
+import { contactRecord, operationsOf, type World } from '../../support/build-deps.js'
+import { useWorld } from '../../support/use-world.js'
+
+const START = '2026-03-02T02:00:00Z'
+const PHONE = '13800138000'
+const openWorld = useWorld()
+let world: World
+beforeEach(async () => {
+  world = await openWorld({
+    at: START,
+    definitions: {
+      tags: [{ id: 'keen', type: 'flag', when: { event: 'contact_added' } }],
+      segments: { keen_ones: { tag: 'keen' }, buyers: { event: 'order_paid' } },
+      journeys: [
+        {
+          id: 'hello',
+          enter: { on: 'contact_added' },
+          steps: [{ task: { title: '回电', script: 'words', due: '2d' } }],
+        },
+      ],
+      contents: [{ id: 'words', text: '您好' }],
+    },
+  })
+  const phone = { type: 'phone', value: PHONE }
+  for (const name of ['m1', 'm2', 'm3']) {
+    const record = contactRecord(name, START, 'guide-1') as { identifiers: object[] }
+    const identifiers = name === 'm1' ? [phone, ...record.identifiers] : record.identifiers
+    await world.accept(name, { ...record, identifiers, traits: { name: `客户 ${name}` } })
+  }
+  await world.run()
+})
+
+const ask = <N extends OperationName>(name: N, input: OperationInput<N>): Promise<OperationResult<N>> =>
+  runOperation(operationsOf(world), 'key:1', name, input)
+
+describe('looking around', () => {
+  it('lists people page by page, with identifiers to copy and no phone numbers', async () => {
+    const first = await ask('people', { limit: 2 })
+    expect([first.people, first.rows.map((r) => [r.profileId, r.name, r.guideUserId]), first.next]).toEqual([
+      3,
+      [
+        [1, '客户 m1', 'guide-1'],
+        [2, '客户 m2', 'guide-1'],
+      ],
+      2,
+    ])
+    expect(first.rows[0]!.identifiers).toContainEqual(expect.objectContaining({ type: 'external_userid' }))
+    expect(JSON.stringify(first)).not.toContain(PHONE)
+    const rest = await ask('people', { limit: 2, after: first.next! })
+    expect([rest.rows.map((r) => r.profileId), rest.next]).toEqual([[3], undefined])
+  })
+
+  it('shows one person by number, by an identifier, or by a value of any type', async () => {
+    const person = await ask('person', { of: { profileId: 1 } })
+    expect(person).toMatchObject({
+      profileId: 1,
+      traits: [{ name: 'name', value: '客户 m1' }],
+      contacts: [{ userId: 'guide-1' }],
+      tags: expect.arrayContaining([expect.objectContaining({ id: 'keen' })]) as unknown,
+    })
+    expect(person.events.map((e) => e.name)).toContain('contact_added')
+    for (const whom of [{ identifier: { type: 'phone', value: PHONE } }, { value: PHONE }, { value: `+86 ${PHONE}` }])
+      expect((await ask('person', { of: whom })).profileId).toBe(1)
+    await expect(ask('person', { of: { value: 'nobody' } })).rejects.toThrow('nobody has this identifier')
+  })
+
+  it('counts segments, and how things stand', async () => {
+    const segments = await ask('segments', {})
+    expect(segments.map((s) => [s.id, s.people])).toEqual([
+      ['keen_ones', 3],
+      ['buyers', 0],
+    ])
+    expect(await ask('status', {})).toMatchObject({
+      people: 3,
+      // What entering says of itself is taken up at a later instant.
+      waiting: { batches: 1, callbacks: 0 },
+      sending: { stopped: false },
+      journeys: [{ id: 'hello', version: 1, entered: 3 }],
+      stuck: { runs: 0, documents: 0 },
+    })
+  })
+
+  it('is on record without what was asked for', async () => {
+    await ask('people', {})
+    await ask('person', { of: { value: PHONE } })
+    const rows = await world.docs.audit.find({})
+    expect(rows.map((r) => [r.operation, r.target])).toEqual([
+      ['people', '3 people after profile 0'],
+      ['person', 'profile 1'],
+    ])
+    expect(JSON.stringify(rows)).not.toContain(PHONE)
+  })
+})
