@@ -12,7 +12,7 @@ import { sidebarRouter } from '../http/routes/sidebar.js'
 import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
 import { createRunAlone } from '../jobs/run-alone.js'
 import { agreedSplit, changeSplit } from '../jobs/split.js'
-import type { Log } from '../log.js'
+import { type Log, throttled } from '../log.js'
 import { secretHex } from '../random.js'
 import type { ChatBot } from '../ports/chat-bot.js'
 import type { DocumentStore } from '../ports/document-store.js'
@@ -155,7 +155,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       events,
       facts: new Facts(events, docs, alone),
       knownEvents: new KnownEvents(events, alone),
-      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split),
+      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split, throttled(log)),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },

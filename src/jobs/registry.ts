@@ -1,9 +1,10 @@
-import { messageOf } from '../errors.js'
+import { ConflictError, messageOf } from '../errors.js'
 import type { Log } from '../log.js'
 import { type JobHandler, type JobQueue, nameOfShard, type Shard, WHOLE } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { lanes, shardsOf } from '../services/runtime/lanes.js'
 import { type Leases, withLease } from '../services/runtime/with-lease.js'
+import { elapsedMs, SECOND_MS } from '../time.js'
 import { agreedSplit } from './split.js'
 
 export type LaneOptions = { leases: Leases; log: Log; onError?: (err: unknown) => void }
@@ -37,6 +38,8 @@ export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneO
       try {
         await runLane(lane.name, deps, options.leases, { signal, shard })
       } catch (err) {
+        // The process stops; what is left is in the documents, and nobody needs to be told.
+        if (signal.aborted) return
         options.log.error('lane failed', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
         options.onError?.(err)
         throw err
@@ -46,12 +49,42 @@ export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneO
   }
 }
 
-/** Adds a job to every shard of a lane: whose turn it is, only the documents know. */
-export function hintLanes(queue: Pick<JobQueue, 'add'>, split: { readonly current: number }): Pick<JobQueue, 'add'> {
+/** How long a hint is waited for. */
+const HINT_WITHIN_MS = SECOND_MS
+/** How long none is tried after one that failed. */
+const AFTER_FAILURE_MS = 10 * SECOND_MS
+
+/**
+ * Adds a job to every shard of a lane: whose turn it is, only the documents know. A hint that cannot be given is no failure of
+ * what it stands for, which is stored and found within a second by whoever looks for work.
+ */
+export function hintLanes(
+  queue: Pick<JobQueue, 'add'>,
+  split: { readonly current: number },
+  log: Log,
+): Pick<JobQueue, 'add'> {
+  let quietUntilMs = -Infinity
   return {
     async add(name, data, options) {
+      if (elapsedMs() < quietUntilMs) return
       const lane = lanes.find((l) => l.name === name) ?? {}
-      for (const shard of shardsOf(lane, split.current)) await queue.add(name, data, { ...options, shard })
+      const adding = shardsOf(lane, split.current).map((shard) => queue.add(name, data, { ...options, shard }))
+      try {
+        await within(HINT_WITHIN_MS, Promise.all(adding))
+      } catch (err) {
+        // A queue that closes takes no more: the process stops.
+        if (err instanceof ConflictError) return
+        quietUntilMs = elapsedMs() + AFTER_FAILURE_MS
+        log.warn('no hint for work that is stored', { job: name, cause: messageOf(err) })
+      }
     },
   }
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms / SECOND_MS} s`)), ms)
+  })
+  await Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

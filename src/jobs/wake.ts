@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.js'
-import type { Log } from '../log.js'
+import { type Log, throttled } from '../log.js'
 import type { JobOptions, JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { type Work, workTimes } from '../services/runtime/lanes.js'
@@ -16,7 +16,8 @@ const LOOKS = 5
  * timers are kept to a part of a second, lost jobs are found again.
  */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
-  const { log, split } = options
+  const { split } = options
+  const log = throttled(options.log)
   const wake = async () => {
     const work = await workTimes(deps, split.current, (lane, err) =>
       log.error('lane cannot tell when it is due', { lane, cause: messageOf(err) }),

@@ -95,7 +95,7 @@ describe('the split of work among processes', () => {
 it('a hint about a lane that is split goes to every shard', async () => {
   const added: Parameters<JobQueue['add']>[] = []
   const split = { current: 2 }
-  const hints = hintLanes({ add: (...job) => Promise.resolve(void added.push(job)) }, split)
+  const hints = hintLanes({ add: (...job) => Promise.resolve(void added.push(job)) }, split, quietLog)
   await hints.add('resume-runs', undefined, { key: 'resume-runs' })
   await hints.add('process-batches', undefined, { key: 'process-batches' })
   expect(added).toEqual([

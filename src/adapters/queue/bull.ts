@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import Bull from 'bull'
 import { Redis, type RedisOptions } from 'ioredis'
 import { ConfigError, messageOf, UpstreamError } from '../../errors.js'
-import { quietLog, type Log } from '../../log.js'
+import { type Log, quietLog, throttled } from '../../log.js'
 import {
   type Concurrency,
   DEFAULT_CONCURRENCY,
@@ -69,7 +69,8 @@ type Line = {
  * @throws {UpstreamError} when Redis is not reached within 5 s; names the host, never the password
  */
 export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue> {
-  const { url, prefix, log = quietLog } = options
+  const { url, prefix } = options
+  const log = throttled(options.log ?? quietLog)
   const { lockMs = 10 * SECOND_MS, idleGuardMs = IDLE_GUARD_MS } = options
   const concurrency = { ...DEFAULT_CONCURRENCY, ...options.concurrency }
   const host = hostOf(url)
