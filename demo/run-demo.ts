@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { parse } from 'csv-parse'
@@ -31,6 +31,7 @@ import type { Work } from '../src/services/runtime/lanes.js'
 import { publishDefinitions } from '../src/services/definitions/publish-definitions.js'
 import { syncWecom } from '../src/services/wecom/sync-wecom.js'
 import { lockDataDir } from '../src/app/data-dir.js'
+import { said } from '../src/said.js'
 import { packageRoot } from '../src/package-root.js'
 import { DAY_MS, elapsedMs, HOUR_MS, ManualClock, MINUTE_MS } from '../src/time.js'
 import { Feed, tickOf } from './feed.js'
@@ -102,6 +103,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoRun> {
 }
 
 async function runLocked(options: DemoOptions, config: Config): Promise<DemoRun> {
+  await checkOwn(options.dataDir)
   if (options.fresh) await startFresh(options, config)
   await checkSettings(options)
   const finished = await finishedRun(options.dataDir)
@@ -488,6 +490,24 @@ async function demoConfig({ dataDir, env, seed }: DemoOptions): Promise<Config> 
 }
 
 const Settings = z.object({ seed: z.number(), days: z.number() })
+
+/** What a demo keeps, from its first moment on, beside `demo.json`, which is there before and goes last. */
+const STORES = ['documents.sqlite', 'events', 'sandbox.sqlite']
+
+/** @throws {ConfigError} where somebody else's stores are: it would mix its people into them, or delete them */
+async function checkOwn(dataDir: string): Promise<void> {
+  const has = (name: string) => existsSync(join(dataDir, name))
+  const found = STORES.filter(has)
+  if (found.length === 0 || has('demo.json')) return
+  throw new ConfigError(said('这个目录里是别的数据', 'The directory holds data that no demo made'), [
+    {
+      file: dataDir,
+      path: '--data',
+      message: said(`里面有 ${found.join('、')}，没有 demo.json`, `${found.join(', ')} without demo.json`),
+      hint: said('换一个空目录', 'use an empty directory'),
+    },
+  ])
+}
 
 async function checkSettings({ dataDir, seed, days }: DemoOptions): Promise<void> {
   const file = join(dataDir, 'demo.json')
