@@ -127,7 +127,7 @@ async function servePage(
   const { apiKeys } = await openApiKeys(http.apiKeys, dataDir)
   const server = createHttpServer({
     ...{ host: http.host, port: http.port, apiKeys, log, routes: [], rawRoutes },
-    publicRoutes: [createDemoRoutes({ ...shown, lang, requireKey: requireKey(apiKeys) })],
+    publicRoutes: [createDemoRoutes({ ...shown, lang, requireKey: requireKey(apiKeys, log) })],
     health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),
     metrics: createMetrics(),
   })

@@ -124,7 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       const lock = await lockDataDir(config.dataDir)
       closers.push(() => lock.release())
     }
-    await mkdir(config.dataDir, { recursive: true })
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
     const documents = await openDocuments(config, { fsync: options.fsync ?? true, log })
     closers.push(() => documents.close())
     const engine = await openEvents(config, options.fsync ?? true)

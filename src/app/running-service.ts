@@ -23,7 +23,7 @@ export type RunningService = { url: string; key: string }
 /** Tells commands where the service is that holds the data directory. Resolves to what takes it back. */
 export async function announceService(dataDir: string, url: string): Promise<() => Promise<void>> {
   const file = join(dataDir, 'service.json')
-  await mkdir(dataDir, { recursive: true })
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const reachable = url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
   await writeFile(file, `${JSON.stringify({ url: reachable, pid: process.pid })}\n`, { mode: 0o600 })
   return () => rm(file, { force: true })

@@ -11,4 +11,15 @@ export const HTTP_BOUNDS = {
   requestMs: 60_000,
   /** For an answer. */
   answerMs: 30_000,
+  /** Requests without a key of ours. */
+  failed: {
+    /** Of one address within `attemptsMs`, answered at once. */
+    freeAttempts: 20,
+    attemptsMs: 60_000,
+    /** How long each further one waits for its answer, and how many may. */
+    pauseMs: 1_000,
+    pausing: 100,
+    /** Addresses that are remembered. */
+    addresses: 1_000,
+  },
 } as const

@@ -7,9 +7,10 @@ import Koa, { type Middleware } from 'koa'
 import { Histogram, type Registry } from 'prom-client'
 import { said } from '../said.js'
 import { ConfigError, messageOf, NotFoundError } from '../errors.js'
-import type { Log } from '../log.js'
+import { type Log, throttled } from '../log.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { HTTP_BOUNDS } from './bounds.js'
+import { FailedAttempts } from './failed-attempts.js'
 import { errorMiddleware, HttpError } from './error-middleware.js'
 import { type RawRoute, serveRaw } from './raw-routes.js'
 
@@ -68,7 +69,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const health = healthRoutes(options.health, () => closing !== undefined)
   app.use(health.routes())
   for (const router of options.publicRoutes) app.use(asText(router))
-  app.use(requireKey(options.apiKeys))
+  app.use(requireKey(options.apiKeys, log))
   const metrics = metricsRoute(options.metrics)
   app.use(metrics.routes())
   app.use(jsonBody())
@@ -241,8 +242,12 @@ export function keyIdOf({ state }: { state: unknown }): string {
   return keyId
 }
 
-/** Lets a request with one of the keys through, answers 401 to any other. */
-export function requireKey(apiKeys: readonly string[]): Middleware {
+/**
+ * Lets a request with one of the keys through, answers 401 to any other: in the log, and later the more often its address tries.
+ * Who has a key waits for nobody.
+ */
+export function requireKey(apiKeys: readonly string[], log: Log): Middleware {
+  const failed = new FailedAttempts(throttled(log))
   const digests = apiKeys.filter((key) => key !== '').map(digestOf)
   return async (ctx, next) => {
     const given = /^Bearer\s+(\S+)$/i.exec(ctx.get('Authorization'))?.[1] ?? ctx.get('X-Api-Key')
@@ -250,6 +255,7 @@ export function requireKey(apiKeys: readonly string[]): Middleware {
     const digest = digestOf(given)
     const matches = digests.filter((known) => timingSafeEqual(known, digest))
     if (matches.length === 0) {
+      await failed.note(ctx.ip, `${ctx.method} ${ctx.path}`, given !== '')
       const what = given === '' ? 'an API key is needed' : 'this API key is not known'
       throw new HttpError(
         401,

@@ -23,6 +23,7 @@ it.each([false, true])('leaves stores alone that no demo made (--fresh: %s)', as
     env: {},
     log: quietLog,
     lang: 'en',
+    keep: false,
     progress: createProgress({ stream: process.stderr, quiet: true, locale: 'en' }),
     onProblem: () => undefined,
     onPage: () => undefined,

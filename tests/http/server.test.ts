@@ -92,6 +92,24 @@ describe('keys', () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
   })
 
+  it('that are none are in the log without being shown, and wait where one address tries many', async () => {
+    const { url, logged } = await start(hello)
+    const ask = (key: string) => fetch(`${url}/v1/hello`, { headers: { 'X-Api-Key': key } })
+    const { freeAttempts } = HTTP_BOUNDS.failed
+    for (let i = 0; i < freeAttempts; i++) expect((await ask(`guess-${i}`)).status).toBe(401)
+    const seen = logged.filter((line) => line.includes('without a key of ours'))
+    expect(seen).toEqual([
+      expect.stringMatching(/"level":"warn".*"from":"[^"]*127\.0\.0\.1".*GET \/v1\/hello.*"hasKey":true/),
+    ])
+    expect(logged.join('')).not.toContain('guess-')
+
+    const order: string[] = []
+    const late = ask('one-more').then(({ status }) => order.push(`none ${status}`))
+    for (let i = 0; i < 3; i++) order.push(`ours ${(await ask(KEY)).status}`)
+    await late
+    expect(order).toEqual(['ours 200', 'ours 200', 'ours 200', 'none 401'])
+  })
+
   it('let nobody in when there are none', async () => {
     const { url } = await start(hello, { apiKeys: ['', ''] })
     expect((await fetch(`${url}/v1/hello`)).status).toBe(401)

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import Database from 'libsql'
 import {
@@ -127,10 +128,18 @@ type Db = {
   close(): Promise<void>
 }
 
+/** It holds who customers are: this user alone reads it, and the log beside it, which gets the rights that it has. */
+function keepPrivate(file: string): void {
+  if (file === ':memory:') return
+  closeSync(openSync(file, 'a', 0o600))
+  for (const name of [file, `${file}-wal`, `${file}-shm`]) if (existsSync(name)) chmodSync(name, 0o600)
+}
+
 function openFile(file: string, fsync: boolean): Db {
   let raw: Database.Database
   let hasLog: boolean
   try {
+    keepPrivate(file)
     raw = new Database(file)
     raw.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536')
     // Some file systems allow no log, and a database in memory has none.

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createClient, type ClickHouseClient } from '@clickhouse/client'
@@ -39,7 +39,9 @@ export async function openChdbEvents({
   maxThreads = availableParallelism(),
   fsync = false,
 }: ChdbEventsOptions): Promise<EventStore> {
-  mkdirSync(path, { recursive: true })
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  // Made by an earlier version, it was open to every user of the machine.
+  chmodSync(path, 0o700)
   await drainPending() // a store closed a moment ago may still be letting go
   const opened: ClickHouseClient[] = []
   try {

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -44,6 +44,18 @@ describe('openSqliteDocuments', () => {
       expect(await notes.count({ _id: { $gte: i * 100, $lt: i * 100 + 100 } })).toBe(20)
     }
     await store.close()
+  })
+
+  it('lets this user alone read the file and its log, also one that was open to all', async () => {
+    const file = join(folder, 'private.sqlite')
+    for (let opened = 0; opened < 2; opened++) {
+      const store = openSqliteDocuments({ file })
+      const notes = await store.collection({ name: 'notes', version: 1, schema: anyDocument<Doc>() })
+      await notes.insert([{ _id: opened + 1 }])
+      for (const name of [file, `${file}-wal`, `${file}-shm`]) expect(statSync(name).mode & 0o777).toBe(0o600)
+      await store.close()
+      chmodSync(file, 0o644)
+    }
   })
 
   it('keeps data in memory when asked to', async () => {
