@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
 import { InvalidInputError, messageOf, type Problem } from './errors.js'
 import { meantOptions, toProblems } from './parse.js'
@@ -90,8 +90,10 @@ function textOf(bytes: Buffer, file: string): string {
  * @throws {InvalidInputError} with the line of every syntax error
  */
 export function parseYamlText(text: string, file: string): YamlFile {
+  checkSize(text, file)
   const lines = new LineCounter()
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true })
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true, uniqueKeys: false })
+  checkFields(doc, file)
   const problems = syntaxProblems(doc, text, lines, file)
   if (problems.length > 0) throw new InvalidInputError(said('不是合法的 YAML', 'Not valid YAML'), problems)
   const lineOf = (path: readonly PropertyKey[]): number | undefined => {
@@ -112,6 +114,41 @@ export function parseYamlText(text: string, file: string): YamlFile {
   }
 }
 
+/** What one file may hold; people write these. */
+export const YAML_BOUNDS = {
+  bytes: 8 * 1024 * 1024,
+  /** Fields of all its objects together. */
+  fields: 20_000,
+  /** Problems of its content that are told. */
+  problems: 100,
+} as const
+
+/** @throws {InvalidInputError} when it is longer than a file may be */
+function checkSize(text: string, file: string): void {
+  const bytes = Buffer.byteLength(text)
+  if (bytes > YAML_BOUNDS.bytes)
+    throw tooLarge(
+      file,
+      said(`有 ${bytes} 字节，最多 ${YAML_BOUNDS.bytes}`, `has ${bytes} of at most ${YAML_BOUNDS.bytes} bytes`),
+    )
+}
+
+/** @throws {InvalidInputError} when it holds more fields than a file may */
+function checkFields(doc: Document, file: string): void {
+  let fields = 0
+  visit(doc, { Map: (_key, { items }) => void (fields += items.length) })
+  if (fields > YAML_BOUNDS.fields)
+    throw tooLarge(
+      file,
+      said(`有 ${fields} 个字段，最多 ${YAML_BOUNDS.fields}`, `has ${fields} of at most ${YAML_BOUNDS.fields} fields`),
+    )
+}
+
+function tooLarge(file: string, message: string): InvalidInputError {
+  const hint = said('分成几个文件', 'make several files of it')
+  return new InvalidInputError(said('文件太大', 'File is too large'), [{ file, path: '', message, hint }])
+}
+
 /** Parses with a schema; problems carry file, line, path, the value got, and what to do. */
 export function parseYaml<S extends z.ZodType>(
   schema: S,
@@ -122,7 +159,7 @@ export function parseYaml<S extends z.ZodType>(
   const result = schema.safeParse(yaml.value)
   if (result.success && yaml.doubts.length === 0) return { value: result.data }
   const misfits = result.success ? [] : toProblems(result.error, shown)
-  const problems = misfits.map((problem): Problem => {
+  const problems = misfits.slice(0, YAML_BOUNDS.problems).map((problem): Problem => {
     const path = problem.path === '' ? [] : problem.path.split('.')
     const line = yaml.lineOf(path)
     const found = path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), yaml.value)

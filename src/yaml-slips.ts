@@ -11,6 +11,7 @@ import {
   type Scalar,
   visit,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml'
 import type { Problem } from './errors.js'
 import { said } from './said.js'
@@ -56,8 +57,9 @@ export function slipIn(text: string): Pick<Problem, 'message' | 'hint'> | undefi
 /** Syntax errors as people made them: where the mistake is, not where it shows; of one line the first. */
 export function syntaxProblems(doc: Document, text: string, lines: LineCounter, file: string): Problem[] {
   const rows = text.split('\n')
-  const slips = [...doc.errors, ...doc.warnings].map((e) => slipBehind(e, doc, rows, lines))
+  const slips = [...doc.errors, ...doc.warnings].slice(0, MOST_SLIPS).map((e) => slipBehind(e, doc, rows, lines))
   visit(doc, {
+    Map: (_key, map) => void slips.push(...repeatedKeys(map, lines).slice(0, MOST_SLIPS)),
     Alias: (_key, alias) => {
       if (alias.resolve(doc) !== undefined) return
       slips.push({
@@ -70,6 +72,28 @@ export function syntaxProblems(doc: Document, text: string, lines: LineCounter, 
   const first = slips.find((slip) => slip.misleads)?.line ?? Infinity
   const told = slips.filter((slip) => slip.line <= first || slip.misleads)
   return onePerLine(told).map(({ line, message, hint }) => ({ file, line, path: '', message, hint }))
+}
+
+/** Of a file that are looked at; each costs a look at all of it. */
+const MOST_SLIPS = 100
+
+/** YAML's own look for them compares each key with each. */
+function repeatedKeys({ items }: YAMLMap, lines: LineCounter): Slip[] {
+  const seen = new Set<unknown>()
+  return items.flatMap(({ key }) => {
+    const name: unknown = isScalar(key) ? key.value : key
+    if (!seen.has(name)) {
+      seen.add(name)
+      return []
+    }
+    return [
+      {
+        line: lines.linePos(startOf(key) ?? 0).line,
+        message: said('同一个字段写了两次', 'the same field is written twice'),
+        hint: said('留一个', 'keep one of the two'),
+      },
+    ]
+  })
 }
 
 function slipBehind(error: YAMLError, doc: Document, rows: readonly string[], lines: LineCounter): Slip {
@@ -95,7 +119,6 @@ function slipBehind(error: YAMLError, doc: Document, rows: readonly string[], li
 }
 
 const WORDS: Partial<Record<string, [zh: string, hint: string]>> = {
-  DUPLICATE_KEY: ['同一个字段写了两次', said('留一个', 'keep one of the two')],
   TAB_AS_INDENT: ['缩进用了制表符（Tab）', said('用空格缩进', 'indent with spaces, not tabs')],
   BAD_INDENT: ['缩进对不齐', said('与左右的行用空格对齐', 'align it with its neighbours, with spaces')],
   BAD_SCALAR_START: ['不加引号的文字不能以这个字符开头', said('给文字加引号', 'quote the text')],

@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { formatProblem, InvalidInputError, type Problem } from '../src/errors.js'
 import { said } from '../src/said.js'
-import { loadYaml, parseYaml, parseYamlText, readYaml } from '../src/yaml-file.js'
+import { loadYaml, parseYaml, parseYamlText, readYaml, YAML_BOUNDS } from '../src/yaml-file.js'
 
 const Step = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('wait'), duration: z.string().describe('how long, e.g. 2d') }),
@@ -33,6 +33,15 @@ function check(text: string): Problem[] {
 }
 
 describe('parseYamlText', () => {
+  it('takes as many fields and bytes as a file may hold, and no more', () => {
+    const fields = (n: number) => Array.from({ length: n }, (_, i) => `f${i}: 1`).join('\n')
+    const { fields: most, bytes } = YAML_BOUNDS
+    expect(Object.keys(parseYamlText(fields(most), 'f.yaml').value as object)).toHaveLength(most)
+    expect(problemsOf(() => parseYamlText(fields(most + 1), 'f.yaml'))[0]!.message).toMatch(`${most} fields`)
+    expect(problemsOf(() => parseYamlText(' '.repeat(bytes + 1), 'f.yaml'))[0]!.message).toMatch(`${bytes} bytes`)
+    expect(check(`weights:\n${' a: x\n'.repeat(1)}${fields(1_000)}`)).toHaveLength(YAML_BOUNDS.problems)
+  })
+
   it.each([
     ['a duplicate key', 'a: 1\nb: 2\na: 3\n', 3],
     ['a tab as indentation', 'a:\n\tb: 1\n', 2],
