@@ -105,6 +105,19 @@ export function usableIdentifiers(config: IdentityConfig, record: SourceRecord):
     .map(({ type, value }) => ({ type, value }))
 }
 
+/** Identifiers of a record, from the most trusted on, each of which is evidence with all others. */
+const ANCHORS = 3
+
+/**
+ * Which of what a record names together is kept as evidence: of up to four identifiers every pair, of more each with the three
+ * most trusted, so that pairs grow as identifiers do.
+ *
+ * @param keys - in order of trust
+ */
+export function evidencePairs<T>(keys: readonly T[]): [T, T][] {
+  return keys.slice(0, ANCHORS).flatMap((a, i) => keys.slice(i + 1).map((b): [T, T] => [a, b]))
+}
+
 /** Why nobody could be found by this record, if so. */
 export function findIdentifierProblem(config: IdentityConfig, record: SourceRecord): Problem | undefined {
   if (usableIdentifiers(config, record).length > 0) return undefined
@@ -363,14 +376,11 @@ class Draft {
   }
 
   private addEvidence(record: SourceRecord, identifiers: readonly Identifier[], base: Profile): void {
-    const keys = identifiers.map(linkKey)
-    for (const [i, a] of keys.entries()) {
-      for (const b of keys.slice(i + 1)) {
-        const used = [a, b].every((key) => this.link(key)?.profileId === base._id)
-        const _id = `${record.source}|${a}|${b}`
-        if (!this.evidence.has(_id))
-          this.evidence.set(_id, { _id, a, b, source: record.source, at: record.observedAt, used })
-      }
+    for (const [a, b] of evidencePairs(identifiers.map(linkKey))) {
+      const used = [a, b].every((key) => this.link(key)?.profileId === base._id)
+      const _id = `${record.source}|${a}|${b}`
+      if (!this.evidence.has(_id))
+        this.evidence.set(_id, { _id, a, b, source: record.source, at: record.observedAt, used })
     }
   }
 

@@ -17,6 +17,7 @@ import {
 import { profileUnit } from '../../domain/identity/identity-unit.js'
 import { identifierTypes, traitTexts, type Profile } from '../../domain/identity/profile.js'
 import {
+  evidencePairs,
   type InboxRecord,
   linkKey,
   resolveIdentities,
@@ -248,11 +249,11 @@ async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
   }
 }
 
-/** About what a record adds to a plan, which is one document: of its identifiers each pair is evidence. */
+/** About what a record adds to a plan, which is one document: of its identifiers pairs are evidence. */
 function charsOf({ identifiers, traits, events }: InboxRecord): number {
   const said = Object.values(traits).reduce<number>((sum, value) => sum + 100 + String(value).length, 0)
-  const pairs = (identifiers.length * (identifiers.length - 1)) / 2
-  return 200 * (identifiers.length + pairs) + said + 30 * events.length
+  const pairs = evidencePairs(identifiers)
+  return 200 * (identifiers.length + pairs.length) + said + 30 * events.length
 }
 
 /** `overtaken`: somebody else has planned these batches meanwhile. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { IdentityConfig } from '../../../src/domain/identity/config.js'
 import {
+  evidencePairs,
   type IdentifierLink,
   type InboxRecord,
   type Known,
@@ -345,6 +346,14 @@ describe('resolveIdentities', () => {
       ['member_id:m2', 'phone:13800000000', false],
       ['email:a@b.c', 'phone:13800000000', false],
     ])
+  })
+
+  it('keeps all pairs of a few identifiers, and of many as many more as there are identifiers more', () => {
+    const many = (n: number) => Array.from({ length: n }, (_, i) => i)
+    expect(evidencePairs(many(4))).toHaveLength(6)
+    expect(evidencePairs(many(50))).toHaveLength(evidencePairs(many(49)).length + 3)
+    // Whoever is named is tied to the most trusted one.
+    expect(new Set(evidencePairs(many(50)).flatMap(([a, b]) => (a === 0 ? [b] : []))).size).toBe(49)
   })
 
   it('leaves the profiles it was given untouched', () => {
