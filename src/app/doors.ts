@@ -30,6 +30,7 @@ export const COMMANDS: Readonly<Record<string, readonly OperationName[] | Outsid
   'wecom apply': ['wecom/apply'],
   'wecom transfer': ['wecom/transfer'],
   'wecom transfers': ['wecom/transfers'],
+  'wecom sign-out': ['guides/sign-out'],
   'wecom stats': ['wecom/stats'],
   'send stop': ['sending'],
   'send resume': ['sending'],

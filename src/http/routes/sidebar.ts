@@ -8,6 +8,7 @@ import type { WecomSignIn } from '../../ports/wecom-sign-in.js'
 import { secretHex } from '../../random.js'
 import type { Deps } from '../../services/runtime/deps.js'
 import { customerCard, guideTasks, materials, TaskOutcome } from '../../services/guides/guide-sidebar.js'
+import { isSignedOut } from '../../services/guides/sign-out.js'
 import { MINUTE_MS } from '../../time.js'
 import { HttpError } from '../error-middleware.js'
 import { type GuideSessions, SESSION_MS } from '../guide-session.js'
@@ -53,12 +54,12 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
     ctx.cookies.secure = base.startsWith('https:')
     ctx.cookies.set(name, value, cookie(maxAgeMs))
   }
-  const guideOf = (ctx: Context): string => {
-    const userId = sessions.open(ctx.cookies.get(SESSION))
-    if (userId === undefined)
+  const guideOf = async (ctx: Context): Promise<string> => {
+    const session = sessions.open(ctx.cookies.get(SESSION))
+    if (session === undefined || (await isSignedOut(deps, session)))
       throw new HttpError(401, 'sign_in', '请先登录 · sign in first: open /sidebar/sign-in inside WeCom')
     ctx.set('Cache-Control', 'no-store')
-    return userId
+    return session.userId
   }
 
   router.get('/sign-in', (ctx) => {
@@ -82,7 +83,7 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
   })
 
   router.get('/signatures', async (ctx) => {
-    guideOf(ctx)
+    await guideOf(ctx)
     const { url } = parseInput(z.object({ url: z.url() }), ctx.query, 'Signatures')
     // Signing another site's page would lend it our rights.
     if (new URL(url).origin !== new URL(base).origin)
@@ -98,19 +99,19 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
   })
 
   router.get('/customers/:externalUserId', async (ctx) => {
-    ctx.body = await customerCard(deps, guideOf(ctx), ctx.params['externalUserId']!)
+    ctx.body = await customerCard(deps, await guideOf(ctx), ctx.params['externalUserId']!)
   })
   router.get('/tasks', async (ctx) => {
-    ctx.body = { tasks: await guideTasks(deps, guideOf(ctx)) }
+    ctx.body = { tasks: await guideTasks(deps, await guideOf(ctx)) }
   })
   router.post('/tasks/:taskId/close', async (ctx) => {
-    const guide = guideOf(ctx)
+    const guide = await guideOf(ctx)
     const { key } = parseInput(TaskOutcome, readJson(ctx), 'Task outcome')
     await closeTask(guide, ctx.params['taskId']!, key)
     ctx.body = { ok: true }
   })
   router.get('/materials', async (ctx) => {
-    guideOf(ctx)
+    await guideOf(ctx)
     const { q } = parseInput(z.object({ q: z.string().max(100).default('') }), ctx.query, 'Materials')
     ctx.body = { materials: await materials(deps, q) }
   })

@@ -17,6 +17,7 @@ import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
 import type { RunAlone } from './with-lease.js'
 import { listTags } from '../tags/list-tags.js'
+import { signOut } from '../guides/sign-out.js'
 import { pressButton } from '../guides/guide-sidebar.js'
 import type { Identifier } from '../../domain/events/record.js'
 import type { DocumentStore } from '../../ports/document-store.js'
@@ -354,6 +355,19 @@ export const operations = {
       roles: ['admin', 'guide'],
       scope: 'own customers',
       audit: { target: ({ task, outcome }) => `${task}: ${outcome}` },
+    },
+  ),
+  'guides/sign-out': quick(
+    z.strictObject({ guide: z.string().min(1).max(64).optional().describe('userid; absent: everybody') }),
+    async ({ deps }, { guide }) => {
+      await signOut(deps, guide)
+      return { ok: true }
+    },
+    {
+      effect: 'live',
+      roles: ['admin', 'operator'],
+      scope: 'none',
+      audit: { target: ({ guide }) => guide ?? 'everybody' },
     },
   ),
   inbox: quick(

@@ -5,7 +5,7 @@ import { sidebarRouter } from '../../../src/http/routes/sidebar.js'
 import { createHttpServer, type HttpServer } from '../../../src/http/server.js'
 import { quietLog } from '../../../src/log.js'
 import { runOperation } from '../../../src/services/runtime/run-operation.js'
-import { DAY_MS } from '../../../src/time.js'
+import { DAY_MS, SECOND_MS } from '../../../src/time.js'
 import {
   buildWorld,
   contactRecord,
@@ -144,6 +144,25 @@ describe('signing in', () => {
       expect((await ask(path, session)).status).toBe(401)
     },
   )
+})
+
+describe('signing out', () => {
+  it.each([['guide-1'], [undefined]])('of %s ends sessions at once, and new ones begin after it', async (guide) => {
+    const [first, second] = [await sessionOf('code-1'), await sessionOf('code-2')]
+    world.clock.set(new Date(Date.parse(START) + SECOND_MS))
+    await runOperation(operationsOf(world), 'operator', 'guides/sign-out', guide === undefined ? {} : { guide })
+    expect((await ask('/sidebar/tasks', first)).status).toBe(401)
+    expect((await ask('/sidebar/tasks', second)).status).toBe(guide === undefined ? 401 : 200)
+    world.clock.set(new Date(Date.parse(START) + 2 * SECOND_MS))
+    expect((await ask('/sidebar/tasks', await sessionOf('code-1'))).status).toBe(200)
+  })
+
+  it('is what leaving the company does', async () => {
+    const session = await sessionOf('code-1')
+    const member = { _id: 'guide-1', departmentIds: [], serves: false, state: 'left' as const }
+    await world.docs.wecomMembers.put([member])
+    expect((await ask('/sidebar/tasks', session)).status).toBe(401)
+  })
 })
 
 describe('a guide', () => {
