@@ -44,6 +44,7 @@ import {
 import { arePublished, liveDefinitions, readPublished } from '../services/definitions/read-published.js'
 import { type Clock, elapsedMs, MINUTE_MS, systemClock } from '../time.js'
 import { openDocuments, openEvents, openJobs } from './open-stores.js'
+import { pairStores } from './pair-stores.js'
 import { startBot } from './start-bot.js'
 import { isAlone } from './running-service.js'
 import { callbackRoutes, sidebarRoutes } from './wire-http.js'
@@ -136,6 +137,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     closers.push(() => wired.close())
 
     const docs = await openCollections(documents)
+    await pairStores(docs, engine)
     // Who alone has the documents may keep rows there for a while. Not while a group is half done whose rows may be in the engine
     // under their own tokens already: it was begun by a version that wrote through.
     const isHalfDone =

@@ -7,6 +7,7 @@ import {
   identityChangesTable,
   migrationsTable,
   profilesTable,
+  storesTable,
   type Table,
   tagChangesTable,
   tagStateTable,
@@ -108,7 +109,13 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
         `${create(closedNumbersTable, dialect, 4)} ENGINE = ${mergeTree} ORDER BY seq SETTINGS ${settings}`,
       ),
     },
-    { version: 5, statements: plain(addColumns(eventsTable, dialect, 5)) },
+    {
+      version: 5,
+      statements: plain(
+        addColumns(eventsTable, dialect, 5),
+        `${create(storesTable, dialect, 5)} ENGINE = ${mergeTree} ORDER BY store SETTINGS ${settings}`,
+      ),
+    },
   ]
 }
 

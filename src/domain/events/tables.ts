@@ -76,6 +76,9 @@ export const eventsTable = defineTable('events', {
   ...KNOWN,
 })
 
+/** The mark that documents and events have in common: `src/app/pair-stores.ts`. */
+export const storesTable = defineTable('stores', { store: { ...TEXT, since: 5 } })
+
 /** Which events are there; filled from `eventsTable`. */
 export const eventIdsTable = defineTable('event_ids', { event_id: TEXT, batch: ID })
 
