@@ -302,6 +302,7 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
         { n: 2 },
         { n: 3 },
         { n: 4 },
+        { n: 5 },
       ])
     })
 
