@@ -18,6 +18,9 @@ import { freeReasons, liveReasons, SUPERSEDED } from './reasons.js'
 /** A touch that a guide gets: the one who has the customer. */
 export type ForGuide = Approved & Required<Pick<Approved, 'contact'>>
 
+/** A card takes its one update for 72 h: one without a due time of its own ends while it can still be closed. */
+const CLOSABLE_MS = 71 * HOUR_MS
+
 /** When a reason for which a card has no room is looked at again. */
 const NO_ROOM_MS = HOUR_MS
 
@@ -166,7 +169,8 @@ export async function cardWords(
 /** A guide has as long as the step says from when she is given it, however long it has waited for its release. */
 function dueOf({ definitions }: Deps, { touch }: ForGuide, now: Date): Date {
   const { dueAt, plannedAt } = touch
-  const dueMs = dueAt === undefined ? definitions.current.policy.confirmWithin : dueAt.getTime() - plannedAt.getTime()
+  const { confirmWithin } = definitions.current.policy
+  const dueMs = dueAt === undefined ? Math.min(confirmWithin, CLOSABLE_MS) : dueAt.getTime() - plannedAt.getTime()
   return new Date(now.getTime() + dueMs)
 }
 
