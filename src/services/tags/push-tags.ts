@@ -64,7 +64,7 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     if (held === undefined) return
     const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
     const planned = await planBatch(held, due)
-    await directory.provide(planned.flatMap((p) => p.change.add))
+    await directory.provide(planned.flatMap((p) => (whyParked(deps, p) === undefined ? p.change.add : [])))
     let pushed = 0
     // Two edits of one customer at the same time are refused (45033, 45035): hers go one after the other.
     const byCustomer = new Map<string, Planned[]>()
@@ -169,17 +169,24 @@ function remarkOf(ways: readonly StoredWay[], { contact, follow }: WecomRelation
   return remark === '' || remark === follow.remark ? undefined : remark
 }
 
+/** Why nothing of it is made in WeCom now, no corp tag either. */
+function whyParked(deps: ServiceDeps, { profile }: Planned): NonNullable<Writeback['parked']>['why'] | undefined {
+  const mode = modeOf(deps)
+  if (mode === 'dry') return 'dry'
+  const isListed = profile?.identifiers.some((i) => deps.sending.allowList.includes(i.value)) === true
+  return mode === 'allow_list' && !isListed ? 'not_on_allow_list' : undefined
+}
+
 /** Resolves to whether WeCom was changed. */
 async function push(deps: ServiceDeps, directory: TagDirectory, planned: Planned): Promise<boolean> {
-  const { doc, relation, profile, change, remark } = planned
+  const { doc, relation, change, remark } = planned
   if (relation !== undefined && relation.state !== 'active') return drop(deps, doc, `relation ${relation.state}`)
   const isNothing = change.add.length + change.remove.length === 0 && remark === undefined
   if (isNothing) return drop(deps, doc)
-  const mode = modeOf(deps)
-  const listed = profile?.identifiers.some((i) => deps.sending.allowList.includes(i.value)) === true
-  if (mode === 'dry' || (mode === 'allow_list' && !listed)) {
+  const why = whyParked(deps, planned)
+  if (why !== undefined) {
     const parked: NonNullable<Writeback['parked']> = {
-      why: mode === 'dry' ? 'dry' : 'not_on_allow_list',
+      why,
       add: change.add.map(targetKey),
       remove: change.remove.map(targetKey),
     }

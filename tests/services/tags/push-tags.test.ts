@@ -237,6 +237,7 @@ describe('tags written back', () => {
       parked: { why, add: ['价值/高价值'], remove: [] },
     })
     expect(await shown('wm1')).toEqual([])
+    expect(await world.deps.wecomActions.tags.list()).not.toContainEqual(expect.objectContaining({ group: '价值' }))
     expect(await nextPushAt(world.deps)).toBeUndefined()
     Object.assign(world.deps.sending, { mode: 'live' })
     world.deps.wecomSettings.writeback = 'on'
