@@ -28,26 +28,28 @@ describe('the first hour, in a clean clone in which npm ci has run', () => {
   }, PATIENCE_MS)
   afterAll(() => rm(join(clone, '..'), { recursive: true, force: true }))
 
-  it.each([
-    ['README.md', '## Your own brand in three commands'],
-    ['README.zh-CN.md', '## 三条命令，自己的品牌'],
-  ])(
-    '%s leads to a message of an own journey in three commands',
-    async (file, heading) => {
-      const commands = await commandsOf(file, heading)
-      expect(commands.length).toBeLessThanOrEqual(3)
-      await rm(join(clone, 'my-brand'), { recursive: true, force: true })
-      const script = ['set -e', ...commands, 'times'].join('\n')
-      const { stdout } = await run('bash', ['-c', script], {
+  it(
+    'three commands lead to a message of an own journey',
+    async () => {
+      const commands = await commandsOf('README.md', '## Your own brand in three commands')
+      expect(commands).toHaveLength(3)
+      const { stdout } = await run('bash', ['-c', ['set -e', ...commands, 'times'].join('\n')], {
         cwd: clone,
-        env: { PATH: process.env.PATH, HOME: tmpdir() },
+        // It is built: npx need not do so again.
+        env: { PATH: process.env.PATH, HOME: join(clone, '..'), npm_config_ignore_scripts: 'true' },
       })
-      expect(stdout).toMatch(/my-brand\/journeys\/first-journey\.yaml/)
-      expect(stdout).toMatch(/✓ (The first message of the journey has arrived|顾客收到了旅程的第一条消息)/)
+      expect(stdout).toContain('my-brand/journeys/first-journey.yaml')
+      expect(stdout).toContain('✓ The first message of the journey has arrived')
       // Of the shell's children: user and system.
       const [user, system] = stdout.trim().split('\n').at(-1)!.split(' ')
-      process.stderr.write(`${commands.length} commands, ${user} user, ${system} system of CPU\n`)
+      process.stderr.write(`first hour: ${commands.length} commands, ${user} user, ${system} system of CPU\n`)
     },
     PATIENCE_MS,
   )
+
+  it('are the same in Chinese', async () => {
+    const plain = (lines: string[]) => lines.map((line) => line.replace(/ --name ("[^"]*"|\S+)| --locale en/g, ''))
+    const chinese = await commandsOf('README.zh-CN.md', '## 三条命令，自己的品牌')
+    expect(plain(chinese)).toEqual(plain(await commandsOf('README.md', '## Your own brand in three commands')))
+  })
 })
