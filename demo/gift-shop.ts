@@ -7,8 +7,12 @@ export function giftShopFolder(): string {
   return join(packageRoot(), 'examples', 'gift-shop')
 }
 
+/** What the demo takes in, in this order. The shop's own file names none, so that a copy of the folder stands by itself. */
+const SOURCES = ['config/sources/members.yaml', 'config/sources/online-retail.yaml']
+
 /** Its configuration, usable from wherever this process was started. @throws {ConfigError} */
 export async function loadGiftShop(env: Env): Promise<Config> {
   const folder = giftShopFolder()
-  return placedIn(folder, await loadConfig({ file: join(folder, 'config/service.yaml'), env }))
+  const config = await loadConfig({ file: join(folder, 'config/service.yaml'), env })
+  return placedIn(folder, { ...config, sources: SOURCES })
 }

@@ -29,7 +29,7 @@ const NAMES: readonly (readonly [Meaning, RegExp])[] = [
   ['order', /^(订单编?号|订单id|单号|交易号|主订单编?号|orderno|orderid|ordernumber|invoiceno|invoice|tradeno|tid)$/],
   [
     'time',
-    /^(支付时间|付款时间|下单时间|订单创建时间|创建时间|成交时间|时间|日期|注册时间|registeredat|paidat|paytime|createdat|orderedat|ordertime|orderdate|invoicedate|date|time)$/,
+    /^(支付时间|付款时间|下单时间|订单创建时间|创建时间|成交时间|时间|日期|注册时间|registeredat|paidat|paytime|createdat|orderedat|ordertime|orderdate|invoicedate|date|time|at)$/,
   ],
   [
     'amount',
@@ -47,7 +47,7 @@ const IDENTIFIERS: readonly (readonly [type: string, name: RegExp, value?: RegEx
   ['external_userid', /^(external_?user_?id|客户外部id|外部联系人id)$/],
   [
     'member_id',
-    /^(会员号|会员id|会员编号|会员卡号|客户号|客户编号|客户id|用户id|用户编号|买家id|memberid|memberno|customerid|customerno|userid|buyerid)$/,
+    /^(会员号|会员id|会员编号|会员卡号|客户号|客户编号|客户id|用户id|用户编号|买家id|member|memberid|memberno|customerid|customerno|userid|buyerid)$/,
   ],
   [
     'phone',

@@ -53,6 +53,10 @@ describe('guessMapping', () => {
       identifiers: { phone: '联系方式' },
       traits: { name: '姓名', city: '城市' },
     })
+    expect(mappingOf('id,at,member', '1,2026-03-01 10:00:00,M1').mapping).toMatchObject({
+      columns: { recordId: 'id', observedAt: 'at' },
+      identifiers: { member_id: 'member' },
+    })
     expect(mappingOf('会员号,生日', 'M1,1990-01-01').mapping).toMatchObject({ rows: 'people', columns: {} })
   })
 
