@@ -103,10 +103,11 @@ async function importFile(
   }
 }
 
-function renderReport({ rows, records, findings, source }: CsvReport): string {
+function renderReport({ encoding, rows, records, findings, source }: CsvReport): string {
   const figures = renderTable(
     [{ title: '文件 file' }, { title: '数量 count', align: 'right' }],
     [
+      ['编码 encoding', encoding],
       ['行 rows', formatCount(rows)],
       ['记录 records', formatCount(records)],
       ...(source === undefined

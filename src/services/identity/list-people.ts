@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { ownerOf, type Profile, traitValue } from '../../domain/identity/profile.js'
 import { STAGE_TAG } from '../../domain/rules/clauses/stage.js'
 import type { Deps } from '../runtime/deps.js'
 
 export const PeopleQuery = z.strictObject({
-  after: z.int().min(0).default(0).describe('only profiles with a higher number'),
+  after: z.int().min(0).default(0).describe(said('只要编号更大的档案', 'only profiles with a higher number')),
   limit: z.int().min(1).max(200).default(20),
 })
 export type PeopleQuery = z.infer<typeof PeopleQuery>

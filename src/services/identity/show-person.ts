@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { eventsTable } from '../../domain/events/tables.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import { type Profile, traitEntry } from '../../domain/identity/profile.js'
@@ -83,9 +84,16 @@ async function profileIdOf(deps: Deps, value: string): Promise<number> {
   if (first !== undefined && found.size === 1) return first
   throw new NotFoundError(
     first === undefined
-      ? '没有人有这个标识 · nobody has this identifier → siyu people 列出所有人 lists everybody'
-      : `不止一个人有这个标识 · several people have it → 写明类型 say of which type: ${[...found.values()].map((type) => `${type}:…`).join(', ')}`,
+      ? said('没有人有这个标识 → siyu people 列出所有人', 'nobody has this identifier → siyu people lists everybody')
+      : said(
+          `不止一个人有这个标识 → 写明类型：${typesOf(found)}`,
+          `several people have it → say of which type: ${typesOf(found)}`,
+        ),
   )
+}
+
+function typesOf(found: ReadonlyMap<number, string>): string {
+  return [...found.values()].map((type) => `${type}:…`).join(', ')
 }
 
 async function lastEvents({ events }: Deps, { _id, mergedIds }: Profile): Promise<ShownPerson['events']> {
