@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml'
 import type { z } from 'zod'
+import { YAML_BOUNDS } from './bounds.js'
 import { InvalidInputError, messageOf, type Problem } from './errors.js'
 import { meantOptions, toProblems } from './parse.js'
 import { nearest, said } from './said.js'
@@ -113,15 +114,6 @@ export function parseYamlText(text: string, file: string): YamlFile {
     throw new InvalidInputError(said('不是合法的 YAML', 'Not valid YAML'), [problem], { cause: err })
   }
 }
-
-/** What one file may hold; people write these. */
-export const YAML_BOUNDS = {
-  bytes: 8 * 1024 * 1024,
-  /** Fields of all its objects together. */
-  fields: 20_000,
-  /** Problems of its content that are told. */
-  problems: 100,
-} as const
 
 /** @throws {InvalidInputError} when it is longer than a file may be */
 function checkSize(text: string, file: string): void {

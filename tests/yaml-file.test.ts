@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
+import { YAML_BOUNDS } from '../src/bounds.js'
 import { formatProblem, InvalidInputError, type Problem } from '../src/errors.js'
 import { said } from '../src/said.js'
-import { loadYaml, parseYaml, parseYamlText, readYaml, YAML_BOUNDS } from '../src/yaml-file.js'
+import { loadYaml, parseYaml, parseYamlText, readYaml } from '../src/yaml-file.js'
 
 const Step = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('wait'), duration: z.string().describe('how long, e.g. 2d') }),

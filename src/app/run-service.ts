@@ -11,6 +11,7 @@ import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
 import { SECOND_MS } from '../time.js'
 import { type ProcessRole, ROLES } from './process-roles.js'
+import { diskSpace } from './disk-space.js'
 import { announceService, isEmbedded } from './running-service.js'
 import { takeOverFiles } from './take-over-files.js'
 import { httpRoutes } from './wire-http.js'
@@ -68,7 +69,13 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
     apiKeys,
     log,
     ...(isApi ? httpRoutes(app, log) : { routes: [], publicRoutes: [] }),
-    health: () => checkHealth({ documents: app.documents, events: deps.events, jobs: app.queue }),
+    health: () =>
+      checkHealth({
+        documents: app.documents,
+        events: deps.events,
+        jobs: app.queue,
+        ...(isEmbedded(config) && { disk: diskSpace(config.dataDir) }),
+      }),
     metrics,
   })
   const { url } = await server.listen()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.js'
 import { elapsedMs } from '../time.js'
-import { HTTP_BOUNDS } from './bounds.js'
+import { HTTP_BOUNDS } from '../bounds.js'
 import { HttpError } from './error-middleware.js'
 
 /** Who tries keys that are none, by address, for a minute. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from '../log.js'
-import { HTTP_BOUNDS } from './bounds.js'
+import { HTTP_BOUNDS } from '../bounds.js'
 import { HttpError, logReply, toReply } from './error-middleware.js'
 
 /** A route for thousands of requests a second: text in, text out, and its caller is checked by itself. */

@@ -74,7 +74,7 @@ describe('siyu serve', () => {
     expect(err()).not.toContain(key)
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
       ready: true,
-      parts: { documents: 'ok', events: 'ok', jobs: 'ok' },
+      parts: { documents: 'ok', events: 'ok', jobs: 'ok', disk: 'ok' },
     })
     expect((await fetch(`${url}/v1/publish`, { method: 'POST' })).status).toBe(401)
     const metrics = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })

@@ -12,7 +12,7 @@ import {
   UnknownOutcomeError,
   UpstreamError,
 } from '../../src/errors.js'
-import { HTTP_BOUNDS } from '../../src/http/bounds.js'
+import { HTTP_BOUNDS } from '../../src/bounds.js'
 import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../src/http/server.js'
 import type { RawRoute } from '../../src/http/raw-routes.js'

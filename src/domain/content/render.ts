@@ -1,18 +1,7 @@
 import { Liquid } from 'liquidjs'
+import { TEMPLATE_BOUNDS } from '../../bounds.js'
 import { said } from '../../said.js'
 import type { Content } from './content.js'
-
-/** How much a template may do: whoever writes one may mistype it, and every dispatch renders it. */
-export const TEMPLATE_BOUNDS = {
-  /** Of a template, in characters. */
-  templateChars: 4_000,
-  /** Of what it becomes, in characters; channels have bounds of their own below. */
-  textChars: 20_000,
-  /** What it makes on the way: characters of texts, items of lists and of `(1..n)`, added up. */
-  work: 5_000,
-  /** For loops inside each other, which make nothing: until then it ends. */
-  renderMs: 1_000,
-} as const
 
 const liquid = new Liquid({
   strictVariables: true,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { renderContent, renderRemark, TEMPLATE_BOUNDS } from '../../../src/domain/content/render.js'
+import { TEMPLATE_BOUNDS } from '../../../src/bounds.js'
+import { renderContent, renderRemark } from '../../../src/domain/content/render.js'
 
 const rendered = (text: string) => renderContent({ id: 'words', text }, { brand: '花店', coupon: 'C-1' })
 
