@@ -45,7 +45,7 @@ async function serve(): Promise<{ child: ChildProcess; url: string; out: () => s
 const siyu = (...args: string[]) => runSiyu([...args, '--config', site.config])
 
 async function writePeople(): Promise<string> {
-  const rows = Array.from({ length: 1_200 }, (_, i) => `${i},2026-01-0${1 + (i % 9)}T08:00:00Z,${i}`)
+  const rows = Array.from({ length: 1_200 }, (_, i) => `${i},2026-01-0${1 + (i % 9)}T08:00:00Z,${i + 1}`)
   await writeFile(site.path('people.csv'), ['record_id,registered_at,member_id', ...rows, ''].join('\n'))
   const mapping = site.path('people.yaml')
   await writeFile(
@@ -108,6 +108,8 @@ describe('siyu serve', () => {
       (await readFile(site.path('journeys/vip-dormant-30-60d.yaml'), 'utf8')).replace(/^holdout: .*/m, 'holdout: 37%'),
     )
     await rm(site.path('journeys/new-customer-3-days.yaml'))
+    const policy = await readFile(site.path('config/policy.yaml'), 'utf8')
+    await writeFile(site.path('config/policy.yaml'), policy.replace(/(- |, )?new-customer-3-days(, |\n *)?/, ''))
     const published = await siyu('publish')
     expect(published.out).toMatch(/vip-dormant-30-60d +2 +已改 changed/)
     expect(published.out).toMatch(/registered-7d-no-order +1 +未变 unchanged/)
