@@ -58,7 +58,8 @@ export function createCallbackIntake({
       return { _id: contentKey, seq: first + i, state, acceptedAt, ...(about !== undefined && { about }), message }
     })
     const { refused } = await docs.callbacks.insert(callbacks)
-    if (refused.length === callbacks.length) return
+    const again = await noteRepeats(callbacks, new Set(refused))
+    if (refused.length === callbacks.length && again === 0) return
     try {
       if (callbacks.some((c) => c.state === 'urgent')) await hint('answer-callbacks')
       await hint('handle-callbacks')
@@ -66,6 +67,20 @@ export function createCallbackIntake({
       // They are stored: whoever looks for work finds them.
       log.warn('no hint for stored callbacks', { cause: messageOf(err) })
     }
+  }
+
+  /**
+   * The same words again may be a repeat of the platform's, or a second edit within one second: nobody can tell. What they speak
+   * of is read once more; what they say themselves counts once, by its key.
+   */
+  async function noteRepeats(callbacks: readonly StoredCallback[], refused: ReadonlySet<string>): Promise<number> {
+    const repeats = callbacks.flatMap((callback): StoredCallback[] => {
+      const { _id, seq, about } = callback
+      if (!refused.has(_id) || about === undefined) return []
+      return [{ ...callback, _id: `${_id} ${seq}`, state: 'accepted' }]
+    })
+    if (repeats.length > 0) await docs.callbacks.insert(repeats)
+    return repeats.length
   }
 
   const hint = (name: string) => jobs.add(name, undefined, { key: name })

@@ -13,6 +13,7 @@ import { holdPublished } from '../definitions/follow-published.js'
 import { closeTask } from '../guides/close-task.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { StoredCallback } from '../../stored/wecom.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { mirrorGroup, mirrorMembers, mirrorTags } from './mirror-company.js'
@@ -46,16 +47,10 @@ export async function handleCallbacks(deps: ServiceDeps, signal?: AbortSignal): 
     for (const { stored } of told) failures.set(stored._id, err)
     deps.log.warn('callbacks not handled yet', { callbacks: told.length, cause: messageOf(err) })
   }
-  const attempt: Book['attempt'] = async (told, work) => {
-    try {
-      await work()
-      // Written whole, not changed: they are this lane's alone, and it spares reading them again.
-      await callbacks.put(told.map(({ stored: { message: _m, card: _c, ...rest } }) => ({ ...rest, state: 'done' })))
-    } catch (err) {
-      failed(told, err)
-    }
-  }
-  const book = { attempt, failed }
+  // Written whole, not changed: they are this lane's alone, and it spares reading them again.
+  const done: Book['done'] = (told) =>
+    callbacks.put(told.map(({ stored: { message: _m, card: _c, ...rest } }) => ({ ...rest, state: 'done' })))
+  const book = { done, failed }
   const burst = createBurstWatch(deps)
   while (!isAborted(signal)) {
     const open: Filter<StoredCallback> = { state: 'accepted', _id: { $nin: [...failures.keys()] } }
@@ -110,8 +105,8 @@ function isAborted(signal: AbortSignal | undefined): boolean {
 }
 
 type Book = {
-  /** Does the work and marks what it was for as done. */
-  attempt(told: readonly Told[], work: () => Promise<void>): Promise<void>
+  /** Marks it as done. */
+  done(told: readonly Told[]): Promise<void>
   /** Leaves it for the next run. */
   failed(told: readonly Told[], err: unknown): void
 }
@@ -134,7 +129,12 @@ async function workOff(deps: ServiceDeps, batch: readonly StoredCallback[], book
   }
   await refreshContacts(deps, [...contacts.values()], book)
   for (const told of others.values()) {
-    await book.attempt(told, () => handleOther(deps, told))
+    try {
+      await handleOther(deps, told)
+      await book.done(told)
+    } catch (err) {
+      book.failed(told, err)
+    }
   }
 }
 
@@ -154,16 +154,30 @@ async function refreshContacts(deps: ServiceDeps, contacts: readonly Contact[], 
   // In the order of the callbacks, whichever answer came first.
   const inOrder = contacts.flatMap((c) => read.filter((r) => r.externalUserId === c.externalUserId))
   const told = inOrder.flatMap((c) => c.told)
-  const relations = inOrder.flatMap((c) => c.relations)
+  try {
+    const one = ({ told: hers }: Contact, err: unknown) => Promise.resolve(book.failed(hers, err))
+    await eachAlone(inOrder, (some) => mirrorContacts(deps, some, readAt, book), one)
+  } catch (err) {
+    book.failed(told, err)
+  }
+}
+
+async function mirrorContacts(
+  deps: ServiceDeps,
+  contacts: readonly (Contact & { relations: Relation[] })[],
+  readAt: Date,
+  book: Book,
+): Promise<void> {
+  const told = contacts.flatMap((c) => c.told)
+  const relations = contacts.flatMap((c) => c.relations)
   const cause = causeOf(told)
-  await book.attempt(told, async () => {
-    await learnTags(deps, relations, cause)
-    const complete = inOrder.map((c) => c.externalUserId)
-    const added = told.flatMap(({ event: e }) =>
-      e.kind === 'contact' && e.why === 'added' ? [{ id: relationId(e.userId, e.externalUserId), at: e.at }] : [],
-    )
-    await mirrorRelations(deps, { relations, complete, added, records: recordsOf(deps, told), readAt, cause })
-  })
+  await learnTags(deps, relations, cause)
+  const complete = contacts.map((c) => c.externalUserId)
+  const added = told.flatMap(({ event: e }) =>
+    e.kind === 'contact' && e.why === 'added' ? [{ id: relationId(e.userId, e.externalUserId), at: e.at }] : [],
+  )
+  await mirrorRelations(deps, { relations, complete, added, records: recordsOf(deps, told), readAt, cause })
+  await book.done(told)
 }
 
 /** A group, the tags, or one callback of another kind. */
