@@ -216,7 +216,19 @@ export function nextReminderAt(
 }
 
 /** Results are looked at on the half hour: nobody needs them to the second, and together they cost less. */
-export function lookAt(at: Date): Date {
-  const gridMs = 30 * MINUTE_MS
+export function lookAt(at: Date, gridMs = 30 * MINUTE_MS): Date {
   return new Date(Math.ceil(at.getTime() / gridMs) * gridMs)
+}
+
+/** Minutes to the first look at the results of a dispatch, and from each to the next: soon at first, when most guides press send. */
+const LOOKS_MIN = [10, 20, 30, 60, 180, 480, 720]
+
+/** When results are looked at next, after `looks` of them. */
+export function nextLookAt(now: Date, looks: number): Date {
+  return onGrid(now, now.getTime() + (LOOKS_MIN[looks] ?? 24 * 60) * MINUTE_MS)
+}
+
+/** Within the hour on every tenth minute, later on the half hour. */
+export function onGrid(now: Date, atMs: number): Date {
+  return lookAt(new Date(atMs), (atMs - now.getTime() < 60 * MINUTE_MS ? 10 : 30) * MINUTE_MS)
 }

@@ -1,16 +1,16 @@
 import { systemEvent } from '../../domain/events/system-events.js'
 import { isForGuide } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
-import { lookAt, nextReminderAt } from '../../domain/touches/policy.js'
+import { lookAt, nextLookAt, nextReminderAt, onGrid } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { WHOLE } from '../../ports/job-queue.js'
 import { hashKey } from '../../random.js'
-import { HOUR_MS } from '../../time.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { expireTask } from '../guides/expire-task.js'
+import { isOfItem } from '../runtime/each-alone.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { inShard } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -23,9 +23,6 @@ import { systemRecord } from '../ingest/system-records.js'
 
 /** Handed to the platform, and nobody knows yet what became of it. */
 const OUT: Filter<Touch> = { state: { $in: ['created', 'confirmed'] } }
-
-/** Pause before the n-th next look, in hours; then once a day. */
-const PAUSES_H = [3, 8, 12, 24]
 
 /** Asks the platform what became of mass messages, closes tasks nobody did, and takes back what was not confirmed in time. */
 export async function collectResults(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
@@ -42,12 +39,28 @@ export async function collectResults(deps: Deps, signal?: AbortSignal, shard = W
   }
 }
 
+/** Dispatches that are asked about at once, at most: of one person there are few. */
+const AT_ONCE = 5
+
+/** Asks the platform now what became of these dispatches, for somebody who wants to know. */
+export async function collectNow(deps: Deps, dispatchIds: readonly string[]): Promise<void> {
+  const open: Filter<DispatchDoc> = { _id: { $in: [...dispatchIds] }, state: 'created', ...OF_KNOWN_CHANNELS }
+  const docs = await deps.docs.dispatches.find(open, { sort: { releasedAt: -1 }, limit: AT_ONCE, skipUnfit: true })
+  const now = deps.clock.now()
+  for (const doc of docs) if (!isForGuide(doc.channel)) await tryToCollect(deps, doc, now)
+}
+
 /** What the platform does not say now it may say in half an hour; the others are not kept waiting. */
 async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
   try {
     await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : collect(deps, doc, now))
   } catch (err) {
-    if (!isUpstreamFault(err)) throw err
+    if (!isUpstreamFault(err)) {
+      if (!isOfItem(err)) throw err
+      // Of this one alone: the others are not kept waiting.
+      deps.log.error('results cannot be worked out', { dispatchId: doc._id, cause: messageOf(err) })
+      return lookAgain(deps, doc, lookAt(new Date(now.getTime() + 1)))
+    }
     const { silent, nextAt, isOver } = noteSilence(doc, err, now)
     if (isOver) return giveUp(deps, doc, silent.why)
     deps.log.warn('results not read', { dispatchId: doc._id, cause: silent.why })
@@ -167,10 +180,10 @@ function reminderAt({ definitions, brand }: Deps, doc: DispatchDoc, reminders: n
 }
 
 function pause(deps: Deps, doc: DispatchDoc, now: Date, reminders: number): Date {
-  const next = now.getTime() + (PAUSES_H[doc.polls] ?? 24) * HOUR_MS
+  const next = nextLookAt(now, doc.polls + 1).getTime()
   const remindMs = reminderAt(deps, doc, reminders)?.getTime() ?? Infinity
   const last = doc.releasedAt.getTime() + deps.definitions.current.policy.confirmWithin
-  return lookAt(new Date(now.getTime() < last ? Math.min(next, last, Math.max(remindMs, now.getTime() + 1)) : next))
+  return onGrid(now, now.getTime() < last ? Math.min(next, last, Math.max(remindMs, now.getTime() + 1)) : next)
 }
 
 export function deliveredRecord(touch: Touch, at: Date): InboxRecord {

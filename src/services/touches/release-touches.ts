@@ -3,6 +3,7 @@ import type { Profile } from '../../domain/identity/profile.js'
 import { type Approved, planTouches } from '../../domain/touches/plan-touches.js'
 import { releaseAfter } from '../../domain/touches/policy.js'
 import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
+import { messageOf } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { MINUTE_MS } from '../../time.js'
 import { bucketOf } from '../../stored/buckets.js'
@@ -11,6 +12,7 @@ import { takeCode } from '../content/take-code.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { type ForGuide, handOutTasks } from '../guides/hand-out-tasks.js'
 import type { Deps } from '../runtime/deps.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import { messageContent } from './message-content.js'
 import { readTouchFacts } from './release-facts.js'
 import { isStopped } from './switch-sending.js'
@@ -46,7 +48,8 @@ export async function releaseTouches(deps: Deps, signal?: AbortSignal): Promise<
       )
       break
     }
-    await releaseBatch(held, due, now)
+    const putAside = (touch: Touch, err: unknown) => putOff(held, [{ touch, reason: messageOf(err) }], now)
+    await eachAlone(due, (some) => releaseBatch(held, some, now), putAside)
   }
   await deps.jobs.add('send-dispatches', undefined, { key: 'send-dispatches' })
 }

@@ -1,11 +1,11 @@
 import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
-import { lookAt, releaseAfter } from '../../domain/touches/policy.js'
+import { nextLookAt, releaseAfter } from '../../domain/touches/policy.js'
 import { type Channel, type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
 import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { Filter, Update } from '../../ports/document-language.js'
-import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
+import { MINUTE_MS, SECOND_MS } from '../../time.js'
 import { type Shard, WHOLE } from '../../ports/job-queue.js'
 import { inShard } from '../../stored/buckets.js'
 import type { Collections } from '../../stored/collections.js'
@@ -302,7 +302,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
       $set: {
         state: 'created',
         remoteId: outcome.remoteId,
-        nextAt: lookAt(new Date(now.getTime() + HOUR_MS)),
+        nextAt: nextLookAt(now, 0),
         ...(outcome.responseCode === undefined ? {} : { responseCode: outcome.responseCode }),
       },
       $unset: { silent: 1 as const },
