@@ -122,7 +122,7 @@ async function makeTwinTable({ events }: Deps): Promise<void> {
   await events.command(`CREATE TABLE ${twinTable.name} AS ${eventsTable.name}`)
   await events.command(`CREATE TABLE ${twinIdsTable.name} AS ${eventIdsTable.name}`)
   await events.command(
-    `CREATE MATERIALIZED VIEW ${twinIdsTable.name}_fill TO ${twinIdsTable.name} AS SELECT event_id, batch FROM ${twinTable.name}`,
+    `CREATE MATERIALIZED VIEW ${twinIdsTable.name}_fill TO ${twinIdsTable.name} AS SELECT source, event_id, batch FROM ${twinTable.name}`,
   )
 }
 

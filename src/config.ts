@@ -1,8 +1,10 @@
-import { resolve } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { said, sentencesOf } from './said.js'
 import { salvage, TimeOfDay } from './parse.js'
-import { ConfigError, InvalidInputError, type Problem } from './errors.js'
+import { ConfigError, InvalidInputError, messageOf, type Problem } from './errors.js'
 import { DEFAULT_CONCURRENCY, type Group } from './ports/job-queue.js'
 import { BUCKETS } from './stored/buckets.js'
 import { isTimeZone } from './time.js'
@@ -276,6 +278,17 @@ const Wecom = z.strictObject({
     ),
 })
 
+const Ingest = z.strictObject({
+  aheadMinutes: integer(0, 1440)
+    .default(5)
+    .describe(
+      said(
+        '来的数据里，时间比本机时钟快多少分钟以内按“现在”算；再快的那条被拒绝并说明。',
+        'By how many minutes a time that is sent may lie ahead of our clock: it counts as now; further ahead the record is refused, and said.',
+      ),
+    ),
+})
+
 const Sending = z.strictObject({
   mode: z
     .enum(['off', 'dry', 'allow_list', 'live'])
@@ -377,6 +390,7 @@ export const ServiceConfig = z.strictObject({
   wechaty: Wechaty.optional().describe(
     said('wechaty 机器人；不填则不启动。', 'A wechaty bot; without it none is started.'),
   ),
+  ingest: Ingest.prefault({}).describe(said('收数据。', 'How records are taken in.')),
   sending: Sending.prefault({}).describe(said('发送开关。', 'What may be sent to whom.')),
   paths: Paths.prefault({}).describe(said('定义文件的位置。', 'Where the definition files are.')),
   linkBase: HttpUrl.default('https://m.example.com').describe(
@@ -389,14 +403,21 @@ export const ServiceConfig = z.strictObject({
 })
 export type Config = z.infer<typeof ServiceConfig>
 
+export type Section = keyof z.input<typeof ServiceConfig>
+
 /**
- * Reads the configuration, fills `${NAME}` and `${NAME:-default}` from `env`, and lets `MONGODB_URI`, `CLICKHOUSE_URL`
- * and `REDIS_URL` switch a port from embedded to service. Opens nothing.
+ * Reads the configuration, fills `${NAME}` and `${NAME:-default}` from `env` and, where it has no such name, from the file `.env`
+ * beside the configuration, and lets `MONGODB_URI`, `CLICKHOUSE_URL` and `REDIS_URL` switch a port from embedded to service.
+ * Opens nothing.
  *
+ * @param options.without - sections that nobody needs here: one with which something is wrong counts as not there
  * @throws {ConfigError} with every problem: file, line (or the variable's name), path and fix; never a secret
  */
-export async function loadConfig(from: ConfigSource): Promise<Config> {
-  const { config, problems, cause } = await readConfig(from)
+export async function loadConfig({
+  without = [],
+  ...from
+}: ConfigSource & { without?: readonly Section[] }): Promise<Config> {
+  const { config, problems, cause } = await readConfig(from, without)
   if (config !== undefined) return config
   const what =
     cause === undefined
@@ -407,14 +428,20 @@ export async function loadConfig(from: ConfigSource): Promise<Config> {
 
 type ConfigSource = { file: string; env: Env }
 
-/** As `loadConfig`; of a configuration that cannot be used, what is wrong with it and as much of it as can. */
-export async function readConfig({ file, env }: ConfigSource): Promise<{
+type ReadConfig = {
   config?: Config
   part: Partial<Config>
   problems: readonly Problem[]
   /** Why there is nothing at all. */
   cause?: InvalidInputError
-}> {
+}
+
+/** As `loadConfig`; of a configuration that cannot be used, what is wrong with it and as much of it as can. */
+export async function readConfig(
+  { file, env: given }: ConfigSource,
+  without: readonly Section[] = [],
+): Promise<ReadConfig> {
+  const env = { ...(await readEnvFile(join(dirname(file), '.env'))), ...withoutEmpty(given) }
   let yaml: YamlFile
   try {
     yaml = await readYaml(file)
@@ -422,6 +449,18 @@ export async function readConfig({ file, env }: ConfigSource): Promise<{
     if (err instanceof InvalidInputError) return { part: {}, problems: err.problems, cause: err }
     throw err
   }
+  const read = readSections(yaml, env)
+  const unneeded: ReadonlySet<string> = new Set(without)
+  const broken = new Set(read.problems.map(({ path }) => path.split('.', 1)[0]!).filter((name) => unneeded.has(name)))
+  return broken.size === 0 ? read : readSections(withoutSections(yaml, broken), env)
+}
+
+function withoutSections(yaml: YamlFile, names: ReadonlySet<string>): YamlFile {
+  if (!isObject(yaml.value)) return yaml
+  return { ...yaml, value: Object.fromEntries(Object.entries(yaml.value).filter(([name]) => !names.has(name))) }
+}
+
+function readSections(yaml: YamlFile, env: Env): ReadConfig {
   const fill = fillVariables(yaml, env)
   const override = overrideStores(fill.value, env)
   const parsed = parseYaml(ServiceConfig, { ...withoutSecrets(yaml), value: override.value }, hideSecrets(yaml.value))
@@ -433,6 +472,21 @@ export async function readConfig({ file, env }: ConfigSource): Promise<{
   ]
   if ('value' in parsed && problems.length === 0) return { config: parsed.value, part: parsed.value, problems: [] }
   return { part: salvage(ServiceConfig, override.value).part, problems }
+}
+
+async function readEnvFile(file: string): Promise<Env> {
+  try {
+    return withoutEmpty(parseEnv(await readFile(file, 'utf8')))
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new ConfigError(said('配置文件读不了', 'Configuration cannot be read'), [
+      { file, path: '', message: messageOf(err), hint: said('让它可读，或删掉它', 'make it readable, or remove it') },
+    ])
+  }
+}
+
+function withoutEmpty(env: Env): Env {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
 }
 
 /** The same configuration for a process that was started outside `folder`: its files are those below it. */

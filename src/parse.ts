@@ -97,7 +97,10 @@ export function meantOptions(def: z.core.$ZodUnionDef, value: unknown): readonly
   return meant.length > 0 ? meant : def.options
 }
 
-/** Parses outside input; every problem is reported at once. @throws {InvalidInputError} */
+/** Problems of one input that are told: nobody reads more, and a sender could make them as many as he likes. */
+const TOLD = 100
+
+/** Parses outside input; up to 100 problems are reported at once. @throws {InvalidInputError} */
 export function parseInput<S extends z.ZodType>(
   schema: S,
   input: unknown,
@@ -105,25 +108,33 @@ export function parseInput<S extends z.ZodType>(
 ): z.infer<S> {
   const result = schema.safeParse(input)
   if (result.success) return result.data
-  throw new InvalidInputError(what, toProblems(result.error, input))
+  throw new InvalidInputError(what, toProblems(result.error, input, TOLD))
 }
 
-/** Zod issues as problems, with the offending value (shortened) in the message. */
-export function toProblems(error: z.ZodError, input?: unknown): Problem[] {
-  return misfitsOf(error, input).map(({ path, ...said }) => ({ path: path.map(String).join('.'), ...said }))
+/** Zod issues as problems, with the offending value (shortened) in the message. @param most - of them that are told */
+export function toProblems(error: z.ZodError, input?: unknown, most = Infinity): Problem[] {
+  return misfitsOf(error, input, most).map(({ path, ...said }) => ({ path: path.map(String).join('.'), ...said }))
 }
 
 type Misfit = Omit<Problem, 'path'> & { path: PropertyKey[] }
 
-function misfitsOf(error: z.ZodError, input: unknown): Misfit[] {
-  return error.issues.flatMap((issue) => issueToMisfits(issue, input))
+function misfitsOf(error: z.ZodError, input: unknown, most = Infinity): Misfit[] {
+  const misfits: Misfit[] = []
+  for (const issue of error.issues) {
+    if (misfits.length >= most) break
+    misfits.push(...issueToMisfits(issue, input, most - misfits.length))
+  }
+  return misfits
 }
 
-function issueToMisfits(issue: z.core.$ZodIssue, input: unknown): Misfit[] {
+/** Of the name of a field; a longer one is nobody's. */
+const NAME_CHARS = 200
+
+function issueToMisfits(issue: z.core.$ZodIssue, input: unknown, most: number): Misfit[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: [...issue.path, key],
-      message: said(`没有 "${key}" 这个字段`, `unknown field "${key}"`),
+    return issue.keys.slice(0, most).map((key) => ({
+      path: [...issue.path, key.length > NAME_CHARS ? shortened(key) : key],
+      message: said(`没有 "${shortened(key)}" 这个字段`, `unknown field "${shortened(key)}"`),
       hint: said('删掉它，或改正拼写', 'remove it or correct its spelling'),
     }))
   }
@@ -132,12 +143,12 @@ function issueToMisfits(issue: z.core.$ZodIssue, input: unknown): Misfit[] {
     const meant = [...issue.errors].sort((a, b) => depthOf(b) - depthOf(a) || a.length - b.length)[0] ?? []
     const deeper = meant.filter((i) => i.path.length > 0 || i.code === 'unrecognized_keys')
     if (deeper.length > 0) {
-      return deeper.flatMap((i) => issueToMisfits({ ...i, path: [...issue.path, ...i.path] }, input))
+      return deeper.flatMap((i) => issueToMisfits({ ...i, path: [...issue.path, ...i.path] }, input, most))
     }
   }
   const value = valueAt(input, issue.path)
   const { zh, en } = sentencesOf(messageOfIssue(issue, value))
-  const shown = value === undefined ? undefined : shorten(value)
+  const shown = value === undefined ? undefined : shortened(preview(value, SHOWN_CHARS))
   const message = shown === undefined ? said(zh, en) : said(`${zh}（写的是 ${shown}）`, `${en} (got ${shown})`)
   const hint: unknown = issue.code === 'custom' ? issue.params?.['hint'] : undefined
   return [{ path: [...issue.path], message, ...(typeof hint === 'string' && { hint }) }]
@@ -231,28 +242,89 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return value
 }
 
-function shorten(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text
+const SHOWN_CHARS = 60
+
+function shortened(text: string): string {
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS - 3)}…` : text
+}
+
+/** The beginning of a value as JSON, of about `room` characters, however large or deep it is. */
+function preview(value: unknown, room: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room))
+  if (typeof value !== 'object' || value === null || value instanceof Date)
+    return JSON.stringify(value) ?? String(value)
+  const isList = Array.isArray(value)
+  let inside = ''
+  for (const key in value) {
+    if (inside.length >= room) break
+    const left = room - inside.length - 1
+    const name = isList ? '' : `${JSON.stringify(key.slice(0, room))}:`
+    inside += `${inside === '' ? '' : ','}${name}${preview((value as Record<string, unknown>)[key], left)}`
+  }
+  return isList ? `[${inside}]` : `{${inside}}`
 }
 
 /**
- * The same with every half of a surrogate pair replaced by U+FFFD, in keys too. Such a text (an emoji that somebody cut in two)
- * is legal in JSON and in JavaScript, and no store can hold it.
+ * JSON as it was sent: a number that a double cannot hold, a whole one beyond 2⁵³ − 1 or one beyond 1.8e308, is read as its
+ * text, digit by digit. An order number of 20 digits stays what it is.
+ *
+ * @throws {SyntaxError} where it is no JSON
  */
-export function wellFormed<T>(value: T): T {
-  return isWellFormed(value) ? value : (mended(value) as T)
+export function parseJson(text: string): unknown {
+  return JSON.parse(MAY_BE_INEXACT.test(text) ? withNumbersAsText(text) : text)
 }
 
-function isWellFormed(value: unknown): boolean {
+const MAY_BE_INEXACT = /\d{16}|\d[eE]\+?\d/
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const [QUOTE, BACKSLASH, MINUS, ZERO, NINE] = [34, 92, 45, 48, 57]
+
+function withNumbersAsText(json: string): string {
+  let [out, from, at] = ['', 0, 0]
+  while (at < json.length) {
+    const code = json.charCodeAt(at)
+    if (code === QUOTE) {
+      for (at++; at < json.length && json.charCodeAt(at) !== QUOTE; at++) if (json.charCodeAt(at) === BACKSLASH) at++
+      at++
+    } else if (code === MINUS || (code >= ZERO && code <= NINE)) {
+      NUMBER.lastIndex = at
+      const isNumber = NUMBER.test(json)
+      const end = isNumber ? NUMBER.lastIndex : at + 1
+      if (isNumber && !isExact(Number(json.slice(at, end)))) {
+        out += `${json.slice(from, at)}"${json.slice(at, end)}"`
+        from = end
+      }
+      at = end
+    } else at++
+  }
+  return out + json.slice(from)
+}
+
+function isExact(number: number): boolean {
+  return Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))
+}
+
+/**
+ * The same as all stores can hold it. Halves of surrogate pairs (an emoji that somebody cut in two) become U+FFFD, in keys too;
+ * a whole number beyond 2⁵³ − 1, and one that is not finite, becomes its text; −0 becomes 0. Whoever gives what may be deep looks
+ * first how deep it is.
+ */
+export function storable<T>(value: T): T {
+  return isStorable(value) ? value : (mended(value) as T)
+}
+
+function isStorable(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()
-  if (Array.isArray(value)) return value.every(isWellFormed)
+  if (typeof value === 'number') return isExact(value) && !Object.is(value, -0)
+  if (Array.isArray(value)) return value.every(isStorable)
   if (!isPlain(value)) return true
-  return Object.entries(value).every(([key, part]) => key.isWellFormed() && isWellFormed(part))
+  for (const key of Object.keys(value))
+    if (!key.isWellFormed() || !isStorable((value as Record<string, unknown>)[key])) return false
+  return true
 }
 
 function mended(value: unknown): unknown {
   if (typeof value === 'string') return value.toWellFormed()
+  if (typeof value === 'number') return isExact(value) ? value + 0 : String(value)
   if (Array.isArray(value)) return value.map(mended)
   if (!isPlain(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key.toWellFormed(), mended(part)]))
@@ -260,4 +332,16 @@ function mended(value: unknown): unknown {
 
 function isPlain(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Date)
+}
+
+/** What an object has of its own under a name that came from outside: `constructor` is not what every object inherits. */
+export function own<V>(object: Readonly<Record<string, V>>, name: string): V | undefined {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}
+
+/** An object for names from outside to be put in: it inherits nothing. */
+export function keyed<V>(entries: Iterable<readonly [string, V]> = []): Record<string, V> {
+  const object = Object.create(null) as Record<string, V>
+  for (const [name, value] of entries) object[name] = value
+  return object
 }

@@ -161,6 +161,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },
+      ingest: { aheadMs: config.ingest.aheadMinutes * MINUTE_MS },
       sending: config.sending,
       linkBase: config.linkBase,
       seed: config.splitSeed,

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, readonly OperationName[] | Outsid
   status: ['status'],
   people: ['people'],
   person: ['person'],
+  'ingest rejected': ['ingest/rejected'],
+  'ingest replay': ['ingest/rejected', 'ingest/replay'],
   'tags list': ['tags'],
   'tags refresh': ['tags/refresh'],
   'tags explain': ['tags/explain'],

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from './compose.js'
-import { type Config, type Env, loadConfig } from '../config.js'
-import type { SourceRecord } from '../domain/events/record.js'
+import { type Config, type Env, loadConfig, type Section } from '../config.js'
+import type { SourceRecordInput } from '../domain/events/record.js'
+import { InvalidInputError, type Problem } from '../errors.js'
 import { type Log, quietLog } from '../log.js'
-import { acceptRecords } from '../services/ingest/accept-records.js'
+import { type Taken, takeRecords } from '../services/ingest/take-records.js'
 import type { OperationInput, OperationName, OperationResult } from '../services/runtime/operations.js'
 import { atOnce } from '../services/runtime/with-lease.js'
 import { runOperation } from '../services/runtime/run-operation.js'
 import { localUser } from './local-user.js'
 import { naming } from './name-setting.js'
-import { requireData } from './require-data.js'
+import { isQuestion, requireData } from './require-data.js'
 import { callService, findService } from './running-service.js'
 
 export type ServiceOptions = {
@@ -33,8 +34,8 @@ export interface Service {
     input: OperationInput<N>,
     onProgress?: (done: number) => void,
   ): Promise<OperationResult<N>>
-  /** Hands records over; the same key again is the same batch. At most 1,000. */
-  accept(key: string, records: readonly SourceRecord[]): Promise<void>
+  /** Hands records over; the same ones again are the same batch. At most 1,000. Resolves to what of them cannot be used. */
+  take(records: readonly SourceRecordInput[]): Promise<Pick<Taken, 'accepted' | 'rejected' | 'warnings'>>
   /** Resolves when everything handed over has been worked off; `onProgress` hears how many batches are left. */
   drain(onProgress: (left: number) => void): Promise<void>
   close(): Promise<void>
@@ -44,12 +45,18 @@ const POLL_MS = 300
 
 /** Talks to the service that holds the embedded stores, when one runs; otherwise opens the stores here. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const config = await loadConfig({ file: options.config, env: options.env })
+  const config = await loadConfig({ file: options.config, env: options.env, without: await unneeded(options.command) })
   const service = (await openRunning(config, options)) ?? (await openHere(config, options))
   return {
     ...service,
     call: (name, input, onProgress) => naming(options.config, service.call(name, input, onProgress)),
   }
+}
+
+/** Who only asks what is stored needs no secret of an outside system. */
+async function unneeded(command: string | undefined): Promise<readonly Section[]> {
+  if (command === undefined || command.startsWith('wecom ') || !(await isQuestion(command))) return []
+  return ['wecom', 'wechaty', 'http', 'jobs']
 }
 
 async function openRunning(config: Config, { signal }: ServiceOptions): Promise<Service | undefined> {
@@ -66,7 +73,7 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
     url: running.url,
     shared: false,
     call,
-    accept: async (key, records) => void (await callService(running, '/v1/records', { key, records }, stop)),
+    take: (records) => asTaken(callService(running, '/v1/records', { records }, stop) as Promise<Taken>), // of this version, too
     drain: async (onProgress) => {
       for (;;) {
         const { waiting } = await call('inbox', {})
@@ -76,6 +83,22 @@ async function openRunning(config: Config, { signal }: ServiceOptions): Promise<
       }
     },
     close: () => Promise.resolve(),
+  }
+}
+
+/** Where none can be used, that is an error which says why of each. */
+async function asTaken(taking: Promise<Taken>): Promise<Pick<Taken, 'accepted' | 'rejected' | 'warnings'>> {
+  try {
+    return await taking
+  } catch (err) {
+    if (!(err instanceof InvalidInputError)) throw err
+    const byIndex = new Map<number, Problem[]>()
+    for (const problem of err.problems) {
+      const [, index, path = ''] = /^records\.(\d+)\.?(.*)$/s.exec(problem.path) ?? []
+      if (index === undefined) throw err
+      byIndex.set(Number(index), [...(byIndex.get(Number(index)) ?? []), { ...problem, path }])
+    }
+    return { accepted: 0, rejected: [...byIndex].map(([index, problems]) => ({ index, problems })) }
   }
 }
 
@@ -91,7 +114,7 @@ async function openHere(config: Config, options: ServiceOptions): Promise<Servic
     config,
     shared: app.shared,
     call,
-    accept: async (key, records) => void (await acceptRecords(app.deps, key, records)),
+    take: (records) => asTaken(takeRecords(app.deps, records)),
     drain: async (onProgress) => {
       const poll = setInterval(() => {
         // Only for the bar: what is wrong with the store, the work itself finds out.

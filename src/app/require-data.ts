@@ -15,12 +15,16 @@ type Asking = { config: string; command?: string }
  *
  * @throws {ConfigError} with file and line of the setting, while nothing was ever stored there
  */
-export async function requireData(config: Config, { config: file, command }: Asking): Promise<void> {
+export async function requireData(
+  config: Config,
+  { config: file, command }: Asking,
+  needs: readonly ('documents' | 'events')[] = ['documents', 'events'],
+): Promise<void> {
   if (command === undefined || !(await isQuestion(command))) return
   const { documents, events, dataDir } = config
   const stores = [
-    ...(documents.kind === 'sqlite' ? ['documents.sqlite'] : []),
-    ...(events.kind === 'chdb' ? ['events'] : []),
+    ...(needs.includes('documents') && documents.kind === 'sqlite' ? ['documents.sqlite'] : []),
+    ...(needs.includes('events') && events.kind === 'chdb' ? ['events'] : []),
   ]
   const areThere = await Promise.all(stores.map((name) => isThere(join(dataDir, name))))
   if (areThere.every((one) => one)) return

@@ -9,9 +9,12 @@ import { measureService, measureWecomCalls } from '../http/service-metrics.js'
 import { startWaking } from '../jobs/wake.js'
 import { watchPublished } from '../jobs/watch-published.js'
 import { jsonLog, type Log } from '../log.js'
+import { secretHex } from '../random.js'
 import { SECOND_MS } from '../time.js'
 import { type ProcessRole, ROLES } from './process-roles.js'
 import { diskSpace } from './disk-space.js'
+import { listStillLanes } from '../services/runtime/lane-progress.js'
+import type { ServiceDeps } from '../services/runtime/deps.js'
 import { announceService, isEmbedded } from './running-service.js'
 import { takeOverFiles } from './take-over-files.js'
 import { httpRoutes } from './wire-http.js'
@@ -59,6 +62,8 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   await takeOverFiles(app)
 
   const { apiKeys, file: keyFile } = await openApiKeys(config.http.apiKeys, config.dataDir)
+  // Commands on this machine need no key of their own: who may read the data directory may ask the service that holds it.
+  const localKey = secretHex(24)
   const metrics = createMetrics()
   measureService(metrics, deps, app)
   measureWecomCalls(metrics, app.wecomStats)
@@ -66,21 +71,24 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const server = createHttpServer({
     host,
     port,
-    apiKeys,
+    apiKeys: [...apiKeys, localKey],
     log,
     ...(isApi ? httpRoutes(app, log) : { routes: [], publicRoutes: [] }),
     health: () =>
-      checkHealth({
-        documents: app.documents,
-        events: deps.events,
-        jobs: app.queue,
-        ...(isEmbedded(config) && { disk: diskSpace(config.dataDir) }),
-      }),
+      checkHealth(
+        {
+          documents: app.documents,
+          events: deps.events,
+          jobs: app.queue,
+          ...(isEmbedded(config) && { disk: diskSpace(config.dataDir) }),
+        },
+        deps,
+      ),
     metrics,
   })
   const { url } = await server.listen()
   closers.push(() => server.close())
-  if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url))
+  if (isApi && isEmbedded(config)) closers.push(await announceService(config.dataDir, url, localKey))
   const watch = watchPublished(() => app.follow(), log)
   closers.push(() => watch.stop())
   if (roles.includes('scheduler')) await app.applySplit()
@@ -149,11 +157,17 @@ async function checkPort({ host, port, log }: Pick<HttpServerOptions, 'host' | '
   await probe.close()
 }
 
-async function checkHealth(parts: Readonly<Record<string, { ping(): Promise<void> }>>): Promise<Health> {
+/** Ready is who can take records: a lane that stands still is said, and does not turn senders away. */
+async function checkHealth(
+  stores: Readonly<Record<string, { ping(): Promise<void> }>>,
+  deps: Pick<ServiceDeps, 'docs' | 'clock'>,
+): Promise<Health> {
   const states = await Promise.all(
-    Object.entries(parts).map(async ([name, part]) => [name, (await answers(part)) ? 'ok' : 'down'] as const),
+    Object.entries(stores).map(async ([name, part]) => [name, (await answers(part)) ? 'ok' : 'down'] as const),
   )
-  return { ready: states.every(([, state]) => state === 'ok'), parts: Object.fromEntries(states) }
+  const ready = states.every(([, state]) => state === 'ok')
+  const isStill = ready && (await listStillLanes(deps)).length > 0
+  return { ready, parts: { ...Object.fromEntries(states), ...(ready && { work: isStill ? 'still' : 'ok' }) } }
 }
 
 async function answers(part: { ping(): Promise<void> }): Promise<boolean> {

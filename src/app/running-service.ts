@@ -12,7 +12,7 @@ import { openApiKeys } from '../http/api-key.js'
 import { parseInput } from '../parse.js'
 import { SECOND_MS } from '../time.js'
 
-const ServiceFile = z.object({ url: z.url(), pid: z.int() })
+const ServiceFile = z.object({ url: z.url(), pid: z.int(), key: z.string().optional() })
 const TIMEOUT_MS = 40 * SECOND_MS
 /** A long answer gives a sign of life every 10 s. */
 const SILENCE_MS = 60 * SECOND_MS
@@ -20,12 +20,15 @@ const SILENCE_MS = 60 * SECOND_MS
 /** A service that runs on the data directory, and the key to it. */
 export type RunningService = { url: string; key: string }
 
-/** Tells commands where the service is that holds the data directory. Resolves to what takes it back. */
-export async function announceService(dataDir: string, url: string): Promise<() => Promise<void>> {
+/**
+ * Tells commands where the service is that holds the data directory, and what lets them in; only this user can read it. Resolves
+ * to what takes it back.
+ */
+export async function announceService(dataDir: string, url: string, key?: string): Promise<() => Promise<void>> {
   const file = join(dataDir, 'service.json')
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const reachable = url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
-  await writeFile(file, `${JSON.stringify({ url: reachable, pid: process.pid })}\n`, { mode: 0o600 })
+  await writeFile(file, `${JSON.stringify({ url: reachable, pid: process.pid, key })}\n`, { mode: 0o600 })
   return () => rm(file, { force: true })
 }
 
@@ -50,9 +53,12 @@ export async function findService(config: Config): Promise<RunningService | unde
     throw err
   })
   if (text === undefined || !(await isHeld(config.dataDir))) return undefined
-  const { url } = parseInput(ServiceFile, JSON.parse(text), `${join(config.dataDir, 'service.json')} cannot be read`)
-  const { apiKeys } = await openApiKeys(config.http.apiKeys, config.dataDir)
-  return { url, key: apiKeys[0]! }
+  const { url, key } = parseInput(
+    ServiceFile,
+    JSON.parse(text),
+    `${join(config.dataDir, 'service.json')} cannot be read`,
+  )
+  return { url, key: key ?? (await openApiKeys(config.http.apiKeys, config.dataDir)).apiKeys[0]! } // there is one
 }
 
 /** The file of a service that was killed stays behind: only the lock tells whether it lives. */

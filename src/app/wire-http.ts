@@ -1,7 +1,5 @@
 import type { CallbackReader } from '../adapters/wecom/transport/callback.js'
 import type { Config } from '../config.js'
-import { findReservedEvent } from '../domain/events/system-events.js'
-import { findIdentifierProblem } from '../domain/identity/resolve.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { adminRouter } from '../http/routes/admin.js'
 import { recordsRouter } from '../http/routes/records.js'
@@ -10,8 +8,7 @@ import { createGuideSessions } from '../http/guide-session.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
 import type { Log } from '../log.js'
 import type { WecomSignIn } from '../ports/wecom-sign-in.js'
-import { hashKey } from '../random.js'
-import { acceptRecords } from '../services/ingest/accept-records.js'
+import { takeRecords } from '../services/ingest/take-records.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import type { OperationDeps } from '../services/runtime/operations.js'
 import { runOperation } from '../services/runtime/run-operation.js'
@@ -27,24 +24,14 @@ type Served = {
 /** Every route that is served beside health and metrics. */
 export function httpRoutes(app: Served, log: Log) {
   return {
-    routes: [takeRecords(app.operations.deps), adminRouter(app.operations, log)],
+    routes: [
+      // Where records come in from shops and imports.
+      recordsRouter({ take: (records, key) => takeRecords(app.operations.deps, records, key) }),
+      adminRouter(app.operations, log),
+    ],
     publicRoutes: app.publicRoutes,
     rawRoutes: app.callbackRoutes,
   }
-}
-
-/** Where records come in from shops and imports. */
-function takeRecords(deps: ServiceDeps) {
-  return recordsRouter({
-    findProblem: (record) =>
-      findReservedEvent(record.events) ?? findIdentifierProblem(deps.definitions.current.identity, record),
-    accept: async (records, key) => {
-      // Without a key the content is the key: a request that is repeated after a lost answer is taken once.
-      const batchId = key ?? `http:${hashKey(32, JSON.stringify(records))}`
-      await acceptRecords(deps, batchId, records)
-      return { batchId }
-    },
-  })
 }
 
 /** A guide's page needs an address that her WeCom can open. */

@@ -70,6 +70,8 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const held = await ask('journeys/held')
   const heldTouches = await ask('touches/held')
   const reactions = await ask('tags/reactions')
+  const lanes = await ask('lanes')
+  const unknownEvents = (await ask('ingest/unknown'))?.events
   const unfit = (await ask('documents/unfit'))?.documents
   const { problems } = await checkDefinitions(config.paths, { names: kindNames, brand: config.brand.name })
   const parts = await doctorParts(config, {
@@ -86,6 +88,8 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
     ...(reactions !== undefined && { reactions }),
+    ...(lanes !== undefined && { lanes }),
+    ...(unknownEvents !== undefined && { unknownEvents }),
     ...(unfit !== undefined && { unfit }),
     sending: { ...config.sending, ...(status !== undefined && { status }) },
   })

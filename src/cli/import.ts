@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { inLines, said } from '../said.js'
 import type { CsvReport } from '../../connectors/csv/index.js'
+import type { FindingId } from '../../connectors/csv/report.js'
 import type { LoadedMapping } from '../../connectors/csv/mapping.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { problemsFound } from './check.js'
@@ -37,7 +36,7 @@ const SHOWN_PROBLEMS = 10
 
 /**
  * `siyu import`: reads CSV files through their mappings, hands the records over in batches and waits until they are worked
- * off. Batches are keyed by the content of file and mapping, so repeating it is harmless.
+ * off. Batches are keyed by what they say, so repeating it is harmless. Where nothing of the files could be used, it fails.
  */
 export async function importCommand(mappings: readonly string[], options: ServiceOptions): Promise<void> {
   const { loadConfig } = await import('../config.js')
@@ -63,8 +62,14 @@ export async function importCommand(mappings: readonly string[], options: Servic
   if (problems.length > 0) throw problemsFound(problems)
   const progress = createProgress({ stream: process.stderr, locale: config.brand.locale })
   await withService(options, async (service) => {
-    for (const file of files) await importFile(await loadCsvMapping(file), service, progress, options.signal)
-    if (await drain(service, progress)) process.stdout.write('✓ 已导入 · imported\n')
+    const total = { rows: 0, accepted: 0, left: 0 }
+    for (const file of files) {
+      const { rows, accepted, left } = await importFile(await loadCsvMapping(file), service, progress, options.signal)
+      total.rows += rows
+      total.accepted += accepted
+      total.left += left
+    }
+    if (await drain(service, progress)) sayTotal(total)
   })
 }
 
@@ -73,14 +78,11 @@ async function importFile(
   service: Service,
   progress: Progress,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<Total> {
   const { readCsvRecords } = await import('../../connectors/csv/index.js')
-  const { SourceRecord } = await import('../domain/events/record.js')
-  const { parseInput } = await import('../parse.js')
   const problems: Problem[] = []
   const reports: CsvReport[] = []
-  const content = await contentKey(loaded)
-  let [records, n] = [0, 0]
+  let [rows, records, accepted, left] = [0, 0, 0, 0]
   progress.start(`读取 · reading ${loaded.mapping.file}`, 0)
   const batches = readCsvRecords(loaded, {
     onProblem: (p) => problems.push(p),
@@ -88,19 +90,55 @@ async function importFile(
     ...(signal === undefined ? {} : { signal }),
   })
   for await (const batch of batches) {
-    await service.accept(
-      `import:${content}:${n++}`,
-      batch.map((record) => parseInput(SourceRecord, record)),
-    )
+    const taken = await service.take(batch)
+    for (const { index, problems: found } of [...taken.rejected, ...(taken.warnings ?? [])])
+      problems.push(...found.map((problem) => placed(batch[index]!.ref, problem))) // of this batch
+    accepted += taken.accepted
+    left += taken.rejected.length
     records += batch.length
     progress.set(records)
   }
   progress.done()
-  for (const report of reports) process.stdout.write(renderReport(report))
+  for (const report of reports) {
+    process.stdout.write(renderReport(report))
+    rows += report.rows
+    for (const { id, count } of report.findings) if (LEFT_OUT.includes(id)) left += count
+  }
   for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`${inLines(formatProblem(problem))}\n`)
   if (problems.length > SHOWN_PROBLEMS) {
     process.stderr.write(`… 共 ${problems.length} 个问题 · ${problems.length} problems in all\n`)
   }
+  return { rows, accepted, left }
+}
+
+/** Rows of the files, records of which something is imported, and rows of which nothing is. */
+type Total = { rows: number; accepted: number; left: number }
+
+/** Findings of rows of which nothing is imported. */
+const LEFT_OUT: readonly FindingId[] = [
+  'unreadable_row',
+  'late_row',
+  'unknown_invoice',
+  'row_without_identifier',
+  'bad_customer',
+]
+
+/** Of a record, by its place in the file: `members.csv:17`. */
+function placed(ref: string, problem: Problem): Problem {
+  const [, file = ref, line] = /^(.*):(\d+)$/s.exec(ref) ?? []
+  return { ...problem, file, ...(line !== undefined && { line: Number(line) }) }
+}
+
+function sayTotal({ rows, accepted, left }: Total): void {
+  const [taken, out] = [formatCount(accepted), formatCount(left)]
+  if (accepted === 0 && rows > 0) {
+    process.stdout.write(`✗ 什么也没有导入，原因见上 · nothing was imported, see above\n`)
+    process.exitCode = 1
+  } else if (left > 0)
+    process.stdout.write(
+      `⚠ 已导入 ${taken} 条记录；${out} 行没有导入，原因见上 · ${taken} records imported; ${out} rows were left out, see above\n`,
+    )
+  else process.stdout.write(`✓ 已导入 ${taken} 条记录 · ${taken} records imported\n`)
 }
 
 function renderReport({ encoding, rows, records, findings, source }: CsvReport): string {
@@ -130,11 +168,4 @@ function renderReport({ encoding, rows, records, findings, source }: CsvReport):
     columns,
     findings.map((f) => [f.label, formatCount(f.count), formatCount(f.firstLine)]),
   )}\n`
-}
-
-/** The same bytes through the same mapping are the same import. */
-async function contentKey({ dataFile, mapping }: LoadedMapping): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(mapping))
-  for await (const chunk of createReadStream(dataFile)) hash.update(chunk as Buffer)
-  return hash.digest('hex').slice(0, 32)
 }

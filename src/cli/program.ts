@@ -8,6 +8,7 @@ import { registerDemo } from './demo.js'
 import { registerDoctor } from './doctor.js'
 import { registerImport } from './import.js'
 import { registerInit } from './init.js'
+import { registerIngest } from './ingest.js'
 import { registerJourneys } from './journeys.js'
 import type { CommandContext, RegisterCommand } from './options.js'
 import { registerPeople, registerPerson } from './people.js'
@@ -36,6 +37,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerImport,
   registerPeople,
   registerPerson,
+  registerIngest,
   registerTags,
   registerSegments,
   registerJourneys,

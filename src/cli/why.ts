@@ -111,6 +111,7 @@ const WORDS: Readonly<Record<string, string>> = {
   once_only: '一生一次 once only',
   too_soon: '间隔不够 too soon',
   max_entries: '次数已满 max entries',
+  too_old: '事件到得太晚，超过 24 小时 the event came more than 24 h late',
   waiting: '进行中 waiting',
   ended: '已结束 ended',
   finished: '走完 finished',

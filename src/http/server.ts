@@ -8,14 +8,18 @@ import { Histogram, type Registry } from 'prom-client'
 import { said } from '../said.js'
 import { ConfigError, messageOf, NotFoundError } from '../errors.js'
 import { type Log, throttled } from '../log.js'
+import { parseJson } from '../parse.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { HTTP_BOUNDS } from '../bounds.js'
 import { FailedAttempts } from './failed-attempts.js'
 import { errorMiddleware, HttpError } from './error-middleware.js'
 import { type RawRoute, serveRaw } from './raw-routes.js'
 
-/** Whether requests can be served now, and by part. Anyone may read it, so a part says no more than that. */
-export type Health = { ready: boolean; parts: Readonly<Record<string, 'ok' | 'down'>> }
+/**
+ * Whether requests can be served now, and by part; `still`: it makes no progress. Anyone may read it, so a part says no more
+ * than that.
+ */
+export type Health = { ready: boolean; parts: Readonly<Record<string, 'ok' | 'down' | 'still'>> }
 
 export type HttpServerOptions = {
   host: string
@@ -272,23 +276,49 @@ function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
+/** Reads a body as text. What cannot be unpacked was sent so: of that the parsers' errors have no status. */
+function unpacking(options: { extendTypes: { text: string[] }; textLimit: string }): Middleware {
+  const parse = bodyParser({ enableTypes: ['text'], ...options })
+  return async (ctx, next) => {
+    let isRead = false
+    try {
+      await parse(ctx, async () => {
+        isRead = true
+        await next()
+      })
+    } catch (err) {
+      if (isRead || (err as { status?: unknown }).status !== undefined) throw err
+      throw new HttpError(400, 'invalid_input', `request body cannot be unpacked (${messageOf(err)}): send it again`)
+    }
+  }
+}
+
+/** Read as text first: what numbers stand for is told by `parseJson`, and what names stand for by who takes them. */
 function jsonBody(): Middleware {
-  const parse = bodyParser({ enableTypes: ['json'], jsonLimit: `${HTTP_BOUNDS.bodyBytes}b` })
+  const parse = unpacking({ extendTypes: { text: ['json', '+json'] }, textLimit: `${HTTP_BOUNDS.bodyBytes}b` })
   return async (ctx, next) => {
     if (ctx.is('json', '+json') === false) {
       throw new HttpError(415, 'unsupported_type', 'the body must be JSON: send "Content-Type: application/json"')
     }
-    await parse(ctx, next)
+    await parse(ctx, async () => {
+      const { body } = ctx.request
+      if (typeof body === 'string') ctx.request.body = body === '' ? {} : readJson(body)
+      await next()
+    })
+  }
+}
+
+function readJson(body: string): unknown {
+  try {
+    return parseJson(body)
+  } catch (err) {
+    throw new HttpError(400, 'invalid_input', `request body cannot be read: ${messageOf(err)}`)
   }
 }
 
 /** A router behind a parser that reads any body as text, and only for paths of that router. */
 function asText(router: Router): Middleware {
-  const parse = bodyParser({
-    enableTypes: ['text'],
-    extendTypes: { text: ['*/*'] },
-    textLimit: `${HTTP_BOUNDS.publicBytes}b`,
-  })
+  const parse = unpacking({ extendTypes: { text: ['*/*'] }, textLimit: `${HTTP_BOUNDS.publicBytes}b` })
   const routes = router.routes()
   return async (ctx, next) => {
     if (!router.match(ctx.path, ctx.method).route) {

@@ -3,6 +3,10 @@ import { TouchState } from '../domain/touches/touch.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
+import { countRejected } from '../services/ingest/rejected.js'
+import { MENDED } from '../services/ingest/take-records.js'
+import { listUnknown } from '../services/ingest/unknown-events.js'
+import { inboxAge, listStillLanes } from '../services/runtime/lane-progress.js'
 import { countHeld } from '../services/journeys/list-held.js'
 import { countHeldTouches } from '../services/touches/held-touches.js'
 import { isStopped } from '../services/touches/switch-sending.js'
@@ -14,7 +18,7 @@ export type CallFigures = { calls: number; waitedMs: number; tooOften: number; t
 /** Figures of the service's work, counted over indexes whenever they are asked for. */
 export function measureService(
   registry: Registry,
-  { docs }: Pick<Deps, 'docs'>,
+  { docs, clock, definitions }: Pick<Deps, 'docs' | 'clock' | 'definitions'>,
   { queue, documents }: { queue: JobQueue; documents: Pick<DocumentStore, 'unfit'> },
 ): void {
   const registers = [registry]
@@ -24,6 +28,52 @@ export function measureService(
     registers,
     async collect() {
       this.set(await docs.batches.count({ state: { $in: ['accepted', 'planned'] } }))
+    },
+  })
+  new Gauge({
+    name: 'siyu_inbox_oldest_seconds',
+    help: 'How long the oldest batch of records waits, 0 when none does',
+    registers,
+    async collect() {
+      const { oldestAt } = await inboxAge({ docs })
+      const ageMs = oldestAt === undefined ? 0 : clock.now().getTime() - new Date(oldestAt).getTime()
+      this.set(Math.max(0, ageMs) / SECOND_MS)
+    },
+  })
+  new Gauge({
+    name: 'siyu_lanes_still',
+    help: 'Lanes that fail again and again and make no progress, by lane',
+    labelNames: ['lane'],
+    registers,
+    async collect() {
+      this.reset()
+      for (const { lane } of await listStillLanes({ docs, clock })) this.set({ lane }, 1)
+    },
+  })
+  new Gauge({
+    name: 'siyu_rejected',
+    help: 'Records, profiles and rows that could not be worked off and are set aside',
+    registers,
+    async collect() {
+      this.set(await countRejected({ docs }))
+    },
+  })
+  new Gauge({
+    name: 'siyu_unknown_events',
+    help: 'Events that came in under names which no file knows, by name',
+    labelNames: ['name'],
+    registers,
+    async collect() {
+      this.reset()
+      for (const { name, events } of await listUnknown({ docs, definitions })) this.set({ name }, events)
+    },
+  })
+  new Gauge({
+    name: 'siyu_mended_texts',
+    help: 'Texts that came in with half a character, which became U+FFFD',
+    registers,
+    async collect() {
+      this.set((await docs.meta.get(MENDED))?.value ?? 0)
     },
   })
   new Gauge({

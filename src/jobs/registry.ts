@@ -3,6 +3,7 @@ import type { Log } from '../log.js'
 import { type JobHandler, type JobQueue, nameOfShard, type Shard, WHOLE } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
 import { lanes, shardsOf } from '../services/runtime/lanes.js'
+import { trackLanes } from '../services/runtime/lane-progress.js'
 import { type Leases, withLease } from '../services/runtime/with-lease.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { agreedSplit } from './split.js'
@@ -33,14 +34,17 @@ export async function runLane(
 
 /** One handler per lane. */
 export function registerLanes(queue: JobQueue, deps: ServiceDeps, options: LaneOptions): void {
+  const progress = trackLanes({ ...deps, elapsedMs: options.leases.elapsedMs })
   for (const lane of lanes) {
     const work: JobHandler = async (_data, signal, shard) => {
+      const name = nameOfShard(lane.name, shard)
       try {
-        await runLane(lane.name, deps, options.leases, { signal, shard })
+        if (await runLane(lane.name, deps, options.leases, { signal, shard })) await progress.worked(name)
       } catch (err) {
         // The process stops; what is left is in the documents, and nobody needs to be told.
         if (signal.aborted) return
-        options.log.error('lane failed', { lane: nameOfShard(lane.name, shard), cause: messageOf(err) })
+        options.log.error('lane failed', { lane: name, cause: messageOf(err) })
+        await progress.failed(name, err)
         options.onError?.(err)
         throw err
       }

@@ -36,6 +36,8 @@ export const BatchPlan = z.object({
   newProfileIds: madeList<number>(),
   touchedIds: madeList<number>(),
   changedTraits: madeList<string>(),
+  /** Everything is to be evaluated of those it touches, whatever changed. */
+  all: z.literal(true).optional(),
   /** Runs that end because a merge brings an older one of the same journey to their profile. */
   endedRuns: madeList<string>().optional(),
 })
@@ -55,9 +57,11 @@ const StoredRecord: z.ZodType<InboxRecord, InboxRecord> = z.object({
       occurredAt: z.date(),
       amountMinor: z.number().optional(),
       properties: z.record(z.string(), z.unknown()),
+      saidAt: z.date().optional(),
     }),
   ),
   profileId: z.number().optional(),
+  saidAt: z.date().optional(),
 })
 
 /** A batch of records on its way: stored before it is worked on, planned before anything of it is applied. */
@@ -67,6 +71,8 @@ export const Batch = z.object({
   seq: z.number(),
   state: z.enum(['accepted', 'planned', 'done']),
   acceptedAt: z.date(),
+  /** Of what was sent under the key, where the sender chose it: another body under it is another batch. */
+  hash: z.string().optional(),
   /** Said by our own lanes; see `acceptRecords`. */
   own: z.literal(true).optional(),
   /** Those that are still to be worked off. */
@@ -78,8 +84,22 @@ export const Batch = z.object({
 })
 export type Batch = z.infer<typeof Batch>
 
+/**
+ * What could not be worked off, while all beside it was: a record, or what follows from records for a profile. `_id` rests on
+ * that, so it stands here once.
+ */
+export const Rejected = z.object({
+  _id: z.string(),
+  batchId: z.string(),
+  at: z.date(),
+  reason: z.string(),
+  record: StoredRecord.optional(),
+  profileId: z.number().optional(),
+})
+export type Rejected = z.infer<typeof Rejected>
+
 /** An event with the profile it was found to belong to. */
-export type OwnedEvent = RecordEvent & { profileId: number; unit: string; source: string }
+export type OwnedEvent = RecordEvent & { profileId: number; unit: string; source: string; saidAt?: Date }
 
 /** What was said, for brands that keep it. `_id` is the event's. */
 export const ChatText = z.object({
@@ -100,6 +120,7 @@ export const ingestCollections = {
     indexes: [{ fields: ['state', 'seq'] }],
     migrations: { 1: withPlace },
   }),
+  rejected: define({ name: 'rejected', version: 1, schema: Rejected, indexes: [{ fields: ['at'] }] }),
   chatTexts: define({
     name: 'chat_texts',
     version: 1,

@@ -36,7 +36,7 @@ export const Refusal = z.object({
   profileId: z.number(),
   journeyId: z.string(),
   at: z.date(),
-  reason: z.enum(['already_in', 'once_only', 'too_soon', 'max_entries']),
+  reason: z.enum(['already_in', 'once_only', 'too_soon', 'max_entries', 'too_old']),
 })
 export type Refusal = z.infer<typeof Refusal>
 

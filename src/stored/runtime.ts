@@ -16,6 +16,15 @@ export const Meta = z.object({
 })
 export type Meta = z.infer<typeof Meta>
 
+/** Of a lane, or of a shard of one, that fails: since when it has not worked once. */
+const LaneFailure = z.object({
+  _id: z.string(),
+  since: z.date(),
+  lastAt: z.date(),
+  times: z.number(),
+  cause: z.string(),
+})
+
 /** What `writeBehind` keeps. */
 const Rows: z.ZodType<WaitingRows, WaitingRows> = z.object({
   _id: z.string(),
@@ -30,6 +39,7 @@ const Rows: z.ZodType<WaitingRows, WaitingRows> = z.object({
 export const runtimeCollections = {
   // Version 1 kept until when a lease was held, by the holder's clock. Its holder finds it gone, and stops.
   meta: define({ name: 'meta', version: 2, schema: Meta, migrations: { 1: withBeat } }),
+  laneFailures: define({ name: 'lane_failures', version: 1, schema: LaneFailure }),
   waitingRows: define({ name: 'waiting_rows', version: 1, schema: Rows, indexes: [{ fields: ['seq'] }] }),
 }
 

@@ -5,6 +5,8 @@ import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { openInProcessQueue } from '../../src/adapters/queue/in-process.js'
 import { measureService, measureWecomCalls } from '../../src/http/service-metrics.js'
 import type { Touch } from '../../src/domain/touches/touch.js'
+import { fixedClock } from '../../src/time.js'
+import { define } from '../support/build-deps.js'
 import { openCollections } from '../../src/stored/collections.js'
 import type { Run } from '../../src/stored/journeys.js'
 
@@ -44,7 +46,8 @@ describe('figures of the work', () => {
       touch('d', 'letter', 'delivered'),
     ])
     const registry = new Registry()
-    measureService(registry, { docs }, { queue, documents: store })
+    const deps = { docs, clock: fixedClock('2026-03-02T02:00:00Z'), definitions: { current: define({}) as never } }
+    measureService(registry, deps, { queue, documents: store })
     await docs.runs.put([{ ...run('d', {}), state: 'gone' } as never])
     expect(await docs.runs.find({}, { skipUnfit: true })).toHaveLength(3)
     const text = await registry.metrics()

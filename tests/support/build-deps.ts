@@ -29,7 +29,7 @@ import { lanes, type Work } from '../../src/services/runtime/lanes.js'
 import { type LoadedDefinitions, parseFiles, type RawFiles } from '../../src/services/definitions/load-definitions.js'
 import { publishDefinitions } from '../../src/services/definitions/publish-definitions.js'
 import { liveDefinitions } from '../../src/services/definitions/read-published.js'
-import { ManualClock } from '../../src/time.js'
+import { ManualClock, MINUTE_MS } from '../../src/time.js'
 import { FakeChannel } from './fake-channel.js'
 import { atOnce } from '../../src/services/runtime/with-lease.js'
 
@@ -271,6 +271,7 @@ export async function buildWorld(
       task: faults.guard('task', task, ['dispatch', 'cancel']),
     },
     brand: { name: 'Brand', timeZone: options.timeZone ?? 'Asia/Shanghai', locale: 'zh' },
+    ingest: { aheadMs: 5 * MINUTE_MS },
     sending: options.sending ?? { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com/t',
     seed: options.seed ?? 1,

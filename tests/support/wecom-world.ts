@@ -70,6 +70,7 @@ export async function openWecomWorld(
     definitions: { current: toDefinitions({}) },
     channels: absent('channels'),
     brand: { name: '测试品牌', timeZone: 'Asia/Shanghai', locale: 'zh' },
+    ingest: { aheadMs: 5 * MINUTE_MS },
     sending: { mode: 'live', allowList: [] },
     linkBase: 'https://m.example.com',
     seed: 1,

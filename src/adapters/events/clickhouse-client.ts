@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { z } from 'zod'
 import { AppError, ConfigError, InvalidInputError, UpstreamError, formatProblem, messageOf } from '../../errors.js'
-import { toProblems, wellFormed } from '../../parse.js'
+import { storable, toProblems } from '../../parse.js'
 import { type Columns, migrationsTable, type Row, type Table } from '../../domain/events/tables.js'
 import type { EventStore } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
@@ -22,6 +22,8 @@ export const QUEUE_TIMEOUT_MS: Readonly<Record<EventQueue, number>> = {
 export function queueSettings(queue: EventQueue) {
   return {
     max_execution_time: QUEUE_TIMEOUT_MS[queue] / SECOND_MS,
+    // Definitions make statements long: hundreds of tags are computed in one. Lists of people and of ids come in pieces.
+    max_query_size: String(2 ** 20),
     output_format_json_quote_64bit_integers: 0 as const,
     // ALTER … DELETE has happened once the call returns.
     mutations_sync: '2',
@@ -212,7 +214,7 @@ function namesOf({ name: table, columns }: Table): string[] {
  * pair would have the engine refuse all rows beside it.
  */
 function toCell(value: unknown): unknown {
-  return value instanceof Date ? value.getTime() : wellFormed(value ?? null)
+  return value instanceof Date ? value.getTime() : storable(value ?? null)
 }
 
 function quote(text: string): string {

@@ -48,6 +48,9 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
   const nextTagState = { ...tagStateTable, name: `${tagStateTable.name}_next` }
   const whenByProfile = `SELECT count() AS n FROM system.tables
     WHERE database = currentDatabase() AND name = '${tagStateTable.name}' AND sorting_key = 'profile_id, tag_id'`
+  const nextEventIds = { ...eventIdsTable, name: `${eventIdsTable.name}_next` }
+  const whenById = `SELECT count() AS n FROM system.tables
+    WHERE database = currentDatabase() AND name = '${eventIdsTable.name}' AND sorting_key = 'event_id'`
   return [
     {
       version: 1,
@@ -110,11 +113,27 @@ export function migrations(dialect: SchemaDialect): readonly Migration[] {
       ),
     },
     {
+      // Whether an amount was said; an event's id is its source's; and what was told ahead of our clock is kept beside what it counts as.
       version: 5,
-      statements: plain(
-        addColumns(eventsTable, dialect, 5),
-        `${create(storesTable, dialect, 5)} ENGINE = ${mergeTree} ORDER BY store SETTINGS ${settings}`,
-      ),
+      statements: [
+        ...plain(
+          addColumns(eventsTable, dialect, 5),
+          addColumns(traitChangesTable, dialect, 5),
+          addColumns(consentChangesTable, dialect, 5),
+          `${create(nextEventIds, dialect, 5)} ENGINE = ${mergeTree} ORDER BY (event_id, source) SETTINGS ${settings}`,
+          `${create(storesTable, dialect, 5)} ENGINE = ${mergeTree} ORDER BY store SETTINGS ${settings}`,
+        ),
+        {
+          sql: `INSERT INTO ${nextEventIds.name} (source, event_id, batch) SELECT source, event_id, batch FROM ${eventsTable.name}`,
+          when: whenById,
+        },
+        { sql: `EXCHANGE TABLES ${eventIdsTable.name} AND ${nextEventIds.name}${onCluster}`, when: whenById },
+        ...plain(
+          `DROP VIEW IF EXISTS ${eventIdsTable.name}_fill${onCluster} SYNC`,
+          createFill(eventIdsTable, `SELECT source, event_id, batch FROM ${eventsTable.name}`),
+          `DROP TABLE IF EXISTS ${nextEventIds.name}${onCluster} SYNC`,
+        ),
+      ],
     },
   ]
 }

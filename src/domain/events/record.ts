@@ -1,5 +1,10 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
+import { RECORD_BOUNDS } from './bounds.js'
+
+/** NUL ends or parts what is put together of several texts. */
+const withoutNul = (text: string) => !text.includes('\0')
+const NUL = said('不能含有 NUL 字符', 'must not hold the character NUL')
 
 /** `unionid`, `external_userid`, `openid:<appid>`, `phone`, `member_id`, `email`, `tmall` … */
 export const Identifier = z.strictObject({
@@ -9,7 +14,7 @@ export const Identifier = z.strictObject({
       /^[a-z][a-z0-9_]*(:[A-Za-z0-9_-]+)?$/,
       said('身份类型用小写，如 unionid 或 openid:wx123', 'identifier type is lower case, e.g. unionid or openid:wx123'),
     ),
-  value: z.string().min(1).max(256),
+  value: z.string().min(1).max(256).refine(withoutNul, NUL),
 })
 export type Identifier = z.infer<typeof Identifier>
 
@@ -18,8 +23,8 @@ export type TraitValue = z.infer<typeof TraitValue>
 
 /** Something a profile did or received. `amountMinor` is an integer in the minor unit of the brand's currency. */
 export const RecordEvent = z.strictObject({
-  /** Unique over all sources, e.g. `shop:536365`; an id seen before counts once however often it is sent. */
-  id: z.string().min(1).max(200),
+  /** Unique in its source, e.g. `536365`; an id that the source has sent before counts once however often it is sent. */
+  id: z.string().min(1).max(200).refine(withoutNul, NUL),
   name: z
     .string()
     .regex(
@@ -32,6 +37,11 @@ export const RecordEvent = z.strictObject({
 })
 export type RecordEvent = z.infer<typeof RecordEvent>
 
+/** Names an event among those of all sources. */
+export function eventKey(source: string, id: string): string {
+  return `${source} ${id}`
+}
+
 /**
  * One statement of a source about one person: these identifiers belong together, with these traits, and this happened.
  * The unit of ingest; a batch is an array of them.
@@ -41,9 +51,9 @@ export const SourceRecord = z.strictObject({
   ref: z.string().min(1).max(300),
   source: z.string().regex(/^[a-z][a-z0-9_-]*$/, said('来源是一个小写的短名称', 'source is a short lower-case name')),
   observedAt: z.date(),
-  identifiers: z.array(Identifier).min(1).max(50),
+  identifiers: z.array(Identifier).min(1).max(RECORD_BOUNDS.identifiers),
   traits: z.record(z.string(), TraitValue.nullable()).default({}),
-  events: z.array(RecordEvent).max(1000).default([]),
+  events: z.array(RecordEvent).max(RECORD_BOUNDS.events).default([]),
 })
 export type SourceRecord = z.infer<typeof SourceRecord>
 export type SourceRecordInput = z.input<typeof SourceRecord>

@@ -123,10 +123,15 @@ export function systemEvent<N extends SystemEventName>(
   return { id, name, occurredAt, properties }
 }
 
+/** Whether this service writes events of that name. */
+export function isSystemEvent(name: string): boolean {
+  return Object.hasOwn(systemEvents, name)
+}
+
 /** Whether only this service may write events of that name. */
 export function isReservedEvent(name: string): boolean {
   const known: Readonly<Record<string, SystemEvent>> = systemEvents
-  return Object.hasOwn(known, name) && known[name]!.open === undefined
+  return isSystemEvent(name) && known[name]!.open === undefined
 }
 
 /** What is wrong with events that somebody else sends, if anything: the first that has a name of ours. */

@@ -74,13 +74,23 @@ export const eventsTable = defineTable('events', {
   batch: ID,
   unit: { ...UNIT, default: "concat('p', toString(profile_id))" },
   ...KNOWN,
+  said_at: {
+    ...INSTANT,
+    since: 5,
+    default: 'occurred_at',
+    comment: 'as it was told, where that lay ahead of our clock',
+  },
 })
 
 /** The mark that documents and events have in common: `src/app/pair-stores.ts`. */
 export const storesTable = defineTable('stores', { store: { ...TEXT, since: 5 } })
 
-/** Which events are there; filled from `eventsTable`. */
-export const eventIdsTable = defineTable('event_ids', { event_id: TEXT, batch: ID })
+/** Which events are there; filled from `eventsTable`. An id is its source's. */
+export const eventIdsTable = defineTable('event_ids', {
+  source: { ...WORD, since: 5, default: "''" },
+  event_id: TEXT,
+  batch: ID,
+})
 
 /** The columnar copy of profiles that rules read. */
 export const profilesTable = defineTable('profiles', {
@@ -130,6 +140,12 @@ const STATEMENT = {
   ref: TEXT,
   won: { ...FLAG, comment: 'it is what counts, or its withdrawal' },
   ...KNOWN,
+  said_at: {
+    ...INSTANT,
+    since: 5,
+    default: 'observed_at',
+    comment: 'as it was told, where that lay ahead of our clock',
+  },
 } as const
 
 /** Every statement about a trait. The value known at T is that of the last one that won by then. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { own } from '../../parse.js'
 import type { consentChangesTable, identityChangesTable, RowOf, traitChangesTable } from '../events/tables.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
 import { consentOf, type Profile, typeName, traitEntry, traitValue } from './profile.js'
@@ -51,9 +52,9 @@ export function logChanges(
     const unit = meaning.units[i]!
     for (const [trait, said] of Object.entries(record.traits))
       log.traits.push(traitRow(profile, unit, trait, textOf(said), record, wins(profile, trait, record), moment))
-    for (const { id, name, occurredAt } of record.events) {
+    for (const { id, name, occurredAt, saidAt } of record.events) {
       if (!isConsent(name)) continue
-      const by = { source: record.source, observedAt: occurredAt, ref: id }
+      const by = { source: record.source, observedAt: occurredAt, ref: id, ...(saidAt && { saidAt }) }
       log.consents.push(consentRow(profile, unit, name, by, consentWins(profile, name, occurredAt), moment))
     }
   }
@@ -117,16 +118,18 @@ function isConsent(name: string): name is 'opted_out' | 'opted_in' {
   return name === 'opted_out' || name === 'opted_in'
 }
 
-type Said = { source: string; observedAt: Date; ref: string }
+type Said = { source: string; observedAt: Date; ref: string; saidAt?: Date }
 
 /** Whether it is what counts now, or the withdrawal of what the source had said. */
 function wins(profile: Profile, trait: string, { source, observedAt, traits }: InboxRecord): boolean {
-  if (traits[trait] === null) {
-    const standing = profile.traits[trait]?.[source]
+  const said = own(traits, trait)
+  if (said === null) {
+    const bySource = own(profile.traits, trait)
+    const standing = bySource && own(bySource, source)
     return standing?.value === null && standing.at.getTime() === observedAt.getTime()
   }
   const entry = traitEntry(profile, trait)
-  return entry?.source === source && entry.at.getTime() === observedAt.getTime() && entry.value === traits[trait]
+  return entry?.source === source && entry.at.getTime() === observedAt.getTime() && entry.value === said
 }
 
 function consentWins({ optedInAt, optedOutAt }: Profile, said: 'opted_in' | 'opted_out', at: Date): boolean {
@@ -139,7 +142,7 @@ function traitRow(
   unit: string,
   trait: string,
   said: string,
-  { source, observedAt, ref }: Said,
+  { source, observedAt, ref, saidAt }: Said,
   won: boolean,
   { now, seq }: Moment,
 ): ChangeLog['traits'][number] {
@@ -155,6 +158,7 @@ function traitRow(
     won,
     known_at: now,
     seq,
+    ...(saidAt && { said_at: saidAt }),
   }
 }
 
@@ -162,7 +166,7 @@ function consentRow(
   profile: Profile,
   unit: string,
   said: string,
-  { source, observedAt, ref }: Said,
+  { source, observedAt, ref, saidAt }: Said,
   won: boolean,
   { now, seq }: Moment,
 ): ChangeLog['consents'][number] {
@@ -178,6 +182,7 @@ function consentRow(
     won,
     known_at: now,
     seq,
+    ...(saidAt && { said_at: saidAt }),
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { keyed, own } from '../../parse.js'
 import { type RecordEvent, TraitValue } from '../events/record.js'
 
 /**
@@ -48,7 +49,7 @@ export function traitEntry(
   profile: Profile,
   trait: string,
 ): { source: string; value: TraitValue; at: Date } | undefined {
-  const bySource = profile.traits[trait]
+  const bySource = own(profile.traits, trait)
   if (bySource === undefined) return undefined
   let best: ReturnType<typeof traitEntry>
   for (const source of Object.keys(bySource).sort()) {
@@ -60,12 +61,12 @@ export function traitEntry(
 
 /** Every trait as text. */
 export function traitTexts(profile: Profile): Record<string, string> {
-  return Object.fromEntries(
+  return keyed(
     Object.keys(profile.traits)
       .sort()
       .flatMap((trait) => {
         const value = traitValue(profile, trait)
-        return value === undefined ? [] : [[trait, String(value)]]
+        return value === undefined ? [] : [[trait, String(value)] as const]
       }),
   )
 }

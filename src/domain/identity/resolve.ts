@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
 import type { Problem } from '../../errors.js'
-import type { Identifier, SourceRecord } from '../events/record.js'
+import type { Identifier, RecordEvent, SourceRecord } from '../events/record.js'
+import { keyed, own } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
@@ -55,8 +56,16 @@ export const Merge = z.object({
 })
 export type Merge = z.infer<typeof Merge>
 
-/** A record as it waits in the inbox: from outside by identifiers, from our own services by profile id. */
-export type InboxRecord = SourceRecord & { profileId?: number }
+/**
+ * A record as it waits in the inbox: from outside by identifiers, from our own services by profile id. `saidAt`: the instant
+ * as it was told, where that lay ahead of our clock and counts as the one at which it came in.
+ */
+export type InboxRecord = Omit<SourceRecord, 'events'> & {
+  profileId?: number
+  saidAt?: Date
+  events: InboxEvent[]
+}
+export type InboxEvent = RecordEvent & { saidAt?: Date }
 
 export type Known = {
   links: ReadonlyMap<string, IdentifierLink>
@@ -133,6 +142,22 @@ export function findIdentifierProblem(config: IdentityConfig, record: SourceReco
       `config/identity.yaml knows ${config.identifiers.map((i) => i.type).join(', ')}`,
     ),
   }
+}
+
+/** Identifiers of a record whose values cannot be what their types say: nobody is found by them, whatever else is in the record. */
+export function findUnusable(config: IdentityConfig, { identifiers }: Pick<SourceRecord, 'identifiers'>): Problem[] {
+  return identifiers.flatMap(({ type, value }, i): Problem[] => {
+    const how = config.identifiers[rankOf(config, type)]?.normalise
+    if (how === undefined || value.trim() === '' || normalise(value, how) !== '') return []
+    // The value itself may be somebody's, or two people's.
+    return [
+      {
+        path: `identifiers.${i}.value`,
+        message: said(`${type} 用不了：不是一个号码`, `${type}: is not one number`),
+        hint: said('改正或不填；其余照常', 'correct it, or leave it out; the rest is taken'),
+      },
+    ]
+  })
 }
 
 /**
@@ -241,7 +266,7 @@ class Draft {
     }
     if (!weak) return undefined
     for (const trait of this.config.agree) {
-      const said = record.traits[trait] ?? (base === undefined ? undefined : traitValue(base, trait))
+      const said = own(record.traits, trait) ?? (base === undefined ? undefined : traitValue(base, trait))
       const theirs = traitValue(hit, trait)
       if (said !== undefined && theirs !== undefined && said !== theirs) return { kind: 'contradiction', by: trait }
     }
@@ -293,7 +318,7 @@ class Draft {
       anchor,
       createdAt: record.observedAt,
       identifiers: [],
-      traits: {},
+      traits: keyed(),
       contacts: [],
       mergedIds: [],
     }
@@ -346,7 +371,7 @@ class Draft {
       })
     }
     for (const [trait, bySource] of Object.entries(from.traits)) {
-      const mine = (to.traits[trait] ??= {})
+      const mine = (to.traits[trait] ??= keyed())
       for (const [source, said] of Object.entries(bySource)) {
         const own = mine[source]
         if (own === undefined || said.at > own.at) mine[source] = said
@@ -366,7 +391,7 @@ class Draft {
 
   private addFacts(profile: Profile, record: SourceRecord): void {
     for (const [trait, value] of Object.entries(record.traits)) {
-      const bySource = (profile.traits[trait] ??= {})
+      const bySource = (profile.traits[trait] ??= keyed())
       const said = bySource[record.source]
       if (said !== undefined && said.at > record.observedAt) continue
       this.changed.add(profile._id)
@@ -432,7 +457,9 @@ function copyOf(profile: Profile): Profile {
   return {
     ...profile,
     identifiers: profile.identifiers.map((i) => ({ ...i })),
-    traits: Object.fromEntries(Object.entries(profile.traits).map(([trait, bySource]) => [trait, { ...bySource }])),
+    traits: keyed(
+      Object.entries(profile.traits).map(([trait, bySource]) => [trait, keyed(Object.entries(bySource))] as const),
+    ),
     contacts: profile.contacts.map((c) => ({ ...c })),
     mergedIds: [...profile.mergedIds],
   }
@@ -447,10 +474,26 @@ function rankOf(config: IdentityConfig, type: string): number {
   return config.identifiers.findIndex((i) => i.type === typeName(type))
 }
 
-/** Phones lose blanks, dashes and a Chinese country code, also one without a plus; 11 digits stay. */
-function normalise(value: string, how: IdentityConfig['identifiers'][number]['normalise']): string {
+type HowWritten = IdentityConfig['identifiers'][number]['normalise']
+
+/** '' where it cannot be one. */
+function normalise(value: string, how: HowWritten): string {
   if (how === 'lower') return value.trim().toLowerCase()
-  if (how === 'none') return value.trim()
-  const digits = value.replace(/[\s()-]/g, '').replace(/^(\+86|0086|86(?=1\d{10}$))/, '')
+  return how === 'none' ? value.trim() : phoneOf(value)
+}
+
+/**
+ * A phone number as it is compared: digits of whatever width, without what forms, spreadsheets and people put around them
+ * (blanks, dashes, brackets, quotes, a mark behind, `.0`, invisible signs) and without a Chinese country code, also one
+ * without a plus; 11 digits stay.
+ */
+function phoneOf(value: string): string {
+  const digits = value
+    .normalize('NFKC')
+    .replace(/[\s\p{Cc}\p{Cf}]/gu, '')
+    .replace(/^['"‘“]+|['"’”,;.、。，；*]+$/gu, '')
+    .replace(/\.0+$/, '')
+    .replace(/[()\p{Pd}]/gu, '')
+    .replace(/^(\+86|0086|86(?=1\d{10}$))/, '')
   return /^\+?\d{5,15}$/.test(digits) ? digits : ''
 }

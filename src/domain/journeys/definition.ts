@@ -54,7 +54,12 @@ export type Journey = z.infer<typeof Journey>
 export const PublishedJourney = Journey.extend({ steps: PublishedSteps })
 
 /** Of a published journey, what its runs go by: they go on where a newer version only has other ways in. */
-export const JourneyOfRuns = z.object({ exit: Journey.shape.exit, steps: PublishedSteps })
+export const JourneyOfRuns = z.object({
+  exit: Journey.shape.exit,
+  steps: PublishedSteps,
+  /** How they came in; absent where only a newer version can read it. */
+  enter: Journey.shape.enter.optional().catch(undefined),
+})
 export type JourneyOfRuns = z.infer<typeof JourneyOfRuns>
 
 export type PlacedStep = { path: StepPath; stepId: string; step: Step }
@@ -82,7 +87,7 @@ export function placeSteps(steps: readonly Step[], prefix = ''): PlacedStep[] {
 }
 
 /** What must hold of whoever enters; absent where an event alone is enough. */
-export function entryRule({ enter }: Journey): Rule | undefined {
+export function entryRule({ enter }: Pick<Journey, 'enter'>): Rule | undefined {
   return 'on' in enter ? enter.if : enter.when
 }
 

@@ -1,4 +1,5 @@
 import { closedNumbersTable, tagChangesTable } from '../events/tables.js'
+import { own } from '../../parse.js'
 import { tagReads } from '../tags/definition.js'
 import { evaluateBool, evaluateText, type ProfileFigures } from './expression.js'
 import { boolSql, textSql } from './expression-sql.js'
@@ -207,7 +208,7 @@ export function compileTouched(
       profiles.flatMap((t) => {
         const whole = complete(t.figures)
         return values.flatMap(({ id, value }) => {
-          const old = whole.stored[id] ?? ''
+          const old = own(whole.stored, id) ?? ''
           const now = evaluateText(value, whole)
           return now === old ? [] : [{ p: t.profileId, id, old, new: now }]
         })

@@ -1,3 +1,4 @@
+import { own } from '../../parse.js'
 import { daysSince, INSTANT_SIGN } from './days.js'
 
 /**
@@ -88,9 +89,9 @@ export function evaluateBool(e: Bool, p: ProfileFigures): boolean {
 export function evaluateText(e: Text, p: ProfileFigures): string {
   switch (e.text) {
     case 'trait':
-      return p.traits[e.trait] ?? ''
+      return own(p.traits, e.trait) ?? ''
     case 'stored':
-      return p.stored[e.tagId] ?? ''
+      return own(p.stored, e.tagId) ?? ''
     case 'column':
       return String(p.columns[e.column] ?? '')
     case 'identifiers':

@@ -54,6 +54,7 @@ export function figuresSql(tree: Tree, options: SourceOptions): string {
     'name',
     'toUnixTimestamp64Milli(occurred_at) AS ms',
     'event_id',
+    'source',
     'amount_minor',
     'has_amount',
     ...whole,
@@ -89,7 +90,7 @@ function named(column: string, name: string): string {
 /** Where the text of a property stands. */
 type TextOf = (property: string) => string
 
-/** Over the rows of the events; equal instants are decided by the event id. */
+/** Over the rows of the events; equal instants are decided by the event id and its source. */
 function aggregationSql(a: Aggregation, textOf: TextOf): string {
   const on = conditionSql(a.on, textOf)
   switch (a.of) {
@@ -102,9 +103,9 @@ function aggregationSql(a: Aggregation, textOf: TextOf): string {
         ? `sumIf(amount_minor, ${on})`
         : `sumIf(JSONExtractInt(properties, ${literal(a.property)}), ${on})`
     case 'atFirst':
-      return `argMinIf(${textOf(a.property)}, (ms, event_id), ${on})`
+      return `argMinIf(${textOf(a.property)}, (ms, event_id, source), ${on})`
     case 'atLast':
-      return `argMaxIf(${textOf(a.property)}, (ms, event_id), ${on})`
+      return `argMaxIf(${textOf(a.property)}, (ms, event_id, source), ${on})`
   }
 }
 

@@ -4,6 +4,7 @@ import { type Aggregation, AMOUNT, type Condition, evaluateBool, type ProfileFig
 export type RuleEvent = {
   name: string
   ms: number
+  /** Its id and, behind NUL, its source: so they compare as the two columns do. */
   id: string
   /** undefined: none was said. */
   amountMinor: number | undefined

@@ -30,7 +30,10 @@ import {
 import { type DefinitionKind, namesAt, type Whole } from './kinds/kind.js'
 
 /** What comes from files other than those of journeys. */
-export type FileDefinitions = Pick<Definitions, 'identity' | 'policy' | 'tags' | 'segments' | 'contents' | 'welcome'>
+export type FileDefinitions = Pick<
+  Definitions,
+  'identity' | 'policy' | 'eventNames' | 'tags' | 'segments' | 'contents' | 'welcome'
+>
 
 /** What the files say, before anything is published. Raw values too: what is published is what was written. */
 export type LoadedDefinitions = FileDefinitions & {
@@ -109,6 +112,7 @@ export async function checkDefinitions(
   const definitions = assemble({
     identity: identity.value,
     policy: policy.value,
+    events: valuesOf('events'),
     lifecycle: valuesOf('lifecycle'),
     segments: valuesOf('segments'),
     welcome: valuesOf('welcome'),
@@ -425,6 +429,7 @@ export function parseFiles(raw: RawFiles): FileDefinitions {
   return assemble({
     identity: parseWhole('identity', raw.identity?.slice(0, 1) ?? [undefined])[0]!,
     policy: parseWhole('policy', raw.policy?.slice(0, 1) ?? [undefined])[0]!,
+    events: parseWhole('events', raw.events),
     lifecycle: parseWhole('lifecycle', raw.lifecycle),
     segments: parseWhole('segments', raw.segments),
     welcome: parseWhole('welcome', raw.welcome),
@@ -455,12 +460,22 @@ export function contentsOf(files: readonly FileOf<'contents'>[]): Map<string, Co
 type ParsedFiles = {
   identity: FileOf<'identity'>
   policy: FileOf<'policy'>
-} & { readonly [K in 'lifecycle' | 'segments' | 'welcome' | 'tags' | 'contents']: readonly FileOf<K>[] }
+} & { readonly [K in 'events' | 'lifecycle' | 'segments' | 'welcome' | 'tags' | 'contents']: readonly FileOf<K>[] }
 
-function assemble({ identity, policy, lifecycle, segments, welcome, tags, contents }: ParsedFiles): FileDefinitions {
+function assemble({
+  identity,
+  policy,
+  events,
+  lifecycle,
+  segments,
+  welcome,
+  tags,
+  contents,
+}: ParsedFiles): FileDefinitions {
   return {
     identity,
     policy,
+    ...(events.length > 0 && { eventNames: new Set(events.flatMap((f) => f.events.map((e) => e.name))) }),
     tags: [...tags.flatMap((f) => f.tags), ...lifecycle.map(lifecycleTag)],
     segments: segmentsOf(segments),
     welcome: welcome.flatMap((f) => f.rules),

@@ -117,7 +117,7 @@ async function definitionsOf(
         cause: whole.success ? `there is no segment "${missing}"` : whyNot(whole.error, doc.value),
       })
   }
-  const { identity, policy, tags, segments, contents, welcome } = files
+  const { identity, policy, eventNames, tags, segments, contents, welcome } = files
   const evaluables = evaluablesOf(
     tags,
     [...journeys.values()].map((j) => j.journey),
@@ -131,6 +131,7 @@ async function definitionsOf(
     version,
     identity,
     policy,
+    ...(eventNames !== undefined && { eventNames }),
     tags,
     segments,
     contents,

@@ -4,6 +4,7 @@ import type { InboxRecord } from '../../domain/identity/resolve.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
+import { own } from '../../parse.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { deliveredRecord } from '../touches/collect-results.js'
 import type { GuideTask } from '../../stored/guides.js'
@@ -72,10 +73,8 @@ function isHers({ guideUserId }: GuideTask, { userId }: Card): boolean {
 
 function cardRecords(task: GuideTask, card: { key: string; userId: string; at: Date }): InboxRecord[] {
   const properties = { taskId: task._id, userId: card.userId, outcome: card.key }
-  const names: CardEvent[] = [
-    'guide_contacted',
-    ...(OUTCOME_EVENTS[card.key] === undefined ? [] : [OUTCOME_EVENTS[card.key]!]),
-  ]
+  const shown = own(OUTCOME_EVENTS, card.key)
+  const names: CardEvent[] = ['guide_contacted', ...(shown === undefined ? [] : [shown])]
   return names.map((name) =>
     systemRecord(
       task.profileId,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { eventKey } from '../../domain/events/record.js'
 import { eventIdsTable, eventsTable } from '../../domain/events/tables.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { EventStore } from '../../ports/event-store.js'
@@ -13,6 +14,8 @@ const BITS_PER_ID = 16
 const MAX_BITS = 2 ** 30
 const MIN_BITS = 2 ** 20
 const PROBES = 4
+
+type Identified = { source: string; id: string }
 
 /**
  * Which event ids are stored already. Where this process alone stores events, a Bloom filter in memory says of nearly every new
@@ -31,33 +34,37 @@ export class KnownEvents {
     private readonly maxBits = MAX_BITS,
   ) {}
 
-  /** Which of `ids` are stored. The others count as stored from now on: whoever asks is about to store them. */
-  async find(ids: readonly string[]): Promise<Set<string>> {
-    const unique = [...new Set(ids)]
-    if (unique.length === 0 || !this.alone) return this.ask(unique)
-    const bits = this.bits ?? (this.bits = await this.load(unique.length))
-    const hashes = unique.map((id) => createHash('sha256').update(id).digest())
-    const possible = unique.filter((_, i) => isIn(bits, hashes[i]!, 0))
+  /** Which of these are stored, by `eventKey`. The others count as stored from now on: whoever asks is about to store them. */
+  async find(events: readonly Identified[]): Promise<Set<string>> {
+    const unique = new Map(events.map((e) => [eventKey(e.source, e.id), e]))
+    if (unique.size === 0 || !this.alone) return this.ask(unique)
+    const bits = this.bits ?? (this.bits = await this.load(unique.size))
+    const hashes = [...unique.keys()].map((key) => createHash('sha256').update(key).digest())
+    const possible = new Map([...unique].filter((_, i) => isIn(bits, hashes[i]!, 0)))
     for (const hash of hashes) put(bits, hash, 0)
-    this.ids += unique.length
+    this.ids += unique.size
     if (this.ids > (bits.length * 32) / (BITS_PER_ID / 2) && bits.length * 32 < this.maxBits) this.bits = undefined
     return this.ask(possible)
   }
 
-  private async ask(ids: readonly string[]): Promise<Set<string>> {
-    if (ids.length === 0) return new Set()
+  private async ask(events: ReadonlyMap<string, Identified>): Promise<Set<string>> {
+    if (events.size === 0) return new Set()
+    const ids = [...new Set([...events.values()].map((e) => e.id))]
     // First what waits: what is stored meanwhile is in both.
-    const waiting = new Set(this.events.unread(eventsTable).map((row) => row.event_id))
-    const known = new Set(ids.filter((id) => waiting.has(id)))
+    const waiting = this.events.unread(eventsTable).map((row) => eventKey(row.source, row.event_id))
+    const known = new Set(waiting.filter((key) => events.has(key)))
     for (let from = 0, to = 0; from < ids.length; from = to) {
       for (let chars = 0; to < ids.length && chars < QUESTION_CHARS; to++) chars += literals([ids[to]!]).length + 2
       const rows = await this.events.query(
-        `SELECT DISTINCT event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(ids.slice(from, to))}) ${SMALL_QUERY}`,
-        z.object({ event_id: z.string() }),
+        `SELECT DISTINCT source, event_id FROM ${eventIdsTable.name} WHERE event_id IN (${literals(ids.slice(from, to))}) ${SMALL_QUERY}`,
+        z.object({ source: z.string(), event_id: z.string() }),
         'serving',
         { behind: true },
       )
-      for (const row of rows) known.add(row.event_id)
+      for (const row of rows) {
+        const key = eventKey(row.source, row.event_id)
+        if (events.has(key)) known.add(key)
+      }
     }
     return known
   }
@@ -76,7 +83,7 @@ export class KnownEvents {
     const bits = new Uint32Array(Math.min(this.maxBits, Math.max(MIN_BITS, wanted)) / 32)
     for (const { first, last } of slices) {
       const [row] = await this.events.query(
-        `SELECT base64Encode(arrayStringConcat(groupArray(substring(SHA256(event_id), 1, 8)))) AS hashes
+        `SELECT base64Encode(arrayStringConcat(groupArray(substring(SHA256(concat(source, ' ', event_id)), 1, 8)))) AS hashes
         FROM ${eventIdsTable.name} WHERE batch BETWEEN ${first} AND ${last}`,
         z.object({ hashes: z.string() }),
         'scan',

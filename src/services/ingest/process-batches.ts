@@ -6,6 +6,7 @@ import {
   type RowOf,
   traitChangesTable,
 } from '../../domain/events/tables.js'
+import { eventKey } from '../../domain/events/record.js'
 import {
   type ChangeLog,
   logChanges,
@@ -28,7 +29,8 @@ import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { evaluablesFor, evaluateTouched, leaveNoTags } from '../tags/evaluate-profiles.js'
-import { entriesByEvents, exitByEvents } from '../journeys/enter-journeys.js'
+import { endUnfounded } from '../journeys/end-unfounded.js'
+import { entriesByEvents, exitByEvents, refuseHistory } from '../journeys/enter-journeys.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { Batch, BatchPlan, OwnedEvent } from '../../stored/ingest.js'
 import type { Run } from '../../stored/journeys.js'
@@ -36,6 +38,8 @@ import type { StoredProfile } from '../../stored/profiles.js'
 import { EVALUATIONS, PLANS_BEGUN } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
+import { isLook, rejectProfile, rejectRecord } from './rejected.js'
+import { eachAlone, isOfItem } from '../runtime/each-alone.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { claimProfiles, isPlanned } from '../tags/claim-profiles.js'
 import { queueArrivals } from '../tags/queue-writebacks.js'
@@ -166,7 +170,7 @@ async function begin(deps: Deps, group: Group): Promise<Group | undefined> {
   return undefined
 }
 
-/** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
+/** What follows for everybody whom the group touches. Of whom it cannot be worked out, that is said, and the others go on. */
 async function actOn(
   deps: Deps,
   first: Batch,
@@ -174,10 +178,28 @@ async function actOn(
   events: readonly OwnedEvent[],
   profiles: Group['profiles'],
 ): Promise<void> {
-  if (plan.touchedIds.length === 0) return
+  const reactFor = (ids: readonly number[]) => {
+    if (ids.length === plan.touchedIds.length) return reactTo(deps, first, plan, events, profiles)
+    const some = new Set(ids)
+    const hers = events.filter((e) => some.has(e.profileId))
+    return reactTo(deps, first, { ...plan, touchedIds: [...ids] }, hers, profiles)
+  }
+  await eachAlone(plan.touchedIds, reactFor, (profileId, err) => rejectProfile(deps, first._id, profileId, err))
+}
+
+/** Journeys end before values change and begin after, so that an entry's rule sees the event that caused it. */
+async function reactTo(
+  deps: Deps,
+  first: Batch,
+  plan: BatchPlan,
+  events: readonly OwnedEvent[],
+  profiles: Group['profiles'],
+): Promise<void> {
   const { current } = deps.definitions
   await stopOptedOut(deps, plan, events)
   await exitByEvents(deps, events, plan.now)
+  await endUnfounded(deps, events, plan.now)
+  await refuseHistory(deps, events, plan.now)
   const entries = entriesByEvents(deps, events, plan.now)
   const { holds } = await evaluateTouched(deps, {
     profileIds: plan.touchedIds,
@@ -186,7 +208,7 @@ async function actOn(
       events: new Set(events.map((e) => e.name)),
       traits: new Set(plan.changedTraits),
       identifiers: new Set(plan.links.map((l) => l.type)),
-      all: plan.newProfileIds.length + plan.merges.length > 0,
+      all: plan.all === true || plan.newProfileIds.length + plan.merges.length > 0,
     }),
     tests: entries.map((e) => e.rule),
     now: plan.now,
@@ -256,42 +278,63 @@ function charsOf({ identifiers, traits, events }: InboxRecord): number {
   return 200 * (identifiers.length + pairs.length) + said + 30 * events.length
 }
 
-/** `overtaken`: somebody else has planned these batches meanwhile. */
+/**
+ * Plans as many of the batches, or as many records of the first, as make one document of a size that all stores hold, and as
+ * can be planned at all: one record that cannot is set aside, and leaves an empty place. `overtaken`: somebody else has planned
+ * these batches meanwhile.
+ */
 async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
-  const first = batches[0]!
-  const { plan, profiles } = await planThatFits(deps, batches, basis)
-  const planned: Update<Batch> = { $set: { state: 'planned', plan } }
-  const unchanged: Filter<Batch> = { state: 'accepted', part: first.part ?? { $exists: false } }
-  const isStored = await deps.docs.batches.update(first._id, planned, unchanged)
-  const ids = new Set(plan.batchIds)
-  return isStored ? { plan, first, batches: batches.filter((b) => ids.has(b._id)), profiles } : 'overtaken'
-}
-
-type Planned = { plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }
-
-/** The plan of as many of the batches, or of as many records of the first, as make one document of a size that all stores hold. */
-async function planThatFits(deps: Deps, batches: readonly Batch[], basis: number): Promise<Planned> {
   const room = MAX_DOCUMENT_BYTES - documentBytes(batches[0]!.records)
   let group = batches
   let records: number | undefined
   for (;;) {
     const all = group.flatMap((b) => b.records ?? [])
-    const planned = await planRecords(deps, group, all.slice(0, records), basis)
-    // Stores of one process hold whatever it can.
-    if (deps.worker.alone || documentBytes(planned.plan) <= room) return withPart(planned, records)
+    let refusal: unknown = 'it is larger than a document may be'
+    try {
+      const planned = withPart(await planRecords(deps, group, all.slice(0, records), basis), records)
+      // Stores of one process hold whatever it can.
+      if (deps.worker.alone || documentBytes(planned.plan) <= room) return await storePlan(deps, group, planned)
+    } catch (err) {
+      if (!isOfItem(err) || all.length === 0) throw err
+      refusal = err
+    }
     const size = records ?? all.length
     if (group.length > 1) group = group.slice(0, Math.ceil(group.length / 2))
     else if (size > 1) records = Math.ceil(size / 2)
-    else {
-      deps.log.error('a record is too large to be worked off, it is left out', {
-        batch: group[0]!._id,
-        ref: all[0]!.ref,
-      })
-      const said = { ...all[0]!, identifiers: [], traits: {} }
-      return withPart(await planRecords(deps, group, [said], basis), all.length > 1 ? 1 : undefined)
-    }
+    else return planWithout(deps, group, all, basis, refusal)
   }
 }
+
+/** Plans the first record of a batch as an empty one: that this can be planned, and it cannot, shows that the reason lies in it. */
+async function planWithout(
+  deps: Deps,
+  group: readonly Batch[],
+  [culprit, ...others]: readonly InboxRecord[],
+  basis: number,
+  refusal: unknown,
+): Promise<Group | 'overtaken'> {
+  const { profileId: _profileId, ...said } = culprit! // a batch with none is planned as it is
+  const empty = { ...said, identifiers: [], traits: {}, events: [] }
+  const planned = withPart(await planRecords(deps, group, [empty], basis), others.length > 0 ? 1 : undefined)
+  const undo = await rejectRecord(deps, group[0]!._id, culprit!, refusal)
+  try {
+    return await storePlan(deps, group, planned)
+  } catch (err) {
+    await undo()
+    throw err
+  }
+}
+
+async function storePlan(deps: Deps, batches: readonly Batch[], planned: Planned): Promise<Group | 'overtaken'> {
+  const { plan, profiles } = planned
+  const first = batches[0]!
+  const update: Update<Batch> = { $set: { state: 'planned', plan } }
+  const unchanged: Filter<Batch> = { state: 'accepted', part: first.part ?? { $exists: false } }
+  const isStored = await deps.docs.batches.update(first._id, update, unchanged)
+  return isStored ? { plan, first, batches, profiles } : 'overtaken'
+}
+
+type Planned = { plan: BatchPlan; profiles: ReadonlyMap<number, Profile> }
 
 function withPart({ plan, profiles }: Planned, records: number | undefined): Planned {
   return { plan: records === undefined ? plan : { ...plan, records }, profiles }
@@ -315,13 +358,16 @@ async function planRecords(
   const counter = await docs.meta.get('counter:profile')
   const resolution = resolveIdentities(config, records, { links, profiles }, (counter?.value ?? 0) + 1)
 
-  const known = await deps.knownEvents.find(records.flatMap((r) => r.events.map((e) => e.id)))
+  const known = await deps.knownEvents.find(
+    records.flatMap(({ source, events }) => events.map(({ id }) => ({ source, id }))),
+  )
   const seen = new Set(known)
   const eventOwners = records.flatMap((record, i) =>
     record.events.map((event) => {
       const profileId = resolution.profileIds[i]
-      if (profileId === undefined || seen.has(event.id)) return 0
-      seen.add(event.id)
+      const key = eventKey(record.source, event.id)
+      if (profileId === undefined || seen.has(key)) return 0
+      seen.add(key)
       return profileId
     }),
   )
@@ -344,6 +390,7 @@ async function planRecords(
     touchedIds: [...new Set(profileIds.filter((id) => id !== undefined))].sort((a, b) => a - b),
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
     endedRuns: await runsEndedBy(deps, resolution.merges),
+    ...(records.some(isLook) && { all: true }),
   }
   for (const profile of plan.profiles) profiles.set(profile._id, profile)
   return { plan, profiles }
@@ -432,6 +479,7 @@ async function applyPlan(
         unit: e.unit,
         known_at,
         seq,
+        ...(e.saidAt && { said_at: e.saidAt }),
       })),
       `batch:${keyOf(batch)}`,
     ),

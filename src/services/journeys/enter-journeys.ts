@@ -114,13 +114,38 @@ function refusalId({ profileId, journeyId }: { profileId: number; journeyId: str
   return `${journeyId}:${profileId}:${now.getTime()}`
 }
 
+/**
+ * Puts on record that somebody did not enter a journey since the event that begins it was too old when it came, once for each
+ * journey; the last time counts.
+ */
+export async function refuseHistory(deps: Deps, events: readonly OwnedEvent[], now: Date): Promise<void> {
+  const [fresh, old] = [new Set<string>(), new Set<string>()]
+  for (const { name, profileId, occurredAt } of events)
+    (isFresh(occurredAt, now) ? fresh : old).add(`${name} ${profileId}`)
+  const refusals = [...deps.definitions.current.journeys].flatMap(([journeyId, { journey }]): Refusal[] => {
+    const { enter } = journey
+    if (!('on' in enter)) return []
+    const people = new Set(events.flatMap((e) => (e.name === enter.on ? e.profileId : [])))
+    return [...people].flatMap((profileId) =>
+      !old.has(`${enter.on} ${profileId}`) || fresh.has(`${enter.on} ${profileId}`)
+        ? []
+        : [{ _id: `${journeyId}:${profileId}:too_old`, profileId, journeyId, at: now, reason: 'too_old' as const }],
+    )
+  })
+  await deps.docs.refusals.put(refusals)
+}
+
+function isFresh(occurredAt: Date, now: Date): boolean {
+  return now.getTime() - occurredAt.getTime() <= FRESH_MS
+}
+
 /** Who would enter the journeys that begin with an event, if `rule` holds: fresh events only. */
 export function entriesByEvents(
   deps: Deps,
   events: readonly OwnedEvent[],
   now: Date,
 ): { journeyId: string; profileIds: number[]; rule: Rule }[] {
-  const fresh = events.filter((e) => now.getTime() - e.occurredAt.getTime() <= FRESH_MS)
+  const fresh = events.filter((e) => isFresh(e.occurredAt, now))
   return [...deps.definitions.current.journeys].flatMap(([journeyId, { journey }]) => {
     if (!('on' in journey.enter)) return []
     const { on, if: rule } = journey.enter
@@ -183,14 +208,18 @@ async function exitRuns(deps: Deps, runs: readonly Run[], events: readonly Happe
   for (const run of runs) {
     const exits = exitsOf(deps, run)
     const left = byProfile.get(run.profileId)?.some((e) => exits.includes(e.name) && e.occurredAt > run.enteredAt)
-    if (left !== true) continue
-    await deps.docs.runs.update(
-      run._id,
-      { $set: { state: 'ended', outcome: 'exited', endedAt: now }, $unset: { dueAt: 1 } },
-      { state: 'waiting' },
-    )
-    await takeBackTouches(deps.docs, { runId: run._id }, 'exited', now)
+    if (left === true) await exitRun(deps, run._id, now)
   }
+}
+
+/** She leaves the journey, and gets nothing of it any more. */
+export async function exitRun({ docs }: Pick<Deps, 'docs'>, runId: string, now: Date): Promise<void> {
+  await docs.runs.update(
+    runId,
+    { $set: { state: 'ended', outcome: 'exited', endedAt: now }, $unset: { dueAt: 1 } },
+    { state: 'waiting' },
+  )
+  await takeBackTouches(docs, { runId }, 'exited', now)
 }
 
 /** Nobody leaves the holdout: it is compared by whom it was meant for. */

@@ -10,11 +10,13 @@ import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
 import type { LogFields } from '../../log.js'
 import type { Update } from '../../ports/document-language.js'
+import { messageOf } from '../../errors.js'
 import { MINUTE_MS } from '../../time.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { type PinnedRead, readPinned } from '../definitions/read-pinned.js'
 import { whyUnreadable } from '../definitions/read-published.js'
 import type { Deps } from '../runtime/deps.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import { testRules } from '../segments/test-rules.js'
 import { takeBackTouches } from '../touches/take-back.js'
 
@@ -53,8 +55,23 @@ export async function resumeRuns(deps: Deps, signal?: AbortSignal, shard = WHOLE
     // After the runs are known: the versions they are on were published before.
     const held = await holdPublished(deps)
     if (held === undefined) return
-    await advance(held, due, now)
+    await eachAlone(
+      due,
+      (runs) => advance(held, runs, now),
+      (run, err) => holdRun(held, run, err, now),
+    )
   }
+}
+
+/** What keeps one from being decided keeps no other: it waits, and is tried again. */
+async function holdRun({ docs, log }: Deps, run: Run, err: unknown, now: Date): Promise<void> {
+  const reason = messageOf(err)
+  const held = run.held?.reason === reason ? run.held : { reason, since: now }
+  const where = { state: 'waiting', path: run.path, arrivedAt: run.arrivedAt } as const
+  await docs.runs.update(run._id, { $set: { held, dueAt: new Date(now.getTime() + HOLD_MS) } }, where)
+  if (run.held?.reason === reason) return
+  const { journeyId, version, path: stepId } = run
+  log.error('runs cannot go on here', { journeyId, version, stepId, cause: reason, runs: 1 })
 }
 
 async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<void> {

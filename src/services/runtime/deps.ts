@@ -26,6 +26,8 @@ export type Definitions = {
   version: number
   identity: IdentityConfig
   policy: Policy
+  /** The events that the catalogue names; absent without one. */
+  eventNames?: ReadonlySet<string>
   /** Tags and the lifecycle stage, each with its value per profile. */
   tags: readonly Tag[]
   /** Tags, stage and the entry rules of journeys. */
@@ -61,6 +63,8 @@ export type Deps = {
   definitions: { current: Definitions; unreadable?: number }
   channels: Channels
   brand: { name: string; timeZone: string; locale: 'zh' | 'en' }
+  /** How far ahead of our clock an instant may lie that a sender tells: it counts as now. */
+  ingest: { aheadMs: number }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }
   /** Where links in messages point, e.g. https://m.example.com/t */
   linkBase: string

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { listOpenReactions } from '../tags/reactions/list-open.js'
@@ -7,7 +8,7 @@ import { listSegments } from '../segments/list-segments.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
 import { explainEntry, explainSegment, explainTag } from '../tags/explain-tag.js'
 import { listHeld } from '../journeys/list-held.js'
-import { explainTouches, WhyQuery } from '../touches/explain-touches.js'
+import { explainTouches, type Why, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { listPeople, PeopleQuery } from '../identity/list-people.js'
 import { showPerson, ShownPersonQuery } from '../identity/show-person.js'
@@ -16,6 +17,9 @@ import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
 import type { ServiceDeps } from './deps.js'
 import type { RunAlone } from './with-lease.js'
+import { countRejected, listRejected, RejectedQuery, ReplayInput, replayRejected } from '../ingest/rejected.js'
+import { listUnknown } from '../ingest/unknown-events.js'
+import { inboxAge, listStillLanes } from './lane-progress.js'
 import { listTags } from '../tags/list-tags.js'
 import { signOut } from '../guides/sign-out.js'
 import { pressButton } from '../guides/guide-sidebar.js'
@@ -28,12 +32,13 @@ import { Ways } from '../../domain/ways/definition.js'
 import { applyWays, planWayFiles, type WayRow } from '../wecom/apply-ways.js'
 import { countArrivals } from '../wecom/count-arrivals.js'
 import { listTransfers } from '../wecom/list-transfers.js'
+import { collectNow } from '../touches/collect-results.js'
 import { SendingAction, switchSending } from '../touches/switch-sending.js'
 import { listHeldTouches } from '../touches/held-touches.js'
 import { stopContent } from '../touches/withdraw-content.js'
 import { syncWecom } from '../wecom/sync-wecom.js'
 import { transferCustomers } from '../wecom/transfer-customers.js'
-import { ConflictError, InvalidInputError } from '../../errors.js'
+import { ConflictError, InvalidInputError, messageOf } from '../../errors.js'
 import { meant, said } from '../../said.js'
 
 /** What the operations need of the running parts. */
@@ -109,6 +114,8 @@ const PublishInput = z
     message: said('不能和 correct 或 withdraw 一起用', 'goes with neither correct nor withdraw'),
     path: ['keepJourneys'],
   })
+/** The longest that an answer waits for the platform. */
+const ASK_MS = 5_000
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 
 /**
@@ -257,7 +264,7 @@ export const operations = {
     }),
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
-  why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainTouches(deps, of), {
+  why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainNow(deps, of), {
     effect: 'read',
     reveals: true,
     roles: ['admin', 'operator', 'analyst', 'manager'],
@@ -370,6 +377,40 @@ export const operations = {
       audit: { target: ({ guide }) => guide ?? 'everybody' },
     },
   ),
+  'ingest/rejected': quick(RejectedQuery, async ({ deps }, query) => listRejected(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: ['admin', 'operator'],
+    scope: 'departments',
+    audit: { target: ({ id }, result) => id ?? `${result?.items.length ?? 0} set aside` },
+  }),
+  'ingest/replay': quick(ReplayInput, async ({ deps }, input) => replayRejected(deps, input), {
+    effect: 'live',
+    roles: ['admin', 'operator'],
+    scope: 'all',
+    audit: {
+      target: ({ items }) =>
+        items
+          .slice(0, 10)
+          .map((i) => i.id)
+          .join(', '),
+      input: ({ items }) => ({ items: items.map((i) => i.id) }),
+    },
+  }),
+  'ingest/unknown': quick(z.strictObject({}), async ({ deps }) => ({ events: await listUnknown(deps) }), {
+    effect: 'read',
+    roles: LOOKERS,
+    scope: 'none',
+  }),
+  lanes: quick(
+    z.strictObject({}),
+    async ({ deps }) => ({
+      still: await listStillLanes(deps),
+      inbox: await inboxAge(deps),
+      rejected: await countRejected(deps),
+    }),
+    { effect: 'read', roles: LOOKERS, scope: 'none' },
+  ),
   inbox: quick(
     z.strictObject({}),
     async ({ deps }) => ({
@@ -407,6 +448,24 @@ async function publish(
   await followPublished(deps)
   for (const contentId of withdraw) await stopContent(deps, contentId)
   return done
+}
+
+/** An answer that tells of an hour ago would be no answer: what is on its way is asked about first, if the platform says so soon. */
+async function explainNow(deps: ServiceDeps, of: WhyQuery): Promise<Why> {
+  const why = await explainTouches(deps, of)
+  const ids = why.touches.filter((t) => t.state === 'created' || t.state === 'confirmed').map((t) => t.id)
+  if (ids.length === 0) return why
+  const dispatchIds = (await deps.docs.touches.getMany(ids)).flatMap((t) => t.dispatchId ?? [])
+  const asked = new AbortController()
+  const late = sleep(ASK_MS, undefined, { signal: asked.signal }).catch(() => undefined) // it was answered before
+  try {
+    await Promise.race([collectNow(deps, dispatchIds), late])
+  } catch (err) {
+    deps.log.warn('results not read for an answer', { cause: messageOf(err) })
+  } finally {
+    asked.abort()
+  }
+  return explainTouches(deps, of)
 }
 
 /** Members who have customers, as far as the mirror knows. */

@@ -8,6 +8,8 @@ import { examineWecom, type Subject } from '../wecom/examine-wecom.js'
 import type { Horizon } from './date-past.js'
 import { about, type Finding } from './finding.js'
 import type { HeldRuns } from '../journeys/list-held.js'
+import type { StillLane } from './lane-progress.js'
+import type { UnknownEvent } from '../ingest/unknown-events.js'
 import type { OpenReactions } from '../tags/reactions/list-open.js'
 import type { HeldTouches } from '../touches/held-touches.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
@@ -34,6 +36,10 @@ export type DoctorDeps = {
   heldTouches?: Pick<HeldTouches, 'touches' | 'channels'> & Partial<HeldTouches>
   /** Absent while no service runs. */
   reactions?: { open: number; groups: readonly OpenReactions[] }
+  /** Which lanes stand still, how long the inbox waits, and how much is set aside; absent while no service runs. */
+  lanes?: { still: readonly StillLane[]; inbox: { waiting: number; oldestAt?: string }; rejected: number }
+  /** Events of names that no file knows; absent while no service runs. */
+  unknownEvents?: readonly UnknownEvent[]
   /** Stored documents that it has read and cannot use; absent while no service runs. */
   unfit?: readonly UnfitDocument[]
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
@@ -55,6 +61,9 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
         ]
       : await examineWecom(deps.wecom.probe, deps.wecom.subject)),
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
+    lanesFinding(deps),
+    rejectedFinding(deps.lanes),
+    unknownFinding(deps.unknownEvents),
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
     reactionsFinding(deps.reactions),
@@ -174,6 +183,45 @@ async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: 
 
 function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, fix: string): Finding {
   return wrong === undefined ? check.ok(said('原样应答', 'it echoes')) : check.failed(wrong, fix)
+}
+
+function lanesFinding({ lanes, timeZone }: DoctorDeps): Finding {
+  const check = about('lanes', '后台工作 work')
+  if (lanes === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  const { still, inbox } = lanes
+  if (still.length > 0)
+    return check.failed(
+      still
+        .map((l) => `${l.lane} 自 since ${wallText(l.since, timeZone)}，失败 failed ×${l.times}: ${l.cause}`)
+        .join('；'),
+      '看日志 “lane failed”，按原因处理；其他工作照常 · see the log, and mend the cause; other work goes on',
+    )
+  if (inbox.oldestAt === undefined) return check.ok('在做，没有积压 works, nothing waits')
+  return check.ok(`收件箱 inbox ${inbox.waiting}，最早 the oldest ${wallText(inbox.oldestAt, timeZone)}`)
+}
+
+function rejectedFinding(lanes: DoctorDeps['lanes']): Finding {
+  const check = about('ingest.rejected', '放在一边的数据 what is set aside')
+  if (lanes === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (lanes.rejected === 0) return check.ok('没有 none')
+  return check.warned(
+    String(lanes.rejected),
+    'siyu ingest rejected 看原因，改好后 siyu ingest replay · says why; mend it, then replay',
+  )
+}
+
+function unknownFinding(events: DoctorDeps['unknownEvents']): Finding {
+  const check = about('events.unknown', '没有登记的事件 unknown events')
+  if (events === undefined)
+    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  if (events.length === 0) return check.ok('没有 none')
+  const shown = events.slice(0, HELD_SHOWN).map((e) => `${e.name} ×${e.events}`)
+  return check.warned(
+    `${events.length} 种 names：${shown.join('，')}${events.length > HELD_SHOWN ? ' …' : ''}`,
+    '数据已收下，但没有规则会用到；在 config/events.yaml 里登记，或改正发送方的拼写 · they are kept, and no rule reads them: name them there, or correct the sender',
+  )
 }
 
 const HELD_SHOWN = 3

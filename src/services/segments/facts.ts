@@ -8,6 +8,7 @@ import type { Span } from '../../domain/rules/crossings.js'
 import { literals, SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { EventStore } from '../../ports/event-store.js'
 import type { Collections } from '../../stored/collections.js'
+import { askable } from './askable.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
 import { Instants } from './instants.js'
 
@@ -18,7 +19,7 @@ const EVENT_BYTES = 250
 const TAG_BYTES = 40
 /** Of somebody with more events than this nothing is kept. */
 const MAX_EVENTS = 2_000
-/** People whose facts are loaded by one query. */
+/** Profiles whose facts are loaded by one query, merged ones too. */
 const CHUNK = 2_000
 /** Events that are loaded by one query; of people who have more together nothing is kept. */
 const MAX_LOADED = 200_000
@@ -102,15 +103,16 @@ export class Facts {
   }
 
   /** Events that were stored a moment ago, once each. */
-  add(events: readonly (RecordEvent & { profileId: number })[]): void {
+  add(events: readonly (RecordEvent & { profileId: number; source: string })[]): void {
     this.markChanged(events.map((e) => e.profileId))
-    for (const { profileId, name, occurredAt, id, amountMinor, properties } of events) {
+    for (const { profileId, name, occurredAt, id, source, amountMinor, properties } of events) {
       const person = this.people.get(profileId)
       if (person === undefined) {
         this.instants = undefined
         continue
       }
-      const event = { name, ms: occurredAt.getTime(), id, amountMinor, properties: propertiesOf(properties) }
+      const ms = occurredAt.getTime()
+      const event = { name, ms, id: idOf(id, source), amountMinor, properties: propertiesOf(properties) }
       this.addEvent(profileId, person, event)
     }
     this.evict()
@@ -189,8 +191,8 @@ export class Facts {
     if (load) {
       if (this.alone && !this.isWholeTried) await this.loadWhole(definitions, counter)
       const missing = profiles.filter((p) => !this.people.has(p._id) && !this.large.has(p._id))
-      for (let i = 0; i < missing.length; i += CHUNK) {
-        await this.load(missing.slice(i, i + CHUNK), counter)
+      for (const people of askable(missing, CHUNK)) {
+        await this.load(people, counter)
         // What was loaded meanwhile has the tags of other definitions.
         if (this.definitions !== definitions) return []
       }
@@ -236,10 +238,8 @@ export class Facts {
     this.instants = new Instants()
     for (const [id, { events }] of this.people) for (const event of events) this.instants.add(id, event)
     for await (const batch of this.docs.profiles.scan({ mergedInto: { $exists: false } }, CHUNK)) {
-      await this.load(
-        batch.filter((p) => !this.people.has(p._id) && !this.large.has(p._id)),
-        seq,
-      )
+      const missing = batch.filter((p) => !this.people.has(p._id) && !this.large.has(p._id))
+      for (const people of askable(missing, CHUNK)) await this.load(people, seq)
       if (this.definitions !== definitions) return
     }
     this.isWhole = true
@@ -269,7 +269,7 @@ export class Facts {
 
   private queryEvents(ids: readonly number[]): Promise<z.infer<typeof EventRow>[]> {
     return this.events.query(
-      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, amount_minor AS amount, has_amount AS hasAmount, properties
+      `SELECT profile_id AS p, name, toUnixTimestamp64Milli(occurred_at) AS ms, event_id AS id, source, amount_minor AS amount, has_amount AS hasAmount, properties
       FROM ${eventsTable.name} WHERE profile_id IN (${literals(ids)}) LIMIT ${MAX_EVENTS + 1} BY profile_id LIMIT ${MAX_LOADED} ${SMALL_QUERY}`,
       EventRow,
       'serving',
@@ -294,18 +294,30 @@ export class Facts {
     waiting: readonly RowOf<typeof eventsTable>[],
   ): void {
     const seen = new Set<string>()
-    const take = (id: number, { properties, amount, hasAmount, ...event }: Omit<z.infer<typeof EventRow>, 'p'>) => {
+    const take = (
+      id: number,
+      { properties, source, amount, hasAmount, ...read }: Omit<z.infer<typeof EventRow>, 'p'>,
+    ) => {
+      const event = { ...read, id: idOf(read.id, source), amountMinor: hasAmount ? amount : undefined }
       const owner = owners.get(id)
       const person = owner === undefined ? undefined : this.people.get(owner)
       if (owner === undefined || person === undefined || changed.has(owner) || seen.has(event.id)) return
       seen.add(event.id)
-      const read = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
-      this.addEvent(owner, person, { ...event, amountMinor: hasAmount ? amount : undefined, properties: read })
+      const said = propertiesOf(JSON.parse(properties) as Record<string, unknown>)
+      this.addEvent(owner, person, { ...event, properties: said })
     }
     for (const { p, ...event } of stored) take(p, event)
     for (const row of waiting) {
-      const { profile_id, name, occurred_at, event_id: id, amount_minor: amount, has_amount, properties } = row
-      take(profile_id, { name, ms: occurred_at.getTime(), id, amount, hasAmount: has_amount ?? true, properties })
+      const { profile_id, name, occurred_at, event_id: id, source, amount_minor: amount, has_amount, properties } = row
+      take(profile_id, {
+        name,
+        ms: occurred_at.getTime(),
+        id,
+        source,
+        amount,
+        hasAmount: has_amount ?? true,
+        properties,
+      })
     }
   }
 
@@ -374,6 +386,11 @@ export class Facts {
   }
 }
 
+/** As `RuleEvent` has it. No id holds NUL. */
+function idOf(id: string, source: string): string {
+  return `${id}\0${source}`
+}
+
 function bytesOf(properties: RuleEvent['properties'] = {}): number {
   let bytes = 0
   for (const value of Object.values(properties)) bytes += 30 + (typeof value === 'string' ? 2 * value.length : 0)
@@ -392,6 +409,7 @@ const EventRow = z.object({
   name: z.string(),
   ms: z.number(),
   id: z.string(),
+  source: z.string(),
   amount: z.number(),
   hasAmount: z.boolean(),
   properties: z.string(),

@@ -9,6 +9,7 @@ import {
 } from '../../domain/rules/compile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { Deps } from '../runtime/deps.js'
+import { askable } from './askable.js'
 
 /**
  * Which of `rules` hold for which of the profiles, now. Profiles that are gone have no entry.
@@ -23,12 +24,14 @@ export async function testRules(
   segments: ReadonlyMap<string, Rule> = deps.definitions.current.segments,
 ): Promise<Map<number, boolean[]>> {
   const { tags } = deps.definitions.current
-  const profiles = await loadTouched(deps, profileIds)
   const compile = (some: readonly Profile[]) =>
     compileTouched([], { nowMs: now.getTime(), scope: scopeOf(some), segments, tags }, rules)
-  const query = compile(profiles)
-  const touched = await figuresAtHand(deps, query, profiles, compile)
-  return new Map(touched.map((t) => [t.profileId, query.holds(t.figures)]))
+  const held = new Map<number, boolean[]>()
+  for (const profiles of askable(await loadTouched(deps, profileIds))) {
+    const query = compile(profiles)
+    for (const t of await figuresAtHand(deps, query, profiles, compile)) held.set(t.profileId, query.holds(t.figures))
+  }
+  return held
 }
 
 /**

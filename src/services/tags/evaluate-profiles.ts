@@ -4,10 +4,12 @@ import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Profile } from '../../domain/identity/profile.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import { ConflictError } from '../../errors.js'
+import { own } from '../../parse.js'
 import { hashKey } from '../../random.js'
 import { type Overtaken, type ProfileTags, tagPath } from '../../stored/tags.js'
 import type { Definitions, Deps } from '../runtime/deps.js'
 import { react } from './reactions/react.js'
+import { askable } from '../segments/askable.js'
 import { figuresAtHand, loadTouched, scopeOf } from '../segments/test-rules.js'
 
 const CHUNK = 5_000
@@ -82,8 +84,7 @@ export async function evaluateTouched(
   const holds = new Map<number, boolean[]>()
   let changes = 0
   if (evaluables.length + tests.length === 0) return { holds, changes }
-  for (let i = 0; i < profileIds.length; i += CHUNK) {
-    const profiles = await loadTouched(deps, profileIds.slice(i, i + CHUNK), evaluation.profiles)
+  for (const profiles of askable(await loadTouched(deps, profileIds, evaluation.profiles))) {
     const compile = (some: readonly Profile[]) =>
       compileTouched(evaluables, { ...compileOptions(deps, now), scope: scopeOf(some) }, tests)
     const query = compile(profiles)
@@ -119,12 +120,12 @@ async function differences(
   return touched.flatMap(({ profileId, figures }) => {
     const owedAt = new Map(owed.get(profileId)?.map(({ id, at }) => [id, at]))
     return valuesOf(figures).flatMap(({ id, value }): Change[] => {
-      const old = figures.stored[id] ?? ''
+      const old = own(figures.stored, id) ?? ''
       const change = { p: profileId, id, old, new: value }
       const at = owedAt.get(id)
       const equal = at === undefined ? [] : [{ ...change, owedAt: at }]
       if (id.startsWith(ENTRY_PREFIX)) return old === value ? equal : [change]
-      const shown = held.get(profileId)?.[id]?.v ?? ''
+      const shown = own(held.get(profileId) ?? {}, id)?.v ?? ''
       if (old === value) return shown === value ? equal : [{ ...change, only: 'document' }]
       return shown === value ? [{ ...change, only: 'state' }] : [change]
     })

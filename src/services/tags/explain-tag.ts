@@ -7,6 +7,7 @@ import {
   type TouchedQuery,
 } from '../../domain/rules/compile.js'
 import { CONSENT } from '../../domain/identity/profile.js'
+import { own } from '../../parse.js'
 import type { Rule } from '../../domain/rules/rule.js'
 import type { LocalText } from '../../domain/local-text.js'
 import { shownValue, type Tag, type TagType, tagKindOf } from '../../domain/tags/definition.js'
@@ -178,7 +179,7 @@ async function lookAt(
   const taken = trees.findIndex((t) => t.holds)
   return {
     value: shownValue(tag, valuing.values(valued.figures)[0]!.value, now),
-    stored: shownValue(tag, valued.figures.stored[id] ?? '', now),
+    stored: shownValue(tag, own(valued.figures.stored, id) ?? '', now),
     cases: trees.map((tree, i) => {
       const value = asked[i]!.value
       return value === undefined ? { tree } : { value, taken: i === taken, tree }

@@ -5,11 +5,13 @@ import type { WecomRelation } from '../../domain/wecom/mirror.js'
 import { linkKey } from '../../domain/identity/resolve.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { ActOutcome } from '../../ports/wecom-actions.js'
+import { messageOf } from '../../errors.js'
 import { hashKey } from '../../random.js'
-import { MINUTE_MS, SECOND_MS } from '../../time.js'
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import type { Writeback } from '../../stored/tags.js'
 import { holdPublished } from '../definitions/follow-published.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { queueTagChanges } from './queue-writebacks.js'
@@ -63,7 +65,9 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     const held = await holdPublished(deps)
     if (held === undefined) return
     const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
-    const planned = await planBatch(held, due)
+    const planned: Planned[] = []
+    const plan = async (some: readonly Writeback[]) => void planned.push(...(await planBatch(held, some)))
+    await eachAlone(due, plan, (doc, err) => putOff(held, doc, err))
     await directory.provide(planned.flatMap((p) => (whyParked(deps, p) === undefined ? p.change.add : [])))
     let pushed = 0
     // Two edits of one customer at the same time are refused (45033, 45035): hers go one after the other.
@@ -78,6 +82,14 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     })
     if (pushed > 0) deps.log.info('tags pushed to WeCom', { relations: pushed })
   }
+}
+
+/** What is to be pushed of it cannot be worked out: the others go on. */
+async function putOff({ docs, clock, log }: ServiceDeps, doc: Writeback, err: unknown): Promise<void> {
+  const reason = messageOf(err)
+  log.error('tags to push cannot be worked out', { relation: doc._id, cause: reason })
+  const nextAt = new Date(clock.now().getTime() + HOUR_MS)
+  await docs.writebacks.update(doc._id, { $set: { nextAt, reason }, $inc: { attempts: 1 } }, asRead(doc))
 }
 
 /** Tags whose corp tag is new or another one: everybody who has a value is due. */

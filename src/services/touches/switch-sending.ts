@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Collections } from '../../stored/collections.js'
+import { SECOND_MS } from '../../time.js'
 import { UNASKED } from './take-out.js'
 
 export const SendingAction = z.enum(['stop', 'resume', 'status'])
@@ -12,7 +13,12 @@ export type SendingStatus = {
   /** Touches that wait for their release, and dispatches that are written down but not asked for. */
   planned: number
   ready: number
+  /** Sends that a process may be asking the platform for just now: begun before the switch was turned. */
+  asking: number
 }
+
+/** A welcome that was asked for longer ago has had its answer, or has none. */
+const WELCOME_MS = 20 * SECOND_MS
 
 export const STOP_SWITCH = 'sending:stopped'
 
@@ -33,5 +39,8 @@ export async function switchSending(docs: Collections, action: SendingAction, no
     ...(stored?.at === undefined ? {} : { since: stored.at.toISOString() }),
     planned: await docs.touches.count({ state: 'planned' }),
     ready: await docs.dispatches.count({ state: { $in: [...UNASKED] } }),
+    asking:
+      (await docs.dispatches.count({ state: 'sending', 'claim.until': { $gt: now } })) +
+      (await docs.welcomes.count({ state: 'sending', at: { $gt: new Date(now.getTime() - WELCOME_MS) } })),
   }
 }

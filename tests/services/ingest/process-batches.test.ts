@@ -10,6 +10,7 @@ import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
+import { listRejected, replayRejected } from '../../../src/services/ingest/rejected.js'
 import { around } from '../../support/around.js'
 
 const openWorld = useWorld()
@@ -135,7 +136,7 @@ describe('taking records in', () => {
     expect(await world.docs.profiles.count({})).toBe(1)
   })
 
-  it('leaves out a record that alone would be too large, and says so', async () => {
+  it('sets aside a record that alone would be too large, and says so', async () => {
     await start({ identity })
     const said: unknown[] = []
     const log = { ...world.deps.log, error: (fact: string, fields?: object) => void said.push([fact, fields]) }
@@ -149,9 +150,140 @@ describe('taking records in', () => {
     const large = { ...record, identifiers: manyNames('large', 400, 200).identifiers }
     await acceptRecords(world.deps, 'a', [{ ...record, ref: 'first' }, large, { ...record, ref: 'last' }])
     await processBatches(shared)
-    expect(said).toEqual([['a record is too large to be worked off, it is left out', { batch: 'a', ref: 'large' }]])
+    const cause = 'it is larger than a document may be'
+    expect(said).toEqual([['a record cannot be worked off, it is set aside', { batch: 'a', ref: 'large', cause }]])
+    expect(await world.docs.rejected.find({})).toMatchObject([
+      { batchId: 'a', reason: cause, record: { ref: 'large' } },
+    ])
     expect(await world.docs.batches.count({ state: 'done' })).toBe(1)
     expect(await world.docs.profiles.count({})).toBe(1)
+  })
+
+  it('counts an id once for each source, and rules see the events of all', async () => {
+    await start({ tags: [{ id: 'seen_twice', type: 'flag', when: { event: 'seen', count: { is: 2 } } }] })
+    const sent = (source: string) => ({ ...eventRecord('m1', 'seen', START, { id: '1' }), source })
+    await world.accept('a', sent('shop'), sent('pos'), sent('shop'))
+    await world.run()
+    await world.accept('b', sent('pos'))
+    await world.run()
+    expect(await countEvents()).toBe(2)
+    expect(await tagsOf(1)).toEqual({ seen_twice: '1' })
+  })
+
+  it('sets aside the record that needs a document which cannot be used; mended, it is replayed', async () => {
+    await start({ tags: [{ id: 'buyer', type: 'flag', when: { event: 'order_paid' } }] })
+    await world.accept('a', eventRecord('m1', 'seen', START), eventRecord('m2', 'seen', START))
+    await world.run()
+    const sound = (await world.docs.profiles.get(1))!
+    await world.docs.profiles.put([{ ...sound, anchor: 5 as never }])
+    const orders = Array.from({ length: 9 }, (_, i) => eventRecord(`m${i}`, 'order_paid', START))
+    await world.accept('b', ...orders)
+    await world.accept('c', eventRecord('m9', 'order_paid', START))
+    await world.run()
+    expect(await world.docs.batches.count({ state: 'done' })).toBe(3)
+    expect(await countEvents("name = 'order_paid'")).toBe(9)
+    expect(await tagsOf(2)).toEqual({ buyer: '1' })
+    const { count, items } = await listRejected(world.deps, {})
+    expect(count).toBe(1)
+    expect(items).toMatchObject([{ kind: 'record', ref: 'b:1', reason: expect.stringContaining('profiles/1 cannot') }])
+    await world.docs.profiles.put([sound])
+    const { id } = items[0]!
+    await expect(replayRejected(world.deps, { items: [{ id: 'none' }] })).rejects.toThrow('nothing set aside as "none"')
+    expect(await replayRejected(world.deps, { items: [{ id }] })).toEqual({ replayed: 1 })
+    await world.run()
+    expect(await countEvents("name = 'order_paid'")).toBe(10)
+    expect(await tagsOf(1)).toEqual({ buyer: '1' })
+    expect(await listRejected(world.deps, {})).toEqual({ count: 0, items: [] })
+  })
+
+  it('replays a record as somebody has mended it, and takes none that is worse', async () => {
+    await start()
+    const record = parseInput(SourceRecord, {
+      ref: 'r',
+      source: 'shop',
+      observedAt: new Date(START),
+      ...manyNames('m', 1),
+    })
+    await world.docs.rejected.put([{ _id: 'record:1', batchId: 'a', at: new Date(START), reason: 'x', record }])
+    const mended = { ...record, observedAt: START, events: [], traits: { city: '上海' } }
+    const worse = { items: [{ id: 'record:1', record: { ...mended, identifiers: [] } }] }
+    await expect(replayRejected(world.deps, worse)).rejects.toThrow('items.0.record.identifiers')
+    await replayRejected(world.deps, { items: [{ id: 'record:1', record: mended }] })
+    await world.run()
+    expect((await world.docs.profiles.get(1))?.traits).toMatchObject({ city: { shop: { value: '上海' } } })
+    expect(await countEvents()).toBe(0)
+  })
+
+  it('goes on where what follows for somebody cannot be worked out, and works it out when it is replayed', async () => {
+    await start({
+      tags: [{ id: 'buyer', type: 'flag', when: { event: 'order_paid' } }],
+      contents: [{ id: 'hello', text: 'hello' }],
+      journeys: [
+        {
+          id: 'way',
+          enter: { on: 'seen' },
+          exit: { on: 'order_paid' },
+          steps: [{ wait: '1d' }, { send: { channel: 'wecom', content: 'hello' } }],
+        },
+      ],
+    })
+    const names = Array.from({ length: 5 }, (_, i) => `m${i}`)
+    await world.accept('a', ...names.map((name) => eventRecord(name, 'seen', START)))
+    await world.run()
+    const run = (await world.docs.runs.get('way:3:0'))!
+    await world.docs.runs.put([{ ...run, arm: 'gone' as never }])
+    await world.until(hoursIn(1))
+    await world.accept('b', ...names.map((name) => eventRecord(name, 'order_paid', hoursIn(1))))
+    await world.run()
+    const states = await world.docs.runs.find({}, { skipUnfit: true })
+    expect(states.map((r) => [r._id, r.outcome])).toEqual([1, 2, 4, 5].map((n) => [`way:${n}:0`, 'exited']))
+    expect([await tagsOf(2), await tagsOf(3)]).toEqual([{ buyer: '1' }, {}])
+    const { items } = await listRejected(world.deps, {})
+    expect(items).toMatchObject([{ id: 'profile:3', kind: 'profile', profileId: 3 }])
+    await world.docs.runs.put([run])
+    await replayRejected(world.deps, { items: [{ id: 'profile:3' }] })
+    await world.run()
+    expect(await tagsOf(3)).toEqual({ buyer: '1' })
+    expect(await listRejected(world.deps, {})).toEqual({ count: 0, items: [] })
+  })
+
+  it('sets nobody aside while the store takes nothing', async () => {
+    await start()
+    await world.accept('a', eventRecord('m1', 'seen', START))
+    const full = around(world.deps, 'batches', 'update', async () => {
+      throw new Error('the disk is full')
+    })
+    await expect(processBatches(full)).rejects.toThrow('the disk is full')
+    expect(await world.docs.rejected.count({})).toBe(0)
+    await world.run()
+    expect(await countEvents()).toBe(1)
+  })
+
+  it('lets nothing that arrives hold a wish or a trait in the future', async () => {
+    await start({ tags: [{ id: 'town', type: 'text', trait: 'city' }] })
+    const ahead = hoursIn(24 * 365)
+    const wish = (name: string, at: Date) => ({ id: name, name, occurredAt: at })
+    const who = { identifiers: [{ type: 'member_id', value: 'm1' }] }
+    await world.accept('a', { ...who, observedAt: ahead, traits: { city: '广州' }, events: [wish('opted_in', ahead)] })
+    await world.run()
+    await world.until(hoursIn(1))
+    await world.accept('b', { ...who, traits: { city: '上海' }, events: [wish('opted_out', hoursIn(1))] })
+    await world.run()
+    expect((await world.docs.profiles.get(1))?.optedOutAt).toEqual(hoursIn(1))
+    expect(await tagsOf(1)).toEqual({ town: '上海' })
+    const Said = z.object({ at: z.string(), told: z.string() })
+    expect(
+      await world.query(
+        "SELECT toString(occurred_at) AS at, toString(said_at) AS told FROM events WHERE name = 'opted_in'",
+        Said,
+      ),
+    ).toEqual([{ at: '2026-03-02 02:00:00.000', told: '2027-03-02 02:00:00.000' }])
+    expect(
+      await world.query(
+        "SELECT toString(observed_at) AS at, toString(said_at) AS told FROM trait_changes WHERE said = '广州'",
+        Said,
+      ),
+    ).toEqual([{ at: '2026-03-02 02:00:00.000', told: '2027-03-02 02:00:00.000' }])
   })
 
   it('begins no plan that was made before another one was begun', async () => {
@@ -378,6 +510,57 @@ describe('journeys that a batch begins', () => {
     )
     await world.run()
     expect(await runs()).toEqual([['first-order:1:0', 'waiting', 'treated']])
+  })
+
+  it('say of whoever does not enter that the event came too late, and of whoever does nothing', async () => {
+    await start({ contents, journeys: [{ id: 'first-order', enter: { on: 'order_paid' }, steps: sendHello }] })
+    const orders = [eventRecord('m1', 'order_paid', START), eventRecord('m1', 'order_paid', hoursIn(-50))]
+    await world.accept('a', ...orders, eventRecord('m2', 'order_paid', hoursIn(-30)))
+    await world.run()
+    await world.until(hoursIn(1))
+    await world.accept('b', eventRecord('m2', 'order_paid', hoursIn(-40)))
+    await world.run()
+    expect(await world.docs.refusals.find({})).toEqual([
+      { _id: 'first-order:2:too_old', profileId: 2, journeyId: 'first-order', at: hoursIn(1), reason: 'too_old' },
+    ])
+  })
+
+  it('end where an event that comes late says that they should not have begun', async () => {
+    const noOrder = { all: [{ event: 'registered', between: ['8d', '7d'] }, { not: { event: 'order_paid' } }] }
+    await start({
+      contents,
+      tags: [{ id: 'buyer', type: 'flag', when: { event: 'order_paid' } }],
+      journeys: [
+        {
+          id: 'no-order',
+          enter: { when: noOrder },
+          steps: [{ wait: '1h' }, { send: { channel: 'wecom', content: 'hello' } }],
+        },
+        { id: 'by-tag', enter: { on: 'seen', if: { not: { tag: 'buyer' } } }, steps: sendHello },
+      ],
+    })
+    const days = (n: number) => hoursIn(24 * n)
+    for (const name of ['m1', 'm2', 'm3'])
+      await world.accept(name, contactRecord(name, START), eventRecord(name, 'registered', START))
+    await world.until(days(7.1))
+    for (const name of ['m1', 'm2']) await world.accept(`s${name}`, eventRecord(name, 'seen', days(7.1)))
+    await world.run()
+    expect((await runs()).map(([id, state]) => [id, state])).toEqual([
+      ['by-tag:1:0', 'waiting'],
+      ['by-tag:2:0', 'waiting'],
+      ...[1, 2, 3].map((n) => [`no-order:${n}:0`, expect.any(String)]),
+    ])
+    await world.until(days(7.11))
+    // m1 ordered before she entered, m2 thereafter: of no journey an order is an exit.
+    await world.docs.runs.updateMany({ journeyId: 'no-order' }, { $set: { state: 'waiting', dueAt: days(8) } })
+    await world.accept('late', eventRecord('m1', 'order_paid', days(6.5)), eventRecord('m2', 'order_paid', days(7.11)))
+    await world.until(days(7.3))
+    expect(
+      (await runs()).map(([id, , outcome]) => [id, outcome]).filter(([, outcome]) => outcome === 'exited'),
+    ).toEqual([
+      ['by-tag:1:0', 'exited'],
+      ['no-order:1:0', 'exited'],
+    ])
   })
 
   it('enter when a rule becomes true, and not again while it stays so', async () => {

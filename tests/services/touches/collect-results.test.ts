@@ -72,6 +72,8 @@ describe('a platform that does not say', () => {
     }
     await world.until(hoursIn(2))
     const [one, other] = [...new Set(asked.map((line) => line.split(' ')[0]))].sort()
-    expect(asked.sort()).toEqual(['03:00', '03:30', '04:00'].flatMap((at) => [`${one} ${at}`, `${other} ${at}`]).sort())
+    expect(asked.sort()).toEqual(
+      ['02:10', '02:30', '03:00', '03:30', '04:00'].flatMap((at) => [`${one} ${at}`, `${other} ${at}`]).sort(),
+    )
   })
 })

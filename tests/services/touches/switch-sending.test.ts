@@ -49,6 +49,7 @@ describe('the stop switch', () => {
         since: new Date(AT).toISOString(),
         planned: 1,
         ready: 0,
+        asking: 0,
       })
       const before = await explainTouches(world.deps, { profileId: 1 })
       expect(before).toMatchObject({ guideUserId: 'g1', sending: { stopped: true }, touches: [{ state: 'planned' }] })

@@ -1,0 +1,123 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import type { ServiceOptions } from '../app/open-service.js'
+import { InvalidInputError, messageOf } from '../errors.js'
+import { parseInput, parseJson } from '../parse.js'
+import { said } from '../said.js'
+import { formatCount } from '../print/numbers.js'
+import { createProgress } from '../print/progress.js'
+import { formatAt, renderTable } from '../print/table.js'
+import { drain } from './drain.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
+import { withService } from './with-service.js'
+
+export function registerIngest(program: Command, context: CommandContext): void {
+  const ingest = program
+    .command('ingest')
+    .description('放在一边的数据：看、改、重放 · data that was set aside: list, mend, replay')
+  ingest
+    .command('rejected')
+    .description('什么没能处理、为什么；其余照常 · what could not be worked off, and why; all else goes on')
+    .option(
+      '--out <file>',
+      '把记录写进文件去改，再 replay --file · write the records to a file, to mend and replay them',
+    )
+    .addOption(configOption())
+    .addHelpText('after', examples('siyu ingest rejected', 'siyu ingest rejected --out rejected.json'))
+    .action(async (options: WithConfig & { out?: string }) =>
+      rejectedCommand(options.out, serviceOptions(options, context)),
+    )
+  ingest
+    .command('replay')
+    .description('再试一次，重复无害 · try again; repeating it is harmless')
+    .argument('[ids...]', '哪些，见 siyu ingest rejected · which of them')
+    .option('--all', '全部 · all of them', false)
+    .option('--file <file>', 'rejected --out 写的文件，改过的照改过的来 · the file of rejected --out, as it was mended')
+    .addOption(configOption())
+    .addHelpText('after', examples('siyu ingest replay --all', 'siyu ingest replay --file rejected.json'))
+    .action(async (ids: string[], options: WithConfig & { all: boolean; file?: string }) =>
+      replayCommand({ ids, all: options.all, file: options.file }, serviceOptions(options, context)),
+    )
+}
+
+/** `siyu ingest rejected` */
+export async function rejectedCommand(out: string | undefined, options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    const { count, items } = await service.call('ingest/rejected', {})
+    if (out !== undefined) {
+      const records = items.flatMap(({ id, reason, record }) => (record === undefined ? [] : [{ id, reason, record }]))
+      // It may hold what the records say of customers.
+      await writeFile(out, `${JSON.stringify(records, null, 2)}\n`, { mode: 0o600 })
+      process.stdout.write(`✓ ${formatCount(records.length)} 条记录写进 records are in ${out}\n`)
+      return
+    }
+    if (count === 0) {
+      process.stdout.write('没有放在一边的 · nothing is set aside\n')
+      return
+    }
+    const columns = ['时间 at', 'id', '来自 from', '原因 reason'].map((title) => ({ title }))
+    const rows = items.map(({ id, at, source, ref, profileId, table, reason }) => [
+      formatAt(at, service.config.brand.timeZone),
+      id,
+      ref !== undefined ? `${source} ${ref}` : profileId !== undefined ? `档案 profile ${profileId}` : (table ?? ''),
+      reason,
+    ])
+    process.stdout.write(renderTable(columns, rows))
+    const more = count > items.length ? `，以上是最早的 above are the oldest ${formatCount(items.length)}` : ''
+    process.stdout.write(
+      `共 ${formatCount(count)} 项${more} · ${formatCount(count)} in all；改好后 mend, then: siyu ingest replay --all\n`,
+    )
+  })
+}
+
+const MendedFile = z
+  .array(z.object({ id: z.string(), record: z.unknown() }))
+  .describe(said('`siyu ingest rejected --out` 写的', 'what `siyu ingest rejected --out` wrote'))
+
+type Replay = { ids: readonly string[]; all: boolean; file: string | undefined }
+
+/** `siyu ingest replay` */
+export async function replayCommand({ ids, all, file }: Replay, options: ServiceOptions): Promise<void> {
+  if ([ids.length > 0, all, file !== undefined].filter(Boolean).length !== 1)
+    throw new InvalidInputError(said('重放哪些？', 'Which of them?'), [
+      {
+        path: '',
+        message: said('要说明哪些', 'say which'),
+        hint: said('给 id、--all 或 --file 之一', 'give ids, --all or --file'),
+      },
+    ])
+  const mended = file === undefined ? undefined : await readMended(file)
+  await withService(options, async (service) => {
+    const items =
+      mended ??
+      (all ? (await service.call('ingest/rejected', {})).items.map(({ id }) => ({ id })) : ids.map((id) => ({ id })))
+    const { replayed } = await service.call('ingest/replay', { items })
+    const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
+    if (!(await drain(service, progress))) return
+    const { count } = await service.call('ingest/rejected', {})
+    process.stdout.write(`✓ 重放了 ${formatCount(replayed)} 项 · replayed ${formatCount(replayed)}\n`)
+    if (count > 0)
+      process.stdout.write(`⚠ 还有 ${formatCount(count)} 项放在一边 · ${formatCount(count)} are set aside still\n`)
+  })
+}
+
+async function readMended(file: string): Promise<{ id: string; record: unknown }[]> {
+  let value: unknown
+  try {
+    value = parseJson(await readFile(file, 'utf8'))
+  } catch (err) {
+    throw new InvalidInputError(said('文件读不了', 'the file cannot be read'), [
+      {
+        file,
+        path: '',
+        message: messageOf(err),
+        hint: said('用 siyu ingest rejected --out 写的 JSON', 'give the JSON that siyu ingest rejected --out wrote'),
+      },
+    ])
+  }
+  return parseInput(MendedFile, value, said(`${file} 不能用`, `${file} cannot be used`)).map(({ id, record }) => ({
+    id,
+    record,
+  }))
+}
