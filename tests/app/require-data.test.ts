@@ -45,7 +45,16 @@ describe('a question, while there is no data', () => {
     expect(asked.sort()).toEqual(
       [
         ...['tags list', 'tags explain', 'journeys explain', 'segments who', 'segments explain', 'why', 'audit'],
-        ...['wecom plan', 'wecom stats', 'wecom transfers', 'send status'],
+        ...[
+          'wecom plan',
+          'wecom stats',
+          'wecom transfers',
+          'send status',
+          'segments list',
+          'people',
+          'person',
+          'status',
+        ],
       ].sort(),
     )
     expect(existsSync(site.dataDir)).toBe(false)

@@ -110,7 +110,7 @@ describe('chDB adapter and processes', () => {
     const store = await openChdbEvents({ path, memoryLimitMb: 512, fsync: true })
     const synced =
       "SELECT count() AS n FROM system.tables WHERE database = 'siyu' AND create_table_query LIKE '%fsync_after_insert = 1%'"
-    expect(await store.query(synced, Count)).toEqual([{ n: 10 }])
+    expect(await store.query(synced, Count)).toEqual([{ n: 11 }])
     await store.insert(eventIdsTable, [{ event_id: 'e1', batch: 1 }], 'batch-1')
     expect(await store.query('SELECT count() AS n FROM event_ids', Count)).toEqual([{ n: 1 }])
     await store.close()
