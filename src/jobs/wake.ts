@@ -1,8 +1,10 @@
+import cron from 'node-cron'
 import { messageOf } from '../errors.js'
 import { type Log, throttled } from '../log.js'
 import type { JobOptions, JobQueue } from '../ports/job-queue.js'
 import type { ServiceDeps } from '../services/runtime/deps.js'
-import { type Work, workTimes } from '../services/runtime/lanes.js'
+import { REFRESH_LANE, type Work, workTimes } from '../services/runtime/lanes.js'
+import { nextScheduleAt } from '../services/runtime/run-schedules.js'
 import { SECOND_MS } from '../time.js'
 import { repeat } from './repeat.js'
 
@@ -13,7 +15,8 @@ const LOOKS = 5
 
 /**
  * Looks every second which lanes have work within it and adds jobs for each to its group, where a burst delays no other:
- * timers are kept to a part of a second, lost jobs are found again.
+ * timers are kept to a part of a second, lost jobs are found again. Calendars are woken at their minute. What cron misses when
+ * a clock leaps, or waits for once more when it is set back, the next look finds.
  */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
   const { split } = options
@@ -24,7 +27,20 @@ export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOpt
     )
     for (const [name, hint] of hintsFor(work, deps.clock.now())) await queue.add(name, undefined, hint)
   }
-  return repeat(SECOND_MS, () => wake().catch((err: unknown) => log.error('waking failed', { cause: messageOf(err) })))
+  const wakeCalendars = async () => {
+    const at = await nextScheduleAt(deps)
+    if (at !== undefined && at <= deps.clock.now()) await queue.add(REFRESH_LANE, undefined, { key: REFRESH_LANE })
+  }
+  const failed = (err: unknown) => log.error('waking failed', { cause: messageOf(err) })
+  const beat = repeat(SECOND_MS, () => wake().catch(failed))
+  const everyMinute = () => wakeCalendars().catch(failed)
+  const calendar = cron.schedule('* * * * *', everyMinute, { noOverlap: true, suppressMissedWarning: true })
+  return {
+    stop: async () => {
+      await calendar.destroy()
+      await beat.stop()
+    },
+  }
 }
 
 /** Jobs for the work of the second that begins now; later ones are for the next look. */
