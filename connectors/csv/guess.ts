@@ -33,12 +33,12 @@ const NAMES: readonly (readonly [Meaning, RegExp])[] = [
   ],
   [
     'amount',
-    /^(实付金额|实付款|订单金额|支付金额|付款金额|成交金额|金额|总金额|总价|amount|total|totalamount|paid|payamount|totalprice)([（(].*[)）])?$/,
+    /^(实付金额|实付款|实付|实收金额|实收|支付金额|付款金额|成交金额|订单金额|应付金额|金额|总金额|总价|合计|amount|total|totalamount|paid|payamount|totalprice)([（(].*[)）])?$/,
   ],
   ['quantity', /^(数量|件数|购买数量|quantity|qty)$/],
   ['unitPrice', /^(单价|商品单价|unitprice|price)$/],
   ['sku', /^(sku|skuid|sku编码|货号|商品编码|商品编号|商家编码|stockcode|productcode)$/],
-  ['description', /^(商品名称?|商品标题|宝贝标题|description|producttitle|productname)$/],
+  ['description', /^(商品名称?|商品标题|宝贝标题|商品|description|producttitle|productname)$/],
   ['country', /^(国家|country)$/],
 ]
 
@@ -130,7 +130,9 @@ export function guessMapping(
     if (!options.identifierTypes.includes(type)) continue
     const found =
       take(name) ??
-      (value === undefined ? undefined : take(/./, (values) => values.length > 0 && values.every((v) => value.test(v))))
+      (value === undefined
+        ? undefined
+        : take(/./, (values) => values.filter((v) => value.test(v)).length > values.length / 2))
     if (found !== undefined) identifiers[type] = found
   }
   if (Object.keys(identifiers).length === 0) return { missing: 'who', header }
@@ -191,11 +193,13 @@ function bestOf(columns: readonly string[], pattern: RegExp): string[] {
   return [...columns].sort((a, b) => names.indexOf(plain(a)) - names.indexOf(plain(b)))
 }
 
-/** The format that every value has. */
+/** The format that most values have: some rows are odd in every export, and an import tells which. */
 function formatOf(values: readonly string[], timeZone: string): string | undefined {
-  if (values.length === 0) return undefined
-  return FORMATS.find((format) => {
+  let [best, most] = [undefined as string | undefined, values.length / 2]
+  for (const format of FORMATS) {
     const read = timestampReader(format, timeZone)
-    return values.every((value) => read(value) !== undefined)
-  })
+    const fitting = values.filter((value) => read(value) !== undefined).length
+    if (fitting > most) [best, most] = [format, fitting]
+  }
+  return best
 }

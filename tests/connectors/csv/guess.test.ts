@@ -33,6 +33,20 @@ describe('guessMapping', () => {
     expect(unused).toEqual(['订单创建时间', '快递公司'])
   })
 
+  it('knows a column by most of its values: an import tells of the others', () => {
+    const { mapping } = mappingOf(
+      '订单号,下单时间,买家,实付,商品',
+      'A1,2026-11-01 10:00:00,13800000001,99.5,护手霜',
+      'A2,昨天,无,¥20,面膜',
+      'A3,2026-11-03 10:00:00,13800000003,7,面膜',
+    )
+    expect(mapping).toMatchObject({
+      timestampFormat: 'yyyy-MM-dd HH:mm:ss',
+      columns: { occurredAt: '下单时间', amount: '实付', description: '商品' },
+      identifiers: { phone: '买家' },
+    })
+  })
+
   it('knows lines of invoices, and leaves duplicates to the shop', () => {
     const { mapping } = mappingOf(
       'InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country',
