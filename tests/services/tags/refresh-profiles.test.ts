@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import { runSchedules } from '../../../src/services/runtime/run-schedules.js'
+import { UpstreamError } from '../../../src/errors.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { around } from '../../support/around.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
@@ -172,7 +173,9 @@ describe('a refresh in ranges', () => {
 
 function dieAt(table: string): World['deps']['events']['insert'] {
   return (into, ...rest) =>
-    into.name === table ? Promise.reject(new Error(`dies before ${table}`)) : world.deps.events.insert(into, ...rest)
+    into.name === table
+      ? Promise.reject(new UpstreamError('events', 'gone', true, `dies before ${table}`))
+      : world.deps.events.insert(into, ...rest)
 }
 
 describe('an occasion that comes while the refresh of the one before is open', () => {
