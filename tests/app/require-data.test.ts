@@ -45,16 +45,8 @@ describe('a question, while there is no data', () => {
     expect(asked.sort()).toEqual(
       [
         ...['tags list', 'tags explain', 'journeys explain', 'segments who', 'segments explain', 'why', 'audit'],
-        ...[
-          'wecom plan',
-          'wecom stats',
-          'wecom transfers',
-          'send status',
-          'segments list',
-          'people',
-          'person',
-          'status',
-        ],
+        ...['ingest rejected', 'people', 'person', 'segments list', 'status'],
+        ...['wecom plan', 'wecom stats', 'wecom transfers', 'send status'],
       ].sort(),
     )
     expect(existsSync(site.dataDir)).toBe(false)

@@ -207,6 +207,12 @@ describe('siyu doctor', () => {
           { collection: 'touches', id: 't1', problems: [{ path: 'state', message: 'found null, expected planned' }] },
         ],
       },
+      '/v1/lanes': {
+        still: [{ lane: 'push-tags', since: AT.toISOString(), times: 9, cause: 'it broke' }],
+        inbox: { waiting: 0 },
+        rejected: 2,
+      },
+      '/v1/ingest/unknown': { events: [{ name: 'order_payed', events: 7, lastAt: AT.toISOString() }] },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
       '/v1/past': { from: '2026-03-01T00:00:00.000Z', by: 'upgrade' },
     }
@@ -226,6 +232,15 @@ describe('siyu doctor', () => {
       expect(of.get('callback.service')?.state).toBe('ok')
       expect(of.get('lanes')?.state).toBe('ok')
       expect(of.get('sending')).toMatchObject({ state: 'warned', fix: 'siyu send resume' })
+      expect(of.get('lanes')).toMatchObject({
+        state: 'failed',
+        found: expect.stringContaining('×9: it broke') as unknown,
+      })
+      expect(of.get('ingest.rejected')).toMatchObject({ state: 'warned', found: '2' })
+      expect(of.get('events.unknown')).toMatchObject({
+        state: 'warned',
+        found: expect.stringContaining('order_payed ×7') as unknown,
+      })
       expect(of.get('journeys.held')).toMatchObject({
         state: 'warned',
         found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',

@@ -74,7 +74,7 @@ describe('siyu serve', () => {
     expect(err()).not.toContain(key)
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
       ready: true,
-      parts: { documents: 'ok', events: 'ok', jobs: 'ok', disk: 'ok' },
+      parts: { documents: 'ok', events: 'ok', jobs: 'ok', disk: 'ok', work: 'ok' },
     })
     expect((await fetch(`${url}/v1/publish`, { method: 'POST' })).status).toBe(401)
     const metrics = await fetch(`${url}/metrics`, { headers: { 'X-Api-Key': key } })
@@ -140,7 +140,7 @@ describe('siyu serve', () => {
   it('records who did what, once, whether a command does it here or the service does it', async () => {
     expect((await siyu('send', 'stop')).code).toBe(0)
     const { child } = await serve()
-    const key = (await readFile(join(site.dataDir, 'api-key'), 'utf8')).trim()
+    const { key } = JSON.parse(await readFile(join(site.dataDir, 'service.json'), 'utf8')) as { key: string }
     await siyu('send', 'resume')
     await siyu('send', 'status')
     expect((await siyu('why', '--member', 'nobody')).code).toBe(1)
