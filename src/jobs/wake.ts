@@ -1,4 +1,3 @@
-import cron from 'node-cron'
 import { messageOf } from '../errors.js'
 import { type Log, throttled } from '../log.js'
 import type { JobOptions, JobQueue } from '../ports/job-queue.js'
@@ -6,6 +5,7 @@ import type { ServiceDeps } from '../services/runtime/deps.js'
 import { REFRESH_LANE, type Work, workTimes } from '../services/runtime/lanes.js'
 import { nextScheduleAt } from '../services/runtime/run-schedules.js'
 import { SECOND_MS } from '../time.js'
+import { Calendar } from './calendar.js'
 import { repeat } from './repeat.js'
 
 export type WakeOptions = { log: Log; /** Into how many shards work is split. */ split: { readonly current: number } }
@@ -15,8 +15,7 @@ const LOOKS = 5
 
 /**
  * Looks every second which lanes have work within it and adds jobs for each to its group, where a burst delays no other:
- * timers are kept to a part of a second, lost jobs are found again. Calendars are woken at their minute. What cron misses when
- * a clock leaps, or waits for once more when it is set back, the next look finds.
+ * timers are kept to a part of a second, lost jobs are found again. Calendars are woken at their minute.
  */
 export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOptions): { stop(): Promise<void> } {
   const { split } = options
@@ -32,13 +31,15 @@ export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOpt
     if (at !== undefined && at <= deps.clock.now()) await queue.add(REFRESH_LANE, undefined, { key: REFRESH_LANE })
   }
   const failed = (err: unknown) => log.error('waking failed', { cause: messageOf(err) })
-  const beat = repeat(SECOND_MS, () => wake().catch(failed))
-  const everyMinute = () => wakeCalendars().catch(failed)
-  const calendar = cron.schedule('* * * * *', everyMinute, { noOverlap: true, suppressMissedWarning: true })
+  const calendar = new Calendar(() => wakeCalendars().catch(failed))
+  const beat = repeat(SECOND_MS, async () => {
+    await calendar.follow(deps.clock.now())
+    await wake().catch(failed)
+  })
   return {
     stop: async () => {
-      await calendar.destroy()
       await beat.stop()
+      await calendar.stop()
     },
   }
 }
