@@ -2,7 +2,7 @@ import { atTimeOfDay, instantsOf, MINUTE_MS, toWallTime } from '../time.js'
 
 /**
  * A five-field cron expression, read: minute, hour, day of the month, month, day of the week, each with `*`, `a`, `a-b`, `a,b` and
- * steps (every 15th: a star, a slash, 15); months and days of the week also by their English names, Sunday as 0 or 7.
+ * steps (every 15th: a star, a slash, 15; from the 5th on: `5/15`); `?` stands for any day; months and days of the week also by their English names, Sunday as 0 or 7.
  */
 type Cron = {
   minutes: readonly number[]
@@ -73,7 +73,9 @@ function timesOn({ hours, minutes, everyHour }: Cron, day: Date, timeZone: strin
     return instantsOf({ year, month, day: date, hour, minute, second: 0 }, timeZone).map((at) => at.getTime())
   }
   const [start, ...startsAgain] = shownAt(0)
-  const isPlain = startsAgain.length === 0 && shownAt(LAST_MINUTE)[0] === start! + LAST_MINUTE * MINUTE_MS
+  const [end, ...endsAgain] = shownAt(LAST_MINUTE)
+  const isOnce = startsAgain.length === 0 && endsAgain.length === 0
+  const isPlain = isOnce && end === start! + LAST_MINUTE * MINUTE_MS
   return hours.flatMap((hour) =>
     minutes.flatMap((minute) => {
       const minuteOfDay = hour * 60 + minute
@@ -99,9 +101,9 @@ function parse(text: string): Cron | undefined {
   const [minute = '', hour = '', day = '', month = '', weekday = ''] = fields
   const minutes = valuesOf(minute, 0, 59)
   const hours = valuesOf(hour, 0, 23)
-  const days = valuesOf(day, 1, 31)
+  const days = valuesOf(day === '?' ? '*' : day, 1, 31)
   const months = valuesOf(month, 1, 12, MONTHS)
-  const weekdays = valuesOf(weekday, 0, 7, WEEKDAYS)
+  const weekdays = valuesOf(weekday === '?' ? '*' : weekday, 0, 7, WEEKDAYS)
   if (fields.length !== 5 || !minutes || !hours || !days || !months || !weekdays) return undefined
   return {
     minutes,
@@ -110,7 +112,7 @@ function parse(text: string): Cron | undefined {
     months: new Set(months),
     weekdays: new Set(weekdays.map((d) => d % 7)),
     everyHour: hour.startsWith('*'),
-    eitherDay: !day.startsWith('*') && !weekday.startsWith('*'),
+    eitherDay: !/^[*?]/.test(day) && !/^[*?]/.test(weekday),
   }
 }
 
@@ -122,10 +124,10 @@ function valuesOf(field: string, min: number, max: number, names: readonly strin
     if (match === null) return undefined
     const [, , low, high, every] = match
     const from = low === undefined ? min : numberOf(low, min, names)
-    const single = low !== undefined && high === undefined
-    const to = low === undefined ? max : numberOf(high ?? low, min, names)
+    const isOpen = low === undefined || (high === undefined && every !== undefined)
+    const to = isOpen ? max : numberOf(high ?? low, min, names)
     const step = every === undefined ? 1 : Number(every)
-    if (!(from >= min && from <= to && to <= max && step >= 1) || (single && every !== undefined)) return undefined
+    if (!(from >= min && from <= to && to <= max && step >= 1)) return undefined
     for (let value = from; value <= to; value += step) values.add(value)
   }
   return [...values].sort((a, b) => a - b)

@@ -18,7 +18,9 @@ describe('isCron', () => {
     ['H 2 * * *', false], // a hash of the job, elsewhere; here nothing
     ['0 0 L * *', false],
     ['0 0 * * 5#2', false],
-    ['0 0 ? * *', false],
+    ['0 0 ? * *', true], // any day, as other programs write it
+    ['0/15 * * * *', true],
+    ['? * * * *', false],
     ['*/0 * * * *', false],
     ['0 5-2 * * *', false],
     ['0 0 31 2 *', false], // never
@@ -48,6 +50,9 @@ describe('nextAt', () => {
     ['30 1 * * *', '2026-10-24T23:30:00Z', 'Antarctica/Troll', '2026-10-26T01:30:00Z'],
     ['30 1 * * *', '2026-03-28T12:00:00Z', 'Antarctica/Troll', '2026-03-29T01:30:00Z'], // two hours are skipped
     ['0 0 * * *', '2026-09-05T12:00:00Z', 'America/Santiago', '2026-09-06T04:00:00Z'], // midnight is skipped
+    ['0 * * * *', '2026-10-29T20:00:00Z', 'Africa/Cairo', '2026-10-29T21:00:00Z'], // the last hour of a day is shown twice
+    ['0 * * * *', '2026-04-05T02:00:00Z', 'America/Santiago', '2026-04-05T03:00:00Z'],
+    ['5/20 * * * *', '2026-03-02T10:05:00Z', 'UTC', '2026-03-02T10:25:00Z'],
     ['0 12 * * *', '2011-12-29T22:00:00Z', 'Pacific/Apia', '2011-12-30T22:00:00Z'], // a day is skipped
   ])('%s after %s in %s is %s', (cron, after, timeZone, expected) => {
     expect(nextAt(cron, new Date(after), timeZone)).toEqual(new Date(expected))
