@@ -97,6 +97,8 @@ export class UpstreamError extends AppError {
     override readonly retryable: boolean,
     message: string,
     options?: ErrorOptions,
+    /** Whether it speaks of what was given to it, or of the system itself; where it cannot be told, nothing. */
+    readonly about?: 'input' | 'system',
   ) {
     super(`${system}: ${message} (${upstreamCode})`, { system, upstreamCode }, options)
   }

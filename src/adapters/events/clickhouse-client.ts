@@ -235,6 +235,33 @@ async function retried<T>(tries: number, act: () => Promise<T>): Promise<T> {
 /** Server errors that pass by themselves: too many queries or parts, time-outs, network, read-only replica, Keeper. */
 const PASSING = new Set(['159', '202', '203', '209', '210', '225', '242', '252', '279', '319', '425', '473', '999'])
 
+/**
+ * Errors that speak of what was given, so that trying again would not help: what cannot be parsed, converted or held by its
+ * column, and a question that is too large. Everything else may pass: memory, a full disk, rights, an engine that stops.
+ *
+ * @see ClickHouse, src/Common/ErrorCodes.cpp
+ */
+const OF_INPUT = new Set([
+  '6',
+  '25',
+  '26',
+  '27',
+  '33',
+  '38',
+  '41',
+  '53',
+  '69',
+  '70',
+  '72',
+  '117',
+  '131',
+  '167',
+  '168',
+  '306',
+  '321',
+  '349',
+])
+
 /** What the engine or the connection threw, as ours. With `hideText` only the error's type and row number remain. */
 export function toUpstreamError(system: string, what: string, err: unknown, hideText = false): UpstreamError {
   const message = messageOf(err)
@@ -248,9 +275,11 @@ export function toUpstreamError(system: string, what: string, err: unknown, hide
   if (/^\d+$/.test(code)) {
     const row = /\(at row (\d+)\)/.exec(message)?.[1]
     const text = hideText ? `${type}${row === undefined ? '' : ` at row ${row}`}` : `${type}: ${toShown(message)}`
-    return new UpstreamError(system, code, PASSING.has(code), `${what}: ${text}`, cause)
+    const about = OF_INPUT.has(code) ? 'input' : 'system'
+    return new UpstreamError(system, code, PASSING.has(code), `${what}: ${text}`, cause, about)
   }
-  return new UpstreamError(system, code, true, `${what}: no answer${hideText ? '' : `: ${toShown(message)}`}`, cause)
+  const text = `${what}: no answer${hideText ? '' : `: ${toShown(message)}`}`
+  return new UpstreamError(system, code, true, text, cause, 'system')
 }
 
 /** Literals of a query come back in error texts; a long run of digits may be a phone number. */

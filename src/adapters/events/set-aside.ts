@@ -39,14 +39,7 @@ export async function insertOrSetAside<C extends Columns>(
   }
 }
 
-/**
- * Errors that speak of the rows themselves, so that trying again would not help: what cannot be parsed, converted or held by its
- * column. Everything else may pass: memory, a full disk, rights, an engine that stops.
- *
- * @see ClickHouse, src/Common/ErrorCodes.cpp
- */
-const REFUSALS = new Set(['6', '25', '26', '27', '33', '38', '41', '53', '69', '70', '72', '117', '131', '321', '349'])
-
+/** Whether it speaks of the rows themselves. */
 export function isRefusal(err: unknown): boolean {
-  return err instanceof UpstreamError && REFUSALS.has(err.upstreamCode)
+  return err instanceof UpstreamError && err.about === 'input'
 }

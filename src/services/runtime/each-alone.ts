@@ -6,13 +6,14 @@ import { AppError, ConflictError, UpstreamError } from '../../errors.js'
  */
 export function isOfItem(err: unknown): boolean {
   if (err instanceof ConflictError || (err instanceof AppError && err.retryable)) return false
+  if (err instanceof UpstreamError && err.about === 'system') return false
   return !(err instanceof Error && err.name === 'AbortError')
 }
 
 /**
  * Works on all items together. Where that fails for a reason that may lie in one of them, on ever fewer, until those that
  * fail stand alone: they are set aside, and the others are done. So an item may be worked on several times. What an outside
- * system refuses of one item alone is told of no item.
+ * system refuses of one item alone is told of the item only where the system says that it is about that.
  *
  * @throws what lies in no item; then some may be done
  */
@@ -28,7 +29,7 @@ export async function eachAlone<T>(
     if (!isOfItem(err)) throw err
     const [only, second] = items
     if (second === undefined) {
-      if (err instanceof UpstreamError) throw err
+      if (err instanceof UpstreamError && err.about !== 'input') throw err
       return setAside(only!, err)
     }
   }

@@ -174,7 +174,7 @@ describe('writing behind', () => {
   /** An engine that cannot read an insert in which `e2` is. */
   const refusesE2 = (_table: string, _token: string, rows: readonly object[]) =>
     rows.some((row) => 'event_id' in row && row.event_id === 'e2')
-      ? new UpstreamError('engine', '27', false, 'cannot parse')
+      ? new UpstreamError('engine', '27', false, 'cannot parse', {}, 'input')
       : undefined
 
   it.each([
@@ -245,7 +245,7 @@ describe('writing behind', () => {
     // The flush of events is refused, then its second row cannot be stored for now: that is where it dies.
     const dies = (table: string, token: string) => {
       if (table !== 'events') return undefined
-      if (/^flush \w+$/.test(token)) return new UpstreamError('engine', '27', false, 'cannot parse')
+      if (/^flush \w+$/.test(token)) return new UpstreamError('engine', '27', false, 'cannot parse', {}, 'input')
       return ++tries === 2 ? new UpstreamError('engine', '241', false, 'memory') : undefined
     }
     const dying = await open(noted(dies), { delayMs: HOUR_MS })

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { UpstreamError } from '../../../src/errors.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { listOpenReactions } from '../../../src/services/tags/reactions/list-open.js'
@@ -34,8 +35,13 @@ async function arrive(): Promise<void> {
 
 function failing(...collections: ('writebacks' | 'openReactions' | 'runs')[]): ServiceDeps {
   const fails = () => Promise.reject(new Error('it broke'))
+  const isGone = () => Promise.reject(new UpstreamError('documents', 'gone', true, 'it broke'))
   const docs = { ...world.deps.docs }
-  for (const name of collections) Object.assign(docs, { [name]: { ...docs[name], updateEach: fails, insert: fails } })
+  for (const name of collections) {
+    // What nothing can be kept in is not the fault of what was to be kept.
+    const how = name === 'openReactions' ? isGone : fails
+    Object.assign(docs, { [name]: { ...docs[name], updateEach: how, insert: how } })
+  }
   return { ...world.deps, docs }
 }
 

@@ -2,6 +2,7 @@ import { messageOf } from '../../../errors.js'
 import { hashKey } from '../../../random.js'
 import { MINUTE_MS } from '../../../time.js'
 import type { Deps } from '../../runtime/deps.js'
+import { isOfItem } from '../../runtime/each-alone.js'
 import { enterByRule } from './enter-by-rule.js'
 import type { Changed, Occasion, Reaction } from './reaction.js'
 import { writeBack } from './write-back.js'
@@ -56,7 +57,8 @@ async function keepForLater(deps: Deps, name: string, changes: Changed[], { now,
   const nextAt = new Date(clock.now().getTime() + FIRST_REDO_MS)
   try {
     await docs.openReactions.insert([{ _id, reaction: name, changes, now, key, attempts: 1, nextAt, error }])
-  } catch {
-    throw err // of the two, this is the one that says what went wrong first
+  } catch (failure) {
+    // Of the two, the one that says whether others can go on; what went wrong first is in the log.
+    throw isOfItem(failure) ? err : failure
   }
 }
