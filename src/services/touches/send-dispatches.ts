@@ -16,7 +16,7 @@ import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
 import { leftRuns } from './release-facts.js'
-import { takeBackOptedOut, takeBackTouches } from './take-back.js'
+import { takeBackMarked, takeBackOptedOut, takeBackTouches } from './take-back.js'
 import { takeOut } from './take-out.js'
 import { closeCard, passOn, tellEnd, UNTOLD } from './stop-dispatch.js'
 import { withoutWithdrawn } from './withdraw-content.js'
@@ -116,6 +116,8 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
     const claimed = await claim(deps, doc._id, claimedAs(doc))
     if (claimed === undefined) continue
+    // To settle may be to ask once more; what is claimed is looked at again when its claim has run out.
+    if (await isStopped(deps)) return
     const settled = await readBack(deps, claimed.doc)
     if (settled?.kind === 'absent') await giveBack(deps, claimed.doc)
     else if (settled !== undefined) await save(deps, claimed, settled)
@@ -177,6 +179,8 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   const claimed = await claim(deps, listed._id, { state: 'ready' })
   if (claimed === undefined) return
   const { doc, isLate } = claimed
+  // Claimed, it is counted as being asked for: whoever turns the switch from now on is told so.
+  if (await isStopped(deps)) return giveBack(deps, doc)
   const channel = deps.channels[doc.channel]
   const dispatch = toDispatch(doc)
   let outcome = await ask(channel, dispatch, isLate)
@@ -228,6 +232,7 @@ async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> 
 /** Asked for before: whoever left her journey just then, or said stop, could not be taken out of it. */
 async function withoutLeft({ docs, clock }: Deps, { recipients }: DispatchDoc): Promise<void> {
   const touches = await docs.touches.getMany(recipients.map((r) => r.touchId))
+  await takeBackMarked(docs, touches)
   for (const runId of await leftRuns({ docs }, touches)) await takeBackTouches(docs, { runId }, 'exited', clock.now())
   const people = await docs.profiles.getMany([...new Set(touches.map((t) => t.profileId))])
   await takeBackOptedOut(docs, people, clock.now())
@@ -288,7 +293,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
       taken.map((r) => ({
         id: r.touchId,
         where: { ...given, state: 'planned' },
-        update: { $set: { state: 'created' } },
+        update: { $set: { state: 'created' }, $unset: { reason: 1 } },
       })),
     )
     await passOn(

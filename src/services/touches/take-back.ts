@@ -79,10 +79,23 @@ export async function takeBackOptedOut(
 
 async function takeOutOfMessage(docs: Collections, touch: Touch, reason: TakeBackReason, now: Date): Promise<void> {
   const dispatch = await dropTouch(docs, touch, reason)
+  // It is asked for just now: should the platform put it off, the mark keeps it from being asked for again.
+  if (dispatch?.state === 'sending') {
+    const { _id, dispatchId } = touch
+    await docs.touches.update(_id, { $set: { reason } }, { state: 'planned', dispatchId: dispatchId! })
+  }
   if (!CONFIRMED.includes(touch.channel) || dispatch?.recipients.length !== 1) return
   await docs.dispatches.update(dispatch._id, { $set: { reason, nextAt: now } }, { state: 'created' })
   // What becomes of it is not known yet; its first look at the results finds the reason.
   await docs.dispatches.update(dispatch._id, { $set: { reason } }, { state: 'sending' })
+}
+
+/** Takes touches out of their dispatch whose reason went while it was being asked for. */
+export async function takeBackMarked(docs: Collections, touches: readonly Touch[]): Promise<void> {
+  for (const touch of touches) {
+    const { state, reason } = touch
+    if (state === 'planned' && (reason === 'exited' || reason === 'opted_out')) await dropTouch(docs, touch, reason)
+  }
 }
 
 /** Takes a touch out of its dispatch. @returns the dispatch, when it was asked for already */

@@ -4,6 +4,7 @@ import { createWecomChannel } from '../../../src/adapters/wecom/channels/wecom.j
 import { quietLog } from '../../../src/log.js'
 import { acceptCard } from '../../../src/services/wecom/accept-callbacks.js'
 import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
+import { exitRun } from '../../../src/services/journeys/enter-journeys.js'
 import { switchSending } from '../../../src/services/touches/switch-sending.js'
 import type { DispatchOutcome } from '../../../src/ports/channel.js'
 import type { Update } from '../../../src/ports/document-language.js'
@@ -235,6 +236,49 @@ describe('results', () => {
     await world.until(hoursIn(1))
     expect(world.wecom.sent.flatMap((d) => d.recipients.map((r) => r.to))).toEqual(['wm-m2'])
     expect(await states()).toEqual([reason, 'created'])
+  })
+
+  it.each([
+    ['alone', ['m1'], ['exited'], []],
+    ['with somebody else', ['m1', 'm2'], ['exited', 'created'], ['wm-m2']],
+  ])(
+    'of who buys while it is asked for, %s, and is put off then: it is not asked for again',
+    async (_how, who, ends, to) => {
+      const { channels } = world.deps
+      const askedFor = async () => {
+        await exitRun(world.deps, 'hello:1:0', world.clock.now())
+        return BUSY
+      }
+      world.deps.channels = {
+        ...channels,
+        wecom: new Proxy(channels['wecom']!, {
+          get: (target, key) => (key === 'dispatch' ? askedFor : (Reflect.get(target, key) as unknown)),
+        }),
+      }
+      await happens('a', 'registered', who)
+      expect((await world.docs.runs.find({})).map((run) => run.outcome)).toEqual(who.map(() => 'finished'))
+      world.deps.channels = channels
+      await world.until(hoursIn(1))
+      expect(world.wecom.sent.flatMap((d) => d.recipients.map((r) => r.to))).toEqual(to)
+      expect(await states()).toEqual(ends)
+    },
+  )
+
+  it('is asked for no more once the switch is turned, though it was claimed before', async () => {
+    const { dispatches } = world.docs
+    world.deps.docs = {
+      ...world.deps.docs,
+      dispatches: Object.assign(Object.create(dispatches) as typeof dispatches, {
+        findOneAndUpdate: async (...asked: Parameters<typeof dispatches.findOneAndUpdate>) => {
+          const claimed = await dispatches.findOneAndUpdate(...asked)
+          await switchSending(world.docs, 'stop', world.clock.now())
+          return claimed
+        },
+      }),
+    }
+    await happens('a', 'registered', ['m1'])
+    expect(world.wecom.sent).toEqual([])
+    expect(await dispatchStates()).toEqual(['ready'])
   })
 
   it.each([
