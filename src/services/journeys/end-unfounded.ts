@@ -24,7 +24,8 @@ export async function endUnfounded(deps: Deps, events: readonly OwnedEvent[], no
     {
       profileId: { $in: [...new Set(events.map((e) => e.profileId))] },
       journeyId: { $in: [...new Set(journeys.map(([key]) => key.slice(0, key.lastIndexOf('@'))))] },
-      state: 'waiting',
+      // Also those that have taken their last step: what they planned may still wait.
+      state: { $in: ['waiting', 'ended'] },
       arm: 'treated',
       enteredAt: { $gte: earliest },
     },

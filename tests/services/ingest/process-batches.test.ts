@@ -5,6 +5,8 @@ import type { BatchPlan } from '../../../src/stored/ingest.js'
 import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
+import { toUpstreamError } from '../../../src/adapters/events/clickhouse-client.js'
+import type { Deps } from '../../../src/services/runtime/deps.js'
 import { compileHolds } from '../../../src/domain/rules/compile.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
@@ -263,6 +265,29 @@ describe('taking records in', () => {
     expect(await world.docs.rejected.count({})).toBe(0)
     await world.run()
     expect(await countEvents()).toBe(1)
+  })
+
+  it.each([
+    ['sets nobody aside while the event store does not let anybody in', '516', 0],
+    ['sets aside whom the event store cannot ask for', '168', 1],
+  ])('%s', async (_name, code, rejected) => {
+    await start()
+    await world.accept('a', eventRecord('m1', 'seen', START), eventRecord('m2', 'seen', START))
+    type Asked = Parameters<Deps['knownEvents']['find']>[0]
+    const asks = (ids: Asked) => JSON.stringify(ids).includes('m1')
+    const knownEvents = {
+      find: (ids: Asked) =>
+        asks(ids)
+          ? Promise.reject(toUpstreamError('engine', 'query', { code, type: 'X', message: 'no' }))
+          : world.deps.knownEvents.find(ids),
+    } as unknown as Deps['knownEvents']
+    const ended = processBatches({ ...world.deps, knownEvents })
+      .then(() => 'done')
+      .catch(() => 'stopped')
+    expect(await ended).toBe(rejected === 0 ? 'stopped' : 'done')
+    expect(await world.docs.rejected.count({})).toBe(rejected)
+    await world.run()
+    expect(await countEvents()).toBe(2 - rejected)
   })
 
   it('lets nothing that arrives hold a wish or a trait in the future', async () => {
@@ -567,6 +592,22 @@ describe('journeys that a batch begins', () => {
       ['by-tag:1:0', 'exited'],
       ['no-order:1:0', 'exited'],
     ])
+  })
+
+  it('take back what waits for the morning, though its last step is taken, when a late event says so', async () => {
+    const noOrder = { all: [{ event: 'registered' }, { not: { event: 'order_paid' } }] }
+    await start(
+      { contents, journeys: [{ id: 'no-order', enter: { when: noOrder }, steps: sendHello }] },
+      '2026-03-02T14:00:00Z',
+    )
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', START))
+    await world.run()
+    await world.until('2026-03-02T15:00:00Z')
+    expect(await runs()).toEqual([['no-order:1:0', 'ended', 'finished']])
+    expect((await world.docs.touches.find({})).map((t) => t.state)).toEqual(['planned'])
+    await world.accept('b', eventRecord('m1', 'order_paid', hoursIn(2)))
+    await world.run()
+    expect((await world.docs.touches.find({})).map((t) => [t.state, t.reason])).toEqual([['suppressed', 'exited']])
   })
 
   it('enter when a rule becomes true, and not again while it stays so', async () => {
