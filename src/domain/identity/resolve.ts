@@ -485,15 +485,15 @@ function normalise(value: string, how: HowWritten): string {
 /**
  * A phone number as it is compared: digits of whatever width, without what forms, spreadsheets and people put around them
  * (blanks, dashes, brackets, quotes, a mark behind, `.0`, invisible signs) and without a Chinese country code, also one
- * without a plus; 11 digits stay.
+ * without a plus; 11 digits stay. One that is masked, or has an extension as a shop's virtual numbers do, is nobody's own.
  */
 function phoneOf(value: string): string {
-  const digits = value
+  const written = value
     .normalize('NFKC')
     .replace(/[\s\p{Cc}\p{Cf}]/gu, '')
-    .replace(/^['"‘“]+|['"’”,;.、。，；*]+$/gu, '')
+    .replace(/^['"‘“]+|['"’”,;.、。，；]+$/gu, '')
     .replace(/\.0+$/, '')
-    .replace(/[()\p{Pd}]/gu, '')
-    .replace(/^(\+86|0086|86(?=1\d{10}$))/, '')
+  if (/\*|^(\+?86-?)?1\d{10}\p{Pd}\d+$/u.test(written)) return ''
+  const digits = written.replace(/[()\p{Pd}]/gu, '').replace(/^(\+86|0086|86(?=1\d{10}$))/, '')
   return /^\+?\d{5,15}$/.test(digits) ? digits : ''
 }

@@ -79,6 +79,9 @@ describe('usableIdentifiers', () => {
     ['+447700900000', '+447700900000'],
     ['no phone', undefined],
     ['123', undefined],
+    ['1380000****', undefined], // masked
+    ['138****0011', undefined],
+    ['13800000011-1234', undefined], // a virtual number of a shop and its extension
   ])('reads the phone %j as %j', (value, expected) => {
     const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'phone', value }] }
     expect(usableIdentifiers(config, r).map((i) => i.value)).toEqual(expected === undefined ? [] : [expected])
