@@ -57,6 +57,16 @@ const Sent = SourceRecord.extend({
   events: z.array(RecordEvent.extend({ occurredAt: At })).default([]),
 })
 
+/** What tells one record from another; of one that is nested too deep to be written down nothing does. */
+function contentOf(given: unknown): string {
+  try {
+    return JSON.stringify(given) ?? ''
+  } catch (err) {
+    if (err instanceof RangeError) return ''
+    throw err
+  }
+}
+
 /**
  * Takes what a sender outside says: the good records of a batch, and lists the bad ones. They are read one by one: a bad one
  * keeps out none of the others.
@@ -75,11 +85,12 @@ export async function takeRecords(deps: TakeDeps, sent: readonly unknown[], key?
   let mended = 0
   for (const [index, given] of sent.entries()) {
     const read = readRecord(deps, given, now)
+    // Whether it can be used now or not: the same body again is the same batch.
+    contents.push(contentOf(given))
     if ('problems' in read) {
       rejected.add(index, read.problems)
       continue
     }
-    contents.push(JSON.stringify(given))
     mended += read.mended
     good.push(read.record)
     const unusable = findUnusable(deps.definitions.current.identity, read.record)

@@ -258,6 +258,15 @@ describe('keys of senders', () => {
     expect(await world.docs.identifiers.get('member_id:K2')).toBeUndefined()
   })
 
+  it('stand for all that was sent, also where some of it can be used only later', async () => {
+    const at = new Date(Date.parse(AT) + 6 * 60_000).toISOString()
+    const ahead = record('K5', { events: [{ id: 'ahead', name: 'seen', occurredAt: at }] })
+    const body = JSON.stringify({ key: 'order-8', records: [record('K4'), ahead] })
+    expect((await send(body)).status).toBe(202)
+    world.clock.set(new Date(Date.parse(AT) + 3 * 60_000))
+    expect((await send(body)).status).toBe(202)
+  })
+
   it('are none of ours', async () => {
     const { body } = await send(JSON.stringify({ key: 'card:t:done', records: [record('K3')] }))
     expect(body.batchId).toBe('key:card:t:done')
