@@ -22,7 +22,7 @@ import { type LoadedDefinitions, loadDefinitions } from '../src/services/definit
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
 import { atOnce } from '../src/services/runtime/with-lease.js'
 import { atTimeOfDay, type Clock, DAY_MS, elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS } from '../src/time.js'
-import { nearest } from '../src/said.js'
+import { nearest, said } from '../src/said.js'
 import { firstEvents } from './first-events.js'
 
 /** Of whoever tries: nobody real, and no number that could be one. */
@@ -64,9 +64,10 @@ export type Trial = {
   profileId(): Promise<number | undefined>
   /**
    * Lets her do what the journey begins with, and time pass, until a message of the journey is in her chat or a card about her
-   * at her guide. Resolves to what came; `undefined` when nothing did within thirty days.
+   * at her guide. Resolves to what came; `undefined` when nothing did within thirty days. What other journeys send is told, and
+   * is not it.
    */
-  first(signal: AbortSignal, onFact: (fact: TrialFact) => void): Promise<string | undefined>
+  first(signal: AbortSignal, onFact: (fact: TrialFact) => void): Promise<'message' | 'task' | undefined>
   /** Goes on at the pace of this machine's clock until the signal; whatever is done on the page is worked off at once. */
   goOn(signal: AbortSignal, onFact: (fact: TrialFact) => void): Promise<void>
   /** Ends it and leaves nothing behind. May be called twice. */
@@ -202,8 +203,11 @@ async function chooseJourney(
   const near = asked === undefined ? undefined : nearest(asked, ids)
   const problem: Problem = {
     path: '--journey',
-    message: `没有旅程 there is no journey "${asked ?? ''}"`,
-    hint: near === undefined ? `有 there are: ${ids.join(', ')}` : `是不是 did you mean "${near}"?`,
+    message: said(`没有旅程 "${asked ?? ''}"`, `there is no journey "${asked ?? ''}"`),
+    hint:
+      near === undefined
+        ? said(`有：${ids.join('、')}`, `there are: ${ids.join(', ')}`)
+        : said(`是不是 "${near}"？`, `did you mean "${near}"?`),
   }
   throw new InvalidInputError('--journey', [problem])
 }
@@ -287,10 +291,10 @@ class Play {
     return found?.profileId
   }
 
-  async first(signal: AbortSignal, onFact: (fact: TrialFact) => void): Promise<string | undefined> {
+  async first(signal: AbortSignal, onFact: (fact: TrialFact) => void): Promise<'message' | 'task' | undefined> {
     const { sandbox, app } = this
     const endMs = sandbox.now().getTime() + HORIZON_MS
-    let [isIn, came] = [false, undefined as string | undefined]
+    let [isIn, came] = [false, undefined as 'message' | 'task' | undefined]
     await live(app.deps, {
       from: new Date(sandbox.now().getTime() + SECOND_MS),
       signal,
@@ -382,7 +386,7 @@ class Play {
   }
 
   /** Tells what is new. @returns what of the journey has reached her, or her guide */
-  private async look(onFact: (fact: TrialFact) => void): Promise<string | undefined> {
+  private async look(onFact: (fact: TrialFact) => void): Promise<'message' | 'task' | undefined> {
     const { sandbox, app, journey } = this
     const at = sandbox.now()
     for (const run of await app.deps.docs.runs.find({})) {
@@ -397,19 +401,28 @@ class Play {
     }
     const messages = sandbox.log(this.seenMessages)
     this.seenMessages += messages.length
-    let came: string | undefined
+    let came: 'message' | undefined
     for (const { kind, text, link, sentAt, externalUserId } of messages) {
-      const said = link === undefined ? text : `${text} → ${link.title} ${link.url}`
-      const zh = kind === 'welcome' ? '欢迎语' : `${GUIDE.name}发来`
-      onFact({
-        at: sentAt,
-        text: { zh: `${zh}：${said}`, en: `${kind === 'welcome' ? 'greeting' : 'message'}: ${said}` },
-      })
-      if (kind !== 'welcome' && externalUserId === CUSTOMER.externalUserId) came ??= said
+      const shown = link === undefined ? text : `${text} → ${link.title} ${link.url}`
+      const journeys = await this.journeysOf(link?.url)
+      const other = journeys.length > 0 && !journeys.includes(journey.id) ? journeys.join(', ') : undefined
+      const zh = kind === 'welcome' ? '欢迎语' : `${GUIDE.name}发来${other === undefined ? '' : `（旅程 ${other}）`}`
+      const en = kind === 'welcome' ? 'greeting' : `message${other === undefined ? '' : ` (of ${other})`}`
+      onFact({ at: sentAt, text: { zh: `${zh}：${shown}`, en: `${en}: ${shown}` } })
+      if (externalUserId === CUSTOMER.externalUserId && journeys.includes(journey.id)) came = 'message'
     }
     if (came !== undefined) return came
-    const [card] = await app.deps.docs.touches.find({ journeyId: journey.id, state: 'delivered' })
-    return card?.contentId
+    const [task] = await app.deps.docs.tasks.find({ state: { $ne: 'open' } })
+    const touches = task === undefined ? [] : await app.deps.docs.touches.getMany(task.touchIds)
+    return touches.some((t) => t.journeyId === journey.id && t.state === 'delivered') ? 'task' : undefined
+  }
+
+  /** Whose message it is that has a link like this: links bear the mark of their dispatch. */
+  private async journeysOf(url: string | undefined): Promise<string[]> {
+    const mark = url === undefined ? null : new URL(url).searchParams.get('m')
+    const dispatch = mark === null ? undefined : await this.app.deps.docs.dispatches.get(mark)
+    const touches = await this.app.deps.docs.touches.getMany(dispatch?.recipients.map((r) => r.touchId) ?? [])
+    return [...new Set(touches.map((t) => t.journeyId))]
   }
 }
 

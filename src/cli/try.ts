@@ -61,8 +61,15 @@ export async function tryCommand(
     write(words(`  页面 ${trial.pageUrl}`, `  page ${trial.pageUrl}`))
     const came = await trial.first(stopped, tell)
     const person = await trial.profileId()
-    if (came !== undefined)
+    if (came === 'message')
       write(words('✓ 顾客收到了旅程的第一条消息', '✓ The first message of the journey has arrived'))
+    else if (came === 'task')
+      write(
+        words(
+          '✓ 导购收到了旅程的第一个任务，并已完成',
+          '✓ The guide has got the first task of the journey, and done it',
+        ),
+      )
     else {
       write(words(`✗ 三十天里没有收到消息，原因如下`, '✗ No message came within thirty days; this is why'))
       if (person !== undefined) await whyCommand({ profileId: person }, { config: trial.configFile, env: {} })

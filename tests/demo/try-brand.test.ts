@@ -48,6 +48,7 @@ steps:
   - wait: 3d
   - send: { channel: wecom, content: thanks }
 `
+const SOONER = ORDERED.replace('thanks-later', 'sooner').replace('  - wait: 3d\n', '')
 const REGISTERED = ORDERED.replace('thanks-later', 'other').replace('order_paid }', 'registered }')
 
 describe('a trial of a brand', () => {
@@ -57,7 +58,7 @@ describe('a trial of a brand', () => {
     const facts: string[] = []
     const onFact = ({ text }: { text: { zh: string } }) => void facts.push(text.zh)
     const controller = new AbortController()
-    expect(await play.first(controller.signal, onFact)).toContain(THANKS)
+    expect(await play.first(controller.signal, onFact)).toBe('message')
     expect(facts).toEqual([
       '欢迎语：您好，我是我的店的导购，有什么想找的随时告诉我。',
       '测试客户 001发生事件 order_paid',
@@ -95,14 +96,29 @@ describe('a trial of a brand', () => {
 
   it('of a journey of its own lets the days pass, and nobody is held out', async () => {
     const { journey, ...play } = await start(
-      await brand({ 'thanks-later': ORDERED, other: REGISTERED }),
+      await brand({ 'thanks-later': ORDERED, other: REGISTERED, sooner: SOONER }),
       'thanks-later',
     )
     expect(journey).toMatchObject({ id: 'thanks-later', isExample: false })
     const at: Date[] = []
-    const came = await play.first(new AbortController().signal, (fact) => void at.push(fact.at))
-    expect(came).toContain(THANKS)
+    const told: string[] = []
+    const came = await play.first(new AbortController().signal, (fact) => {
+      at.push(fact.at)
+      told.push(fact.text.zh)
+    })
+    // What another journey sends at once is told as that, and is not it.
+    expect(told.filter((text) => text.includes(THANKS))).toEqual([
+      expect.stringContaining('（旅程 sooner）'),
+      expect.not.stringContaining('（旅程'),
+    ])
+    expect(came).toBe('message')
     expect(at.at(-1)!.getTime() - at[0]!.getTime()).toBeGreaterThan(3 * 86_400_000)
+  })
+
+  it('of a journey that begins with a task ends when the guide has done it', async () => {
+    const task = ORDERED.replace(/steps:[^]*/, 'steps:\n  - task: { title: Call, script: thanks, due: 2d }\n')
+    const play = await start(await brand({ 'thanks-later': task }), 'thanks-later')
+    expect(await play.first(new AbortController().signal, () => undefined)).toBe('task')
   })
 
   it('names the journeys there are, and the problems of the files', async () => {
