@@ -205,7 +205,8 @@ export function doubtsAbout(doc: Document, lines: LineCounter, file: string): Pr
 }
 
 function doubtfulNumber(source: string, value: number): Pick<Problem, 'message' | 'hint'> | undefined {
-  if (!/^[-+]?(0\d|0[xo])|^\+|^-?\d{16,}$|^-?\d+[eE]/.test(source)) return undefined
+  // `1e5` and `+5` are bounds as people write them; an order number such as `12e5` and a phone are not.
+  if (!/^[-+]?(0\d|0[xo])|^\+\d{6}|^-?\d{16,}$|^-?\d{2,}[eE]/.test(source)) return undefined
   return {
     message: said(
       `没有引号的 ${source} 会读成数字 ${value}`,

@@ -44,10 +44,15 @@ function lookInto(
   for (const { rule, path } of atoms) {
     if ('any' in rule)
       for (const part of clauseOf(rule).parts(rule))
-        mistakes.push(...lookInto([{ rule: part.rule, path: [...path, ...part.path] }], known, held, asserted))
-    if ('not' in rule) mistakes.push(...lookInto([{ rule: rule.not, path: [...path, 'not'] }], known, [], []))
+        mistakes.push(...inVain(lookInto([{ rule: part.rule, path: [...path, ...part.path] }], known, held, asserted)))
+    if ('not' in rule) mistakes.push(...inVain(lookInto([{ rule: rule.not, path: [...path, 'not'] }], known, [], [])))
   }
   return mistakes
+}
+
+/** The whole can hold without them. */
+function inVain(mistakes: readonly Mistake[]): Mistake[] {
+  return mistakes.map((mistake) => ({ ...mistake, unsure: true }))
 }
 
 /** What must hold together, however deep the alls are nested. */

@@ -104,7 +104,9 @@ export const event: Clause<EventClause> = {
 function demands({ event, where, within, between, count, sum, daysSince, first, last }: EventClause): Demand[] {
   const which = JSON.stringify({ event, where, within, between })
   const daysAgo = { ...(within !== undefined && { lt: within / DAY_MS }), ...(between && { lt: between[0] / DAY_MS }) }
-  const tested = Object.entries(where ?? {}).map(([property, test]): Demand => ({
+  // Of what need not be there nothing is demanded.
+  const mayBeNone = count !== undefined && (count.is ?? 0) === 0 && (count.gte ?? 0) <= 0 && (count.gt ?? -1) < 0
+  const tested = Object.entries(mayBeNone ? {} : (where ?? {})).map(([property, test]): Demand => ({
     of: `${property} where ${which}`,
     tests: typeof test === 'object' ? test : { is: test },
   }))
