@@ -33,7 +33,7 @@ const NAMES: readonly (readonly [Meaning, RegExp])[] = [
   ],
   [
     'amount',
-    /^(实付金额|实付款|实付|实收金额|实收|支付金额|付款金额|成交金额|订单金额|应付金额|金额|总金额|总价|合计|amount|total|totalamount|paid|payamount|totalprice)([（(].*[)）])?$/,
+    /^(实付金额|实付款|实付|买家实际支付金额|订单实付金额|实收金额|实收|支付金额|付款金额|成交金额|订单金额|应付金额|金额|总金额|总价|合计|amount|total|totalamount|paid|payamount|totalprice)([（(].*[)）])?$/,
   ],
   ['quantity', /^(数量|件数|购买数量|quantity|qty)$/],
   ['unitPrice', /^(单价|商品单价|unitprice|price)$/],

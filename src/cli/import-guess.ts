@@ -4,6 +4,7 @@ import { stringify } from 'yaml'
 import type { NoGuess } from '../../connectors/csv/guess.js'
 import type { Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
+import { hashKey } from '../random.js'
 import { formatMinor } from '../print/numbers.js'
 import { fitTable, formatAt } from '../print/table.js'
 import { bilingual } from './options.js'
@@ -46,7 +47,8 @@ export async function guessCommand(
   })
   if ('missing' in guess) throw notUnderstood(file, guess, words)
   const text = [
-    ...comments(file, guess.unused, words).map((line) => `# ${line}\n`),
+    // Names of columns may hold line breaks.
+    ...comments(file, guess.unused, words).map((line) => `# ${line.replace(/\s+/g, ' ')}\n`),
     stringify(guess.mapping, { lineWidth: 0 }),
   ].join('')
   await mkdir(dirname(mappingFile), { recursive: true })
@@ -117,14 +119,14 @@ async function show(
   for (const problem of problems.slice(0, SHOWN)) write(`! ${formatProblem(problem)}\n`)
 }
 
-/** `2026 订单.csv.gz` is of the source `csv`, `Shop-Orders.csv` of `shop-orders`. */
+/** `Shop-Orders.csv` is of the source `shop-orders`, `2026 订单.csv.gz` of one that is `csv-` and a mark of its name. */
 function sourceOf(file: string): string {
   const name = basename(file)
     .replace(/(\.csv|\.txt|\.tsv)?(\.gz)?$/i, '')
     .toLowerCase()
     .replace(/[^a-z0-9_-]+/g, '-')
     .replace(/^[^a-z]+|-+$/g, '')
-  return name === '' ? 'csv' : name
+  return name === '' ? `csv-${hashKey(6, basename(file))}` : name
 }
 
 function comments(file: string, unused: readonly string[], words: Words): string[] {
