@@ -251,7 +251,7 @@ describe('results', () => {
       }
       world.deps.channels = {
         ...channels,
-        wecom: new Proxy(channels['wecom']!, {
+        wecom: new Proxy(channels['wecom'], {
           get: (target, key) => (key === 'dispatch' ? askedFor : (Reflect.get(target, key) as unknown)),
         }),
       }
