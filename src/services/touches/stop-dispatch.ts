@@ -37,7 +37,10 @@ export async function tellEnd(docs: Collections, dispatch: DispatchDoc, now: Dat
   await docs.dispatches.update(_id, { $unset: { nextAt: 1 } }, { state: 'refused' })
 }
 
-/** Touches that one member cannot send wait for their release again: there may be another who has the customer. */
+/**
+ * Touches that one member cannot send wait for their release again: there may be another who has the customer. Not those whose
+ * reason went while they were being asked for.
+ */
 export async function passOn(
   { touches }: Pick<Collections, 'touches'>,
   { _id, senderUserId }: Pick<DispatchDoc, '_id' | 'senderUserId'>,
@@ -45,6 +48,10 @@ export async function passOn(
   reason: SuppressReason,
   now: Date,
 ): Promise<void> {
+  await touches.updateMany(
+    { _id: { $in: [...touchIds] }, dispatchId: _id, state: 'planned', reason: { $in: ['exited', 'opted_out'] } },
+    { $set: { state: 'suppressed' } },
+  )
   await touches.updateEach(
     touchIds.map((id) => ({
       id,

@@ -264,6 +264,22 @@ describe('results', () => {
     },
   )
 
+  it('of who buys while it is asked for, and whom this guide cannot reach: no other guide tries', async () => {
+    const { channels } = world.deps
+    const askedFor = async (): Promise<DispatchOutcome> => {
+      await exitRun(world.deps, 'hello:1:0', world.clock.now())
+      return { kind: 'created', remoteId: 'msg', refused: [{ to: 'wm-m1', reason: 'no' }] }
+    }
+    world.deps.channels = {
+      ...channels,
+      wecom: new Proxy(channels['wecom'], {
+        get: (target, key) => (key === 'dispatch' ? askedFor : (Reflect.get(target, key) as unknown)),
+      }),
+    }
+    await happens('a', 'registered', ['m1', 'm2'])
+    expect(await states()).toEqual(['exited', 'created'])
+  })
+
   it('is asked for no more once the switch is turned, though it was claimed before', async () => {
     const { dispatches } = world.docs
     world.deps.docs = {
