@@ -28,12 +28,12 @@ export async function statusCommand(json: boolean, options: ServiceOptions): Pro
     const name = (key: string) => words(nameOf(key).zh, nameOf(key).en)
     const { sending, waiting, stuck } = status
     const since = sending.since === undefined ? '' : formatAt(sending.since, brand.timeZone)
-    const service_ =
+    const running =
       service.url === undefined
         ? words(`没有运行（数据在 ${dataDir}）`, `not running (data in ${dataDir})`)
         : words(`运行在 ${service.url}`, `running at ${service.url}`)
     const lines: [string, string][] = [
-      [words('服务', 'service'), service_],
+      [words('服务', 'service'), running],
       [
         words('发送', 'sending'),
         sending.stopped

@@ -6,14 +6,17 @@ import type { Deps } from '../services/runtime/deps.js'
 import { countRejected } from '../services/ingest/rejected.js'
 import { MENDED } from '../services/ingest/take-records.js'
 import { listUnknown } from '../services/ingest/unknown-events.js'
-import { inboxAge, listStillLanes } from '../services/runtime/lane-progress.js'
+import { countOpenBatches, inboxAge, listStillLanes } from '../services/runtime/lane-progress.js'
 import { countHeld } from '../services/journeys/list-held.js'
 import { countHeldTouches } from '../services/touches/held-touches.js'
 import { isStopped } from '../services/touches/switch-sending.js'
-import { SECOND_MS } from '../time.js'
+import { elapsedMs, SECOND_MS } from '../time.js'
 
 /** Calls of one platform API since the process began. */
 export type CallFigures = { calls: number; waitedMs: number; tooOften: number; tooParallel: number; width: number }
+
+/** How often the oldest batch is looked at. */
+const LOOK_AGAIN_MS = 10 * SECOND_MS
 
 /** Figures of the service's work, counted over indexes whenever they are asked for. */
 export function measureService(
@@ -22,12 +25,14 @@ export function measureService(
   { queue, documents }: { queue: JobQueue; documents: Pick<DocumentStore, 'unfit'> },
 ): void {
   const registers = [registry]
+  let lookedMs = -Infinity
+  let oldestAt: string | undefined
   new Gauge({
     name: 'siyu_inbox_batches',
     help: 'Batches of records that are accepted and not yet worked off',
     registers,
     async collect() {
-      this.set(await docs.batches.count({ state: { $in: ['accepted', 'planned'] } }))
+      this.set(await countOpenBatches({ docs }))
     },
   })
   new Gauge({
@@ -35,7 +40,11 @@ export function measureService(
     help: 'How long the oldest batch of records waits, 0 when none does',
     registers,
     async collect() {
-      const { oldestAt } = await inboxAge({ docs })
+      // It reads a batch, and whoever sends may look many times a second.
+      if (elapsedMs() - lookedMs >= LOOK_AGAIN_MS) {
+        lookedMs = elapsedMs()
+        oldestAt = (await inboxAge({ docs })).oldestAt
+      }
       const ageMs = oldestAt === undefined ? 0 : clock.now().getTime() - new Date(oldestAt).getTime()
       this.set(Math.max(0, ageMs) / SECOND_MS)
     },

@@ -5,6 +5,7 @@ import type { LocalText } from '../../domain/local-text.js'
 import { countHeld } from '../journeys/list-held.js'
 import { type SendingStatus, switchSending } from '../touches/switch-sending.js'
 import type { Deps } from './deps.js'
+import { countOpenBatches } from './lane-progress.js'
 
 /** How things stand, in figures. */
 export type Status = {
@@ -42,7 +43,7 @@ export async function describeStatus(deps: Deps, unfit: number): Promise<Status>
     people: await docs.profiles.count({ mergedInto: { $exists: false } }),
     events: stored?.n ?? 0,
     waiting: {
-      batches: await docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
+      batches: await countOpenBatches(deps),
       callbacks: await docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }),
     },
     sending: { mode: sending.mode, ...(await switchSending(docs, 'status', clock.now())) },

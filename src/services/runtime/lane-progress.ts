@@ -60,10 +60,14 @@ export async function listStillLanes({ docs, clock }: Pick<Deps, 'docs' | 'clock
   return still.map(({ _id, since, times, cause }) => ({ lane: _id, since: since.toISOString(), times, cause }))
 }
 
+/** How many batches wait. */
+export function countOpenBatches({ docs }: Pick<Deps, 'docs'>): Promise<number> {
+  return docs.batches.count({ state: { $in: ['accepted', 'planned'] } })
+}
+
 /** The inbox: how many batches wait, and since when (ISO 8601) the oldest of them does. */
 export async function inboxAge({ docs }: Pick<Deps, 'docs'>): Promise<{ waiting: number; oldestAt?: string }> {
-  const open = { state: { $in: ['accepted', 'planned'] } } as const
-  const waiting = await docs.batches.count(open)
+  const waiting = await countOpenBatches({ docs })
   if (waiting === 0) return { waiting }
   const [planned, accepted] = [
     await docs.batches.findOne({ state: 'planned' }, { sort: { seq: 1 }, skipUnfit: true }),

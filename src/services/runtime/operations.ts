@@ -19,7 +19,7 @@ import type { ServiceDeps } from './deps.js'
 import type { RunAlone } from './with-lease.js'
 import { countRejected, listRejected, RejectedQuery, ReplayInput, replayRejected } from '../ingest/rejected.js'
 import { listUnknown } from '../ingest/unknown-events.js'
-import { inboxAge, listStillLanes } from './lane-progress.js'
+import { countOpenBatches, inboxAge, listStillLanes } from './lane-progress.js'
 import { listTags } from '../tags/list-tags.js'
 import { signOut } from '../guides/sign-out.js'
 import { pressButton } from '../guides/guide-sidebar.js'
@@ -117,6 +117,8 @@ const PublishInput = z
 /** The longest that an answer waits for the platform. */
 const ASK_MS = 5_000
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
+/** Who may see what is known of a person. */
+const KNOWERS = ['admin', 'operator', 'analyst', 'manager'] as const
 
 /**
  * What operators ask of a service, by name: the command line runs them on stores it opens itself, or over HTTP
@@ -140,14 +142,14 @@ export const operations = {
   people: quick(PeopleQuery, async ({ deps }, query) => listPeople(deps, query), {
     effect: 'read',
     reveals: true,
-    roles: ['admin', 'operator', 'analyst', 'manager'],
+    roles: KNOWERS,
     scope: 'departments',
     audit: { target: ({ after }, result) => `${result?.rows.length ?? 0} people after profile ${after}` },
   }),
   person: quick(z.strictObject({ of: ShownPersonQuery }), async ({ deps }, { of }) => showPerson(deps, of), {
     effect: 'read',
     reveals: true,
-    roles: ['admin', 'operator', 'analyst', 'manager'],
+    roles: KNOWERS,
     scope: 'departments',
     audit: {
       target: ({ of }, result) =>
@@ -181,7 +183,7 @@ export const operations = {
     {
       effect: 'read',
       reveals: true,
-      roles: ['admin', 'operator', 'analyst', 'manager'],
+      roles: KNOWERS,
       scope: 'departments',
       audit: {
         target: ({ tag, person }, result) => `${tag}, ${nameOf(person, result?.profileId)}`,
@@ -195,7 +197,7 @@ export const operations = {
     {
       effect: 'read',
       reveals: true,
-      roles: ['admin', 'operator', 'analyst', 'manager'],
+      roles: KNOWERS,
       scope: 'departments',
       audit: {
         target: ({ journey, person }, result) => `${journey}, ${nameOf(person, result?.profileId)}`,
@@ -209,7 +211,7 @@ export const operations = {
   'segments/who': long(MatchingQuery, async ({ deps }, query) => findMatching(deps, query), {
     effect: 'read',
     reveals: true,
-    roles: ['admin', 'operator', 'analyst', 'manager'],
+    roles: KNOWERS,
     scope: 'departments',
     audit: {
       target: ({ of }, result) =>
@@ -222,7 +224,7 @@ export const operations = {
     {
       effect: 'read',
       reveals: true,
-      roles: ['admin', 'operator', 'analyst', 'manager'],
+      roles: KNOWERS,
       scope: 'departments',
       audit: {
         target: ({ segment, person }, result) => `${segment}, ${nameOf(person, result?.profileId)}`,
@@ -267,7 +269,7 @@ export const operations = {
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainNow(deps, of), {
     effect: 'read',
     reveals: true,
-    roles: ['admin', 'operator', 'analyst', 'manager'],
+    roles: KNOWERS,
     scope: 'departments',
     audit: {
       target: ({ of }, result) => ('touchId' in of ? `touch ${of.touchId}` : nameOf(of, result?.profileId)),
@@ -320,7 +322,7 @@ export const operations = {
   'wecom/stats': quick(
     z.strictObject({ days: z.int().min(1).max(180).default(7) }),
     async ({ deps }, { days }) => countArrivals(deps, days),
-    { effect: 'read', roles: ['admin', 'operator', 'analyst', 'manager'], scope: 'departments' },
+    { effect: 'read', roles: KNOWERS, scope: 'departments' },
   ),
   'wecom/transfer': quick(
     z.strictObject({
@@ -415,7 +417,7 @@ export const operations = {
     z.strictObject({}),
     async ({ deps }) => ({
       /** Batches that are accepted and not yet worked off. */
-      waiting: await deps.docs.batches.count({ state: { $in: ['accepted', 'planned'] } }),
+      waiting: await countOpenBatches(deps),
       /** Callbacks that are stored and not yet worked off. */
       callbacks: await deps.docs.callbacks.count({ state: { $in: ['urgent', 'accepted'] } }),
     }),
