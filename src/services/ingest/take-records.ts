@@ -105,12 +105,12 @@ export async function takeRecords(deps: TakeDeps, sent: readonly unknown[], key?
   const hash = hashKey(32, ...contents)
   // Under a name of their own: no sender's key is one of ours.
   const batchId = key === undefined ? `http:${hash}` : `key:${key}`
-  await acceptRecords(deps, batchId, good, { hash })
-  if (mended > 0) {
+  const isNew = await acceptRecords(deps, batchId, good, { hash })
+  if (isNew && mended > 0) {
     deps.log.warn('halves of characters were replaced', { batch: batchId, texts: mended })
     await deps.docs.meta.updateEach([{ id: MENDED, update: { $inc: { value: mended } }, upsert: true }])
   }
-  const unknownEvents = await countUnknown(deps, good)
+  const unknownEvents = await countUnknown(deps, good, isNew)
   return {
     batchId,
     accepted: good.length,
@@ -135,7 +135,10 @@ export function readRecord(
     findInstantProblem(record, now, ingest.aheadMs) ??
     findReservedEvent(record.events) ??
     findIdentifierProblem(definitions.current.identity, record)
-  return problem === undefined ? { record: storable(record), mended: countHalves(record) } : { problems: [problem] }
+  if (problem !== undefined) return { problems: [problem] }
+  const kept = storable(record)
+  // The same object where there was nothing to mend.
+  return { record: kept, mended: kept === record ? 0 : countHalves(record) }
 }
 
 function findInstantProblem(

@@ -10,11 +10,13 @@ const PREFIX = 'unknown-event:'
  * Counts events whose names neither the catalogue nor this service knows. They are taken all the same, and a rule that is
  * written tomorrow finds them; but perhaps somebody has misspelt one, so whoever sends, and `siyu doctor`, are told.
  *
+ * @param isNew - false: they came before, and are told of without being counted again
  * @returns by name how many of these records' events; `undefined` where all are known, or there is no catalogue
  */
 export async function countUnknown(
   { docs, definitions, clock, log }: Pick<Deps, 'docs' | 'definitions' | 'clock' | 'log'>,
   records: readonly Pick<SourceRecord, 'events'>[],
+  isNew: boolean,
 ): Promise<Record<string, number> | undefined> {
   const { eventNames } = definitions.current
   if (eventNames === undefined) return undefined
@@ -24,6 +26,8 @@ export async function countUnknown(
       if (!eventNames.has(name) && !isSystemEvent(name)) counts.set(name, (counts.get(name) ?? 0) + 1)
   if (counts.size === 0) return undefined
   const names = [...counts.keys()].slice(0, REMEMBERED)
+  const told = Object.fromEntries(names.map((name) => [name, counts.get(name)!]))
+  if (!isNew) return told
   const known = new Set((await docs.meta.getMany(names.map((name) => PREFIX + name))).map((doc) => doc._id))
   const room = known.size === names.length ? 0 : REMEMBERED - (await docs.meta.count({ _id: ofUnknown() }))
   const fresh = names.filter((name) => !known.has(PREFIX + name))
@@ -37,7 +41,7 @@ export async function countUnknown(
       upsert: true,
     })),
   )
-  return Object.fromEntries(names.map((name) => [name, counts.get(name)!]))
+  return told
 }
 
 export type UnknownEvent = { name: string; events: number; lastAt: string }
