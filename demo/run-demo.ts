@@ -40,6 +40,7 @@ import { collectFigures } from './figures.js'
 import { expectRecords, Forecast } from './forecast.js'
 import { loadDemoScenario } from './scenario.js'
 import { atOnce } from '../src/services/runtime/with-lease.js'
+import { wecomOf } from './wecom-of.js'
 
 /** The hour in which the order file ends. */
 const END = new Date('2011-12-09T13:00:00Z')
@@ -212,17 +213,7 @@ class Demo {
     this.app = await createApp({
       config: {
         ...this.config,
-        wecom: {
-          baseUrl: sandbox.url,
-          corpId: sandbox.corpId,
-          agentId: sandbox.app.agentId,
-          secret: sandbox.app.secret,
-          callback: sandbox.app.callback,
-          reconcileAt: 'off',
-          lostNotice: { guide: false, userIds: [] },
-          writeback: 'off',
-          statisticsAt: 'off',
-        },
+        wecom: wecomOf(sandbox, 'off'),
       },
       log: watch,
       clock: this.clock,

@@ -24,6 +24,7 @@ import { atOnce } from '../src/services/runtime/with-lease.js'
 import { atTimeOfDay, type Clock, DAY_MS, elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS } from '../src/time.js'
 import { nearest, said } from '../src/said.js'
 import { firstEvents } from './first-events.js'
+import { wecomOf } from './wecom-of.js'
 
 /** Of whoever tries: nobody real, and no number that could be one. */
 export const CUSTOMER = { externalUserId: 'wmTestCustomer001', memberId: 'TEST-001', name: '测试客户 001' }
@@ -234,17 +235,7 @@ function wiredConfig(
     sending: { mode: 'allow_list', allowList: [CUSTOMER.externalUserId] },
     splitSeed: seedOfTreated(brand.splitSeed, journeys),
     sources: [],
-    wecom: {
-      baseUrl: sandbox.url,
-      corpId: sandbox.corpId,
-      agentId: sandbox.app.agentId,
-      secret: sandbox.app.secret,
-      callback: sandbox.app.callback,
-      reconcileAt: 'off',
-      lostNotice: { guide: false, userIds: [] },
-      writeback: 'on',
-      statisticsAt: 'off',
-    },
+    wecom: wecomOf(sandbox, 'on'),
   }
 }
 

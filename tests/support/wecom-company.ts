@@ -11,6 +11,7 @@ import { createHttpServer } from '../../src/http/server.js'
 import { quietLog } from '../../src/log.js'
 import type { ServiceDeps } from '../../src/services/runtime/deps.js'
 import { workOff } from '../../src/play/live.js'
+import { wecomOf } from '../../demo/wecom-of.js'
 
 /** A sandbox on a stepped clock, and the whole service behind its callbacks. Lanes run when they are asked to. */
 export type Company = {
@@ -51,18 +52,7 @@ export async function openCompany(options: {
       events: { kind: 'chdb' },
       jobs: { ...base.jobs, kind: 'in-process' },
       sending: { mode: 'live', allowList: [] },
-      wecom: {
-        baseUrl: sandbox.url,
-        corpId: sandbox.corpId,
-        agentId: sandbox.app.agentId,
-        secret: sandbox.app.secret,
-        callback: sandbox.app.callback,
-        reconcileAt: 'off',
-        lostNotice: { guide: false, userIds: [] },
-        writeback: 'off',
-        statisticsAt: 'off',
-        ...options.wecom,
-      },
+      wecom: { ...wecomOf(sandbox, 'off'), ...options.wecom },
       ...options.config,
     },
     log: quietLog,
