@@ -28,6 +28,22 @@ export const HTTP_BOUNDS = {
   },
 } as const
 
+/** How much one request of records, and one record, may hold. */
+export const RECORD_BOUNDS = {
+  /** Records of one request. */
+  records: 1_000,
+  identifiers: 50,
+  traits: 500,
+  events: 1_000,
+  /** Of the name of a trait or a property, in UTF-16 units. */
+  nameChars: 200,
+  traitChars: 10_000,
+  /** Lists and objects inside each other, in the properties of an event. */
+  depth: 20,
+  /** Of all properties of an event together: names, texts, and 8 for anything else. */
+  propertiesChars: 100_000,
+} as const
+
 /** How much a template may do: whoever writes one may mistype it, and every dispatch renders it. */
 export const TEMPLATE_BOUNDS = {
   /** Of a template, in characters. */

@@ -1,21 +1,6 @@
 import type { Problem } from '../../errors.js'
+import { RECORD_BOUNDS } from '../../bounds.js'
 import { said } from '../../said.js'
-
-/** How much one request of records, and one record, may hold: whatever a sender sizes has a bound. */
-export const RECORD_BOUNDS = {
-  /** Records of one request. */
-  records: 1_000,
-  identifiers: 50,
-  traits: 500,
-  events: 1_000,
-  /** Of the name of a trait or a property, in UTF-16 units. */
-  nameChars: 200,
-  traitChars: 10_000,
-  /** Lists and objects inside each other, in the properties of an event. */
-  depth: 20,
-  /** Of all properties of an event together: names, texts, and 8 for anything else. */
-  propertiesChars: 100_000,
-} as const
 
 /** Names of traits and properties that no store, or no program, can keep apart from what is its own. */
 const NAMELESS = '__proto__'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
-import { RECORD_BOUNDS } from './bounds.js'
+import { RECORD_BOUNDS } from '../../bounds.js'
 
 /** NUL ends or parts what is put together of several texts. */
 const withoutNul = (text: string) => !text.includes('\0')

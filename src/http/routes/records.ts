@@ -1,6 +1,6 @@
 import Router from '@koa/router'
 import { z } from 'zod'
-import { RECORD_BOUNDS } from '../../domain/events/bounds.js'
+import { RECORD_BOUNDS } from '../../bounds.js'
 import { parseInput } from '../../parse.js'
 import { said } from '../../said.js'
 import type { Taken } from '../../services/ingest/take-records.js'
