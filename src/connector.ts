@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { SourceRecordInput } from './domain/events/record.js'
 
 export type { Identifier, RecordEvent, SourceRecord, SourceRecordInput } from './domain/events/record.js'
+export { isOwnSource, type OwnSource } from './domain/events/sources.js'
 export { isReservedEvent, systemEvent, type SystemProperties } from './domain/events/system-events.js'
 export { InvalidInputError, type Problem } from './errors.js'
 export { parseInput } from './parse.js'

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import {
   InvalidInputError,
+  isOwnSource,
   isReservedEvent,
   isTimeZone,
   meant,
@@ -29,6 +30,13 @@ const common = {
   source: z
     .string()
     .regex(/^[a-z][a-z0-9_-]*$/, said('要写一个小写的短名称', 'is a short lower-case name'))
+    .refine(
+      (source) => !isOwnSource(source),
+      said(
+        'siyu、wecom、wechaty 是 siyu 自己用的来源；换个名字，如 my-shop',
+        'is a source that only siyu itself writes under; give it another name, e.g. my-shop',
+      ),
+    )
     .describe(
       said(
         '来源的名称：事件 id 的前缀，也是记录的来源。',

@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { type RecordEvent, type SourceRecordInput, systemEvent, type SystemProperties } from '../../src/connector.js'
+import {
+  type OwnSource,
+  type RecordEvent,
+  type SourceRecordInput,
+  systemEvent,
+  type SystemProperties,
+} from '../../src/connector.js'
 import type { TopicMatcher } from './rules.js'
 
 const Person = z.object({
@@ -53,7 +59,7 @@ export function sightingToRecord(sighting: Sighting, topicsOf: TopicMatcher): So
   const last = topics.at(-1)
   return {
     ref,
-    source: 'wechaty',
+    source: 'wechaty' satisfies OwnSource,
     observedAt: at,
     identifiers: [
       ...(person.externalUserId === undefined ? [] : [{ type: 'external_userid', value: person.externalUserId }]),

@@ -3,6 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import type { NoGuess } from '../../connectors/csv/guess.js'
 import type { Env } from '../config.js'
+import { isOwnSource } from '../domain/events/sources.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { hashKey } from '../random.js'
 import { formatMinor } from '../print/numbers.js'
@@ -119,14 +120,17 @@ async function show(
   for (const problem of problems.slice(0, SHOWN)) write(`! ${formatProblem(problem)}\n`)
 }
 
-/** `Shop-Orders.csv` is of the source `shop-orders`, `2026 订单.csv.gz` of one that is `csv-` and a mark of its name. */
+/**
+ * `Shop-Orders.csv` is of the source `shop-orders`, `2026 订单.csv.gz` of one that is `csv-` and a mark of its name, as is one that
+ * has a name of ours.
+ */
 function sourceOf(file: string): string {
   const name = basename(file)
     .replace(/(\.csv|\.txt|\.tsv)?(\.gz)?$/i, '')
     .toLowerCase()
     .replace(/[^a-z0-9_-]+/g, '-')
     .replace(/^[^a-z]+|-+$/g, '')
-  return name === '' ? `csv-${hashKey(6, basename(file))}` : name
+  return name === '' || isOwnSource(name) ? `csv-${hashKey(6, basename(file))}` : name
 }
 
 function comments(file: string, unused: readonly string[], words: Words): string[] {

@@ -1,4 +1,5 @@
 import type { RecordEvent, SourceRecordInput } from '../events/record.js'
+import type { OwnSource } from '../events/sources.js'
 import { systemEvent, type SystemEventName, type SystemProperties } from '../events/system-events.js'
 import type { WecomEvent } from './event.js'
 
@@ -15,7 +16,7 @@ export function eventRecord(event: WecomEvent, now: Date): SourceRecordInput | u
   const said = sayings(event)
   const [first] = said?.events ?? []
   if (said === undefined || first === undefined) return undefined
-  return { ref: first.id, source: 'wecom', observedAt: now, ...said }
+  return { ref: first.id, source: 'wecom' satisfies OwnSource, observedAt: now, ...said }
 }
 
 function sayings(event: WecomEvent): Said | undefined {

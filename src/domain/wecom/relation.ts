@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { OwnSource } from '../events/sources.js'
 import { systemEvent } from '../events/system-events.js'
 import type { SourceRecordInput } from '../events/record.js'
 import { byOwnership } from '../identity/profile.js'
@@ -103,7 +104,7 @@ export function contactRecord(
   const tags = unique(standing.flatMap((r) => r.follow.tagIds).map((id) => tagNames.get(id) ?? id)).sort()
   return {
     ref: `wecom:${externalUserId}`,
-    source: 'wecom',
+    source: 'wecom' satisfies OwnSource,
     observedAt: now,
     identifiers: [
       { type: 'external_userid', value: externalUserId },

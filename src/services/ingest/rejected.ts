@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { tables } from '../../domain/events/tables.js'
+import { isOwnSource, type OwnSource } from '../../domain/events/sources.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { InvalidInputError, messageOf, NotFoundError, type Problem } from '../../errors.js'
 import { hashKey } from '../../random.js'
@@ -44,7 +45,7 @@ export function isLook({ profileId, traits, events }: InboxRecord): boolean {
 function look(profileId: number, at: Date): InboxRecord {
   return {
     ref: `look:${profileId}`,
-    source: 'siyu',
+    source: 'siyu' satisfies OwnSource,
     observedAt: at,
     profileId,
     identifiers: [],
@@ -141,7 +142,10 @@ export async function replayRejected(
       })
     if (doc === undefined) continue
     const isMended = given !== undefined && doc.record !== undefined && doc.record.profileId === undefined
-    const read = isMended ? readRecord(deps, given, now) : { record: doc.record ?? look(doc.profileId ?? 0, now) }
+    const { source = '' } = doc.record ?? {}
+    const read = isMended
+      ? readRecord(deps, given, now, isOwnSource(source) ? source : undefined)
+      : { record: doc.record ?? look(doc.profileId ?? 0, now) }
     if ('record' in read) records.set(id, read.record)
     else problems.push(...read.problems.map((p) => ({ ...p, path: `items.${i}.record.${p.path}` })))
   }

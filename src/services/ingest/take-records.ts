@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { findBoundProblem } from '../../domain/events/bounds.js'
 import { RecordEvent, SourceRecord } from '../../domain/events/record.js'
+import { findReservedSource, isOwnSource, type OwnSource } from '../../domain/events/sources.js'
 import { findReservedEvent } from '../../domain/events/system-events.js'
 import { findIdentifierProblem, findUnusable } from '../../domain/identity/resolve.js'
 import { InvalidInputError, type Problem } from '../../errors.js'
@@ -121,19 +122,26 @@ export async function takeRecords(deps: TakeDeps, sent: readonly unknown[], key?
   }
 }
 
+/**
+ * Reads one record as somebody outside gives it.
+ *
+ * @param ours - the source of what it is the mended form of, where that is one of ours: then it may stay
+ */
 export function readRecord(
   { definitions, ingest }: Pick<TakeDeps, 'definitions' | 'ingest'>,
   given: unknown,
   now: Date,
+  ours?: OwnSource,
 ): { record: SourceRecord; mended: number } | { problems: Problem[] } {
   const tooMuch = findBoundProblem(given)
   if (tooMuch !== undefined) return { problems: [tooMuch] }
   const result = Sent.safeParse(given)
   if (!result.success) return { problems: toProblems(result.error, given, TOLD_EACH) }
   const record = result.data
+  const isOurs = isOwnSource(record.source) && record.source === ours
   const problem =
     findInstantProblem(record, now, ingest.aheadMs) ??
-    findReservedEvent(record.events) ??
+    (isOurs ? undefined : (findReservedSource('source', record.source) ?? findReservedEvent(record.events))) ??
     findIdentifierProblem(definitions.current.identity, record)
   if (problem !== undefined) return { problems: [problem] }
   const kept = storable(record)

@@ -1,4 +1,5 @@
 import { systemEvent } from '../../domain/events/system-events.js'
+import type { OwnSource } from '../../domain/events/sources.js'
 import type { RecordEvent, SourceRecordInput } from '../../domain/events/record.js'
 import type { WecomGroup, WecomGroupMember, WecomMember, WecomTag } from '../../domain/wecom/mirror.js'
 import type { GroupNow } from '../../ports/wecom.js'
@@ -118,7 +119,7 @@ function groupRecords(
     list.some((other) => other.id === m.id && other.joinedAt.getTime() === m.joinedAt.getTime())
   const told = (m: WecomGroupMember, event: RecordEvent): SourceRecordInput => ({
     ref: event.id,
-    source: 'wecom',
+    source: 'wecom' satisfies OwnSource,
     observedAt,
     identifiers: [
       { type: 'external_userid', value: m.id },

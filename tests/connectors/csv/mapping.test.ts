@@ -47,6 +47,17 @@ describe('a CSV mapping', () => {
     ])
   })
 
+  it('cannot be of a source that only siyu itself writes under', async () => {
+    const text = shipped.replace('source: online_retail', 'source: wecom')
+    expect(await problemsOf(text)).toMatchObject([
+      {
+        line: lineWith(text, 'source: wecom'),
+        path: 'source',
+        message: expect.stringContaining('is a source that only siyu itself writes under; give it another') as unknown,
+      },
+    ])
+  })
+
   it('that names a column the file lacks says where, and which columns there are, before anything is read', async () => {
     const text = shipped
       .replace('../../../../samples/online-retail.csv.gz', path.resolve('samples/online-retail.csv.gz'))

@@ -183,6 +183,11 @@ describe('what stands in the way of one record only', () => {
       'events.0.occurredAt',
     ],
     ['a time before clocks', '"observedAt": "0001-01-01T00:00:00Z"', 'observedAt'],
+    ...['siyu', 'wecom', 'wechaty'].map((source) => [
+      `the source ${source}, which is ours`,
+      `"source": "${source}"`,
+      'source',
+    ]),
     ['an id with NUL', `"events": [{"id":"d\\u0000","name":"x","occurredAt":"${AT}"}]`, 'events.0.id'],
   ])('%s: it is refused by name', async (_what, field, path) => {
     const bad = JSON.stringify(record('B1')).replace(/}$/, `, ${field}}`)

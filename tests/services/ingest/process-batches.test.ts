@@ -222,6 +222,26 @@ describe('taking records in', () => {
     expect(await countEvents()).toBe(0)
   })
 
+  it('replays what is of a source of ours as such, and lets nobody mend a record into one', async () => {
+    await start()
+    const added = parseInput(SourceRecord, { ref: 'r', source: 'wecom', ...contactRecord('m1', START) })
+    const ordered = parseInput(SourceRecord, { ref: 's', source: 'shop', ...eventRecord('m2', 'order_paid', START) })
+    const at = new Date(START)
+    const aside = [added, ordered].map((record, i) => ({ _id: `record:${i}`, batchId: 'a', at, reason: 'x', record }))
+    await world.docs.rejected.put(aside)
+    const mended = (i: number, more: object) => ({ id: `record:${i}`, record: { ...aside[i]!.record, ...more } })
+    for (const [more, path] of [
+      [{ source: 'siyu' }, 'source'],
+      [{ source: 'shop' }, 'events.0.name'],
+    ] as const)
+      await expect(replayRejected(world.deps, { items: [mended(0, more)] })).rejects.toThrow(`items.0.record.${path}`)
+    await expect(replayRejected(world.deps, { items: [mended(1, { source: 'wecom' })] })).rejects.toThrow('source')
+    await replayRejected(world.deps, { items: [mended(0, { traits: { city: '上海' } })] })
+    await world.run()
+    expect((await world.docs.profiles.get(1))?.traits).toMatchObject({ city: { wecom: { value: '上海' } } })
+    expect(await countEvents()).toBe(1)
+  })
+
   it('goes on where what follows for somebody cannot be worked out, and works it out when it is replayed', async () => {
     await start({
       tags: [{ id: 'buyer', type: 'flag', when: { event: 'order_paid' } }],
