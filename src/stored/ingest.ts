@@ -15,6 +15,8 @@ export const BatchPlan = z.object({
   definitions: z.number().optional(),
   /** Instant of the evaluation: kept, so that a repeat decides the same. */
   now: z.date(),
+  /** What its records tell of later instants counts as of this one. Absent where none does. */
+  notAfter: z.date().optional(),
   /** Its place among all groups of work: what it writes replaces nothing that has a higher number. */
   seq: z.number(),
   /** How many plans were begun when it was made: it is begun as the next one, or not at all. Absent in those of version 0.1. */

@@ -72,16 +72,31 @@ export async function pastInstant(
  * The next place among all groups of work, and the instant it counts as: they are given out together, so that neither falls
  * when the clock is set back by a little. The place never falls. The instant does where the last one lies ahead by more than
  * clocks may differ: all work would live there until the hour has come.
+ *
+ * @param told - instants of what the work is about, by whatever clock: none of them is later than `now`, unless it lies that far
+ *   ahead of this one
  */
-export async function nextMoment(meta: Collection<Meta>, clock: Clock): Promise<{ now: Date; seq: number }> {
+export async function nextMoment(
+  meta: Collection<Meta>,
+  clock: Clock,
+  told: readonly Date[] = [],
+): Promise<{ now: Date; seq: number }> {
   const now = clock.now()
+  const latest = told.reduce((late, at) => (at > late && at.getTime() - now.getTime() <= MAX_AHEAD_MS ? at : late), now)
   const doc = await meta.findOneAndUpdate(
     { _id: `counter:${EVALUATIONS}` },
-    { $inc: { value: 1 }, $max: { at: now } },
+    { $inc: { value: 1 }, $max: { at: latest } },
     { upsert: true },
   )
   const { _id, at, value } = doc!
   return { now: await pastInstant(meta, { _id, at: at! }, now), seq: value! }
+}
+
+/** As of when what is stored is read: now, or the latest instant that work has counted as, by a clock that is a little ahead of ours. */
+export async function presentInstant(meta: Collection<Meta>, clock: Clock): Promise<Date> {
+  const now = clock.now()
+  const at = (await meta.get(`counter:${EVALUATIONS}`))?.at
+  return at !== undefined && at > now && at.getTime() - now.getTime() <= MAX_AHEAD_MS ? at : now
 }
 
 /**

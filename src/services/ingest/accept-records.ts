@@ -78,15 +78,15 @@ async function isTaken({ docs }: Pick<Deps, 'docs'>, key: string, hash: string |
 }
 
 /** Nothing that arrives can hold a value, a wish or a window in the future: what lies ahead of our clock counts as now. */
-function notAhead(record: InboxRecord, now: Date): InboxRecord {
+export function notAhead(record: InboxRecord, now: Date): InboxRecord {
   const { observedAt, events } = record
   const isAhead = observedAt > now
   if (!isAhead && events.every((event) => event.occurredAt <= now)) return record
   return {
     ...record,
-    ...(isAhead && { observedAt: now, saidAt: observedAt }),
+    ...(isAhead && { observedAt: now, saidAt: record.saidAt ?? observedAt }),
     events: events.map((event) =>
-      event.occurredAt > now ? { ...event, occurredAt: now, saidAt: event.occurredAt } : event,
+      event.occurredAt > now ? { ...event, occurredAt: now, saidAt: event.saidAt ?? event.occurredAt } : event,
     ),
   }
 }

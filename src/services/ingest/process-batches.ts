@@ -37,6 +37,7 @@ import type { Run } from '../../stored/journeys.js'
 import type { StoredProfile } from '../../stored/profiles.js'
 import { EVALUATIONS, PLANS_BEGUN } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
+import { notAhead } from './accept-records.js'
 import { documentBytes, MAX_DOCUMENT_BYTES } from './document-size.js'
 import { isLook, rejectProfile, rejectRecord } from './rejected.js'
 import { eachAlone, isOfItem } from '../runtime/each-alone.js'
@@ -46,9 +47,9 @@ import { queueArrivals } from '../tags/queue-writebacks.js'
 import { react } from '../tags/reactions/react.js'
 import { takeBackOptedOut, takeBackTouches } from '../touches/take-back.js'
 
-/** Batches that may be worked on: all but what our own lanes said at this very instant. */
+/** Batches that may be worked on: all but what our own lanes said at this very instant. (One from ahead is by another's clock.) */
 export function waitingAt(now: Date): Filter<Batch> {
-  return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $lt: now } }] }
+  return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $ne: now } }] }
 }
 
 /** Batches that wait together are worked on together, up to about this many records and this much of what they say. */
@@ -95,7 +96,7 @@ async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
     if (batches.every((b) => b.state !== 'done')) {
       const plan = await claimProfiles(deps, first._id, group.plan)
       if (plan === undefined) continue
-      const records = batches.flatMap((b) => b.records ?? []).slice(0, part)
+      const records = recordsOf(batches, plan)
       const events = ownedEvents(records, plan)
       await applyPlan(held, first, plan, records, events, group.profiles)
       keepAtHand(held, plan, events, planned === undefined)
@@ -127,6 +128,12 @@ async function leaveRest({ docs }: Deps, { first, plan }: Group, done: number): 
     $unset: { plan: 1 },
   }
   await docs.batches.update(_id, rest, isPlanned(plan))
+}
+
+/** Those that a plan is of, as it counts them: what its making found ahead of its instant counts as then. */
+function recordsOf(batches: readonly Batch[], { records, notAfter }: BatchPlan): InboxRecord[] {
+  const planned = batches.flatMap((b) => b.records ?? []).slice(0, records)
+  return notAfter === undefined ? planned : planned.map((record) => notAhead(record, notAfter))
 }
 
 /** Names what is said of a group, part by part where its batch goes in parts. */
@@ -343,10 +350,15 @@ function withPart({ plan, profiles }: Planned, records: number | undefined): Pla
 async function planRecords(
   deps: Deps,
   group: readonly Batch[],
-  records: readonly InboxRecord[],
+  told: readonly InboxRecord[],
   basis: number,
 ): Promise<Planned> {
   const { docs, definitions } = deps
+  // Another process took them in, perhaps by a clock ahead of ours: nothing is evaluated before it has happened.
+  const instants = told.flatMap((r) => [r.observedAt, ...r.events.map((e) => e.occurredAt)])
+  const { now, seq } = await takeMoment(deps, instants)
+  const isAhead = instants.some((at) => at > now)
+  const records = isAhead ? told.map((record) => notAhead(record, now)) : told
   const config = definitions.current.identity
   const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
   const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
@@ -376,7 +388,6 @@ async function planRecords(
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
-  const { now, seq } = await takeMoment(deps)
   const plan: BatchPlan = {
     ...rest,
     basis,
@@ -391,6 +402,7 @@ async function planRecords(
     changedTraits: [...new Set(records.flatMap((r) => Object.keys(r.traits)))].sort(),
     endedRuns: await runsEndedBy(deps, resolution.merges),
     ...(records.some(isLook) && { all: true }),
+    ...(isAhead && { notAfter: now }),
   }
   for (const profile of plan.profiles) profiles.set(profile._id, profile)
   return { plan, profiles }

@@ -8,6 +8,7 @@ import { WHOLE } from '../../ports/job-queue.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { inShard } from '../../stored/buckets.js'
 import type { Run } from '../../stored/journeys.js'
+import { presentInstant } from '../../stored/runtime.js'
 import type { LogFields } from '../../log.js'
 import type { Update } from '../../ports/document-language.js'
 import { messageOf } from '../../errors.js'
@@ -89,7 +90,7 @@ async function advance(deps: Deps, runs: readonly Run[], now: Date): Promise<voi
       if (decision.kind === 'ask') asking.push({ moving: m, rules: decision.rules })
       else touches.push(...carryOut(deps, m, decision, now))
     }
-    await answer(deps, asking, now)
+    await answer(deps, asking)
   }
   if (touches.length > 0) await deps.docs.touches.insert(touches)
   await deps.docs.runs.updateEach(
@@ -228,7 +229,9 @@ function carryOut(deps: Deps, m: Moving, decision: Exclude<Decision, { kind: 'as
 type Asking = { moving: Moving; rules: readonly Rule[] }
 
 /** Evaluates the branch rules of runs that stand at the same step together, with the segments they stay on: one query a step. */
-async function answer(deps: Deps, asking: readonly Asking[], now: Date): Promise<void> {
+async function answer(deps: Deps, asking: readonly Asking[]): Promise<void> {
+  if (asking.length === 0) return
+  const now = await presentInstant(deps.docs.meta, deps.clock)
   const groups = new Map<string, Asking[]>()
   for (const a of asking) {
     const { journeyId, version, pins } = a.moving.run

@@ -4,6 +4,7 @@ import { nounOf } from '../../domain/reference.js'
 import { compileMatching } from '../../domain/rules/compile.js'
 import { Rule, ruleRefersTo } from '../../domain/rules/rule.js'
 import { InvalidInputError } from '../../errors.js'
+import { presentInstant } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { askPast, type Past, PastQuery, type TagReading, type WhyUnknown } from './ask-past.js'
 import { segmentRule } from './segment-rule.js'
@@ -36,17 +37,18 @@ const MatchingRow = z.object({ n: z.number(), first: z.array(z.number()) })
 export async function findMatching(deps: Deps, query: MatchingQuery): Promise<Matching> {
   const { of, past, fromProfileId, limit } = query
   const rule = 'segment' in of ? segmentRule(deps, of.segment) : checked(deps, of.rule)
-  const asked = past === undefined ? now(deps) : await askPast(deps, past, { id: 'asked', rule })
-  const at = past === undefined ? deps.clock.now().toISOString() : new Date(past.asOf).toISOString()
+  const instant = past === undefined ? await presentInstant(deps.docs.meta, deps.clock) : new Date(past.asOf)
+  const asked = past === undefined ? present(deps, instant) : await askPast(deps, past, { id: 'asked', rule })
+  const at = instant.toISOString()
   if ('reason' in asked) return { result: 'unknown', at, ...asked }
   const scope = { kind: 'all' as const, ...(fromProfileId !== undefined && { fromProfileId }) }
   const [row] = await deps.events.query(compileMatching(rule, { ...asked.options, scope }, limit), MatchingRow, 'scan')
   return { result: 'known', at, people: row!.n, profileIds: row!.first, tags: asked.tags }
 }
 
-function now({ clock, definitions }: Deps): Past {
+function present({ definitions }: Deps, now: Date): Past {
   const { segments, tags } = definitions.current
-  return { options: { nowMs: clock.now().getTime(), segments, tags }, tags: {} }
+  return { options: { nowMs: now.getTime(), segments, tags }, tags: {} }
 }
 
 function checked({ definitions }: Deps, rule: Rule): Rule {

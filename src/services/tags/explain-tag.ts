@@ -13,6 +13,7 @@ import type { LocalText } from '../../domain/local-text.js'
 import { shownValue, type Tag, type TagType, tagKindOf } from '../../domain/tags/definition.js'
 import type { Asked } from '../../domain/tags/kinds/kind.js'
 import { notDefined } from '../definitions/not-defined.js'
+import { presentInstant } from '../../stored/runtime.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson, type PersonQuery } from '../identity/find-person.js'
 import { askPast, findPersonAt, type PastQuery, type TagReading } from '../segments/ask-past.js'
@@ -107,12 +108,13 @@ async function explainNow(deps: Deps, subject: Subject, person: PersonQuery): Pr
   const { id, name, type, tag } = subject
   const profile = await findPerson(deps, person)
   const { segments, tags } = deps.definitions.current
-  const options = { nowMs: deps.clock.now().getTime(), segments, tags, scope: scopeOf([profile]) }
+  const nowMs = (await presentInstant(deps.docs.meta, deps.clock)).getTime()
+  const options = { nowMs, segments, tags, scope: scopeOf([profile]) }
   const said = await lookAt(subject, options, async (query) => (await readFigures(deps, query, [profile]))[0])
   const since = tag && (await deps.docs.profileTags.get(profile._id))?.tags[tag.id]?.since
   const { value, stored, cases } = said!
   return {
-    ...{ id, name, type, profileId: profile._id, at: new Date(options.nowMs).toISOString(), value, stored },
+    ...{ id, name, type, profileId: profile._id, at: new Date(nowMs).toISOString(), value, stored },
     ...(since === undefined ? {} : { since: since.toISOString() }),
     cases,
   }

@@ -7,7 +7,7 @@ import { compileCrossings, type Crossings } from '../../domain/rules/crossings.j
 import { ConflictError } from '../../errors.js'
 import type { Update } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
-import { nextValue } from '../../stored/runtime.js'
+import { nextValue, presentInstant } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
@@ -189,9 +189,8 @@ function workOf({ definitions }: Deps, { kind, ids }: Refresh): Work {
 
 /** At the first range, at the instant that it is. Groups of ingest that did not see it open are stamped in their place. */
 async function begin(deps: Deps, refresh: Refresh, definitions: string): Promise<Started> {
-  const { clock } = deps
   const isRepeat = refresh.phase === 'opening' && refresh.definitions === definitions
-  const now = isRepeat ? refresh.now! : clock.now() // an opening one has its instant
+  const now = isRepeat ? refresh.now! : await presentInstant(deps.docs.meta, deps.clock) // an opening one has its instant
   const opening = { phase: 'opening', now, definitions, from: 1 } as const
   const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: { againAt: 1, fed: 1 } })) }
   for (const plan of await plansUnderWay(deps)) await stampProfiles(deps, plan, true)
@@ -328,9 +327,9 @@ async function evaluateOvertaken(deps: Deps, cursor: Started, work: Work): Promi
 }
 
 async function evaluateAgain(deps: Deps, stored: Started, work: Work, stamps: readonly Overtaken[]): Promise<void> {
-  const { docs, definitions, clock } = deps
-  const againAt = stored.againAt ?? clock.now()
+  const { docs, definitions } = deps
   const number = await nextNumber(deps)
+  const againAt = stored.againAt ?? number.knownAt
   const cursor = { ...stored, ...(await step(deps, stored, { $set: { ...number, againAt } })) }
   const none = new Set<string>()
   const touched = evaluablesFor(definitions.current, { events: none, traits: none, identifiers: none, all: true })

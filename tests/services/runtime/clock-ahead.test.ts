@@ -1,4 +1,13 @@
+import { z } from 'zod'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { SourceRecord, type SourceRecordInput } from '../../../src/domain/events/record.js'
+import { parseInput } from '../../../src/parse.js'
+import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
+import { resumeRuns } from '../../../src/services/journeys/resume-runs.js'
+import { atOnce } from '../../../src/services/runtime/with-lease.js'
+import { Facts } from '../../../src/services/segments/facts.js'
+import { findMatching } from '../../../src/services/segments/find-matching.js'
+import { refreshNow } from '../../../src/services/tags/refresh-profiles.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { nextScheduleAt, runSchedules } from '../../../src/services/runtime/run-schedules.js'
 import { nextReconciliationAt, reconcileWecom } from '../../../src/services/wecom/reconcile-wecom.js'
@@ -13,6 +22,8 @@ import {
   openEventHome,
   type World,
 } from '../../support/build-deps.js'
+
+type SaidRecord = Pick<SourceRecordInput, 'observedAt' | 'identifiers' | 'events'>
 
 let home: EventHome
 let world: World
@@ -84,6 +95,84 @@ describe('after a clock that was a month ahead', () => {
     const tomorrow = hoursIn(24)
     expect((await nextReconciliationAt(world.deps))!.getTime()).toBeLessThan(tomorrow.getTime())
     expect((await nextStatisticsAt(world.deps))!.getTime()).toBeLessThan(tomorrow.getTime())
+  })
+})
+
+describe('what a host takes in whose clock is ahead', () => {
+  const host = (aheadMs: number) => ({
+    ...world.deps,
+    clock: { now: () => new Date(world.clock.now().getTime() + aheadMs) },
+  })
+  const takeIn = (aheadMs: number, key: string, name: string, event: string, own?: true) => {
+    const at = host(aheadMs).clock.now()
+    const record = parseInput(SourceRecord, {
+      ref: key,
+      source: 'shop',
+      ...(eventRecord(name, event, at) as SaidRecord),
+    })
+    return acceptRecords(host(aheadMs), key, [record], own && { own })
+  }
+  const Row = z.object({ name: z.string(), occurred: z.number(), known: z.number(), said: z.number() })
+  const stored = async () =>
+    (
+      await world.query(
+        `SELECT name, toUnixTimestamp64Milli(occurred_at) AS occurred, toUnixTimestamp64Milli(known_at) AS known,
+        toUnixTimestamp64Milli(said_at) AS said FROM events WHERE name IN ('seen', 'registered') ORDER BY name`,
+        Row,
+      )
+    ).map(({ name, occurred, known, said }) => {
+      const now = Date.parse(START)
+      return { name, occurred: occurred - now, known: known - now, said: said - now }
+    })
+
+  it.each([
+    ['by as much as clocks may differ: it is as late as it was told, here too', 5 * MINUTE_MS, 5 * MINUTE_MS],
+    ['by more: it counts as now, and what was told is kept', DAY_MS, 0],
+  ])('%s', async (_what, aheadMs, expectedMs) => {
+    await takeIn(aheadMs, 'a', 'm1', 'seen')
+    await takeIn(aheadMs, 'b', 'm1', 'registered', true)
+    await processBatches(world.deps)
+    expect(await stored()).toEqual([
+      { name: 'registered', occurred: expectedMs, known: expectedMs, said: aheadMs },
+      { name: 'seen', occurred: expectedMs, known: expectedMs, said: aheadMs },
+    ])
+    expect(Object.keys((await world.docs.profileTags.get(1))!.tags)).toEqual(['recent'])
+    const at = new Date(Date.parse(START) + expectedMs)
+    expect((await world.docs.runs.find({})).map((r) => r.enteredAt)).toEqual([at])
+    expect((await world.docs.profiles.get(1))?.createdAt).toEqual(at)
+  })
+
+  it('is there when another host refreshes everybody, tells who has it, or decides a branch', async () => {
+    await world.publish({
+      contents: [{ id: 'hello', text: 'hello' }],
+      tags: [{ id: 'recent', type: 'flag', when: { event: 'seen', within: '1d' } }],
+      segments: { seen: { event: 'seen' } },
+      journeys: [
+        {
+          id: 'branches',
+          enter: { on: 'registered' },
+          steps: [
+            {
+              branch: [
+                { if: { segment: 'seen' }, do: [{ send: { channel: 'wecom', content: 'hello' } }] },
+                { else: [{ exit: true }] },
+              ],
+            },
+          ],
+        },
+      ],
+    })
+    await world.accept('contact', contactRecord('m1', START))
+    await world.run()
+    await takeIn(0, 'a', 'm1', 'registered')
+    await processBatches(world.deps)
+    await takeIn(MINUTE_MS, 'b', 'm1', 'seen')
+    await processBatches(host(MINUTE_MS))
+    await resumeRuns({ ...host(0), facts: new Facts(world.deps.events, world.docs) })
+    expect((await world.docs.touches.find({})).map((t) => t.contentId)).toEqual(['hello'])
+    expect(await findMatching(host(0), { of: { segment: 'seen' }, limit: 9 })).toMatchObject({ people: 1 })
+    await refreshNow(host(0), { _id: 'all', kind: 'all', cause: 'operator' }, atOnce)
+    expect(Object.keys((await world.docs.profileTags.get(1))!.tags)).toEqual(['recent'])
   })
 })
 
