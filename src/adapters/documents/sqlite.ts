@@ -56,6 +56,8 @@ export type SqliteOptions = {
 
 /** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
 const CHUNK = 500
+/** So many more than are wanted are looked at first, where a filter is decided by the document itself. */
+const FEW = 8
 /** A shared transaction is committed after this long, so that callers and timers get their turn. */
 const TURN_MS = 10
 /** Shape of our own tables, kept in `user_version`. */
@@ -205,6 +207,7 @@ function connection(raw: Database.Database, log: Log | undefined): Db {
     if (statement === undefined) {
       if (statements.size >= 500) statements.clear()
       statement = raw.prepare(sql)
+      if (statement.reader) statement.raw(true)
       statements.set(sql, statement)
     }
     return statement
@@ -218,7 +221,7 @@ function connection(raw: Database.Database, log: Log | undefined): Db {
   }
   const all = (sql: string, params: readonly Bind[]) => {
     try {
-      return prepare(sql).raw(true).all(params) as Row[]
+      return prepare(sql).all(params) as Row[]
     } catch (err) {
       throw toAppError(err)
     }
@@ -438,6 +441,13 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
         docs.push(...chunk)
       return docs
     }
+    if (order !== undefined && limit !== Infinity) {
+      // What SQL could not decide mostly holds: a few more than are wanted, before the keys of all.
+      const few = Math.min(2 * (skip + limit) + FEW, CHUNK)
+      const rows = select('doc', compiled, order, few)
+      const early = rows.map(read).filter(compiled.test)
+      if (early.length >= skip + limit || rows.length < few) return early.slice(skip, skip + limit)
+    }
     for await (const chunk of matches(compiled, order ?? 'k')) {
       docs.push(...chunk)
       if (order !== undefined && docs.length >= skip + limit) break
@@ -451,8 +461,12 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     const compiled = compile(filter)
     const order = orderOf(sort)
     if (order !== undefined && compiled.rest === undefined) return select('doc', compiled, order, 1).map(read)[0]
-    const early = order === undefined ? undefined : select('doc', compiled, order, 50).map(read).find(compiled.test)
-    if (early !== undefined) return early
+    if (order !== undefined) {
+      for (const row of select('doc', compiled, order, FEW)) {
+        const doc = read(row)
+        if (compiled.test(doc)) return doc
+      }
+    }
     const keys = select('k', compiled, order ?? 'k')
     let best: T[] = []
     for (const chunk of chunksOf(keys)) {
