@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
 
+/** A value as it is written once it is normalised; the type `openid` covers every openid:<appid>. */
+const Value = z.strictObject({ type: z.string(), value: z.string().min(1) })
+
 /** `config/identity.yaml`: which identifiers may join records, and when a merge stops. */
 export const IdentityConfig = z.strictObject({
   identifiers: z
@@ -49,8 +52,22 @@ export const IdentityConfig = z.strictObject({
       ),
     ),
   ignore: z
-    .array(z.strictObject({ type: z.string(), value: z.string() }))
+    .array(Value)
     .default([])
-    .describe(said('不属于任何人的值（收银台、测试号）', 'values that belong to nobody (a shop till, a test number)')),
+    .describe(
+      said(
+        '不属于任何人的值（收银台、测试号），加在内置的占位值（如 null）之上；大小写有别',
+        'values that belong to nobody (a shop till, a test number), beside the built-in placeholders such as null; small and capital letters differ',
+      ),
+    ),
+  allow: z
+    .array(Value)
+    .default([])
+    .describe(
+      said(
+        '看着像占位、其实是某个人的值（会员号 guest、888888）；大小写有别',
+        'values that look like a placeholder and are somebody’s (a member number guest, 888888); small and capital letters differ',
+      ),
+    ),
 })
 export type IdentityConfig = z.infer<typeof IdentityConfig>

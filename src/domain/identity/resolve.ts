@@ -102,16 +102,19 @@ export function usableIdentifiers(config: IdentityConfig, record: SourceRecord):
       const rank = rankOf(config, identifier.type)
       if (rank === -1) return []
       const value = normalise(identifier.value, config.identifiers[rank]!.normalise)
-      const ignored =
-        value === '' ||
-        isPlaceholder(value) ||
-        config.ignore.some((i) => i.type === identifier.type && i.value === value)
-      return ignored ? [] : [{ rank, type: identifier.type, value }]
+      return value === '' || isNobodys(config, identifier.type, value) ? [] : [{ rank, type: identifier.type, value }]
     })
     .sort((x, y) => x.rank - y.rank || (x.type + x.value < y.type + y.value ? -1 : 1))
   return found
     .filter((x, i) => i === 0 || found[i - 1]!.type !== x.type || found[i - 1]!.value !== x.value)
     .map(({ type, value }) => ({ type, value }))
+}
+
+/** @param value - normalised */
+function isNobodys({ ignore, allow }: IdentityConfig, type: string, value: string): boolean {
+  const isIn = (list: IdentityConfig['ignore']) =>
+    list.some((of) => of.value === value && (of.type === type || of.type === typeName(type)))
+  return isIn(ignore) || (isPlaceholder(type, value) && !isIn(allow))
 }
 
 /** Identifiers of a record, from the most trusted on, each of which is evidence with all others. */
@@ -148,13 +151,27 @@ export function findIdentifierProblem(config: IdentityConfig, record: SourceReco
 export function findUnusable(config: IdentityConfig, { identifiers }: Pick<SourceRecord, 'identifiers'>): Problem[] {
   return identifiers.flatMap(({ type, value }, i): Problem[] => {
     const how = config.identifiers[rankOf(config, type)]?.normalise
-    if (how === undefined || value.trim() === '' || normalise(value, how) !== '') return []
+    if (how === undefined || value.trim() === '') return []
+    const written = normalise(value, how)
+    if (written !== '' && !isNobodys(config, type, written)) return []
     // The value itself may be somebody's, or two people's.
     return [
       {
         path: `identifiers.${i}.value`,
-        message: said(`${type} 用不了：不是一个号码`, `${type}: is not one number`),
-        hint: said('改正或不填；其余照常', 'correct it, or leave it out; the rest is taken'),
+        message:
+          written === ''
+            ? said(`${type} 用不了：不是一个号码`, `${type}: is not one number`)
+            : said(
+                `${type} 用不了：是占位（如 null）或被忽略的值`,
+                `${type}: is a placeholder such as null, or is ignored`,
+              ),
+        hint:
+          written === ''
+            ? said('改正或不填；其余照常', 'correct it, or leave it out; the rest is taken')
+            : said(
+                '不填；确实是某个人的，就写进 config/identity.yaml 的 allow',
+                'leave it out; where it is somebody’s own, name it under `allow` in config/identity.yaml',
+              ),
       },
     ]
   })
@@ -476,8 +493,8 @@ function rankOf(config: IdentityConfig, type: string): number {
 
 type HowWritten = IdentityConfig['identifiers'][number]['normalise']
 
-/** '' where it cannot be one. */
-function normalise(value: string, how: HowWritten): string {
+/** A value as it is compared with others; '' where it cannot be one. */
+export function normalise(value: string, how: HowWritten): string {
   if (how === 'lower') return value.trim().toLowerCase()
   return how === 'none' ? value.trim() : phoneOf(value)
 }

@@ -10,6 +10,7 @@ import {
   resolveIdentities,
   type Resolution,
   findIdentifierProblem,
+  findUnusable,
   usableIdentifiers,
 } from '../../../src/domain/identity/resolve.js'
 import { type Profile, traitTexts } from '../../../src/domain/identity/profile.js'
@@ -89,31 +90,115 @@ describe('usableIdentifiers', () => {
 })
 
 describe('what programs write where they have no value', () => {
+  const usable = (value: string, type = 'member_id', changes: object = {}) => {
+    const r = { ...record(1, 'unionid:u1'), identifiers: [{ type, value }] }
+    return usableIdentifiers({ ...config, ...changes }, r).map((i) => i.value)
+  }
+  const unseen = [
+    '\u200b',
+    '\ufeff',
+    '\u00a0',
+    '\u00ad',
+    '\u2060',
+    '\u200e',
+    '\u3164',
+    '\u2800',
+    '\ufe0f',
+    '\u3000',
+    '\t',
+  ]
+
   it.each([
-    'undefined',
-    'null',
-    'NULL',
-    ' None ',
-    'NaN',
-    'n/a',
-    '"null"',
-    "'undefined'",
-    '[object Object]',
-    '无',
-    '0',
-    '---',
+    ...[
+      'undefined',
+      'null',
+      'NULL',
+      ' None ',
+      'NaN',
+      'nan',
+      'n/a',
+      '"null"',
+      "'undefined'",
+      '(null)',
+      '\\N',
+      '[object Object]',
+    ],
+    ...[
+      'true',
+      'False',
+      'guest',
+      'unknown',
+      '无',
+      '0',
+      '000',
+      '---',
+      '{}',
+      '?',
+      '888888',
+      '11111111111',
+      'member_id',
+      'ｎｕｌｌ',
+    ],
+    ...['00000000-0000-0000-0000-000000000000', '00:00:00:00:00:00', '\u200b'],
+    ...unseen.flatMap((sign) => [`null${sign}`, `${sign}null`, `nu${sign.trim() === '' ? '' : sign}ll`]),
   ])('%j is nobody’s identifier', (value) => {
+    expect(usable(value)).toEqual([])
     const r = { ...record(1, 'unionid:u1'), identifiers: [{ type: 'member_id', value }] }
-    expect(usableIdentifiers(config, r)).toEqual([])
     expect(findIdentifierProblem(config, r)?.message).toContain('placeholder')
   })
 
-  it('nor is a UUID of nothing but zeros; what only looks like one is one', () => {
-    const of = (value: string) => ({ ...record(1, 'unionid:u1'), identifiers: [{ type: 'member_id', value }] })
-    expect(usableIdentifiers(config, of('00000000-0000-0000-0000-000000000000'))).toEqual([])
-    for (const value of ['null1', 'nullpointer', 'u-undefined', '007', 'nan-fang']) {
-      expect(usableIdentifiers(config, of(value)).map((i) => i.value)).toEqual([value])
-    }
+  it.each([
+    'null1',
+    'nullpointer',
+    'u-undefined',
+    '007',
+    'nan-fang',
+    'Na',
+    'Nan',
+    'na',
+    'Guest',
+    'Nil',
+    'Unknown',
+    'id',
+    'object',
+    'email',
+    '88888',
+    '8888889',
+    '1',
+    '无忧',
+    'a\u200bb',
+  ])('%j only looks like it', (value) => expect(usable(value)).toEqual([value]))
+
+  it.each(['13800138000', '+86 138 0013 8000', '00000000000', '99999999999'])('the phone %s is nobody’s', (value) =>
+    expect(usable(value, 'phone')).toEqual([]),
+  )
+
+  it('the brand’s configuration gives one to somebody, and takes others from everybody, letter by letter', () => {
+    const allow = [
+      { type: 'member_id', value: 'guest' },
+      { type: 'openid', value: '0' },
+      { type: 'phone', value: '13800138000' },
+    ]
+    const ignore = [{ type: 'openid', value: 'Till' }]
+    const of = (value: string, type?: string) => usable(value, type, { allow, ignore })
+    expect([of('guest'), of('0'), of('0', 'openid:wx1'), of('138 0013 8000', 'phone')]).toEqual([
+      ['guest'],
+      [],
+      ['0'],
+      ['13800138000'],
+    ])
+    expect([of('Till', 'openid:wx1'), of('till', 'openid:wx1'), of('Till')]).toEqual([[], ['till'], ['Till']])
+  })
+
+  it('is told of a record that is taken for what else it names', () => {
+    const r = record(1, 'member_id:null unionid:u1 phone:13800000000')
+    expect(findUnusable(config, r)).toMatchObject([
+      {
+        path: 'identifiers.0.value',
+        message: expect.stringContaining('placeholder') as unknown,
+        hint: expect.stringContaining('allow') as unknown,
+      },
+    ])
   })
 
   it('joins nobody: strangers stay four', () => {

@@ -301,6 +301,20 @@ describe('checkDefinitions', () => {
     for (const { message, hint } of problems) expect(`${message} ${hint}`).toMatch(/did you mean|never hold/)
   })
 
+  it('finds values of nobody, and of somebody, that are compared with nothing', async () => {
+    const values =
+      "[{ type: phone, value: '138 0013 8000' }, { type: phones, value: x }, { type: email, value: A@b }, { type: openid, value: '0' }]"
+    edit('config/identity.yaml', 'ignore: []', `ignore: ${values}`)
+    edit('config/identity.yaml', 'allow: []', "allow: [{ type: openid, value: '0' }]")
+    const { problems } = await checkDefinitions(paths)
+    expect(problems).toMatchObject([
+      { path: 'ignore.0.value', hint: expect.stringContaining('"13800138000"') as unknown },
+      { path: 'ignore.1.type', hint: expect.stringContaining('did you mean') as unknown },
+      { path: 'ignore.2.value', hint: expect.stringContaining('"a@b"') as unknown },
+      { path: 'allow.0.value', message: expect.stringContaining('under ignore as well') as unknown },
+    ])
+  })
+
   it('takes what no list has and nothing is like, with a warning', async () => {
     edit('config/tags/attribute.yaml', 'trait: city', 'trait: store')
     const { problems, warnings } = await checkDefinitions(paths)
