@@ -17,6 +17,7 @@ import { createMetrics } from '../src/http/metrics.js'
 import { createHttpServer } from '../src/http/server.js'
 import type { Log } from '../src/log.js'
 import { packageRoot } from '../src/package-root.js'
+import { secretHex } from '../src/random.js'
 import { earliestOf, live, workOff } from '../src/play/live.js'
 import { type LoadedDefinitions, loadDefinitions } from '../src/services/definitions/load-definitions.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
@@ -252,15 +253,16 @@ function seedOfTreated(from: number, journeys: LoadedDefinitions['journeyFiles']
 async function serve(app: App, log: Log, closers: (() => Promise<void>)[]): Promise<{ url: string; key: string }> {
   const { apiKeys } = await openApiKeys([], app.config.dataDir)
   // Nobody else works on these stores, so an operation need not wait for its turn.
+  const localKey = secretHex(24)
   const routes = httpRoutes({ ...app, operations: { ...app.operations, alone: atOnce } }, log)
   const server = createHttpServer({
-    ...{ host: '127.0.0.1', port: 0, apiKeys, log, ...routes },
+    ...{ host: '127.0.0.1', port: 0, apiKeys, localKey, log, ...routes },
     health: () => Promise.resolve({ ready: true, parts: {} }),
     metrics: createMetrics(),
   })
   const { url } = await server.listen()
   closers.push(() => server.close())
-  closers.push(await announceService(app.config.dataDir, url))
+  closers.push(await announceService(app.config.dataDir, url, localKey))
   return { url, key: apiKeys[0]! }
 }
 

@@ -46,6 +46,16 @@ export async function lockDataDir(dir: string): Promise<DataDirLock> {
   }
 }
 
+/** Tells a process from all others that were or will be on this machine. */
+export type ProcessMark = { pid: number; timeOrigin: number }
+
+/** The living process that holds the directory; `undefined`: nobody, or there is none. */
+export async function holderOf(dir: string): Promise<ProcessMark | undefined> {
+  const last = (await lockNumbers(dir)).at(-1)
+  const owner = last === undefined ? undefined : await readOwner(lockFile(dir, last))
+  return owner !== undefined && (await isAlive(owner)) ? owner : undefined
+}
+
 const Owner = z.object({
   pid: z.int(),
   host: z.string(),
@@ -163,7 +173,11 @@ async function readOwner(file: string): Promise<Owner | undefined> {
 }
 
 async function lockNumbers(dir: string): Promise<number[]> {
-  const numbers = (await readdir(dir)).map((name) => /^lock\.(\d+)$/.exec(name)?.[1])
+  const names = await readdir(dir).catch((err: NodeJS.ErrnoException) => {
+    if (err.code === 'ENOENT') return []
+    throw err
+  })
+  const numbers = names.map((name) => /^lock\.(\d+)$/.exec(name)?.[1])
   return numbers
     .filter((n) => n !== undefined)
     .map(Number)

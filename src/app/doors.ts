@@ -51,6 +51,7 @@ const SIDEBAR_READ = {
 export const ROUTES: Readonly<Record<string, OperationName | Outside>> = {
   'GET /healthz': { why: 'says that the process answers' },
   'GET /readyz': { why: 'says which stores answer' },
+  'GET /service/proof': { why: 'shows a command that the service is the one which wrote service.json' },
   'GET /metrics': { why: 'figures of the process' },
   'POST /v1/records': { why: 'ingest: its batches are in the inbox' },
   'GET /wecom/callback': { why: 'the platform checks the address' },

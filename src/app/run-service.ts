@@ -71,7 +71,8 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   const server = createHttpServer({
     host,
     port,
-    apiKeys: [...apiKeys, localKey],
+    apiKeys,
+    localKey,
     log,
     ...(isApi ? httpRoutes(app, log) : { routes: [], publicRoutes: [] }),
     health: () =>

@@ -1,4 +1,5 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { timingSafeEqual } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
@@ -6,13 +7,14 @@ import type { ReadableStream } from 'node:stream/web'
 import { z } from 'zod'
 import { said } from '../said.js'
 import type { Config } from '../config.js'
-import { lockDataDir } from './data-dir.js'
+import { holderOf } from './data-dir.js'
 import { ConfigError, ConflictError, InvalidInputError, messageOf, NotFoundError, type Problem } from '../errors.js'
-import { openApiKeys } from '../http/api-key.js'
+import { proofOf, PROOF_PATH } from '../http/local-key.js'
 import { parseInput } from '../parse.js'
+import { secretHex } from '../random.js'
 import { SECOND_MS } from '../time.js'
 
-const ServiceFile = z.object({ url: z.url(), pid: z.int(), key: z.string().optional() })
+const ServiceFile = z.object({ url: z.url(), pid: z.int(), timeOrigin: z.number(), key: z.string() })
 const TIMEOUT_MS = 40 * SECOND_MS
 /** A long answer gives a sign of life every 10 s. */
 const SILENCE_MS = 60 * SECOND_MS
@@ -23,13 +25,23 @@ export type RunningService = { url: string; key: string }
 /**
  * Tells commands where the service is that holds the data directory, and what lets them in; only this user can read it. Resolves
  * to what takes it back.
+ *
+ * @param localKey - which the service at `url` has
  */
-export async function announceService(dataDir: string, url: string, key?: string): Promise<() => Promise<void>> {
-  const file = join(dataDir, 'service.json')
+export async function announceService(dataDir: string, url: string, localKey: string): Promise<() => Promise<void>> {
+  const file = serviceFile(dataDir)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const reachable = url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
-  await writeFile(file, `${JSON.stringify({ url: reachable, pid: process.pid, key })}\n`, { mode: 0o600 })
+  const said = { url: reachable, pid: process.pid, timeOrigin: performance.timeOrigin, key: localKey }
+  // Renamed into its place: whoever reads it reads all of it.
+  const draft = `${file}-${secretHex(4)}`
+  await writeFile(draft, `${JSON.stringify(said)}\n`, { mode: 0o600 })
+  await rename(draft, file)
   return () => rm(file, { force: true })
+}
+
+function serviceFile(dataDir: string): string {
+  return join(dataDir, 'service.json')
 }
 
 /** One process holds the data directory, so commands go through it. */
@@ -45,31 +57,81 @@ export function isAlone({ documents }: Pick<Config, 'documents'>): boolean {
   return documents.kind === 'sqlite'
 }
 
-/** The service that holds this configuration's embedded stores now; `undefined` when none does. */
-export async function findService(config: Config): Promise<RunningService | undefined> {
-  if (!isEmbedded(config)) return undefined
-  const text = await readFile(join(config.dataDir, 'service.json'), 'utf8').catch((err: NodeJS.ErrnoException) => {
+/**
+ * The service that holds this configuration's embedded stores now; `undefined` when none does. What a killed service has left
+ * behind is of no account, and whoever answers in its place is sent no key.
+ *
+ * @throws {ConflictError} when somebody else answers at its address, or nobody
+ */
+export async function findService({ dataDir, ...config }: Config): Promise<RunningService | undefined> {
+  if (!isEmbedded({ dataDir, ...config })) return undefined
+  const file = serviceFile(dataDir)
+  const text = await readFile(file, 'utf8').catch((err: NodeJS.ErrnoException) => {
     if (err.code === 'ENOENT') return undefined
     throw err
   })
-  if (text === undefined || !(await isHeld(config.dataDir))) return undefined
-  const { url, key } = parseInput(
-    ServiceFile,
-    JSON.parse(text),
-    `${join(config.dataDir, 'service.json')} cannot be read`,
-  )
-  return { url, key: key ?? (await openApiKeys(config.http.apiKeys, config.dataDir)).apiKeys[0]! } // there is one
+  const holder = text === undefined ? undefined : await holderOf(dataDir)
+  if (text === undefined || holder === undefined) return undefined
+  const said = ServiceFile.safeParse(readJson(text)).data
+  // The process that holds the stores is another one, which serves nobody (yet).
+  if (said === undefined || said.pid !== holder.pid || said.timeOrigin !== holder.timeOrigin) return undefined
+  const { url, key } = said
+  await requireProof(url, key, file)
+  return { url, key }
 }
 
-/** The file of a service that was killed stays behind: only the lock tells whether it lives. */
-async function isHeld(dataDir: string): Promise<boolean> {
+function readJson(text: string): unknown {
   try {
-    await (await lockDataDir(dataDir)).release()
-    return false
-  } catch (err) {
-    if (err instanceof ConflictError) return true
-    throw err
+    return JSON.parse(text)
+  } catch {
+    return undefined // what was torn by a power cut is nobody's
   }
+}
+
+/** Of the answer to a challenge: 64 hex digits. */
+const PROOF_CHARS = 64
+
+async function requireProof(url: string, key: string, file: string): Promise<void> {
+  const challenge = secretHex(32)
+  let given: Buffer
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const response = await fetch(`${url}${PROOF_PATH}?challenge=${challenge}`, { redirect: 'error', signal })
+    given = await firstBytes(response, PROOF_CHARS + 1)
+  } catch (err) {
+    throw notAnswering(url, err)
+  }
+  const expected = Buffer.from(proofOf(key, challenge))
+  if (given.length === expected.length && timingSafeEqual(given, expected)) return
+  throw new ConflictError(
+    said(
+      `${url} 上应答的不是 ${file} 里的服务，密钥没有发给它 → 看看是什么占着这个端口，再重启 siyu serve`,
+      `what answers at ${url} is not the service of ${file}, and was sent no key → see what has that port, then restart siyu serve`,
+    ),
+  )
+}
+
+/** Whoever answers may send without end. */
+async function firstBytes(response: Response, most: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk as Uint8Array)
+    size += (chunk as Uint8Array).length
+    if (size >= most) break
+  }
+  return Buffer.concat(chunks).subarray(0, most)
+}
+
+function notAnswering(url: string, err: unknown): ConflictError {
+  return new ConflictError(
+    said(
+      `${url} 的服务没有应答（${messageOf(err)}）→ 看它的日志，或重启它`,
+      `the service at ${url} does not answer (${messageOf(err)}) → look at its log, or restart it`,
+    ),
+    {},
+    { cause: err },
+  )
 }
 
 /**
@@ -91,6 +153,7 @@ export async function callService(
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Api-Key': key },
       body: JSON.stringify(body),
+      redirect: 'error',
       signal,
     })
     if (response.headers.get('content-type')?.startsWith('application/x-ndjson') !== true) {
@@ -112,14 +175,7 @@ export async function callService(
     )
   } catch (err) {
     if (!(err instanceof TypeError) && !silence.signal.aborted) throw err
-    throw new ConflictError(
-      said(
-        `${url} 的服务没有应答（${messageOf(err)}）→ 看它的日志，或重启它`,
-        `the service at ${url} does not answer (${messageOf(err)}) → look at its log, or restart it`,
-      ),
-      {},
-      { cause: err },
-    )
+    throw notAnswering(url, err)
   } finally {
     clearTimeout(timer)
   }

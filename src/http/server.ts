@@ -12,6 +12,7 @@ import { parseJson } from '../parse.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { HTTP_BOUNDS } from '../bounds.js'
 import { FailedAttempts } from './failed-attempts.js'
+import { proofRoute } from './local-key.js'
 import { errorMiddleware, HttpError } from './error-middleware.js'
 import { type RawRoute, serveRaw } from './raw-routes.js'
 
@@ -27,6 +28,8 @@ export type HttpServerOptions = {
   port: number
   /** Each of them opens every API path. */
   apiKeys: readonly string[]
+  /** One more of them, for commands of this machine; it is shown to be here before they send it. */
+  localKey?: string
   log: Log
   /** Ask for a key; JSON bodies are in `ctx.request.body`. */
   routes: readonly Router[]
@@ -72,8 +75,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   app.use(timeLimit(timeoutMs))
   const health = healthRoutes(options.health, () => closing !== undefined)
   app.use(health.routes())
+  const proof = options.localKey === undefined ? [] : [proofRoute(options.localKey)]
+  for (const router of proof) app.use(router.routes())
   for (const router of options.publicRoutes) app.use(asText(router))
-  app.use(requireKey(options.apiKeys, log))
+  app.use(requireKey([...options.apiKeys, options.localKey ?? ''], log))
   const metrics = metricsRoute(options.metrics)
   app.use(metrics.routes())
   app.use(jsonBody())
@@ -107,7 +112,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     socket.once('close', () => sockets.delete(socket))
   })
 
-  const routers = [health, metrics, ...options.publicRoutes, ...options.routes]
+  const routers = [health, ...proof, metrics, ...options.publicRoutes, ...options.routes]
   return {
     routes: [
       ...routers.flatMap(({ stack }) =>

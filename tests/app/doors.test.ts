@@ -59,6 +59,7 @@ describe('every door', () => {
         host: '127.0.0.1',
         port: 0,
         apiKeys: ['test-key-0123456789'],
+        localKey: 'local-key-0123456789',
         log: quietLog,
         health: () => Promise.resolve({ ready: true, parts: {} }),
         metrics: createMetrics(),

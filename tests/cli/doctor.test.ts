@@ -6,6 +6,7 @@ import { startSandbox, type Sandbox } from '../../sandbox/sandbox.js'
 import { parseScenario } from '../../sandbox/scenario.js'
 import { openCallback } from '../../src/adapters/wecom/transport/callback.js'
 import { doctorCommand } from '../../src/cli/doctor.js'
+import { proofOf } from '../../src/http/local-key.js'
 import { announceService } from '../../src/app/running-service.js'
 import { lockDataDir } from '../../src/app/data-dir.js'
 import type { Finding } from '../../src/services/runtime/finding.js'
@@ -219,11 +220,14 @@ describe('siyu doctor', () => {
       res.setHeader('Content-Type', 'application/json')
       const echo = () =>
         openCallback({ ...CALLBACK, corpId: sandbox!.corpId }).verifyUrl(Object.fromEntries(url.searchParams))
-      res.end(url.pathname === '/wecom/callback' ? echo() : JSON.stringify(answers[url.pathname]))
+      const proof = () => proofOf('local-key-0123456789', url.searchParams.get('challenge') ?? '')
+      const asText: Record<string, () => string> = { '/wecom/callback': echo, '/service/proof': proof }
+      res.end(asText[url.pathname]?.() ?? JSON.stringify(answers[url.pathname]))
     })
     await new Promise<void>((resolve) => receiver!.listen(0, '127.0.0.1', resolve))
     const lock = await lockDataDir(site.dataDir)
-    await announceService(site.dataDir, `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`)
+    const { port } = receiver.address() as AddressInfo
+    await announceService(site.dataDir, `http://127.0.0.1:${port}`, 'local-key-0123456789')
     try {
       const more = `  callback: { token: ${CALLBACK.token}, encodingAesKey: ${CALLBACK.encodingAesKey} }\n`
       const { of, healthy } = await examine({ more })
