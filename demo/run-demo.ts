@@ -128,7 +128,7 @@ async function servePage(
   const { apiKeys } = await openApiKeys(http.apiKeys, dataDir)
   const server = createHttpServer({
     ...{ host: http.host, port: http.port, apiKeys, log, routes: [], rawRoutes },
-    publicRoutes: [createDemoRoutes({ ...shown, lang, requireKey: requireKey(apiKeys, log) })],
+    publicRoutes: [createDemoRoutes({ ...shown, lang, requireKey: requireKey(apiKeys) })],
     health: () => Promise.resolve({ ready: true, parts: { demo: 'ok' } }),
     metrics: createMetrics(),
   })

@@ -1,5 +1,5 @@
 import { forLog } from './escape.js'
-import { elapsedMs, MINUTE_MS, systemClock } from './time.js'
+import { MINUTE_MS, systemClock } from './time.js'
 
 export type LogFields = Record<string, string | number | boolean | undefined>
 
@@ -17,27 +17,59 @@ export function jsonLog(write: (line: string) => void): Log {
   return { info: line('info'), warn: line('warn'), error: line('error') }
 }
 
+/** A log that keeps lines back. */
+export interface ThrottledLog extends Log {
+  /** Tells what is kept back: whoever used it ends. */
+  flush(): void
+}
+
 /** A minute of a trouble that repeats is one line. */
 const THROTTLE_MS = MINUTE_MS
 
 /**
- * The same log, but of one warning (by its fact) and of one error within a minute only the first is written; the next one after
- * that says how many were not.
+ * The same log, but of one warning (by its fact) and of one error within a minute only the first is written at once. When the
+ * minute is over the last of the others is, and says how many beside it were not: none is left out of the count, also where the
+ * trouble has ended.
  */
-export function throttled(log: Log): Log {
-  const last = new Map<string, { atMs: number; left: number }>()
+export function throttled(log: Log): ThrottledLog {
+  const kept = new Map<string, { times: number; tell: () => void; timer: NodeJS.Timeout }>()
   const once =
     (level: 'warn' | 'error') =>
     (fact: string, fields?: LogFields): void => {
-      const before = last.get(`${level} ${fact}`)
-      if (before !== undefined && elapsedMs() - before.atMs < THROTTLE_MS) {
-        before.left++
+      const key = `${level} ${fact}`
+      const before = kept.get(key)
+      if (before !== undefined) {
+        before.times++
+        const notShown = before.times - 1
+        before.tell = () => log[level](fact, { ...fields, ...(notShown > 0 && { notShown }) })
         return
       }
-      last.set(`${level} ${fact}`, { atMs: elapsedMs(), left: 0 })
-      log[level](fact, { ...fields, ...(before !== undefined && before.left > 0 && { notShown: before.left }) })
+      const begin = (): void => {
+        const entry = { times: 0, tell: () => undefined, timer: setTimeout(end, THROTTLE_MS).unref() }
+        kept.set(key, entry)
+      }
+      const end = (): void => {
+        const { times, tell } = kept.get(key)! // it is there until it ends
+        kept.delete(key)
+        if (times === 0) return
+        tell()
+        begin()
+      }
+      log[level](fact, fields)
+      begin()
     }
-  return { info: (fact, fields) => log.info(fact, fields), warn: once('warn'), error: once('error') }
+  return {
+    info: (fact, fields) => log.info(fact, fields),
+    warn: once('warn'),
+    error: once('error'),
+    flush: () => {
+      for (const { tell, timer } of kept.values()) {
+        clearTimeout(timer)
+        tell()
+      }
+      kept.clear()
+    },
+  }
 }
 
 /** For tests and for commands whose output is for people. */

@@ -150,6 +150,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     await allowBrokenJourneys(docs, log, files.problems)
     const { shards } = config.jobs
     const split = { current: alone ? shards : await agreedSplit(docs.meta) }
+    const hintLog = throttled(log)
+    closers.push(() => Promise.resolve(hintLog.flush()))
     const deps: ServiceDeps = {
       clock,
       log,
@@ -157,7 +159,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       events,
       facts: new Facts(events, docs, alone),
       knownEvents: new KnownEvents(events, alone),
-      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split, throttled(log)),
+      jobs: options.hints === false ? { add: () => Promise.resolve() } : hintLanes(queue, split, hintLog),
       definitions: { current: emptyOf(loaded) },
       channels: wired.channels,
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },

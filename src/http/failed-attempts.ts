@@ -1,24 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Log } from '../log.js'
+import { Counter, type Registry } from 'prom-client'
+import { type Log, type ThrottledLog, throttled } from '../log.js'
 import { elapsedMs } from '../time.js'
 import { HTTP_BOUNDS } from '../bounds.js'
 import { HttpError } from './error-middleware.js'
 
-/** Who tries keys that are none, by address, for a minute. */
+/** Requests that did not show whose they are (a key, a session, a signature), by address, for a minute. */
 export class FailedAttempts {
   private readonly byAddress = new Map<string, { sinceMs: number; attempts: number }>()
+  private readonly log: ThrottledLog
+  private readonly refused: Counter<'by'>
   private waiting = 0
 
-  constructor(private readonly log: Log) {}
+  constructor(log: Log, registry: Registry) {
+    this.log = throttled(log)
+    this.refused = new Counter({
+      name: 'siyu_http_refused_total',
+      help: 'Requests without a key, a session or a signature of ours',
+      labelNames: ['by'],
+      registers: [registry],
+    })
+  }
 
   /**
    * Resolves at once for the first few of a minute, and after a pause for each further one.
    *
-   * @param what - method and path
-   * @param hasKey - it came with a key that is none of ours; the key itself is told to nobody
+   * @param by - what it should have had
+   * @param what - method and path; what it had instead of a key is told to nobody
    * @throws {HttpError} 429, when too many wait already
    */
-  async note(address: string, what: string, hasKey: boolean): Promise<void> {
+  async note(address: string, by: 'key' | 'signature', what: string): Promise<void> {
     const { freeAttempts, attemptsMs, addresses, pauseMs, pausing } = HTTP_BOUNDS.failed
     const nowMs = elapsedMs()
     const known = this.byAddress.get(address)
@@ -28,10 +39,11 @@ export class FailedAttempts {
     this.byAddress.set(address, entry)
     // The oldest goes: it is forgiven.
     if (this.byAddress.size > addresses) this.byAddress.delete(this.byAddress.keys().next().value!)
-    this.log.warn('request without a key of ours', { from: address, what, hasKey, attempts: entry.attempts })
+    this.refused.inc({ by })
+    this.log.warn(FACTS[by], { from: address, what: what.slice(0, WHAT_CHARS), attempts: entry.attempts })
     if (entry.attempts <= freeAttempts) return
     if (this.waiting >= pausing)
-      throw new HttpError(429, 'too_many', 'too many requests without a key: try again later')
+      throw new HttpError(429, 'too_many', 'too many requests that do not show whose they are: try again later')
     this.waiting++
     try {
       await sleep(pauseMs, undefined, { ref: false })
@@ -39,4 +51,15 @@ export class FailedAttempts {
       this.waiting--
     }
   }
+
+  /** Tells what is not in the log yet. */
+  close(): void {
+    this.log.flush()
+  }
 }
+
+const FACTS = {
+  key: 'request without a key or a session of ours',
+  signature: 'callback that WeCom has not signed, or that cannot be read',
+}
+const WHAT_CHARS = 200

@@ -7,13 +7,13 @@ import Koa, { type Middleware } from 'koa'
 import { Histogram, type Registry } from 'prom-client'
 import { said } from '../said.js'
 import { ConfigError, messageOf, NotFoundError } from '../errors.js'
-import { type Log, throttled } from '../log.js'
+import type { Log } from '../log.js'
 import { parseJson } from '../parse.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
 import { HTTP_BOUNDS } from '../bounds.js'
 import { FailedAttempts } from './failed-attempts.js'
 import { proofRoute } from './local-key.js'
-import { errorMiddleware, HttpError } from './error-middleware.js'
+import { errorMiddleware, HttpError, toReply } from './error-middleware.js'
 import { type RawRoute, serveRaw } from './raw-routes.js'
 
 /**
@@ -72,13 +72,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (closing !== undefined) ctx.set('Connection', 'close')
   })
   app.use(errorMiddleware(log))
+  const failed = new FailedAttempts(log, options.metrics)
+  app.use(noteRefused(failed))
   app.use(timeLimit(timeoutMs))
   const health = healthRoutes(options.health, () => closing !== undefined)
   app.use(health.routes())
   const proof = options.localKey === undefined ? [] : [proofRoute(options.localKey)]
   for (const router of proof) app.use(router.routes())
   for (const router of options.publicRoutes) app.use(asText(router))
-  app.use(requireKey([...options.apiKeys, options.localKey ?? ''], log))
+  app.use(requireKey([...options.apiKeys, options.localKey ?? '']))
   const metrics = metricsRoute(options.metrics)
   app.use(metrics.routes())
   app.use(jsonBody())
@@ -92,7 +94,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     busy.add(req.socket)
     res.once('close', () => busy.delete(req.socket))
     const startedMs = elapsedMs()
-    const raw = serveRaw(options.rawRoutes ?? [], req, res, log)
+    const raw = serveRaw(options.rawRoutes ?? [], req, res, { log, failed })
     if (raw === undefined) {
       void handle(req, res)
       return
@@ -136,6 +138,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         }, graceMs)
         server.close((err) => {
           clearTimeout(timer)
+          failed.close()
           // A server that never listened has nothing to close.
           if (err !== undefined && (err as NodeJS.ErrnoException).code !== 'ERR_SERVER_NOT_RUNNING') reject(err)
           else resolve()
@@ -252,11 +255,22 @@ export function keyIdOf({ state }: { state: unknown }): string {
 }
 
 /**
- * Lets a request with one of the keys through, answers 401 to any other: in the log, and later the more often its address tries.
- * Who has a key waits for nobody.
+ * Whoever was refused by a route for want of a key or a session is in the log, and waits for the answer the longer the more often
+ * the address tries. Who has one waits for nobody.
  */
-export function requireKey(apiKeys: readonly string[], log: Log): Middleware {
-  const failed = new FailedAttempts(throttled(log))
+function noteRefused(failed: FailedAttempts): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+    } catch (err) {
+      if ([401, 403].includes(toReply(err).status)) await failed.note(ctx.ip, 'key', `${ctx.method} ${ctx.path}`)
+      throw err
+    }
+  }
+}
+
+/** Lets a request with one of the keys through, answers 401 to any other. */
+export function requireKey(apiKeys: readonly string[]): Middleware {
   const digests = apiKeys.filter((key) => key !== '').map(digestOf)
   return async (ctx, next) => {
     const given = /^Bearer\s+(\S+)$/i.exec(ctx.get('Authorization'))?.[1] ?? ctx.get('X-Api-Key')
@@ -264,7 +278,6 @@ export function requireKey(apiKeys: readonly string[], log: Log): Middleware {
     const digest = digestOf(given)
     const matches = digests.filter((known) => timingSafeEqual(known, digest))
     if (matches.length === 0) {
-      await failed.note(ctx.ip, `${ctx.method} ${ctx.path}`, given !== '')
       const what = given === '' ? 'an API key is needed' : 'this API key is not known'
       throw new HttpError(
         401,

@@ -40,6 +40,7 @@ export function startWaking(queue: JobQueue, deps: ServiceDeps, options: WakeOpt
     stop: async () => {
       await beat.stop()
       await calendar.stop()
+      log.flush()
     },
   }
 }

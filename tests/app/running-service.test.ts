@@ -89,7 +89,7 @@ describe('a service that is said to run', () => {
 
   it.each([
     ['was killed and another process holds the stores', { pid: process.pid, timeOrigin: 1 }],
-    ['had another process id', { pid: 1, timeOrigin: performance.timeOrigin }],
+    ['had another process id', { pid: 1 }],
     ['is of an older version', { timeOrigin: undefined }],
   ])('is asked nothing where it %s', async (_what, changes) => {
     await announceService(dir, await listen((_req, res) => res.end()), LOCAL)

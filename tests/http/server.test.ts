@@ -13,6 +13,7 @@ import {
   UpstreamError,
 } from '../../src/errors.js'
 import { HTTP_BOUNDS } from '../../src/bounds.js'
+import { HttpError } from '../../src/http/error-middleware.js'
 import { createMetrics } from '../../src/http/metrics.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../src/http/server.js'
 import type { RawRoute } from '../../src/http/raw-routes.js'
@@ -92,23 +93,63 @@ describe('keys', () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
   })
 
-  it('that are none are in the log without being shown, and wait where one address tries many', async () => {
-    const { url, logged } = await start(hello)
-    const ask = (key: string) => fetch(`${url}/v1/hello`, { headers: { 'X-Api-Key': key } })
-    const { freeAttempts } = HTTP_BOUNDS.failed
-    for (let i = 0; i < freeAttempts; i++) expect((await ask(`guess-${i}`)).status).toBe(401)
-    const seen = logged.filter((line) => line.includes('without a key of ours'))
-    expect(seen).toEqual([
-      expect.stringMatching(/"level":"warn".*"from":"[^"]*127\.0\.0\.1".*GET \/v1\/hello.*"hasKey":true/),
-    ])
-    expect(logged.join('')).not.toContain('guess-')
+  it.each<[string, number, string, (url: string, i: number) => Promise<Response>]>([
+    [
+      'keys',
+      401,
+      'request without a key or a session of ours',
+      (url, i) => fetch(`${url}/v1/hello`, { headers: { 'X-Api-Key': `guess-${i}` } }),
+    ],
+    [
+      'sessions',
+      401,
+      'request without a key or a session of ours',
+      (url, i) => fetch(`${url}/sidebar`, { headers: { Cookie: `siyu_guide=guess-${i}` } }),
+    ],
+    [
+      'signatures',
+      400,
+      'callback that WeCom has not signed',
+      (url, i) => fetch(`${url}/callback?msg_signature=guess-${i}`),
+    ],
+  ])(
+    '%s that are none are in the log without being shown, and wait where one address tries many',
+    async (_what, status, fact, ask) => {
+      const sidebar = new Router().get('/sidebar', () => {
+        throw new HttpError(401, 'sign_in', 'sign in first')
+      })
+      const raw: RawRoute = {
+        ...{ method: 'GET', path: '/callback' },
+        handle: () => {
+          throw new InvalidInputError('refused', [{ path: 'msg_signature', message: 'does not fit' }])
+        },
+      }
+      const { url, server, logged } = await start(hello, { publicRoutes: [sidebar], rawRoutes: [raw] })
+      const { freeAttempts } = HTTP_BOUNDS.failed
+      for (let i = 0; i < freeAttempts; i++) expect((await ask(url, i)).status).toBe(status)
+      const lines = () => logged.filter((line) => line.includes(fact))
+      expect(lines()).toEqual([
+        expect.stringMatching(/"level":"warn".*"from":"[^"]*127\.0\.0\.1".*GET \/.*"attempts":1/),
+      ])
 
-    const order: string[] = []
-    const late = ask('one-more').then(({ status }) => order.push(`none ${status}`))
-    for (let i = 0; i < 3; i++) order.push(`ours ${(await ask(KEY)).status}`)
-    await late
-    expect(order).toEqual(['ours 200', 'ours 200', 'ours 200', 'none 401'])
-  })
+      const order: string[] = []
+      const late = ask(url, 99).then(({ status }) => order.push(`none ${status}`))
+      const ours = () => fetch(`${url}/v1/hello`, { headers: { 'X-Api-Key': KEY } })
+      for (let i = 0; i < 3; i++) order.push(`ours ${(await ours()).status}`)
+      await late
+      expect(order).toEqual(['ours 200', 'ours 200', 'ours 200', `none ${status}`])
+      const metrics = await (await fetch(`${url}/metrics`, { headers: WITH_KEY })).text()
+      expect(metrics).toMatch(
+        new RegExp(`^siyu_http_refused_total\\{by="(key|signature)"\\} ${freeAttempts + 1}$`, 'm'),
+      )
+      await server.close()
+      expect(lines()).toEqual([
+        expect.anything(),
+        expect.stringContaining(`"attempts":${freeAttempts + 1},"notShown":${freeAttempts - 1}`),
+      ])
+      expect(logged.join('')).not.toContain('guess-')
+    },
+  )
 
   it('let nobody in when there are none', async () => {
     const { url } = await start(hello, { apiKeys: ['', ''] })

@@ -62,21 +62,36 @@ describe('hints for work that is stored', () => {
   })
 })
 
-it('a trouble that repeats is one line a minute, with how many were left out', async () => {
-  jest.useFakeTimers()
-  const log = heard()
-  const quiet = throttled(log)
-  for (let i = 0; i < 2_000; i++) quiet.warn('away', { i })
-  quiet.warn('something else')
-  quiet.info('news')
-  quiet.info('news')
-  await jest.advanceTimersByTimeAsync(MINUTE_MS)
-  quiet.warn('away', { i: 'again' })
-  expect(log.lines).toEqual([
-    'warn away {"i":0}',
-    'warn something else {}',
-    'info news {}',
-    'info news {}',
-    'warn away {"i":"again","notShown":1999}',
-  ])
+describe('a trouble that repeats', () => {
+  it('is two lines in its first minute and one a minute after it, which say how many were not shown', async () => {
+    jest.useFakeTimers()
+    const log = heard()
+    const quiet = throttled(log)
+    for (let i = 0; i < 2_000; i++) quiet.warn('away', { i })
+    quiet.warn('something else')
+    quiet.info('news')
+    quiet.info('news')
+    await jest.advanceTimersByTimeAsync(MINUTE_MS)
+    quiet.warn('away', { i: 'again' })
+    await jest.advanceTimersByTimeAsync(10 * MINUTE_MS)
+    quiet.warn('away', { i: 'anew' })
+    expect(log.lines).toEqual([
+      'warn away {"i":0}',
+      'warn something else {}',
+      'info news {}',
+      'info news {}',
+      'warn away {"i":1999,"notShown":1998}',
+      'warn away {"i":"again"}',
+      'warn away {"i":"anew"}',
+    ])
+  })
+
+  it('is told to the end where the process stops before the minute is over', () => {
+    const log = heard()
+    const quiet = throttled(log)
+    for (let i = 0; i < 3; i++) quiet.error('away', { i })
+    quiet.flush()
+    quiet.flush()
+    expect(log.lines).toEqual(['error away {"i":0}', 'error away {"i":2,"notShown":1}'])
+  })
 })

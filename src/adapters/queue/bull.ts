@@ -263,6 +263,7 @@ export async function openBullQueue(options: BullQueueOptions): Promise<JobQueue
     }
     await Promise.all(queues.map((queue) => queue.close(true)))
     disconnect()
+    log.flush()
   }
 
   return {
