@@ -119,7 +119,8 @@ export const ingestCollections = {
     name: 'batches',
     version: 2,
     schema: Batch,
-    indexes: [{ fields: ['state', 'seq'] }],
+    // What `waitingAt` asks stands in the index: behind it lie documents of megabytes.
+    indexes: [{ fields: ['state', 'seq', 'own', 'acceptedAt'] }],
     migrations: { 1: withPlace },
   }),
   rejected: define({ name: 'rejected', version: 1, schema: Rejected, indexes: [{ fields: ['at'] }] }),

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { tables } from '../../domain/events/tables.js'
 import { isOwnSource, type OwnSource } from '../../domain/events/sources.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
+import type { Filter } from '../../ports/document-language.js'
+import type { WaitingRows } from '../../ports/event-store.js'
 import { InvalidInputError, messageOf, NotFoundError, type Problem } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { said } from '../../said.js'
@@ -55,6 +57,8 @@ function look(profileId: number, at: Date): InboxRecord {
 }
 
 const LISTED = 1_000
+/** Rows that the event store has refused. */
+const REFUSED: Filter<WaitingRows> = { refused: { $ne: null } }
 
 export const RejectedQuery = z.strictObject({ id: z.string().min(1).optional() })
 
@@ -82,7 +86,7 @@ export async function listRejected(
 ): Promise<{ count: number; items: RejectedItem[] }> {
   const only = id === undefined ? {} : { _id: id }
   const stored = await docs.rejected.find(only, { sort: { at: 1, _id: 1 }, limit: LISTED, skipUnfit: true })
-  const isRefused = { ...only, refused: { $exists: true } } as const
+  const isRefused = { ...only, ...REFUSED }
   const rows = await docs.waitingRows.find(isRefused, { sort: { _id: 1 }, limit: LISTED, skipUnfit: true })
   const items = [
     ...stored.map(({ _id, at, reason, record, profileId }): RejectedItem => ({
@@ -106,7 +110,7 @@ export async function listRejected(
 
 /** How much is set aside. */
 export async function countRejected({ docs }: Pick<Deps, 'docs'>): Promise<number> {
-  return (await docs.rejected.count({})) + (await docs.waitingRows.count({ refused: { $exists: true } }))
+  return (await docs.rejected.count({})) + (await docs.waitingRows.count(REFUSED))
 }
 
 export const ReplayInput = z.strictObject({
