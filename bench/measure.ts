@@ -6,12 +6,16 @@ export type Scale = 'full' | 'quick' | 'tiny'
 
 export type BenchContext = {
   scale: Scale
-  /** An empty folder; whoever made it removes it. */
+  /** Of this benchmark alone: empty, or with `--keep` what an earlier run has left. Whoever made it removes it. */
   dir: string
   /** Says what is being done, on one line. */
   note: (text: string) => void
+  /** Those of its cases that were asked for, all unless told otherwise. @throws {ConfigError} when it has none of that name */
+  only: <T extends { name: string }>(cases: readonly T[]) => T[]
   /** Folder of another version of this program, built; for `versions`. */
-  against?: string
+  against?: string | undefined
+  /** How many rounds, where not as many as usual. */
+  rounds?: number | undefined
 }
 
 export interface Benchmark {
@@ -20,6 +24,8 @@ export interface Benchmark {
   /** What one item is. */
   unit: { zh: string; en: string }
   baseline: string
+  /** Goes on where an earlier run in the same folder stopped (`--keep`), and can be asked for single cases (`--only`). */
+  keeps?: true
   run(context: BenchContext): Promise<CaseResult[]>
 }
 

@@ -4,16 +4,20 @@ import { renderTable } from '../src/print/table.js'
 import { AppError, messageOf } from '../src/errors.js'
 import type { Benchmark, Scale } from './measure.js'
 import { renderRun } from './report.js'
-import { benchmarks, runHere, runSuite, usual } from './suite.js'
+import { Asked, benchmarks, runHere, runSuite, usual } from './suite.js'
 
 type Options = {
   json?: string
   against?: string
+  keep?: string
+  only: string[]
+  rounds?: number
   quick?: true
   list?: true
   child?: string
   scale?: Scale
   dir?: string
+  asked?: string
 }
 
 const stop = new AbortController()
@@ -25,26 +29,44 @@ const program = new Command('npm run bench --')
   .option('--quick', '小规模，只看能不能跑 · small, to see that they run')
   .option('--list', '列出名字 · lists the names')
   .option('--against <folder>', 'versions：另一个版本，已构建 · for versions: another version of siyu, built')
+  .option(
+    '--keep <folder>',
+    '每轮结果和灌好的库留在这里，中断后同一命令接着跑 · rounds and filled stores stay here; the same command goes on after an interruption',
+  )
+  .option(
+    '--only <case>',
+    '只跑名字含它的用例，可多次 · only cases whose name holds it; repeatable',
+    (part: string, before: string[]) => [...before, part],
+    [],
+  )
+  .option('--rounds <n>', '跑几轮 · how many rounds', Number)
   .addOption(new Option('--scale <scale>').choices(['full', 'quick', 'tiny']).hideHelp())
   .addOption(new Option('--child <name>').hideHelp())
   .addOption(new Option('--dir <dir>').hideHelp())
+  .addOption(new Option('--asked <json>').hideHelp())
   .action(main)
 
 async function main(names: string[], options: Options): Promise<void> {
   const scale = options.scale ?? (options.quick === true ? 'quick' : 'full')
-  if (options.child !== undefined && options.dir !== undefined)
-    return runHere(options.child, scale, options.dir, options.against)
+  if (options.child !== undefined && options.dir !== undefined && options.asked !== undefined)
+    return runHere(options.child, scale, options.dir, Asked.parse(JSON.parse(options.asked)))
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
   if (options.list === true) {
     process.stdout.write(list())
     return
   }
-  const run = await runSuite(choose(names), {
+  const { against, keep, only, rounds } = options
+  const chosen = choose(names)
+  const forgetful = chosen.find(({ keeps }) => keeps !== true)
+  if (forgetful !== undefined && (keep !== undefined || only.length > 0 || rounds !== undefined))
+    program.error(`--keep --only --rounds: ${forgetful.name} 不支持 · ${forgetful.name} knows none of them`)
+  const run = await runSuite(chosen, {
     scale,
     command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
     note: (text) => process.stderr.write(`${text}\n`),
     signal: stop.signal,
-    against: options.against,
+    asked: { against, only, rounds },
+    keep,
   })
   const titles = new Map(benchmarks.map((b) => [b.name, `${b.title.zh} · ${b.title.en}`]))
   process.stdout.write(renderRun(run, titles))

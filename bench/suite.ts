@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, statfs } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem, type as systemName } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { query } from 'chdb'
 import Database from 'libsql'
 import { z } from 'zod'
+import { ConfigError } from '../src/errors.js'
 import { parseInput } from '../src/parse.js'
 import { HOUR_MS, systemClock } from '../src/time.js'
 import { beside } from './beside.js'
@@ -13,7 +14,7 @@ import { demo } from './demo.js'
 import { documents } from './documents.js'
 import { ingest } from './ingest.js'
 import { journeys } from './journeys.js'
-import type { Benchmark, Scale } from './measure.js'
+import type { BenchContext, Benchmark, Scale } from './measure.js'
 import { BenchResult, CaseResult, RESULT_VERSION, RunResult } from './result.js'
 import { installedVersion } from './stand.js'
 import { tagRefresh } from './tag-refresh.js'
@@ -43,26 +44,37 @@ export const usual: readonly Benchmark[] = [ingest, tagRefresh, journeys, docume
 /** Longer than any benchmark takes: one that hangs is ended. */
 const TIMEOUT_MS = 5 * HOUR_MS
 
+/** What only some benchmarks know: `against` and `rounds` of a `BenchContext`, and parts of the names of cases. */
+export const Asked = z.object({
+  against: z.string().optional(),
+  rounds: z.number().optional(),
+  only: z.array(z.string()).default([]),
+})
+export type Asked = z.infer<typeof Asked>
+
 export type SuiteOptions = {
   scale: Scale
   /** As typed, for the record. */
   command: string
   note: (text: string) => void
   signal: AbortSignal
-  /** Folder of another version, for `versions`. */
-  against?: string | undefined
+  asked: Asked
+  /** Where rounds and filled stores stay; without it a temporary folder is removed at the end. */
+  keep?: string | undefined
 }
 
 /** Runs benchmarks one after another, each in a process of its own: the memory of one is no part of the next. */
 export async function runSuite(chosen: readonly Benchmark[], options: SuiteOptions): Promise<RunResult> {
   const startedAt = systemClock.now().toISOString()
   const before = load()
-  const dir = await mkdtemp(join(tmpdir(), 'siyu-bench-'))
+  const dir = options.keep === undefined ? await mkdtemp(join(tmpdir(), 'siyu-bench-')) : resolve(options.keep)
   try {
     const done: BenchResult[] = []
     for (const benchmark of chosen) {
       const loadBefore = load()
-      const cases = await runApart(benchmark, dir, options)
+      const own = join(dir, benchmark.name)
+      await mkdir(own, { recursive: true })
+      const cases = await runApart(benchmark, own, options)
       const { name, baseline } = benchmark
       const unit = `${benchmark.unit.zh} ${benchmark.unit.en}`
       done.push({ name, unit, baseline, load: { before: loadBefore, after: load() }, cases })
@@ -85,25 +97,37 @@ export async function runSuite(chosen: readonly Benchmark[], options: SuiteOptio
       benchmarks: done,
     })
   } finally {
-    await rm(dir, { recursive: true, force: true })
+    if (options.keep === undefined) await rm(dir, { recursive: true, force: true })
   }
 }
 
 /** What the child does: one benchmark, its cases handed back as a message. */
-export async function runHere(name: string, scale: Scale, dir: string, against?: string): Promise<void> {
+export async function runHere(name: string, scale: Scale, dir: string, asked: Asked): Promise<void> {
   const benchmark = benchmarks.find((b) => b.name === name)
   if (benchmark === undefined || process.send === undefined)
     throw new RangeError(`"${name}" was not started as a benchmark of a suite`)
   const send = (message: unknown) => process.send!(message)
   const note = (text: string) => void send({ note: text })
-  send({ cases: await benchmark.run({ scale, dir, note, ...(against !== undefined && { against }) }) })
+  const only: BenchContext['only'] = (cases) => {
+    const parts = asked.only
+    const chosen = cases.filter((one) => parts.length === 0 || parts.some((part) => one.name.includes(part)))
+    if (chosen.length > 0) return chosen
+    throw new ConfigError(`${name} has no such case`, [
+      {
+        path: '--only',
+        message: `"${parts.join('", "')}" is in no name`,
+        hint: cases.map((one) => one.name).join('; '),
+      },
+    ])
+  }
+  send({ cases: await benchmark.run({ ...asked, scale, dir, note, only }) })
 }
 
 const Message = z.union([z.strictObject({ note: z.string() }), z.strictObject({ cases: z.array(CaseResult) })])
 
 async function runApart(benchmark: Benchmark, dir: string, options: SuiteOptions): Promise<CaseResult[]> {
-  const against = options.against === undefined ? [] : ['--against', options.against]
-  const args = ['--child', benchmark.name, '--scale', options.scale, '--dir', dir, ...against]
+  const asked = JSON.stringify(options.asked)
+  const args = ['--child', benchmark.name, '--scale', options.scale, '--dir', dir, '--asked', asked]
   const child = fork(process.argv[1]!, args, {
     signal: options.signal,
     timeout: TIMEOUT_MS,
