@@ -363,8 +363,8 @@ async function planRecords(
   const records = isAhead ? told.map((record) => notAhead(record, now)) : told
   const config = definitions.current.identity
   const identifiers = records.flatMap((r) => usableIdentifiers(config, r))
-  const keys = [...new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))]
-  const links = new Map((await docs.identifiers.getMany(keys)).map((l) => [l._id, l]))
+  const keys = new Set(identifiers.flatMap((i) => [linkKey(i), sharedKey(i)]))
+  const links = new Map((await docs.identifiers.getMany([...keys])).map((l) => [l._id, l]))
   const profiles = await loadProfiles(deps, [
     ...[...links.values()].map((l) => l.profileId),
     ...records.flatMap((r) => r.profileId ?? []),
@@ -386,12 +386,16 @@ async function planRecords(
     }),
   )
   const { profileIds, ...rest } = resolution
+  // A merge takes along what no record here names: that it is shared, and joins nobody, only its document tells.
+  const unnamed = rest.links.flatMap(({ _id }) => (keys.has(_id) ? [] : _id))
+  const shared = new Set((await docs.identifiers.getMany(unnamed)).flatMap(({ _id, shared }) => (shared ? _id : [])))
   const dropped = records.filter((_record, i) => profileIds[i] === undefined).map((record) => record.ref)
   if (dropped.length > 0)
     deps.log.warn('records without a usable identifier left out', { records: dropped.length, first: dropped[0] })
   const before = (counter?.value ?? 0) + 1
   const plan: BatchPlan = {
     ...rest,
+    links: rest.links.map((link) => (shared.has(link._id) ? { ...link, shared: true } : link)),
     basis,
     batchIds: group.map((b) => b._id),
     definitions: definitions.current.version,

@@ -72,6 +72,34 @@ describe('taking records in', () => {
     expect(await countEvents()).toBe(1)
   })
 
+  it('lets a shared phone join nobody, also after its owner was merged by a record that does not name it', async () => {
+    await start({
+      identity: {
+        identifiers: [
+          { type: 'unionid', strength: 'strong', max: 1 },
+          { type: 'member_id', strength: 'strong', max: 3 },
+          { type: 'email', strength: 'weak', max: 3 },
+          { type: 'phone', strength: 'weak', max: 3, normalise: 'phone' },
+        ],
+      },
+    })
+    const says = (hour: number, ...identifiers: [string, string][]) => ({
+      observedAt: hoursIn(hour - 100),
+      identifiers: identifiers.map(([type, value]) => ({ type, value })),
+    })
+    const phone: [string, string] = ['phone', '10000000011']
+    await world.accept('older', says(0, ['unionid', 'u1']))
+    await world.accept('family', says(1, ['member_id', 'm1'], phone), says(2, ['member_id', 'm2'], phone))
+    await world.run()
+    await world.accept('merge', says(3, ['unionid', 'u1'], ['member_id', 'm1']))
+    await world.run()
+    expect(await world.docs.merges.count({ from: 2, to: 1 })).toBe(1)
+    expect(await world.docs.identifiers.get('phone:10000000011')).toMatchObject({ profileId: 1, shared: true })
+    await world.accept('stranger', says(4, ['email', 'a@b.cn'], phone))
+    await world.run()
+    expect(await world.docs.identifiers.get('email:a@b.cn')).toMatchObject({ profileId: 4 })
+  })
+
   it('takes nothing from an empty batch', async () => {
     await start()
     expect(await world.accept('a')).toBe(false)
