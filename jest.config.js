@@ -4,6 +4,7 @@ export default {
   reporters: ['default', './tests/runner/reporter.js'],
   globalSetup: './tests/runner/compile.js',
   globalTeardown: './tests/runner/remove-compiled.js',
+  testSequencer: './tests/runner/sequencer.js',
   maxWorkers: 2,
   // A worker ends by itself: letting go of the engine takes a slow machine a while. Longer, and .ci/run says so.
   workerGracefulExitTimeout: 30_000,

@@ -1,5 +1,5 @@
-// Adds up what jest itself counted in every suite, names what failed, and prints "N passed, N failed" as the last line.
-// Usage: summary.mjs DIR, where DIR holds NAME.json of each jest run, NAME.started, NAME.exit and NAME.failed of the rest.
+// Adds up what jest itself counted, names what failed, and prints "N passed, N failed" as the last line.
+// Usage: summary.mjs DIR, where DIR holds tests.json of the jest run, tests.exit where it failed, and NAME.failed of the rest.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
@@ -18,19 +18,23 @@ for (const step of names('.failed')) {
   failed++
   lines.push(`FAILED ${step}: ${text(`${step}.failed`).trim()}`)
 }
-for (const suite of names('.started')) {
-  const result = readResult(suite)
-  if (result === undefined) {
-    failed++
-    lines.push(`FAILED ${suite}: jest ended without figures`)
-    continue
-  }
+const result = readResult()
+if (result === undefined) failed++
+else {
   passed += result.numPassedTests
   // A file that does not even load has no failed test; it counts as one.
-  const broken = result.numRuntimeErrorTestSuites
-  failed += result.numFailedTests + broken
-  const skipped = result.numPendingTests === 0 ? '' : `, ${result.numPendingTests} skipped`
-  lines.push(`${suite}: ${result.numPassedTests} passed, ${result.numFailedTests + broken} failed${skipped}`)
+  const failedTests = result.numFailedTests + result.numRuntimeErrorTestSuites
+  failed += failedTests
+  for (const [kind, files] of byKind(result.testResults)) {
+    const tests = files.flatMap((file) => file.assertionResults)
+    const count = (status) => tests.filter((one) => one.status === status).length
+    const broken = files.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length
+    const skipped = count('pending') === 0 ? '' : `, ${count('pending')} skipped`
+    const seconds = files.reduce((sum, file) => sum + secondsOf(file), 0)
+    lines.push(
+      `${kind}: ${count('passed')} passed, ${count('failed') + broken} failed${skipped}; ${files.length} files, ${Math.round(seconds)} s of a worker`,
+    )
+  }
   for (const file of result.testResults.filter((one) => one.status === 'failed')) {
     const titles = file.assertionResults.filter((one) => one.status === 'failed').map((one) => one.fullName)
     lines.push(
@@ -39,9 +43,12 @@ for (const suite of names('.started')) {
       ),
     )
   }
-  if (result.numFailedTests + broken === 0 && existsSync(join(dir, `${suite}.exit`))) {
+  const slowest = result.testResults.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 12)
+  for (const file of slowest)
+    lines.push(`  ${String(Math.round(secondsOf(file))).padStart(4)} s ${relative('.', file.name)}`)
+  if (failedTests === 0 && existsSync(join(dir, 'tests.exit'))) {
     failed++
-    lines.push(`FAILED ${suite}: every test passed, but jest ended with ${text(`${suite}.exit`).trim()}`)
+    lines.push(`FAILED tests: every test passed, but jest ended with ${text('tests.exit').trim()}`)
   }
 }
 
@@ -49,11 +56,25 @@ console.log(`\n== summary\n${lines.join('\n')}`)
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-function readResult(suite) {
+function secondsOf(file) {
+  return (file.endTime - file.startTime) / 1000
+}
+
+function byKind(files) {
+  const kinds = new Map()
+  for (const file of files) {
+    const path = relative('.', file.name)
+    const kind = path.includes('.property.') ? 'properties' : (/^tests\/(live|chaos|e2e)\//.exec(path)?.[1] ?? 'test')
+    kinds.set(kind, [...(kinds.get(kind) ?? []), file])
+  }
+  return kinds
+}
+
+function readResult() {
   try {
-    return JSON.parse(text(`${suite}.json`))
+    return JSON.parse(text('tests.json'))
   } catch (err) {
-    lines.push(`${suite}: ${err.code === 'ENOENT' ? 'no figures were written' : 'the figures cannot be read'}`)
+    lines.push(`FAILED tests: ${err.code === 'ENOENT' ? 'no figures were written' : 'the figures cannot be read'}`)
     return undefined
   }
 }
