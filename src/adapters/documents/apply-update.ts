@@ -1,5 +1,5 @@
-import { Query } from 'mingo'
 import { compareValues, type Filter, isOperators, isPlain, refused, type Plain, type Update } from './language.js'
+import { mongoQuery } from './mongo-query.js'
 
 /**
  * Applies an update to a document of our own, in place, as MongoDB does. `checkUpdate` has read the update before.
@@ -128,10 +128,10 @@ function itemsOf(value: unknown): unknown[] {
 function toPredicate(condition: unknown): (item: unknown) => boolean {
   if (!isPlain(condition)) return (item) => compareValues(item, condition) === 0
   if (isOperators(condition)) {
-    const query = new Query({ item: condition })
+    const query = mongoQuery({ item: condition })
     return (item) => query.test({ item })
   }
-  const query = new Query(condition)
+  const query = mongoQuery(condition)
   return (item) => isPlain(item) && query.test(item)
 }
 

@@ -1,5 +1,6 @@
-import { Query } from 'mingo'
+import type { Query } from 'mingo/query'
 import { type Filter, isOperators, isScalar, type Plain, type Scalar } from './language.js'
+import { mongoQuery } from './mongo-query.js'
 
 type Test = (doc: Plain) => boolean
 
@@ -7,7 +8,7 @@ type Test = (doc: Plain) => boolean
 export function toMatcher(filter: Filter): Test {
   const tests = conditionsOf(filter).map(([key, condition]) => directTest(key, condition))
   let query: Query<Plain> | undefined
-  const byMingo: Test = (doc) => (query ??= new Query<Plain>(filter)).test(doc)
+  const byMingo: Test = (doc) => (query ??= mongoQuery(filter)).test(doc)
   if (tests.some((test) => test === undefined)) return byMingo
   return (doc) => {
     for (const test of tests) {
