@@ -20,13 +20,15 @@ export default class {
     )
   }
 
-  onRunComplete() {
+  onRunComplete(contexts) {
+    const [context] = contexts
+    const endWithinMs = context?.config.testEnvironmentOptions.endWithinMs ?? END_WITHIN_MS
     // Does not keep the process: it is heard only when something else does.
     setTimeout(() => {
       const open = process.getActiveResourcesInfo().join(', ')
-      process.stderr.write(`NOT ENDED: ${END_WITHIN_MS / 1000} s after the summary this run still holds ${open}\n`)
+      process.stderr.write(`NOT ENDED: ${endWithinMs / 1000} s after the summary this run still holds ${open}\n`)
       process.exit(1)
-    }, END_WITHIN_MS).unref()
+    }, endWithinMs).unref()
   }
 }
 
