@@ -23,6 +23,7 @@ import {
   startDemo,
 } from '../support/demo-process.js'
 import { startMongoWire } from '../support/mongo-wire.js'
+import type { Ended } from '../support/run-siyu.js'
 import { startRedis } from '../support/redis-server.js'
 
 // Long, for machines that do other things as well; an idle one with two cores needs a tenth.
@@ -48,36 +49,6 @@ afterEach(() => killDemos())
 afterAll(() => rm(home, { recursive: true, force: true }))
 
 describe('siyu demo', () => {
-  it(
-    'says first what it does, with 30 days unless told otherwise, and then how long it takes',
-    async () => {
-      expect((await runDemo(['--help'])).out).toMatch(/--days <n> .*\(default: 30\)/s)
-      const demo = startDemo(['--data', dirOf('default')])
-      await demo.reached(3)
-      const { err } = await demo.kill()
-      const [first, second] = err.split('\n')
-      expect(first).toMatch(/^Demo: a year of real orders/)
-      expect(second).toContain('the last 30 days')
-      expect(err).toMatch(/Loading history {2}\d+ % .* {2}whole run: about \d+ (min|s) left/)
-    },
-    RUN_MS,
-  )
-
-  it(
-    'ends in good order when it is interrupted, and goes on from there',
-    async () => {
-      const args = ['--days', '3', '--data', dirOf('interrupted')]
-      const demo = startDemo(args)
-      await demo.reached(1)
-      process.kill(demo.pid, 'SIGINT')
-      expect(await demo.ended).toMatchObject({ code: 130, err: expect.stringContaining('it can be run again') })
-      const again = startDemo(args)
-      await again.reached(1)
-      expect((await again.kill()).err).toContain('it goes on with the run that is kept in')
-    },
-    RUN_MS,
-  )
-
   it('counts the order file as a plain count does', () => {
     expect(undisturbed.report.source).toEqual(countOnlineRetail('samples/online-retail.csv.gz'))
     expect(undisturbed.report.source).toMatchObject({
@@ -144,39 +115,59 @@ describe('siyu demo', () => {
     expect(err).toContain('--fresh')
     expect(await readFile(join(dirOf('plain'), 'report.json'), 'utf8')).toBe(undisturbed.bytes)
   })
+})
+
+describe('a siyu demo that is disturbed', () => {
+  const data = () => dirOf('disturbed')
+  /** Nor does it mind the time zone of the machine. */
+  const start = (...more: string[]) =>
+    startDemo(['--days', '3', '--data', data(), '--json', json, ...more], { TZ: 'America/New_York' })
 
   it(
-    'begins anew with --fresh, leaves foreign files alone, and does not mind a second demo that wants the directory',
+    'says first what it does, with 30 days unless told otherwise, and then how long it takes',
     async () => {
-      const data = dirOf('fresh')
-      const other = startDemo(['--seed', '2', '--days', '3', '--data', data])
-      await other.reached(HISTORY_DONE + 2)
-      await other.kill()
-      const foreign = join(data, 'notes.txt')
-      await writeFile(foreign, 'mine')
-      expect(await runDemo(['--days', '3', '--data', data])).toMatchObject({
-        code: 1,
-        err: expect.stringMatching(/seed 2 .*seed 1/),
-      })
-
-      // Nor does it mind the time zone of the machine.
-      const first = startDemo(['--days', '3', '--fresh', '--data', data, '--json', json], { TZ: 'America/New_York' })
-      await first.reached(2)
-      for (const more of [[], ['--fresh']]) {
-        const second = await runDemo(['--days', '3', '--data', data, ...more])
-        expect(second.code).toBe(1)
-        expect(second.err).toContain(`is in use by process ${first.pid} `)
-      }
-      expect(await first.ended).toMatchObject({ code: 0 })
-      expect(await readFile(json, 'utf8')).toBe(undisturbed.bytes)
-      expect(await readFile(foreign, 'utf8')).toBe('mine')
+      expect((await runDemo(['--help'])).out).toMatch(/--days <n> .*\(default: 30\)/s)
+      const demo = startDemo(['--seed', '2', '--data', data()])
+      await demo.reached(3)
+      const { err } = await demo.kill()
+      const [first, second] = err.split('\n')
+      expect(first).toMatch(/^Demo: a year of real orders/)
+      expect(second).toContain('the last 30 days')
+      expect(err).toMatch(/Loading history {2}\d+ % .* {2}whole run: about \d+ (min|s) left/)
     },
     RUN_MS,
   )
 
   it(
-    'ends with the same bytes after ten kills',
-    () => endsTheSame('3', undisturbed.timeline, undisturbed.bytes, 10),
+    'begins anew with --fresh, does not mind a second demo that wants the directory, and ends in good order when it is interrupted',
+    async () => {
+      await writeFile(join(data(), 'notes.txt'), 'mine')
+      const refused = await runDemo(['--days', '3', '--data', data()])
+      expect(refused).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/seed 2 and 30 days, not seed 1 and 3 days/),
+      })
+
+      const first = start('--fresh')
+      await first.reached(1)
+      for (const more of [[], ['--fresh']]) {
+        const second = await runDemo(['--days', '3', '--data', data(), ...more])
+        expect(second.code).toBe(1)
+        expect(second.err).toContain(`is in use by process ${first.pid} `)
+      }
+      process.kill(first.pid, 'SIGINT')
+      expect(await first.ended).toMatchObject({ code: 130, err: expect.stringContaining('it can be run again') })
+    },
+    RUN_MS,
+  )
+
+  it(
+    'goes on from there and ends with the same bytes after ten kills, and leaves foreign files alone',
+    async () => {
+      const { err } = await endsTheSame(() => start(), undisturbed.timeline, undisturbed.bytes, 10)
+      expect(err).toContain('it goes on with the run that is kept in')
+      expect(await readFile(join(data(), 'notes.txt'), 'utf8')).toBe('mine')
+    },
     KILLS_MS,
   )
 })
@@ -188,16 +179,21 @@ full(
   async () => {
     const demo = startDemo(['--days', '90', '--data', dirOf('plain-90'), '--json', json])
     expect(await demo.ended).toMatchObject({ code: 0 })
-    await endsTheSame('90', demo.timeline, await readFile(json, 'utf8'), 10)
+    const again = () => startDemo(['--days', '90', '--data', dirOf('killed-90'), '--json', json])
+    await endsTheSame(again, demo.timeline, await readFile(json, 'utf8'), 10)
   },
   4 * KILLS_MS,
 )
 
-/** Killed so often at moments drawn over the run with this timeline, a demo of its own ends with these bytes. */
-async function endsTheSame(days: string, timeline: DemoProcess['timeline'], bytes: string, kills: number) {
-  const args = ['--days', days, '--data', dirOf(`killed-${days}`), '--json', json]
+/** Killed so often at moments drawn over the run with this timeline, a demo ends with these bytes. */
+async function endsTheSame(
+  start: () => DemoProcess,
+  timeline: DemoProcess['timeline'],
+  bytes: string,
+  kills: number,
+): Promise<Ended> {
   await rm(json, { force: true })
-  const { killedAt, ended } = await runWithKills(() => startDemo(args), drawMoments(3, kills, timeline))
+  const { killedAt, ended } = await runWithKills(start, drawMoments(3, kills, timeline))
   expect(ended).toMatchObject({ code: 0 })
   expect(killedAt).toHaveLength(kills)
   expect(killedAt.filter((mark) => mark < HISTORY_DONE).length).toBeGreaterThanOrEqual(kills / 5)
@@ -205,6 +201,7 @@ async function endsTheSame(days: string, timeline: DemoProcess['timeline'], byte
   expect(await readFile(json, 'utf8')).toBe(bytes)
   const { sandbox } = parseInput(DemoReport, JSON.parse(bytes))
   expect(sandbox).toMatchObject({ doubled: 0, withoutTouch: 0, overCap: 0, inQuietHours: 0 })
+  return ended
 }
 
 // The servers at MONGODB_URI and REDIS_URL, else some of our own, else none: then the suite is skipped by name.
@@ -251,24 +248,15 @@ onServers('siyu demo on MongoDB and Redis', () => {
   })
 
   it(
-    'writes the same bytes as on the embedded stores',
+    'drops with --fresh what is its own and nothing else, and writes the same bytes as on the embedded stores after two kills',
     async () => {
       const before = await databases()
-      await rm(json, { force: true })
-      expect(await start().ended).toMatchObject({ code: 0 })
-      expect(await readFile(json, 'utf8')).toBe(undisturbed.bytes)
+      const first = start()
+      await first.reached(1)
+      await first.kill()
       const made = (await databases()).filter((name) => !before.includes(name) && name.startsWith(STEM))
       expect(made).toHaveLength(1)
       own = made[0]!
-      expect(await collections()).toEqual(expect.arrayContaining(['profiles', 'touches']))
-      expect(await redis.keys(`${own}:*`)).not.toEqual([])
-    },
-    RUN_MS,
-  )
-
-  it(
-    'drops with --fresh what is its own and nothing else, and ends with the same bytes after two kills',
-    async () => {
       await mongo.useDb(BESIDE).collection<{ _id: string }>('touches').insertOne({ _id: 'foreign' })
       await mongo.useDb(own).collection<{ _id: string }>('stale').insertOne({ _id: 'own' })
       await redis.set(`${BESIDE}:jobs-send:id`, 'foreign')
@@ -279,7 +267,7 @@ onServers('siyu demo on MongoDB and Redis', () => {
         { mark: 6, afterMs: 300 },
         { mark: HISTORY_DONE + 5, afterMs: 300 },
       ]
-      await rm(json)
+      await rm(json, { force: true })
       const { killedAt, ended } = await runWithKills(
         (attempt) => (attempt === 0 ? start('--fresh') : start()),
         [inHistory, inLive],
@@ -290,7 +278,9 @@ onServers('siyu demo on MongoDB and Redis', () => {
 
       expect(await mongo.useDb(BESIDE).collection('touches').countDocuments()).toBe(1)
       expect(await redis.get(`${BESIDE}:jobs-send:id`)).toBe('foreign')
+      expect(await collections()).toEqual(expect.arrayContaining(['profiles', 'touches']))
       expect(await collections()).not.toContain('stale')
+      expect(await redis.keys(`${own}:*`)).not.toEqual([])
       expect(await redis.exists(`${own}:jobs-send:stale`, `${own}:jobs:of-0.1`)).toBe(0)
     },
     KILLS_MS,
