@@ -393,9 +393,16 @@ export const ServiceConfig = z.strictObject({
   ingest: Ingest.prefault({}).describe(said('收数据。', 'How records are taken in.')),
   sending: Sending.prefault({}).describe(said('发送开关。', 'What may be sent to whom.')),
   paths: Paths.prefault({}).describe(said('定义文件的位置。', 'Where the definition files are.')),
-  linkBase: HttpUrl.default('https://m.example.com').describe(
-    said('消息里链接的前缀。', 'Where links in messages point.'),
-  ),
+  linkBase: z
+    .union([HttpUrl, z.literal('')], { error: HTTP_URL })
+    .optional()
+    .transform((url) => url || undefined)
+    .describe(
+      said(
+        '内容里链接的前缀；品牌没有自己的网页就不填，内容也就不能带链接。',
+        'Where links of contents point; without a site of its own a brand leaves it out, and its contents have no links.',
+      ),
+    ),
   splitSeed: integer(0, 2_147_483_647)
     .default(1)
     .describe(said('对照组与分流的种子，上线后不要改。', 'Seed of holdouts and splits; do not change it once live.')),

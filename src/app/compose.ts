@@ -25,6 +25,7 @@ import {
   type LoadedDefinitions,
   loadDefinitions,
   unusable,
+  textsOf,
 } from '../services/definitions/load-definitions.js'
 import { KnownEvents } from '../services/ingest/known-events.js'
 import { Facts } from '../services/segments/facts.js'
@@ -111,7 +112,7 @@ export interface App {
 /** The composition root: opens the stores, wires ports to adapters, registers the lanes. Takes no job before `queue.start()`. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, log, clock = systemClock } = options
-  const files = await checkDefinitions(config.paths, { brand: config.brand.name })
+  const files = await checkDefinitions(config.paths, textsOf(config))
   if (files.loaded === undefined) throw unusable(files.problems)
   let loaded = files.loaded
   const closers: (() => Promise<void>)[] = []
@@ -165,7 +166,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       brand: { name: config.brand.name, timeZone: config.brand.timeZone, locale: config.brand.locale },
       ingest: { aheadMs: config.ingest.aheadMinutes * MINUTE_MS },
       sending: config.sending,
-      linkBase: config.linkBase,
+      ...(config.linkBase !== undefined && { linkBase: config.linkBase }),
       seed: config.splitSeed,
       worker: { elapsedMs, alone, fence: 0, isLate: () => false },
       wecom: wired.port,
@@ -194,7 +195,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(options.onLaneError === undefined ? {} : { onError: options.onLaneError }),
     })
     const publish = async ({ keepJourneys = false, ...options }: PublishOptions = {}) => {
-      const next = await (keepJourneys ? loadWithoutJourneys(config) : loadDefinitions(config.paths, config.brand.name))
+      const next = await (keepJourneys ? loadWithoutJourneys(config) : loadDefinitions(config.paths, textsOf(config)))
       const done = keepJourneys ? await publishFiles(deps, next) : await publishDefinitions(deps, next, options)
       loaded = next
       await followPublished(deps)
@@ -260,8 +261,8 @@ async function allowBrokenJourneys(docs: Collections, log: Log, problems: readon
 }
 
 /** The files, those of journeys that can be used among them. @throws {InvalidInputError} when another one cannot */
-async function loadWithoutJourneys({ paths, brand }: Config): Promise<LoadedDefinitions> {
-  const { loaded, problems } = await checkDefinitions(paths, { brand: brand.name })
+async function loadWithoutJourneys(config: Config): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(config.paths, textsOf(config))
   if (loaded === undefined) throw unusable(problems)
   return loaded
 }

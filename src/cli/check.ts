@@ -26,14 +26,19 @@ export async function checkCommand({ config: file }: { config: string }, env: En
   const { readConfig } = await import('../config.js')
   const { checkPlaceholders } = await import('../app/check-placeholders.js')
   const { checkSources } = await import('../app/check-sources.js')
-  const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
+  const { checkDefinitions, textsOf } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
   const { config, part, problems: settings } = await readConfig({ file, env })
   const { brand, paths } = part
   const definitions =
     paths === undefined
       ? undefined
-      : await checkDefinitions(paths, { names: kindNames, ...(brand !== undefined && { brand: brand.name }) })
+      : await checkDefinitions(paths, {
+          names: kindNames,
+          ...textsOf(part),
+          // Where it leads cannot be known then: no content is to blame.
+          ...(config === undefined && { hasSite: true }),
+        })
   const placeholders = config === undefined ? undefined : checkPlaceholders(config, file)
   const all = [
     ...settings,

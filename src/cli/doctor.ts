@@ -44,7 +44,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const { doctorParts } = await import('../app/doctor-parts.js')
   const { checkPlaceholders } = await import('../app/check-placeholders.js')
   const { callService, findService } = await import('../app/running-service.js')
-  const { checkDefinitions } = await import('../services/definitions/load-definitions.js')
+  const { checkDefinitions, textsOf } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
   const { runDoctor } = await import('../services/runtime/run-doctor.js')
   const check = about('config', '配置文件 configuration')
@@ -73,7 +73,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const lanes = await ask('lanes')
   const unknownEvents = (await ask('ingest/unknown'))?.events
   const unfit = (await ask('documents/unfit'))?.documents
-  const { problems } = await checkDefinitions(config.paths, { names: kindNames, brand: config.brand.name })
+  const { problems } = await checkDefinitions(config.paths, { names: kindNames, ...textsOf(config) })
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
     ...(service !== undefined && { serviceUrl: service.url }),

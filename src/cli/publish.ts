@@ -46,10 +46,10 @@ export async function publishCommand(
 ): Promise<void> {
   if (withdraw.length > 0) return withdrawCommand(options, withdraw)
   const { loadConfig } = await import('../config.js')
-  const { loadDefinitions } = await import('../services/definitions/load-definitions.js')
+  const { loadDefinitions, textsOf } = await import('../services/definitions/load-definitions.js')
   // Before any store is opened, so that a mistake in a file changes nothing.
-  const { paths, brand } = await loadConfig({ file: options.config, env: options.env })
-  await loadDefinitions(paths, brand.name)
+  const config = await loadConfig({ file: options.config, env: options.env })
+  await loadDefinitions(config.paths, textsOf(config))
   const { definitionKinds } = await import('../services/definitions/kinds.js')
   await withService(options, async (service) => {
     const done = await service.call('publish', { correct: [...correct] })

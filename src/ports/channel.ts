@@ -15,7 +15,7 @@ export type DispatchRecipient = { touchId: string; to: string }
 
 export type DispatchContent = {
   text: string
-  /** Unique to the dispatch (carries its id), so that a lost reply can be settled by reading back. */
+  /** Unique to the dispatch (carries its id): reading back finds a dispatch by it after a lost reply. */
   link?: { title: string; url: string; description?: string }
   /** Guide tasks: rows of the card and its buttons. */
   card?: {
@@ -70,8 +70,11 @@ export interface Channel extends Pick<ChannelKind, 'address' | 'needsConfirmatio
   /**
    * After a crash or an unknown outcome: what became of this dispatch? `absent` means it certainly never arrived and
    * may be sent; `unknown` means nobody can tell, and it is never sent again.
+   *
+   * @param isTaken - which of these the platform has of other dispatches: what bears no mark of its own may look like them
+   * @throws {UpstreamError} when the platform cannot say yet
    */
-  settle(dispatch: Dispatch): Promise<DispatchOutcome | { kind: 'absent' }>
+  settle(dispatch: Dispatch, isTaken: TakenIds): Promise<DispatchOutcome | { kind: 'absent' }>
   /** Where things stand; `undefined` when the platform cannot say yet. Channels without results resolve to final. */
   results(dispatch: Dispatch & { remoteId: string }): Promise<DispatchResult | undefined>
   /** Tells the sender once more that something waits for her. No-op where nothing has to be confirmed, or too often. */
@@ -87,6 +90,9 @@ export interface Channel extends Pick<ChannelKind, 'address' | 'needsConfirmatio
 
 /** `responseCode`: good for one update of the card. `text`: 10 characters at most. */
 export type CardClosing = { responseCode: string; text: string }
+
+/** Which of these ids of the platform are known to be of other dispatches. */
+export type TakenIds = (remoteIds: readonly string[]) => Promise<ReadonlySet<string>>
 
 /** Every way out, by name. */
 export type Channels = { [K in CarrierName]: Channel }

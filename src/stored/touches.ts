@@ -91,6 +91,7 @@ export const touchesCollections = {
       { fields: ['state', 'nextAt'] },
       { fields: ['state', 'bucket', 'nextAt'] },
       { fields: ['senderUserId', 'releasedAt'] },
+      { fields: ['remoteId'], sparse: true },
     ],
     migrations: {
       1: (doc) => ({

@@ -27,6 +27,11 @@ describe('addresses of the examples', () => {
     },
   )
 
+  it.each([{}, { linkBase: '' }])('are nowhere for a brand without a site: %j', (settings) => {
+    expect(check({ ...settings, wecom })).toEqual({ problems: [], warnings: [] })
+    expect(parseInput(ServiceConfig, { brand: { name: '品牌' }, ...settings }).linkBase).toBeUndefined()
+  })
+
   it('are found where guides and callbacks are to come, too', () => {
     const sidebar = { url: 'https://siyu.example.com' }
     const callback = { token: 'abc', encodingAesKey: 'a'.repeat(43), url: 'https://your.host/wecom/callback' }

@@ -3,6 +3,7 @@ import { type CarrierName, traitsOf } from '../../src/domain/touches/channels.js
 import { type Channel, type Dispatch, TOO_LATE } from '../../src/ports/channel.js'
 
 const inTime = () => false
+const noneTaken = () => Promise.resolve(new Set<string>())
 
 export type ChannelStand = {
   channel: Channel
@@ -57,14 +58,14 @@ export function channelContract(name: CarrierName, what: string, open: () => Pro
       stand.next('lost')
       expect(await stand.channel.dispatch(stand.dispatch, inTime)).toMatchObject({ kind: 'unknown' })
       for (let time = 0; time < 2; time++)
-        expect(await stand.channel.settle(stand.dispatch)).toMatchObject({ kind: 'created' })
+        expect(await stand.channel.settle(stand.dispatch, noneTaken)).toMatchObject({ kind: 'created' })
       expect(await stand.arrived()).toBe(1)
     })
 
     it('settles what never arrived: it is absent, or is there once from then on', async () => {
       stand.next('unreached')
       expect(await stand.channel.dispatch(stand.dispatch, inTime)).toMatchObject({ kind: 'unknown' })
-      const settled = await stand.channel.settle(stand.dispatch)
+      const settled = await stand.channel.settle(stand.dispatch, noneTaken)
       expect(['absent', 'created']).toContain(settled.kind)
       expect(await stand.arrived()).toBe(settled.kind === 'created' ? 1 : 0)
       if (settled.kind === 'absent') await stand.channel.dispatch(stand.dispatch, inTime)

@@ -21,6 +21,16 @@ export function renderContent(content: Content, variables: { brand: string; coup
   return render(content.text, variables)
 }
 
+/** Where the link of a content leads; `undefined` without one, or for a brand without a site. */
+export function linkOf(
+  { link }: Content,
+  linkBase: string | undefined,
+): { title: string; url: string; description?: string } | undefined {
+  if (link === undefined || linkBase === undefined) return undefined
+  const { title, path, description } = link
+  return { title, url: `${linkBase}${path}`, ...(description !== undefined && { description }) }
+}
+
 /** Characters of a remark. @see developer.work.weixin.qq.com/document/path/92115 (read 2026-08) */
 const REMARK_MAX = 20
 

@@ -51,6 +51,14 @@ export type RawFiles = { readonly [K in WholeKind]?: readonly unknown[] }
 /** What was read of each kind, in order of the file names. */
 type Files = { readonly [K in KindName]: ReadFiles<FileOf<K>> }
 
+/** What texts have of the brand: its name, and whether links can lead anywhere. */
+export type BrandTexts = { brand?: string; hasSite?: boolean }
+
+/** @param config - as much of it as can be read */
+export function textsOf({ brand, linkBase }: { brand?: { name: string }; linkBase?: string | undefined }): BrandTexts {
+  return { ...(brand !== undefined && { brand: brand.name }), hasSite: linkBase !== undefined }
+}
+
 /** Names that are there without a file. */
 const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: systemEventNames, tag: [STAGE_TAG] }
 
@@ -60,11 +68,11 @@ const BUILT_IN: Partial<Record<DefinedKind, readonly string[]>> = { event: syste
  * the published ones.
  *
  * @param names - by default the kinds that are published: what is not does not hold the others up
- * @param brand - its name, as texts will have it
+ * @param texts - what texts will have of the brand
  */
 export async function checkDefinitions(
   paths: DefinitionPaths,
-  { names = publishedKinds, brand = 'brand' }: { names?: readonly KindName[]; brand?: string } = {},
+  { names = publishedKinds, brand = 'brand', hasSite = true }: { names?: readonly KindName[] } & BrandTexts = {},
 ): Promise<{
   problems: Problem[]
   warnings: Problem[]
@@ -82,6 +90,7 @@ export async function checkDefinitions(
     contents: contentsOf(files.contents.loaded.map((f) => f.value)),
     known,
     brand,
+    hasSite,
   }
   checkEach(reader, files, whole)
   const circles = circlesAmong(rulesOf(files), defined)
@@ -413,8 +422,8 @@ function pathOf(paths: Partial<DefinitionPaths>, { setting, below }: DefinitionK
 }
 
 /** @throws {InvalidInputError} with every problem */
-export async function loadDefinitions(paths: DefinitionPaths, brand?: string): Promise<LoadedDefinitions> {
-  const { loaded, problems } = await checkDefinitions(paths, { ...(brand !== undefined && { brand }) })
+export async function loadDefinitions(paths: DefinitionPaths, texts?: BrandTexts): Promise<LoadedDefinitions> {
+  const { loaded, problems } = await checkDefinitions(paths, texts)
   if (loaded === undefined || problems.length > 0) throw unusable(problems)
   return loaded
 }

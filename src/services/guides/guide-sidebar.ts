@@ -10,7 +10,7 @@ import { acceptCard } from '../wecom/accept-callbacks.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson } from '../identity/find-person.js'
-import { renderContent } from '../../domain/content/render.js'
+import { linkOf, renderContent } from '../../domain/content/render.js'
 
 /** What a guide sees beside the chat with a customer. Instants are ISO 8601. */
 export type CustomerCard = {
@@ -93,19 +93,11 @@ export async function materials(deps: Deps, search: string): Promise<Material[]>
   return [...definitions.current.contents.values()]
     .filter(({ id, coupon }) => coupon === undefined && !definitions.current.withdrawn.has(id))
     .map((content) => {
-      const { link } = content
+      const link = linkOf(content, linkBase)
       return {
         id: content.id,
         text: renderContent(content, { brand: brand.name }),
-        ...(link === undefined
-          ? {}
-          : {
-              link: {
-                title: link.title,
-                url: `${linkBase}${link.path}`,
-                ...(link.description === undefined ? {} : { description: link.description }),
-              },
-            }),
+        ...(link !== undefined && { link }),
       }
     })
     .filter(({ id, text }) => `${id} ${text}`.toLowerCase().includes(search.toLowerCase()))

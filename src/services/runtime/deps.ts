@@ -66,8 +66,8 @@ export type Deps = {
   /** How far ahead of our clock an instant may lie that a sender tells: it counts as now. */
   ingest: { aheadMs: number }
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[] }
-  /** Where links in messages point, e.g. https://m.example.com/t */
-  linkBase: string
+  /** Where links of contents point, e.g. https://m.example.com/t; absent: nowhere. */
+  linkBase?: string
   /** Splits and holdouts hash (seed, purpose, identifier). */
   seed: number
   worker: Worker

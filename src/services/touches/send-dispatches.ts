@@ -2,7 +2,7 @@ import { isForGuide } from '../../domain/touches/channels.js'
 import type { SuppressReason } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { nextLookAt, releaseAfter } from '../../domain/touches/policy.js'
-import { type Channel, type Dispatch, type DispatchOutcome, TOO_LATE } from '../../ports/channel.js'
+import { type Channel, type Dispatch, type DispatchOutcome, type TakenIds, TOO_LATE } from '../../ports/channel.js'
 import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { Filter, Update } from '../../ports/document-language.js'
 import { MINUTE_MS, SECOND_MS } from '../../time.js'
@@ -132,7 +132,7 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
  */
 async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome | { kind: 'absent' } | undefined> {
   try {
-    return await deps.channels[doc.channel].settle(toDispatch(doc))
+    return await deps.channels[doc.channel].settle(toDispatch(doc), takenFrom(deps, doc))
   } catch (err) {
     if (!isUpstreamFault(err)) throw err
     const silence = noteSilence(doc, err, deps.clock.now())
@@ -141,6 +141,13 @@ async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome |
     const { silent, nextAt } = silence
     await deps.docs.dispatches.update(doc._id, { $set: { silent, nextAt } }, claimedAs(doc))
     return undefined
+  }
+}
+
+function takenFrom({ docs }: Deps, { _id, channel }: DispatchDoc): TakenIds {
+  return async (remoteIds) => {
+    const others = await docs.dispatches.find({ remoteId: { $in: [...remoteIds] }, channel, _id: { $ne: _id } })
+    return new Set(others.flatMap((other) => other.remoteId ?? []))
   }
 }
 

@@ -9,7 +9,7 @@ import { hashKey } from '../../random.js'
 import { DAY_MS, SECOND_MS } from '../../time.js'
 import type { Welcome } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/deps.js'
-import { renderContent } from '../../domain/content/render.js'
+import { linkOf, renderContent } from '../../domain/content/render.js'
 import { isStopped } from '../touches/switch-sending.js'
 
 /** A welcome code lives this long from the event, by the platform's clock (page 92137). */
@@ -144,18 +144,8 @@ async function tagsOf({ docs, definitions, clock }: ServiceDeps, profileId: numb
 }
 
 async function sentAttachments(deps: ServiceDeps, rule: WelcomeRule, content: Content): Promise<Sent[]> {
-  const { link } = content
-  const own: Sent[] =
-    link === undefined
-      ? []
-      : [
-          {
-            kind: 'link',
-            title: link.title,
-            url: `${deps.linkBase}${link.path}`,
-            ...(link.description !== undefined && { description: link.description }),
-          },
-        ]
+  const link = linkOf(content, deps.linkBase)
+  const own: Sent[] = link === undefined ? [] : [{ kind: 'link', ...link }]
   return [...own, ...(await Promise.all(rule.attachments.map((a) => toSent(deps, a))))]
 }
 

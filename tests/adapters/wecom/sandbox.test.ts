@@ -15,6 +15,7 @@ import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 
 const START = new Date('2026-08-03T01:00:00Z') // Monday, 09:00 in Shanghai
 const inTime = () => false
+const noneTaken = () => Promise.resolve(new Set<string>())
 const EAGER = { confirmAtOnce: 1, confirmLate: 0, never: 0 }
 
 let sandbox: Sandbox
@@ -114,7 +115,7 @@ it('sends a mass message once though the answer was lost, and reads how it ended
   const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/externalcontact/add_msg_template' })
   await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject({ kind: 'unknown' })
-  const settled = await channel.settle(dispatch)
+  const settled = await channel.settle(dispatch, noneTaken)
   expect(settled).toMatchObject({
     kind: 'created',
     refused: [{ to: idOf(900), reason: 'not_reachable' }],
@@ -143,7 +144,7 @@ it('knows that a message whose request was never taken is absent', async () => {
   const channel = createWecomChannel({ client, clock: sandbox, pause: () => Promise.resolve() })
   sandbox.fault({ kind: 'html', path: '/cgi-bin/externalcontact/add_msg_template' })
   await expect(channel.dispatch(dispatch, inTime)).resolves.toMatchObject({ kind: 'unknown' })
-  await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+  await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({ kind: 'absent' })
 })
 
 it('cancels what the sender has not confirmed', async () => {
@@ -177,9 +178,9 @@ it('gives a guide one card though the answer was lost, hears the button and clos
   }
   sandbox.fault({ kind: 'lost_reply', path: '/cgi-bin/message/send' })
   await expect(channel.dispatch(task, inTime)).resolves.toMatchObject({ kind: 'unknown' })
-  await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' })
+  await expect(channel.settle(task, noneTaken)).resolves.toMatchObject({ kind: 'created' })
   await sandbox.advanceTo(new Date(START.getTime() + 5 * HOUR_MS))
-  await expect(channel.settle(task)).resolves.toMatchObject({ kind: 'created' }) // the duplicate check is over
+  await expect(channel.settle(task, noneTaken)).resolves.toMatchObject({ kind: 'created' }) // the duplicate check is over
   expect(sandbox.counts().cards).toBe(1)
 
   const pressed = received.find((event) => event.kind === 'card')

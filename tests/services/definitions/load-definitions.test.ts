@@ -231,6 +231,14 @@ describe('checkDefinitions', () => {
     expect((await checkDefinitions(paths)).problems.map((p) => p.path)).not.toContain('steps.0.send.content')
   })
 
+  it('refuses a link of a brand without a site, on its line', async () => {
+    const found = await allProblems({ hasSite: false })
+    expect(found.every((p) => p.message.includes('the link has nowhere to lead'))).toBe(true)
+    expect(lineOf(found[0]!)).toContain('link: {')
+    expect(found).toHaveLength(6)
+    expect(await allProblems()).toEqual([])
+  })
+
   it('blames a file that is no YAML, or not UTF-8, and nobody who names what is in it', async () => {
     edit('config/content/messages.yaml', '  - id: coupon-20', '\t- id: coupon-20')
     expect(await allProblems()).toMatchObject([

@@ -95,6 +95,19 @@ describe('releasing mass messages', () => {
     expect(sent?.content.link).toEqual({ title: 'Look', url: `https://m.example.com/t/x?a=1&m=${sent?.id}` })
   })
 
+  it('sends words without a link as words', async () => {
+    await start({ journeys: [message('first', 'registered', 'other')] })
+    await happens('a', 'registered', ['m1'])
+    expect(world.wecom.sent.map((s) => s.content)).toEqual([{ text: 'Other' }])
+  })
+
+  it('sends the words alone for a brand without a site', async () => {
+    await start({ journeys: [message('first', 'registered')] })
+    delete world.deps.linkBase
+    await happens('a', 'registered', ['m1'])
+    expect(world.wecom.sent.map((s) => s.content)).toEqual([{ text: 'Hello from Brand' }])
+  })
+
   it('holds the cap over all journeys, and the journey with priority wins the slot', async () => {
     await start({
       journeys: [message('aa-first', 'registered'), message('zz-dear', 'registered', 'other')],

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { WecomClient } from '../client.js'
 import { WecomError } from '../transport/error-codes.js'
 import { MASS_MESSAGE_MAX_RECIPIENTS } from '../transport/limits.js'
-import type { Attachment, GroupMessageSend } from '../calls/mass.js'
+import type { Attachment, GroupMessage, GroupMessageSend } from '../calls/mass.js'
 import { clipBytes } from '../../../domain/content/clip.js'
 import { TEXT_MAX_BYTES } from '../../../domain/content/content.js'
 import { traitsOf } from '../../../domain/touches/channels.js'
 import { UpstreamError } from '../../../errors.js'
-import type { Channel, Dispatch, DispatchOutcome, DispatchResult } from '../../../ports/channel.js'
+import type { Channel, Dispatch, DispatchOutcome, DispatchResult, TakenIds } from '../../../ports/channel.js'
 import { DAY_MS, SECOND_MS, type Clock } from '../../../time.js'
 import { toOutcome } from './outcome.js'
 
@@ -19,6 +19,9 @@ export type WecomChannelOptions = {
   /** How to wait; default real time. */
   pause?: (ms: number) => Promise<void>
 }
+
+/** A message of a dispatch; `sends`: `undefined` while the platform cannot say whom it reaches. */
+type Found = { msgId: string; sends: GroupMessageSend[] | undefined }
 
 const LINK_MAX_BYTES = { title: 128, url: 2_048, desc: 512 }
 /** The list can be asked for a month at most. */
@@ -37,16 +40,58 @@ const isKnown = (status: number): status is keyof typeof STATES => status in STA
 export function createWecomChannel(options: WecomChannelOptions): Channel {
   const { client, clock, graceMs = 3 * SECOND_MS, pause = (ms: number) => sleep(ms) } = options
 
-  /** The platform gives no idempotency key: the dispatch's own link is the only mark it leaves on the list. */
-  async function findMessageId(dispatch: Dispatch): Promise<string | undefined> {
-    for (const [from, to] of spansOf(dispatch.createdAt, clock.now())) {
-      for await (const messages of client.mass.list(from, to)) {
-        for (const { msgid, attachments } of messages) {
-          if (attachments.some(({ link }) => link?.url === dispatch.content.link?.url)) return msgid
-        }
-      }
+  async function* listed({ createdAt }: Dispatch): AsyncIterable<GroupMessage> {
+    for (const [from, to] of spansOf(createdAt, clock.now()))
+      for await (const messages of client.mass.list(from, to)) yield* messages
+  }
+
+  /** The platform gives no idempotency key: the dispatch's own link is the only mark it can leave on the list. */
+  async function findByLink(dispatch: Dispatch, url: string): Promise<Found | undefined> {
+    for await (const { msgid, attachments } of listed(dispatch)) {
+      if (!attachments.some(({ link }) => link?.url === url)) continue
+      return { msgId: msgid, sends: await unlessNotYet(fetchSends(msgid, dispatch.sender!)) }
     }
     return undefined
+  }
+
+  /**
+   * Words bear no mark. Of the messages with the same ones, which no other dispatch is known by, it is the one that its sender has
+   * before her for these customers and nobody else.
+   *
+   * @throws {UpstreamError} while the platform does not say yet whom one of them is for
+   */
+  async function findByWords(dispatch: Dispatch, isTaken: TakenIds): Promise<Found | 'several' | undefined> {
+    const same: string[] = []
+    for await (const { msgid, text, attachments } of listed(dispatch))
+      if (attachments.length === 0 && isSameText(text?.content ?? '', dispatch.content.text)) same.push(msgid)
+    const taken = await isTaken(same)
+    const found: Found[] = []
+    for (const msgId of same.filter((id) => !taken.has(id))) {
+      if (!(await isBefore(dispatch.sender!, msgId))) continue
+      const sends = await fetchSends(msgId, dispatch.sender!)
+      if (sends.length === 0) throw notYet(msgId)
+      const asked = new Set(dispatch.recipients.map(({ to }) => to))
+      if (sends.every((send) => asked.has(send.external_userid))) found.push({ msgId, sends })
+    }
+    const whole = found.filter(({ sends }) => sends?.length === dispatch.recipients.length)
+    if (found.length > 1 && whole.length === 0) return 'several'
+    return whole[0] ?? found[0]
+  }
+
+  /** Whether it is this member's to send. */
+  async function isBefore(userId: string, msgId: string): Promise<boolean> {
+    let isListed = false
+    try {
+      for await (const tasks of client.mass.tasks(msgId)) {
+        if (tasks.some((task) => isSameUser(task.userid, userId))) return true
+        isListed ||= tasks.length > 0
+      }
+    } catch (err) {
+      if (isCancelledError(err)) return true // whom it was for tells
+      throw err
+    }
+    if (!isListed) throw notYet(msgId)
+    return false
   }
 
   async function fetchSends(msgId: string, senderUserId: string): Promise<GroupMessageSend[]> {
@@ -66,22 +111,12 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
     async dispatch(dispatch, isLate) {
       const problem = findProblem(dispatch)
       if (problem !== undefined) return { kind: 'refused', ...problem }
-      // findProblem refuses a dispatch without them.
-      const { sender, link } = { sender: dispatch.sender!, link: dispatch.content.link! }
-      const attachment: Attachment = {
-        msgtype: 'link',
-        link: {
-          title: clipBytes(link.title, LINK_MAX_BYTES.title),
-          url: link.url,
-          ...(link.description !== undefined && { desc: clipBytes(link.description, LINK_MAX_BYTES.desc) }),
-        },
-      }
       try {
         const message = {
-          sender,
+          sender: dispatch.sender!, // findProblem refuses a dispatch without
           externalUserIds: dispatch.recipients.map(({ to }) => to),
           text: dispatch.content.text,
-          attachments: [attachment],
+          attachments: attachmentsOf(dispatch.content),
         }
         const { msgId, failed } = await client.mass.create(message, { isLate })
         return created(msgId, failed)
@@ -90,24 +125,28 @@ export function createWecomChannel(options: WecomChannelOptions): Channel {
       }
     },
 
-    async settle(dispatch) {
-      if (dispatch.content.link === undefined) return { kind: 'absent' } // never sent: see findProblem
-      if (clock.now().getTime() - dispatch.createdAt.getTime() > LIST_MAX_MS - 2 * DAY_MS) {
+    async settle(dispatch, isTaken) {
+      const { sender, content, createdAt, recipients } = dispatch
+      if (sender === undefined) return { kind: 'absent' } // never sent: see findProblem
+      if (clock.now().getTime() - createdAt.getTime() > LIST_MAX_MS - 2 * DAY_MS) {
         return { kind: 'unknown', reason: 'older than the month that can be listed' }
       }
-      let msgId = await findMessageId(dispatch)
-      if (msgId === undefined) {
+      const { link } = content
+      const find = () => (link === undefined ? findByWords(dispatch, isTaken) : findByLink(dispatch, link.url))
+      let found = await find()
+      if (found === undefined) {
         await pause(graceMs)
-        msgId = await findMessageId(dispatch)
+        found = await find()
       }
-      if (msgId === undefined) return { kind: 'absent' }
-      const reached = await unlessNotYet(fetchSends(msgId, dispatch.sender!))
-      if (reached === undefined || reached.length === 0) return created(msgId, [])
-      const listed = new Set(reached.map((send) => send.external_userid))
-      const asked = dispatch.recipients.map(({ to }) => to)
+      if (found === undefined) return { kind: 'absent' }
+      if (found === 'several') return { kind: 'unknown', reason: 'several messages with these words may be this one' }
+      const { msgId, sends } = found
+      if (sends === undefined || sends.length === 0) return created(msgId, [])
+      const reached = new Set(sends.map((send) => send.external_userid))
+      const asked = recipients.map(({ to }) => to)
       return created(
         msgId,
-        asked.filter((to) => !listed.has(to)),
+        asked.filter((to) => !reached.has(to)),
       )
     },
 
@@ -189,17 +228,28 @@ function findProblem({ sender, recipients, content }: Dispatch): { reason: strin
   if (textBytes > TEXT_MAX_BYTES) {
     return { reason: 'text_too_long', message: `the text has ${textBytes} bytes: shorten it to ${TEXT_MAX_BYTES}` }
   }
-  if (content.link === undefined) {
-    return {
-      reason: 'link_missing',
-      message: 'a mass message needs a link of its own, or a lost answer cannot be settled',
-    }
-  }
-  const urlBytes = Buffer.byteLength(content.link.url)
+  const urlBytes = Buffer.byteLength(content.link?.url ?? '')
   if (urlBytes > LINK_MAX_BYTES.url) {
     return { reason: 'link_too_long', message: `the link has ${urlBytes} bytes: shorten it to ${LINK_MAX_BYTES.url}` }
   }
   return undefined
+}
+
+function attachmentsOf({ link }: Dispatch['content']): Attachment[] {
+  if (link === undefined) return []
+  const { title, url, description } = link
+  const desc = description !== undefined && { desc: clipBytes(description, LINK_MAX_BYTES.desc) }
+  return [{ msgtype: 'link', link: { title: clipBytes(title, LINK_MAX_BYTES.title), url, ...desc } }]
+}
+
+/** The list gives words back as they were sent; blanks and line ends may have suffered. */
+function isSameText(a: string, b: string): boolean {
+  const plain = (text: string) => text.normalize('NFC').replace(/\s+/g, '')
+  return plain(a) === plain(b)
+}
+
+function notYet(msgId: string): UpstreamError {
+  return new UpstreamError('wecom', 'no_sends', true, `nobody is listed yet for the mass message ${msgId}`)
 }
 
 /** `undefined` while the platform cannot say. */

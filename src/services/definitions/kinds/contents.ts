@@ -17,13 +17,19 @@ export const contents = {
       coupon === undefined ? [] : [{ kind: 'coupon pool', name: coupon, path: ['contents', i, 'coupon'] }],
     ),
   lint: (file, whole) =>
-    file.contents.flatMap((content, i) =>
-      textMistakes(content, whole).map((mistake) => ({ ...mistake, path: ['contents', i, 'text'] })),
-    ),
+    file.contents.flatMap((content, i) => [
+      ...textMistakes(content, whole).map((mistake) => ({ ...mistake, path: ['contents', i, 'text'] })),
+      ...(content.link === undefined || whole.hasSite ? [] : [{ ...LEADS_NOWHERE, path: ['contents', i, 'link'] }]),
+    ]),
   versioned: 'kind',
   kept: asWritten,
   shows: (files) => listed(files.flatMap((f) => f.contents)),
 } as const satisfies DefinitionKind<typeof ContentFile>
+
+const LEADS_NOWHERE: Omit<Mistake, 'path'> = {
+  message: said('链接没有前缀，打不开', 'the link has nowhere to lead'),
+  hint: said('在 service.yaml 写 linkBase，或删掉 link', 'set linkBase in service.yaml, or remove the link'),
+}
 
 function textMistakes(content: Content, { brand }: Whole): Omit<Mistake, 'path'>[] {
   let text: string

@@ -12,6 +12,8 @@ export type Whole = {
   known: Known
   /** Name of the brand, as texts will have it. */
   brand: string
+  /** Whether links of contents can lead anywhere. */
+  hasSite: boolean
 }
 
 /** A name of a sort, where it stands. */

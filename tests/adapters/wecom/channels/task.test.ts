@@ -7,6 +7,7 @@ import { fixedClock } from '../../../../src/time.js'
 import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support/wecom-stub.js'
 
 const inTime = () => false
+const noneTaken = () => Promise.resolve(new Set<string>())
 const card = {
   title: '私聊提醒：七天未下单的新会员，今天之内请联系她一次',
   rows: [
@@ -113,7 +114,7 @@ describe('settle', () => {
   it('sends the same body again: what never arrived arrives', async () => {
     stub.on('message/send', 'cut', { msgid: 'm1', response_code: 'rc1' })
     await channel.dispatch(dispatch, inTime)
-    await expect(channel.settle(dispatch)).resolves.toMatchObject({
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toMatchObject({
       kind: 'created',
       remoteId: 'm1',
       responseCode: 'rc1',
@@ -123,7 +124,11 @@ describe('settle', () => {
 
   it('takes the refusal of a repeated task id as proof of arrival', async () => {
     stub.on('message/send', { errcode: 42014, errmsg: 'task_id exists' })
-    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'created', remoteId: 'task-1', refused: [] })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({
+      kind: 'created',
+      remoteId: 'task-1',
+      refused: [],
+    })
   })
 })
 

@@ -8,6 +8,7 @@ import { openWecomStub, type StubAnswer, type WecomStub } from '../../../support
 
 const CREATED_AT = new Date('2026-08-03T02:00:00Z')
 const inTime = () => false
+const noneTaken = () => Promise.resolve(new Set<string>())
 const URL = 'https://m.example.com/look?d=dispatch-1'
 
 const dispatch: Dispatch = {
@@ -76,6 +77,12 @@ describe('dispatch', () => {
     ])
   })
 
+  it('without a link is its words alone', async () => {
+    stub.on('externalcontact/add_msg_template', { msgid: 'msg1' })
+    await channel.dispatch({ ...dispatch, content: { text: '本周新品' } }, inTime)
+    expect(stub.calls[0]?.body).toMatchObject({ text: { content: '本周新品' }, attachments: [] })
+  })
+
   it('cuts a title to 128 bytes without breaking a character', async () => {
     stub.on('externalcontact/add_msg_template', { msgid: 'msg1' })
     await channel.dispatch(
@@ -121,13 +128,13 @@ describe('dispatch', () => {
         { ...dispatch, recipients: Array.from({ length: 10_001 }, () => dispatch.recipients[0]!) },
         inTime,
       ),
-      channel.dispatch({ ...dispatch, content: { text: 'x' } }, inTime),
+      channel.dispatch({ ...dispatch, sender: undefined }, inTime),
       channel.dispatch({ ...dispatch, content: { ...content, text: '字'.repeat(1334) } }, inTime),
     ])
     expect(outcomes.map((outcome) => outcome.kind === 'refused' && outcome.reason)).toEqual([
       'no_recipient',
       'too_many_recipients',
-      'link_missing',
+      'no_sender',
       'text_too_long',
     ])
     expect(stub.calls).toHaveLength(0)
@@ -158,7 +165,7 @@ describe('settle', () => {
         { external_userid: 'wm2', userid: 'guide01', status: 0 },
       ],
     })
-    await expect(channel.settle(dispatch)).resolves.toEqual({
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({
       kind: 'created',
       remoteId: 'msg1',
       refused: [{ to: 'wm3', reason: 'not_reachable' }],
@@ -176,7 +183,11 @@ describe('settle', () => {
   it('does not guess who was refused while the task is still being dispatched', async () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [listed('msg1', URL)] })
     stub.on('externalcontact/get_groupmsg_send_result', { errcode: 41063, errmsg: 'dispatching' })
-    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'created', remoteId: 'msg1', refused: [] })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({
+      kind: 'created',
+      remoteId: 'msg1',
+      refused: [],
+    })
   })
 
   it.each([
@@ -191,14 +202,14 @@ describe('settle', () => {
     stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })
     clock = new ManualClock(new Date(CREATED_AT.getTime() - 15 * DAY_MS))
     const late = createWecomChannel({ client, clock, pause: () => Promise.resolve() })
-    await expect(late.settle(dispatch)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
+    await expect(late.settle(dispatch, noneTaken)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
     for (const { body } of stub.calls.filter((call) => call.api === 'externalcontact/get_groupmsg_list_v2'))
       expect(Number(body['end_time']) - Number(body['start_time'])).toBeLessThanOrEqual((30 * DAY_MS) / SECOND_MS)
   })
 
   it('calls it absent only after a second look', async () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] })
-    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({ kind: 'absent' })
     expect(graces).toBe(1)
     expect(stub.calls).toHaveLength(2)
   })
@@ -206,16 +217,73 @@ describe('settle', () => {
   it('finds what arrived while it waited', async () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] }, { group_msg_list: [listed('msg1', URL)] })
     stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })
-    await expect(channel.settle(dispatch)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toMatchObject({ kind: 'created', remoteId: 'msg1' })
   })
 
   it('looks up to now when the dispatch was asked for days ago, and gives up after the month that can be listed', async () => {
     stub.on('externalcontact/get_groupmsg_list_v2', { group_msg_list: [] })
     clock.set(new Date(CREATED_AT.getTime() + 10 * 86_400_000))
-    await expect(channel.settle(dispatch)).resolves.toEqual({ kind: 'absent' })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toEqual({ kind: 'absent' })
     expect(stub.calls[0]?.body['end_time']).toBe(CREATED_AT.getTime() / 1000 + 11 * 86_400)
     clock.set(new Date(CREATED_AT.getTime() + 29 * 86_400_000))
-    await expect(channel.settle(dispatch)).resolves.toMatchObject({ kind: 'unknown' })
+    await expect(channel.settle(dispatch, noneTaken)).resolves.toMatchObject({ kind: 'unknown' })
+  })
+})
+
+describe('settle without a link', () => {
+  const words: Dispatch = { ...dispatch, content: { text: '本周 新品\n到店' } }
+  const listed = (...ids: string[]) => ({
+    group_msg_list: ids.map((msgid) => ({
+      ...{ msgid, create_time: '1785722400', create_type: 0, attachments: [] },
+      text: { content: msgid.startsWith('other') ? '别的话' : '本周 新品\r\n到店' },
+    })),
+  })
+  /** Who has each message before her, and for whom. */
+  const known = (messages: Record<string, { sender: string; to: string[] }>) => {
+    stub.on('externalcontact/get_groupmsg_list_v2', listed(...Object.keys(messages)))
+    stub.on('externalcontact/get_groupmsg_task', ({ body }) => ({
+      task_list: [{ userid: messages[body['msgid'] as string]!.sender, status: 0 }],
+    }))
+    stub.on('externalcontact/get_groupmsg_send_result', ({ body }) => ({
+      send_list: messages[body['msgid'] as string]!.to.map((id) => ({ external_userid: id, userid: 'x', status: 0 })),
+    }))
+  }
+
+  it('finds the message with its words that its sender has for its customers, and who is not in it', async () => {
+    known({
+      other0: { sender: 'guide01', to: ['wm1'] },
+      elses1: { sender: 'guide02', to: ['wm1', 'wm2', 'wm3'] },
+      theirs2: { sender: 'guide01', to: ['wm1', 'wm9'] },
+      ours: { sender: 'GUIDE01', to: ['wm1', 'wm2'] },
+    })
+    await expect(channel.settle(words, noneTaken)).resolves.toEqual({
+      kind: 'created',
+      remoteId: 'ours',
+      refused: [{ to: 'wm3', reason: 'not_reachable' }],
+    })
+  })
+
+  it('is absent when what looks like it is another dispatch', async () => {
+    known({ msg1: { sender: 'guide01', to: ['wm1', 'wm2', 'wm3'] } })
+    const taken = (ids: readonly string[]) => Promise.resolve(new Set(ids))
+    await expect(channel.settle(words, taken)).resolves.toEqual({ kind: 'absent' })
+  })
+
+  it('is unknown when two may be it, and the one that reaches all of them when one does', async () => {
+    known({ a: { sender: 'guide01', to: ['wm1'] }, b: { sender: 'guide01', to: ['wm2'] } })
+    await expect(channel.settle(words, noneTaken)).resolves.toMatchObject({ kind: 'unknown' })
+    known({ a: { sender: 'guide01', to: ['wm1'] }, b: { sender: 'guide01', to: ['wm1', 'wm2', 'wm3'] } })
+    await expect(channel.settle(words, noneTaken)).resolves.toMatchObject({ kind: 'created', remoteId: 'b' })
+  })
+
+  it.each<[string, () => void]>([
+    ['whose it is', () => stub.on('externalcontact/get_groupmsg_task', { errcode: 41063 })],
+    ['that anybody has it', () => stub.on('externalcontact/get_groupmsg_task', { task_list: [] })],
+    ['whom it is for', () => stub.on('externalcontact/get_groupmsg_send_result', { send_list: [] })],
+  ])('says nothing while the platform does not say %s', async (_what, silence) => {
+    known({ msg1: { sender: 'guide01', to: ['wm1'] } })
+    silence()
+    await expect(channel.settle(words, noneTaken)).rejects.toMatchObject({ code: 'upstream_failed', retryable: true })
   })
 })
 
