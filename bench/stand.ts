@@ -23,10 +23,11 @@ export async function openStand(
   }: Partial<AppOptions> & Pick<Config, 'wecom'> & { paths?: Partial<Config['paths']> } = {},
 ): Promise<App> {
   const config = placedIn(root, await loadConfig({ file: join(root, 'config/service.yaml'), env: {} }))
-  const { paths } = await loadGiftShop({})
+  const { paths, linkBase } = await loadGiftShop({})
   const app = await createApp({
     config: {
       ...config,
+      linkBase,
       dataDir,
       paths: { ...paths, ...(own?.journeys !== undefined && { policy: config.paths.policy }), ...own },
       documents: { kind: 'sqlite' },

@@ -19,7 +19,7 @@ import type { Log } from '../src/log.js'
 import { packageRoot } from '../src/package-root.js'
 import { secretHex } from '../src/random.js'
 import { earliestOf, live, workOff } from '../src/play/live.js'
-import { type LoadedDefinitions, loadDefinitions } from '../src/services/definitions/load-definitions.js'
+import { type LoadedDefinitions, loadDefinitions, textsOf } from '../src/services/definitions/load-definitions.js'
 import { acceptRecords } from '../src/services/ingest/accept-records.js'
 import { atOnce } from '../src/services/runtime/with-lease.js'
 import { atTimeOfDay, type Clock, DAY_MS, elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS } from '../src/time.js'
@@ -103,7 +103,7 @@ async function open(
 ): Promise<Omit<Trial, 'close'>> {
   const brand = placedIn(folder, await loadConfig({ file: configFile, env: withoutStores(env) }))
   const { paths, isExample } = await withJourney(brand.paths, home)
-  const loaded = await loadDefinitions(paths)
+  const loaded = await loadDefinitions(paths, textsOf(brand))
   const { journey, file } = await chooseJourney(loaded, paths.journeys, asked)
   const { timeZone } = brand.brand
   const startAt = releaseAfter(loaded.policy, atTimeOfDay(clock.now(), TEN, timeZone), timeZone)

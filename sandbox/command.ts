@@ -1,3 +1,4 @@
+import { bilingual } from '../src/said.js'
 import { systemClock } from '../src/time.js'
 import type { ClockMode } from './clock.js'
 import { exportLines } from './export-lines.js'
@@ -18,6 +19,8 @@ export type SandboxCommandOptions = {
   startAt?: Date
   /** One line of JSON for programs instead of lines for people. */
   json?: boolean
+  /** Of what people read; default Chinese. */
+  lang?: 'zh' | 'en'
   write: (line: string) => void
 }
 
@@ -54,16 +57,20 @@ export async function sandboxCommand(options: SandboxCommandOptions): Promise<Sa
     )
     return sandbox
   }
-  options.write(`企业微信沙盒已启动 WeCom sandbox: ${url}`)
-  options.write(`  看板 watch it: ${url}/?key=${controlKey}`)
-  for (const { name, agentId, secret, callback } of apps) {
-    options.write(`  应用 app ${name}，粘贴到终端 paste into a shell:`)
-    for (const line of exportLines({ corpId, agentId, secret, callback, contactSyncSecret }, url)) options.write(line)
-  }
+  const words = bilingual(options.lang ?? 'zh')
   const { officialAccount, miniProgram } = sandbox.weixin()
-  options.write(`  公众号 official account  appid ${officialAccount.appId}  secret ${officialAccount.secret}`)
-  options.write(`  小程序 mini program      appid ${miniProgram.appId}  secret ${miniProgram.secret}`)
-  options.write('  微信支付 WeChat Pay      密钥见 keys: --json 的 pay 字段 field')
-  options.write(`  控制 control ${url}/control/state  (Authorization: Bearer ${controlKey})`)
+  for (const line of [
+    `${words('企业微信沙盒已启动', 'the WeCom sandbox runs')}: ${url}`,
+    `  ${words('看板', 'watch it')}: ${url}/?key=${controlKey}`,
+    ...apps.flatMap(({ name, agentId, secret, callback }) => [
+      `  ${words(`应用 ${name}，粘贴到终端`, `app ${name}, paste into a shell`)}:`,
+      ...exportLines({ corpId, agentId, secret, callback, contactSyncSecret }, url),
+    ]),
+    `  ${words('公众号', 'official account')}  appid ${officialAccount.appId}  secret ${officialAccount.secret}`,
+    `  ${words('小程序', 'mini program')}  appid ${miniProgram.appId}  secret ${miniProgram.secret}`,
+    `  ${words('微信支付  密钥见 --json 的 pay', 'WeChat Pay  its keys are in pay of --json')}`,
+    `  ${words('控制', 'control')} ${url}/control/state  (Authorization: Bearer ${controlKey})`,
+  ])
+    options.write(line)
   return sandbox
 }

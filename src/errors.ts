@@ -28,14 +28,16 @@ export type Problem = {
   hint?: string
 }
 
-/** One line per problem: `file:line path: message → hint`, in both languages. */
-export function formatProblem(p: Problem): string {
+/** One line per problem: `file:line path: message → hint`; without a language in both. */
+export function formatProblem(p: Problem, language?: 'zh' | 'en'): string {
   const place = p.file === undefined ? '' : `${p.file}${p.line === undefined ? '' : `:${p.line}`} `
   const message = sentencesOf(p.message)
   const hint = p.hint === undefined ? undefined : sentencesOf(p.hint)
   const inWords = (language: 'zh' | 'en') => `${message[language]}${hint === undefined ? '' : ` → ${hint[language]}`}`
   const [zh, en] = [inWords('zh'), inWords('en')]
-  return `${place}${p.path === '' ? '' : `${p.path}: `}${zh === en ? en : said(zh, en)}`
+  const where = `${place}${p.path === '' ? '' : `${p.path}: `}`
+  if (language !== undefined) return `${where}${inWords(language)}`
+  return `${where}${zh === en ? en : said(zh, en)}`
 }
 
 /** Somebody gave us something we cannot use. Carries every problem found, not only the first. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { guardOutput } from './cli/guard-output.js'
+import { asTyped, callOf } from './cli/as-typed.js'
+import { changeOutput, guardOutput } from './cli/guard-output.js'
 import { createProgram } from './cli/program.js'
 import { AppError, messageOf } from './errors.js'
 import { forTerminal } from './escape.js'
@@ -14,10 +15,17 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => {
   process.exit()
 })
 
-guardOutput(process.stdout)
+const program = createProgram({ env: process.env, signal: stop.signal })
+const word = asTyped(
+  callOf(process.argv[1], process.env),
+  program.commands.map((command) => command.name()),
+)
+guardOutput(process.stdout, word)
+// Bars draw themselves there, so escapes stay.
+changeOutput(process.stderr, word)
 
 try {
-  await createProgram({ env: process.env, signal: stop.signal }).parseAsync()
+  await program.parseAsync()
 } catch (err) {
   const interrupted = stop.signal.aborted && err instanceof Error && err.name === 'AbortError'
   const text = interrupted

@@ -19,6 +19,21 @@ export function sentencesOf(text: string): { zh: string; en: string } {
   return at === -1 ? { zh: text, en: text } : { zh: text.slice(0, at), en: text.slice(at + BETWEEN.length) }
 }
 
+/** A text of several lines in one language. */
+export function inLanguage(text: string, locale: 'zh' | 'en'): string {
+  return text
+    .split('\n')
+    .map((line) => sentencesOf(line)[locale])
+    .join('\n')
+}
+
+/** Says one of two texts, by the language. */
+export type Words = (zh: string, en: string) => string
+
+export function bilingual(locale: 'zh' | 'en'): Words {
+  return (zh, en) => (locale === 'en' ? en : zh)
+}
+
 /** A text of several lines with each sentence on a line of its own, the English one under the Chinese. */
 export function inLines(text: string): string {
   return text

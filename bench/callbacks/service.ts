@@ -30,7 +30,7 @@ const START_MS = 60_000
 /** Configuration of a service with WeCom; `welcome` says whether new customers are greeted. */
 export async function writeServiceConfig(dir: string, sandbox: Sandbox): Promise<string> {
   const { brand } = await loadConfig({ file: join(root, 'config/service.yaml'), env: {} })
-  const { paths } = await loadGiftShop({})
+  const { paths, linkBase } = await loadGiftShop({})
   const file = join(dir, 'service.yaml')
   const config = {
     brand,
@@ -38,6 +38,7 @@ export async function writeServiceConfig(dir: string, sandbox: Sandbox): Promise
     dataDir: join(dir, 'data'),
     sending: { mode: 'live' },
     paths,
+    linkBase,
     wecom: {
       baseUrl: sandbox.url,
       corpId: sandbox.corpId,
@@ -94,7 +95,7 @@ async function readUrl(child: ChildProcess): Promise<string> {
       timer = setTimeout(() => reject(new Error(`siyu serve does not start:\n${said}`)), START_MS)
       child.stderr!.on('data', (chunk: Buffer) => {
         said += chunk.toString()
-        const url = /running at (http:\/\/\S+?)（/.exec(said)?.[1]
+        const url = /"fact":"service started","url":"(http:[^"]+)"/.exec(said)?.[1]
         if (url !== undefined) resolve(url)
       })
       child.once('exit', (code) => reject(new Error(`siyu serve ended with ${code}:\n${said}`)))

@@ -53,7 +53,7 @@ async function storeChecks({ documents, events, jobs, dataDir }: Config): Promis
       : { name: 'events', kind: 'chDB', ...(await fileCheck(dataDir, 'events')) },
     jobs.kind === 'bull'
       ? { name: 'jobs', kind: 'Redis', ping: async () => jobsText(await countRedisJobs(jobs.url, jobs.prefix)) }
-      : { name: 'jobs', kind: '进程内 in process', ping: () => Promise.resolve() },
+      : { name: 'jobs', kind: said('进程内', 'in process'), ping: () => Promise.resolve() },
   ]
 }
 

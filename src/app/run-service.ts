@@ -1,4 +1,4 @@
-import { said } from '../said.js'
+import { bilingual, said } from '../said.js'
 import { createApp } from './compose.js'
 import { type Config, type Env, loadConfig } from '../config.js'
 import { ConfigError } from '../errors.js'
@@ -103,20 +103,27 @@ async function startService({ roles, config, log, say, closers }: Starting): Pro
   }
   log.info('service started', { url, roles: roles.join(',') })
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
+  const words = bilingual(config.brand.locale)
   const sending = {
-    off: '全停 nothing is sent',
-    dry: '演练，只记账 ledger only',
-    allow_list: '只发白名单 allow-list only',
-    live: '正式发送 live',
+    off: words('全停', 'nothing is sent'),
+    dry: words('演练，只记账', 'ledger only'),
+    allow_list: words('只发白名单', 'allow-list only'),
+    live: words('正式发送', 'live'),
   }
-  say(`siyu 已启动 · running at ${url}（${roles.join(', ')}）`)
-  say(`  数据 data       ${config.dataDir}（${stores}）`)
-  say(`  密钥 API key    ${keyFile ?? 'http.apiKeys（配置文件或环境变量 configuration or environment）'}`)
-  say(`  旅程 journeys   ${[...deps.definitions.current.journeys.keys()].join(', ') || '无 none'}`)
-  say(`  企业微信 WeCom  ${config.wecom === undefined ? '未配置 not configured' : config.wecom.baseUrl}`)
-  say(`  发送 sending    ${sending[config.sending.mode]}`)
-  say(`  健康 health     ${url}/healthz  ${url}/readyz  ${url}/metrics`)
-  say('  按 Ctrl-C 停止 · press Ctrl-C to stop')
+  const lines: [string, string][] = [
+    [words('数据', 'data'), `${config.dataDir} (${stores})`],
+    [
+      words('密钥', 'API key'),
+      keyFile ?? words('http.apiKeys（配置文件或环境变量）', 'http.apiKeys (configuration or environment)'),
+    ],
+    [words('旅程', 'journeys'), [...deps.definitions.current.journeys.keys()].join(', ') || words('无', 'none')],
+    [words('企业微信', 'WeCom'), config.wecom?.baseUrl ?? words('未配置', 'not configured')],
+    [words('发送', 'sending'), sending[config.sending.mode]],
+    [words('健康', 'health'), `${url}/healthz  ${url}/readyz  ${url}/metrics`],
+  ]
+  say(`${words('siyu 已启动', 'siyu is running at')} ${url} (${roles.join(', ')})`)
+  for (const [name, value] of lines) say(`  ${name}  ${value}`)
+  say(`  ${words('按 Ctrl-C 停止', 'press Ctrl-C to stop')}`)
 }
 
 /** Several processes need stores that several processes can share. */

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
 import type { AuditLine, AuditVerdict } from '../services/runtime/audit.js'
-import { displayWidth, truncate } from '../print/display-width.js'
+import { truncate } from '../print/display-width.js'
 import { formatCount } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
-import { formatAt, renderTable } from '../print/table.js'
+import { columnsIn, fitTable, formatAt } from '../print/table.js'
+import { type Bilingual, both } from '../print/words.js'
+import { bilingual, type Words } from '../said.js'
 import { type CommandContext, configOption, examples, serviceOptions, wholeNumber, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -31,57 +33,73 @@ export async function auditCommand(command: AuditCommand, options: ServiceOption
     const { limit, before, verify, json } = command
     const print = (value: object, text: string) =>
       void process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : text)
+    const { locale, timeZone } = service.config.brand
+    const words = bilingual(locale)
     if (verify) {
-      const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
-      progress.start('核对 · checking', 0)
+      const progress = createProgress({ stream: process.stderr, locale })
+      progress.start(words('核对', 'checking'), 0)
       const verdict = await service.call('audit/verify', {}, (done) => progress.set(done))
       progress.done()
-      print(verdict, verdictText(verdict))
+      print(verdict, verdictText(verdict, words))
       return verdict.broken === undefined
     }
     const page = await service.call('audit/list', { limit, ...(before === undefined ? {} : { before }) })
-    const more = page.next === undefined ? '' : `更早的 earlier: siyu audit --before ${page.next} --limit ${limit}\n`
-    print(page, renderAudit(page.rows, service.config.brand.timeZone, process.stdout.columns ?? Infinity) + more)
+    const earlier = `siyu audit --before ${page.next} --limit ${limit}`
+    const more = page.next === undefined ? '' : `${words('更早的：', 'earlier: ')}${earlier}\n`
+    print(page, renderAudit(page.rows, { timeZone, words }, process.stdout.columns) + more)
     return true
   })
 }
 
-const OUTCOMES: Readonly<Record<AuditLine['outcome'], string>> = {
-  done: '完成 done',
-  refused: '被拒 refused',
-  failed: '失败 failed',
+const OUTCOMES: Readonly<Record<AuditLine['outcome'], Bilingual>> = {
+  done: both('完成', 'done'),
+  refused: both('被拒', 'refused'),
+  failed: both('失败', 'failed'),
 }
 
-/** Rows as a table no wider than the terminal, as far as that goes: what it was done to gives way. */
-export function renderAudit(rows: readonly AuditLine[], timeZone: string, width: number): string {
-  const titles = ['序号 n', '时间 at', '谁 who', '操作 operation', '结果 outcome', '对象 target']
-  const cells = rows.map((r) => [
-    String(r.n),
-    formatAt(r.at, timeZone),
-    truncate(r.who, 24),
-    r.operation,
-    r.code === undefined ? OUTCOMES[r.outcome] : `${OUTCOMES[r.outcome]} ${r.code}`,
-    r.target,
-  ])
-  const fixed = titles
-    .slice(0, -1)
-    .map((title, i) => Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[i]!))) + 2)
-  const left = Math.max(displayWidth(titles.at(-1)!), width - fixed.reduce((sum, w) => sum + w, 0))
-  return renderTable(
-    titles.map((title, i) => (i === 0 ? { title, align: 'right' } : { title })),
-    cells.map((row) => [...row.slice(0, -1), truncate(row.at(-1)!, left)]),
+/** Rows as a table no wider than the terminal. */
+export function renderAudit(
+  rows: readonly AuditLine[],
+  { timeZone, words }: { timeZone: string; words: Words },
+  width: number | undefined,
+): string {
+  return fitTable(
+    columnsIn(
+      words,
+      ['序号', 'n', { align: 'right', whole: true }],
+      ['时间', 'at', { whole: true }],
+      ['谁', 'who'],
+      ['操作', 'operation', { whole: true }],
+      ['结果', 'outcome'],
+      ['对象', 'target'],
+    ),
+    rows.map((r) => {
+      const outcome = words(OUTCOMES[r.outcome].zh, OUTCOMES[r.outcome].en)
+      return [
+        String(r.n),
+        formatAt(r.at, timeZone),
+        truncate(r.who, 24),
+        r.operation,
+        r.code === undefined ? outcome : `${outcome} ${r.code}`,
+        r.target,
+      ]
+    }),
+    width,
   )
 }
 
-const FAULTS: Readonly<Record<NonNullable<AuditVerdict['broken']>['what'], string>> = {
-  missing: '缺失 is missing',
-  changed: '内容被改动 was changed',
-  'not the follower': '接不上前一条，前一条被重写 does not follow the row before, which was written anew',
+const FAULTS: Readonly<Record<NonNullable<AuditVerdict['broken']>['what'], Bilingual>> = {
+  missing: both('缺失', 'is missing'),
+  changed: both('内容被改动', 'was changed'),
+  'not the follower': both('接不上前一条，前一条被重写', 'does not follow the row before, which was written anew'),
 }
 
-export function verdictText({ rows, hash, broken }: AuditVerdict): string {
-  if (broken !== undefined)
-    return `✗ 第 ${broken.n} 条${FAULTS[broken.what]} · row ${broken.n}；此前 ${formatCount(rows)} 条完好 rows before it are whole\n`
-  const last = rows === 0 ? '' : `\n  最后一条的哈希 hash of the last: ${hash}`
-  return `✓ ${formatCount(rows)} 条，链条完好 · ${formatCount(rows)} rows, the chain is whole${last}\n`
+export function verdictText({ rows, hash, broken }: AuditVerdict, words: Words): string {
+  const count = formatCount(rows)
+  if (broken !== undefined) {
+    const { zh, en } = FAULTS[broken.what]
+    return `✗ ${words(`第 ${broken.n} 条${zh}；此前 ${count} 条完好`, `row ${broken.n} ${en}; ${count} rows before it are whole`)}\n`
+  }
+  const last = rows === 0 ? '' : `\n  ${words('最后一条的哈希：', 'hash of the last: ')}${hash}`
+  return `✓ ${words(`${count} 条，链条完好`, `${count} rows, the chain is whole`)}${last}\n`
 }

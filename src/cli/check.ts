@@ -2,9 +2,8 @@ import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
-import { inLines, said } from '../said.js'
-import { truncate } from '../print/display-width.js'
-import { renderTable } from '../print/table.js'
+import { bilingual, inLanguage, said, type Words } from '../said.js'
+import { columnsIn, fitTable } from '../print/table.js'
 import { type CommandContext, configOption, type WithConfig } from './options.js'
 
 export function registerCheck(program: Command, { env }: CommandContext): void {
@@ -46,17 +45,20 @@ export async function checkCommand({ config: file }: { config: string }, env: En
     ...(brand === undefined ? [] : await checkSources({ ...part, brand })),
     ...(placeholders?.problems ?? []),
   ]
+  const locale = brand?.locale ?? 'zh'
   for (const warning of [...(definitions?.warnings ?? []), ...(placeholders?.warnings ?? [])])
-    process.stdout.write(`${inLines(`! ${formatProblem(warning)}`)}\n`)
+    process.stdout.write(`! ${formatProblem(warning, locale)}\n`)
   const shown = definitions?.shown
   if (config === undefined || shown === undefined || all.length > 0) throw problemsFound(all)
+  const words = bilingual(locale)
   process.stdout.write(
-    renderTable(
-      [{ title: '检查 checked' }, { title: '数量 count', align: 'right' }, { title: '内容 what' }],
-      rowsOf(shown, config, file),
+    fitTable(
+      columnsIn(words, ['检查', 'checked'], ['数量', 'count', { align: 'right' }], ['内容', 'what']),
+      rowsOf(shown, config, file, words),
+      Math.min(process.stdout.columns ?? 100, 100),
     ),
   )
-  process.stdout.write('✓ 没有问题 · nothing is wrong\n')
+  process.stdout.write(`✓ ${words('没有问题', 'nothing is wrong')}\n`)
 }
 
 export function problemsFound(problems: readonly Problem[]): InvalidInputError {
@@ -66,12 +68,12 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   )
 }
 
-function rowsOf(shown: readonly ShownKind[], config: Config, file: string): string[][] {
+function rowsOf(shown: readonly ShownKind[], config: Config, file: string, words: Words): string[][] {
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
-  const row = (name: string, count: number, what: string) => [name, String(count), truncate(what, 72)]
+  const row = (name: string, count: number, what: string) => [name, String(count), what]
   return [
-    row('配置 config', 1, `${file}（${stores}）`),
-    ...shown.map(({ name, count, what }) => row(name, count, what)),
-    row('数据源 sources', config.sources.length, config.sources.join(', ')),
+    row(words('配置', 'config'), 1, words(`${file}（${stores}）`, `${file} (${stores})`)),
+    ...shown.map(({ name, count, what }) => row(words(name.zh, name.en), count, inLanguage(what, config.brand.locale))),
+    row(words('数据源', 'sources'), config.sources.length, config.sources.join(', ')),
   ]
 }

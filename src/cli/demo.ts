@@ -4,7 +4,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Env } from '../config.js'
 import type { Problem } from '../errors.js'
-import { bilingual, type CommandContext, localeOf, wholeNumber } from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, localeOf, wholeNumber } from './options.js'
 
 export function registerDemo(program: Command, { env, signal }: CommandContext): void {
   program
@@ -69,7 +70,7 @@ export async function demoCommand(command: DemoCommand, env: Env, stopped: Abort
     onPage: (url) => say(`${words('观看页面', 'watch at')} ${url}`),
   })
   try {
-    for (const problem of problems.slice(0, SHOWN_PROBLEMS)) say(formatProblem(problem))
+    for (const problem of problems.slice(0, SHOWN_PROBLEMS)) say(formatProblem(problem, lang))
     if (problems.length > SHOWN_PROBLEMS)
       say(`… ${words(`共 ${problems.length} 个问题`, `${problems.length} problems in all`)}`)
     if (json !== undefined) await writeFile(json, stringifyReport(run.report))

@@ -4,9 +4,10 @@ import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
 import type { OperationName, OperationResult } from '../services/runtime/operations.js'
 import type { Clock } from '../time.js'
-import { inLines, said, sentencesOf } from '../said.js'
-import { renderTable } from '../print/table.js'
-import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
+import { forCell } from '../escape.js'
+import { inLanguage, said } from '../said.js'
+import { displayWidth, padEnd, wrap } from '../print/display-width.js'
+import { type CommandContext, configOption, examples, localeOf, type WithConfig } from './options.js'
 
 export function registerDoctor(program: Command, { env }: CommandContext): void {
   program
@@ -33,13 +34,21 @@ export async function doctorCommand(
   write: (text: string) => void = (text) => void process.stdout.write(text),
   clock?: Clock,
 ): Promise<boolean> {
-  const findings = await examine(command.config, env, clock)
+  const { findings, locale } = await examine(command.config, env, clock)
   const healthy = findings.every((f) => f.state !== 'failed')
-  write(command.json ? `${JSON.stringify({ healthy, findings }, null, 2)}\n` : textOf(findings))
+  write(
+    command.json
+      ? `${JSON.stringify({ healthy, findings }, null, 2)}\n`
+      : textOf(findings, locale, process.stdout.columns ?? 100),
+  )
   return healthy
 }
 
-async function examine(file: string, env: Env, clock: Clock | undefined): Promise<Finding[]> {
+async function examine(
+  file: string,
+  env: Env,
+  clock: Clock | undefined,
+): Promise<{ findings: Finding[]; locale: 'zh' | 'en' }> {
   const { loadConfig } = await import('../config.js')
   const { doctorParts } = await import('../app/doctor-parts.js')
   const { checkPlaceholders } = await import('../app/check-placeholders.js')
@@ -47,18 +56,17 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
   const { checkDefinitions, textsOf } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
   const { runDoctor } = await import('../services/runtime/run-doctor.js')
-  const check = about('config', '配置文件 configuration')
+  const check = about('config', said('配置文件', 'configuration'))
   let config: Config
   try {
     config = await loadConfig({ file, env })
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err
-    return [
-      check.failed(
-        said(`${file}：${err.problems.length} 个问题`, `${file}: ${err.problems.length} problems`),
-        err.problems.map(formatProblem).join('\n'),
-      ),
-    ]
+    const { problems } = err
+    const locale = localeOf(env)
+    const fix = problems.map((p) => formatProblem(p, locale)).join('\n')
+    const found = said(`${file}：${problems.length} 个问题`, `${file}: ${problems.length} problems`)
+    return { findings: [check.failed(found, fix)], locale }
   }
   const service = await findService(config)
   /** What the running service answers. */
@@ -97,7 +105,7 @@ async function examine(file: string, env: Env, clock: Clock | undefined): Promis
     service === undefined
       ? said(`${file}；服务没有运行`, `${file}; the service is not running`)
       : said(`${file}；服务在 ${service.url}`, `${file}; the service is at ${service.url}`)
-  return [check.ok(running), ...findings]
+  return { findings: [check.ok(running), ...findings], locale: config.brand.locale }
 }
 
 async function sourceProblems(config: Config) {
@@ -109,24 +117,33 @@ async function sourceProblems(config: Config) {
   }
 }
 
-/** What was found in Chinese and, in a line of its own, in English; below it what to do. */
-function textOf(findings: readonly Finding[]): string {
-  const columns = [{ title: '' }, { title: '检查 check' }, { title: '看到 found' }]
-  const rows = findings.flatMap((f) => {
-    const { zh, en } = sentencesOf(f.found)
-    return [[SIGNS[f.state], f.title, zh], ...(zh === en ? [] : [['', '', en]])]
+/** What was found, below it what to do. @param width - of the terminal in cells: nothing is cut, what is long goes on below */
+function textOf(findings: readonly Finding[], locale: 'zh' | 'en', width: number): string {
+  const say = (text: string) => inLanguage(text, locale)
+  const titleCells = Math.max(...findings.map((f) => displayWidth(say(f.title))))
+  const indent = ' '.repeat(titleCells + 4)
+  const lines = findings.flatMap((f) => {
+    const [first = '', ...rest] = wrap(forCell(say(f.found)), Math.max(20, width - indent.length))
+    return [
+      `${SIGNS[f.state]} ${padEnd(say(f.title), titleCells)}  ${first}`.trimEnd(),
+      ...rest.map((line) => `${indent}${line}`),
+    ]
   })
-  const todo = findings.filter((f) => f.fix !== undefined && f.state !== 'ok')
-  const fixes = todo.map((f) => `${SIGNS[f.state]} ${f.title}\n${inLines(indented(f.fix!))}\n`).join('') // asked before
+  const fixes = findings
+    .filter((f) => f.fix !== undefined && f.state !== 'ok')
+    .flatMap((f) => [
+      `${SIGNS[f.state]} ${say(f.title)}`,
+      ...say(f.fix!)
+        .split('\n')
+        .flatMap((fix) => arrow(fix, width)),
+    ]) // asked before
   const failed = findings.filter((f) => f.state === 'failed').length
   const end =
-    failed === 0 ? said('✓ 可以开始', 'ready') : said(`✗ ${failed} 项要先解决`, `${failed} to be settled first`)
-  return `${renderTable(columns, rows)}\n${fixes}${fixes === '' ? '' : '\n'}${inLines(end)}\n`
+    failed === 0 ? said('✓ 可以开始', '✓ ready') : said(`✗ ${failed} 项要先解决`, `✗ ${failed} to be settled first`)
+  return [...lines, '', ...fixes, ...(fixes.length === 0 ? [] : ['']), say(end), ''].join('\n')
 }
 
-function indented(fix: string): string {
-  return fix
-    .split('\n')
-    .map((line) => `    → ${line}`)
-    .join('\n')
+function arrow(fix: string, width: number): string[] {
+  const indent = '    → '
+  return wrap(fix, Math.max(20, width - indent.length)).map((line, i) => `${i === 0 ? indent : '      '}${line}`)
 }

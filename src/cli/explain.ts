@@ -32,7 +32,7 @@ export function registerExplain(parent: Command, context: CommandContext, explai
         const { brand } = service.config
         const past = parsePast(options, brand.timeZone)
         const reason = await explained.ask(service, id, { person, ...(past !== undefined && { past }) })
-        process.stdout.write(renderReason(reason, brand))
+        process.stdout.write(renderReason(reason, brand, process.stdout.columns))
       })
     })
 }

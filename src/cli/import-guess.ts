@@ -2,20 +2,18 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import type { NoGuess } from '../../connectors/csv/guess.js'
-import type { Env } from '../config.js'
+import type { Config, Env } from '../config.js'
 import { isOwnSource } from '../domain/events/sources.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { hashKey } from '../random.js'
 import { formatMinor } from '../print/numbers.js'
-import { fitTable, formatAt } from '../print/table.js'
-import { bilingual } from './options.js'
+import { columnsIn, fitTable, formatAt } from '../print/table.js'
+import { bilingual, type Words } from '../said.js'
 import { problemsFound } from './check.js'
 
 /** Rows that are looked at, and records that are shown. */
 const LOOKED_AT = 200
 const SHOWN = 5
-
-type Words = ReturnType<typeof bilingual>
 
 /**
  * `siyu import --guess`: writes the mapping of a CSV file beside the configuration and shows what five rows would be; nothing is
@@ -65,7 +63,7 @@ export async function guessCommand(
     throw new InvalidInputError('siyu import --guess', [{ file: mappingFile, path: '', message, hint }])
   }
   write(`${words(`✓ 已写好映射 ${mappingFile}`, `✓ The mapping is written: ${mappingFile}`)}\n\n${text}\n`)
-  await show(mappingFile, { words, timeZone: brand.timeZone, currency: brand.currency, write })
+  await show(mappingFile, { brand, write })
   write(
     `\n${words('对就导入，不对先改映射：', 'Import it, or correct the mapping first:')}\n  $ siyu import ${mappingFile}\n`,
   )
@@ -74,11 +72,9 @@ export async function guessCommand(
 async function show(
   mappingFile: string,
   {
-    words,
-    timeZone,
-    currency,
+    brand: { locale, timeZone, currency },
     write,
-  }: { words: Words; timeZone: string; currency: string; write: (text: string) => void },
+  }: { brand: Pick<Config['brand'], 'locale' | 'timeZone' | 'currency'>; write: (text: string) => void },
 ): Promise<void> {
   const { loadCsvMapping } = await import('../../connectors/csv/mapping.js')
   const { checkCsvFile, readCsvRecords } = await import('../../connectors/csv/index.js')
@@ -91,17 +87,17 @@ async function show(
     shown.push(...batch.slice(0, SHOWN - shown.length))
     if (shown.length === SHOWN) break
   }
-  const titles: [string, string][] = [
-    ['出处', 'from'],
-    ['时间', 'at'],
-    ['谁', 'who'],
-    ['事件', 'event'],
-    ['金额', 'amount'],
-    ['属性', 'traits'],
-  ]
   write(
     fitTable(
-      titles.map(([zh, en]) => ({ title: words(zh, en) })),
+      columnsIn(
+        bilingual(locale),
+        ['出处', 'from'],
+        ['时间', 'at', { whole: true }],
+        ['谁', 'who'],
+        ['事件', 'event'],
+        ['金额', 'amount', { align: 'right' }],
+        ['属性', 'traits'],
+      ),
       shown.map(({ ref, observedAt, identifiers, events = [], traits = {} }) => [
         ref,
         formatAt(observedAt, timeZone),
@@ -117,7 +113,7 @@ async function show(
       process.stdout.columns,
     ),
   )
-  for (const problem of problems.slice(0, SHOWN)) write(`! ${formatProblem(problem)}\n`)
+  for (const problem of problems.slice(0, SHOWN)) write(`! ${formatProblem(problem, locale)}\n`)
 }
 
 /**

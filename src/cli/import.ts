@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { inLines, said } from '../said.js'
+import { bilingual, inLanguage, said, type Words } from '../said.js'
 import type { CsvReport } from '../../connectors/csv/index.js'
 import type { FindingId } from '../../connectors/csv/report.js'
 import type { LoadedMapping } from '../../connectors/csv/mapping.js'
@@ -10,7 +10,7 @@ import type { Service, ServiceOptions } from '../app/open-service.js'
 import { createProgress, type Progress } from '../print/progress.js'
 import { formatCount, formatMinor } from '../print/numbers.js'
 import { nameOf, SOURCE_FIELDS } from '../print/words.js'
-import { renderTable } from '../print/table.js'
+import { columnsIn, fitTable } from '../print/table.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -69,7 +69,7 @@ export async function importCommand(mappings: readonly string[], options: Servic
       total.accepted += accepted
       total.left += left
     }
-    if (await drain(service, progress)) sayTotal(total)
+    if (await drain(service, progress)) sayTotal(total, bilingual(config.brand.locale))
   })
 }
 
@@ -80,10 +80,12 @@ async function importFile(
   signal: AbortSignal | undefined,
 ): Promise<Total> {
   const { readCsvRecords } = await import('../../connectors/csv/index.js')
+  const { locale } = service.config.brand
+  const words = bilingual(locale)
   const problems: Problem[] = []
   const reports: CsvReport[] = []
   let [rows, records, accepted, left] = [0, 0, 0, 0]
-  progress.start(`读取 · reading ${loaded.mapping.file}`, 0)
+  progress.start(`${words('读取', 'reading')} ${loaded.mapping.file}`, 0)
   const batches = readCsvRecords(loaded, {
     onProblem: (p) => problems.push(p),
     onReport: (r) => reports.push(r),
@@ -100,13 +102,14 @@ async function importFile(
   }
   progress.done()
   for (const report of reports) {
-    process.stdout.write(renderReport(report))
+    process.stdout.write(renderReport(report, locale))
     rows += report.rows
     for (const { id, count } of report.findings) if (LEFT_OUT.includes(id)) left += count
   }
-  for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`${inLines(formatProblem(problem))}\n`)
+  for (const problem of problems.slice(0, SHOWN_PROBLEMS)) process.stderr.write(`${formatProblem(problem, locale)}\n`)
   if (problems.length > SHOWN_PROBLEMS) {
-    process.stderr.write(`… 共 ${problems.length} 个问题 · ${problems.length} problems in all\n`)
+    const { length } = problems
+    process.stderr.write(`… ${words(`共 ${length} 个问题`, `${length} problems in all`)}\n`)
   }
   return { rows, accepted, left }
 }
@@ -129,43 +132,50 @@ function placed(ref: string, problem: Problem): Problem {
   return { ...problem, file, ...(line !== undefined && { line: Number(line) }) }
 }
 
-function sayTotal({ rows, accepted, left }: Total): void {
+function sayTotal({ rows, accepted, left }: Total, words: Words): void {
   const [taken, out] = [formatCount(accepted), formatCount(left)]
   if (accepted === 0 && rows > 0) {
-    process.stdout.write(`✗ 什么也没有导入，原因见上 · nothing was imported, see above\n`)
+    process.stdout.write(`✗ ${words('什么也没有导入，原因见上', 'nothing was imported, see above')}\n`)
     process.exitCode = 1
   } else if (left > 0)
     process.stdout.write(
-      `⚠ 已导入 ${taken} 条记录；${out} 行没有导入，原因见上 · ${taken} records imported; ${out} rows were left out, see above\n`,
+      `⚠ ${words(
+        `已导入 ${taken} 条记录；${out} 行没有导入，原因见上`,
+        `${taken} records imported; ${out} rows were left out, see above`,
+      )}\n`,
     )
-  else process.stdout.write(`✓ 已导入 ${taken} 条记录 · ${taken} records imported\n`)
+  else process.stdout.write(`✓ ${words(`已导入 ${taken} 条记录`, `${taken} records imported`)}\n`)
 }
 
-function renderReport({ encoding, rows, records, findings, source }: CsvReport): string {
-  const figures = renderTable(
-    [{ title: '文件 file' }, { title: '数量 count', align: 'right' }],
+function renderReport({ encoding, rows, records, findings, source }: CsvReport, locale: 'zh' | 'en'): string {
+  const words = bilingual(locale)
+  const { columns } = process.stdout
+  const figures = fitTable(
+    columnsIn(words, ['文件', 'file'], ['数量', 'count', { align: 'right' }]),
     [
-      ['编码 encoding', encoding],
-      ['行 rows', formatCount(rows)],
-      ['记录 records', formatCount(records)],
+      [words('编码', 'encoding'), encoding],
+      [words('行', 'rows'), formatCount(rows)],
+      [words('记录', 'records'), formatCount(records)],
       ...(source === undefined
         ? []
         : SOURCE_FIELDS.filter((f) => f !== 'rows').map((field) => [
-            `${nameOf(field).zh} ${nameOf(field).en}`,
+            nameOf(field)[locale],
             field === 'grossMinor' || field === 'netMinor'
               ? formatMinor(source[field], source.currency)
               : formatCount(source[field]),
           ])),
     ],
-  )
-  if (findings.length === 0) return `${figures}\n没有异常 · nothing odd was found\n\n`
-  const columns = [
-    { title: '发现 finding' },
-    { title: '数量 count', align: 'right' as const },
-    { title: '首见行 first line', align: 'right' as const },
-  ]
-  return `${figures}\n${renderTable(
     columns,
-    findings.map((f) => [f.label, formatCount(f.count), formatCount(f.firstLine)]),
+  )
+  if (findings.length === 0) return `${figures}\n${words('没有异常', 'nothing odd was found')}\n\n`
+  return `${figures}\n${fitTable(
+    columnsIn(
+      words,
+      ['发现', 'finding'],
+      ['数量', 'count', { align: 'right' }],
+      ['首见行', 'first line', { align: 'right' }],
+    ),
+    findings.map((f) => [inLanguage(f.label, locale), formatCount(f.count), formatCount(f.firstLine)]),
+    columns,
   )}\n`
 }

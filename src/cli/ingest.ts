@@ -4,10 +4,10 @@ import { z } from 'zod'
 import type { ServiceOptions } from '../app/open-service.js'
 import { InvalidInputError, messageOf } from '../errors.js'
 import { parseInput, parseJson } from '../parse.js'
-import { said } from '../said.js'
+import { bilingual, inLanguage, said } from '../said.js'
 import { formatCount } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
-import { formatAt, renderTable } from '../print/table.js'
+import { columnsIn, fitTable, formatAt } from '../print/table.js'
 import { drain } from './drain.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
@@ -44,29 +44,48 @@ export function registerIngest(program: Command, context: CommandContext): void 
 /** `siyu ingest rejected` */
 export async function rejectedCommand(out: string | undefined, options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
+    const { locale, timeZone } = service.config.brand
+    const words = bilingual(locale)
     const { count, items } = await service.call('ingest/rejected', {})
     if (out !== undefined) {
       const records = items.flatMap(({ id, reason, record }) => (record === undefined ? [] : [{ id, reason, record }]))
       // It may hold what the records say of customers.
       await writeFile(out, `${JSON.stringify(records, null, 2)}\n`, { mode: 0o600 })
-      process.stdout.write(`✓ ${formatCount(records.length)} 条记录写进 records are in ${out}\n`)
+      const n = formatCount(records.length)
+      process.stdout.write(`✓ ${words(`${n} 条记录写进`, `${n} records are in`)} ${out}\n`)
       return
     }
     if (count === 0) {
-      process.stdout.write('没有放在一边的 · nothing is set aside\n')
+      process.stdout.write(`${words('没有放在一边的', 'nothing is set aside')}\n`)
       return
     }
-    const columns = ['时间 at', 'id', '来自 from', '原因 reason'].map((title) => ({ title }))
     const rows = items.map(({ id, at, source, ref, profileId, table, reason }) => [
-      formatAt(at, service.config.brand.timeZone),
+      formatAt(at, timeZone),
       id,
-      ref !== undefined ? `${source} ${ref}` : profileId !== undefined ? `档案 profile ${profileId}` : (table ?? ''),
-      reason,
+      ref !== undefined
+        ? `${source} ${ref}`
+        : profileId !== undefined
+          ? `${words('档案', 'profile')} ${profileId}`
+          : (table ?? ''),
+      inLanguage(reason, locale),
     ])
-    process.stdout.write(renderTable(columns, rows))
-    const more = count > items.length ? `，以上是最早的 above are the oldest ${formatCount(items.length)}` : ''
     process.stdout.write(
-      `共 ${formatCount(count)} 项${more} · ${formatCount(count)} in all；改好后 mend, then: siyu ingest replay --all\n`,
+      fitTable(
+        columnsIn(
+          words,
+          ['时间', 'at', { whole: true }],
+          ['id', 'id', { whole: true }],
+          ['来自', 'from'],
+          ['原因', 'reason'],
+        ),
+        rows,
+        process.stdout.columns,
+      ),
+    )
+    const [all, shown] = [formatCount(count), formatCount(items.length)]
+    const more = count > items.length ? words(`，以上是最早的 ${shown} 项`, `, above are the oldest ${shown}`) : ''
+    process.stdout.write(
+      `${words(`共 ${all} 项`, `${all} in all`)}${more}\n${words('改好后：', 'mend, then: ')}siyu ingest replay --all\n`,
     )
   })
 }
@@ -93,12 +112,14 @@ export async function replayCommand({ ids, all, file }: Replay, options: Service
       mended ??
       (all ? (await service.call('ingest/rejected', {})).items.map(({ id }) => ({ id })) : ids.map((id) => ({ id })))
     const { replayed } = await service.call('ingest/replay', { items })
-    const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
+    const { locale } = service.config.brand
+    const words = bilingual(locale)
+    const progress = createProgress({ stream: process.stderr, locale })
     if (!(await drain(service, progress))) return
     const { count } = await service.call('ingest/rejected', {})
-    process.stdout.write(`✓ 重放了 ${formatCount(replayed)} 项 · replayed ${formatCount(replayed)}\n`)
-    if (count > 0)
-      process.stdout.write(`⚠ 还有 ${formatCount(count)} 项放在一边 · ${formatCount(count)} are set aside still\n`)
+    const [done, left] = [formatCount(replayed), formatCount(count)]
+    process.stdout.write(`✓ ${words(`重放了 ${done} 项`, `replayed ${done}`)}\n`)
+    if (count > 0) process.stdout.write(`⚠ ${words(`还有 ${left} 项放在一边`, `${left} are set aside still`)}\n`)
   })
 }
 

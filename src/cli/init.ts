@@ -6,7 +6,8 @@ import { stringify } from 'yaml'
 import { InvalidInputError, type Problem } from '../errors.js'
 import { packageRoot } from '../package-root.js'
 import { isTimeZone } from '../time.js'
-import { bilingual, type CommandContext, examples, localeOf } from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, examples, localeOf } from './options.js'
 
 export function registerInit(program: Command, { env, signal }: CommandContext): void {
   program

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
 import type { Env } from '../config.js'
+import { said } from '../said.js'
 
 /** What every command is handed. */
 export type CommandContext = {
@@ -26,7 +27,7 @@ export function configOption(): Option {
 }
 
 export function examples(...lines: string[]): string {
-  return `\n例子 Examples:\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
+  return `\n${said('例子：', 'Examples:')}\n${lines.map((line) => `  $ ${line}`).join('\n')}\n`
 }
 
 /** The language of whoever sits at the terminal; Chinese where the environment does not say. */
@@ -34,14 +35,9 @@ export function localeOf({ LC_ALL, LC_MESSAGES, LANG }: Env): 'zh' | 'en' {
   return /^en/i.test(LC_ALL || LC_MESSAGES || LANG || '') ? 'en' : 'zh'
 }
 
-/** Says one of two texts, by the language. */
-export function bilingual(locale: 'zh' | 'en'): (zh: string, en: string) => string {
-  return (zh, en) => (locale === 'en' ? en : zh)
-}
-
 export function wholeNumber(text: string): number {
   const n = Number(text)
   if (text.trim() === '' || !Number.isInteger(n) || n < 0)
-    throw new InvalidArgumentError('给一个非负整数 give a whole number, 0 or more.')
+    throw new InvalidArgumentError(said('给一个非负整数', 'give a whole number, 0 or more'))
   return n
 }

@@ -1,17 +1,10 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatMinor } from '../print/numbers.js'
-import { fitTable, formatAt } from '../print/table.js'
+import { columnsIn, fitTable, formatAt } from '../print/table.js'
 import type { ShownPersonQuery } from '../services/identity/show-person.js'
-import {
-  bilingual,
-  type CommandContext,
-  configOption,
-  examples,
-  serviceOptions,
-  type WithConfig,
-  wholeNumber,
-} from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
 import { parsePerson, personOptions, type PersonOptions } from './person.js'
 import { withService } from './with-service.js'
 
@@ -47,6 +40,8 @@ function whom(id: string | undefined, options: PersonOptions): ShownPersonQuery 
   return id.includes(':') ? parsePerson({ identifier: id }) : { value: id }
 }
 
+type Title = Parameters<typeof columnsIn>[1]
+
 type PeopleCommand = { limit: number; after: number; json: boolean }
 
 /** `siyu people` */
@@ -57,13 +52,14 @@ export async function peopleCommand({ limit, after, json }: PeopleCommand, optio
     const words = bilingual(service.config.brand.locale)
     process.stdout.write(
       fitTable(
-        [
-          { title: words('档案', 'profile'), align: 'right' },
-          { title: words('名字', 'name') },
-          { title: words('阶段', 'stage') },
-          { title: words('导购', 'guide') },
-          { title: words('标识', 'identifiers') },
-        ],
+        columnsIn(
+          words,
+          ['档案', 'profile', { align: 'right' }],
+          ['名字', 'name'],
+          ['阶段', 'stage'],
+          ['导购', 'guide'],
+          ['标识', 'identifiers'],
+        ),
         page.rows.map((r) => [
           String(r.profileId),
           r.name ?? '',
@@ -91,9 +87,9 @@ export async function personCommand(of: ShownPersonQuery, json: boolean, options
     const { brand } = service.config
     const words = bilingual(brand.locale)
     const at = (iso: string | undefined) => formatAt(iso, brand.timeZone)
-    const titles = (...pairs: [zh: string, en: string][]) => pairs.map(([zh, en]) => ({ title: words(zh, en) }))
-    const table = (columns: { title: string }[], rows: string[][]) => {
-      if (rows.length > 0) process.stdout.write(`\n${fitTable(columns, rows, process.stdout.columns)}`)
+    const table = (titles: Title[], rows: string[][]) => {
+      if (rows.length > 0)
+        process.stdout.write(`\n${fitTable(columnsIn(words, ...titles), rows, process.stdout.columns)}`)
     }
     const optedOut =
       person.optedOutAt === undefined
@@ -103,26 +99,26 @@ export async function personCommand(of: ShownPersonQuery, json: boolean, options
     process.stdout.write(
       `${words(`档案 ${person.profileId}，建于 ${at(person.createdAt)}`, `Profile ${person.profileId}, made ${at(person.createdAt)}`)}${merged}${optedOut}\n`,
     )
-    const since: [string, string] = ['自', 'since']
-    const source: [string, string] = ['来源', 'source']
+    const since: Title = ['自', 'since', { whole: true }]
+    const source: Title = ['来源', 'source']
     table(
-      titles(['标识', 'identifier'], source, since, ['值', 'value']),
+      [['标识', 'identifier'], source, since, ['值', 'value']],
       person.identifiers.map((i) => [i.type, i.source, at(i.since), i.value]),
     )
     table(
-      titles(['属性', 'trait'], source, since, ['值', 'value']),
+      [['属性', 'trait'], source, since, ['值', 'value']],
       person.traits.map((t) => [t.name, t.source, at(t.since), t.value]),
     )
     table(
-      titles(['导购', 'guide'], since, ['结束', 'ended'], ['external_userid', 'external_userid']),
+      [['导购', 'guide'], since, ['结束', 'ended'], ['external_userid', 'external_userid']],
       person.contacts.map((c) => [c.userId, at(c.since), at(c.endedAt), c.externalUserId]),
     )
     table(
-      titles(['标签', 'tag'], since, ['值', 'value']),
+      [['标签', 'tag'], since, ['值', 'value']],
       person.tags.map((t) => [t.id, at(t.since), t.value]),
     )
     table(
-      titles(['事件', 'event'], ['时间', 'at'], source, ['金额', 'amount'], ['内容', 'properties']),
+      [['事件', 'event'], ['时间', 'at'], source, ['金额', 'amount'], ['内容', 'properties']],
       person.events.map((e) => [
         e.name,
         at(e.at),

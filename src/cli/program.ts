@@ -1,7 +1,9 @@
-import { Command } from 'commander'
+import { Command, type Option } from 'commander'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
+import { displayWidth, wrap } from '../print/display-width.js'
+import { bilingual, inLanguage, said, type Words } from '../said.js'
 import { registerAudit } from './audit.js'
 import { registerCheck } from './check.js'
 import { registerDemo } from './demo.js'
@@ -10,7 +12,7 @@ import { registerImport } from './import.js'
 import { registerInit } from './init.js'
 import { registerIngest } from './ingest.js'
 import { registerJourneys } from './journeys.js'
-import type { CommandContext, RegisterCommand } from './options.js'
+import { type CommandContext, localeOf, type RegisterCommand } from './options.js'
 import { registerPeople, registerPerson } from './people.js'
 import { registerPublish } from './publish.js'
 import { registerSandbox } from './sandbox.js'
@@ -49,37 +51,34 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerSchemas,
 ]
 
-/** The command line. */
+/** The command line; its help is in the language of whoever sits at the terminal. */
 export function createProgram(context: CommandContext): Command {
+  const locale = localeOf(context.env)
+  const words = bilingual(locale)
   const program = new Command('siyu')
-    .description('私域：企业微信里的客户数据与营销自动化 · private-domain marketing for WeCom')
-    .version(versionOf(), '-V, --version', '版本 · version')
-    .showHelpAfterError('（siyu --help 查看用法 · shows how to use it）')
-    .addHelpText(
-      'after',
-      `
-第一次用 First steps:
-  $ siyu try                                    在本地企业微信里试自己的旅程 tries your journey in a local WeCom
-  $ siyu init my-brand                          在新目录里建一个品牌 begins a brand in a folder of its own
-  $ siyu demo                                   一年真实订单走完整条路 a year of real orders through all of it
-  $ siyu check                                  检查你改过的文件 checks the files you edited
-  $ siyu serve                                  启动服务 starts the service
-  $ siyu publish                                让改过的旅程生效 makes edited journeys live
-
-数据 Data:
-  $ siyu import --guess orders.csv              看懂一份 CSV，写出映射 reads a CSV file and writes its mapping
-  $ siyu import config/sources/orders.yaml      按映射导入 imports it
-  $ siyu people                                 有哪些人 who there is
-  $ siyu tags explain rfm_class --member 13085  为什么是这个标签值 why a tag has its value
-  $ siyu segments who reachable                 人群里有谁，现在或过去某一刻 who is in a segment, now or as of an instant
-  $ siyu why 42                                 为什么收到或没收到 why somebody got something, or did not
-
-停发 Stop all sends at once:
-  $ siyu send stop
-
-服务正在运行时，命令会交给它去做。 While the service runs, commands have it do the work.
-每个命令的细节 Details of a command: siyu <命令 command> --help`,
-    )
+    .configureHelp({
+      displayWidth,
+      boxWrap: (text, width) =>
+        text
+          .split('\n')
+          .flatMap((line) => wrap(line, width))
+          .join('\n'),
+      styleTitle: (title) => (locale === 'zh' ? (TITLES[title] ?? title) : title),
+      commandDescription: (command) => inLanguage(command.description(), locale),
+      subcommandDescription: (command) => inLanguage(command.description(), locale),
+      argumentDescription: (argument) => inLanguage(argument.description, locale),
+      optionDescription: (option) => `${inLanguage(option.description, locale)}${defaultOf(option, words)}`,
+    })
+    .configureOutput({
+      writeOut: (text) => process.stdout.write(inLanguage(text, locale)),
+      writeErr: (text) => process.stderr.write(inLanguage(text, locale)),
+    })
+    .description(said('私域：企业微信里的客户数据与营销自动化', 'private-domain marketing for WeCom'))
+    .version(versionOf(), '-V, --version', said('版本', 'version'))
+    .helpOption('-h, --help', said('显示用法', 'how to use it'))
+    .helpCommand('help [command]', said('显示一个命令的用法', 'how to use a command'))
+    .showHelpAfterError(said('（siyu <命令> --help 查看用法）', '(siyu <command> --help shows how to use it)'))
+    .addHelpText('after', stepsIn(words))
   const shared = { ...context }
   for (const register of COMMANDS) register(program, shared)
   program.hook('preAction', (_program, action) => {
@@ -87,6 +86,54 @@ export function createProgram(context: CommandContext): Command {
   })
   return program
 }
+
+const TITLES: Readonly<Record<string, string>> = {
+  'Usage:': '用法：',
+  'Arguments:': '参数：',
+  'Options:': '选项：',
+  'Commands:': '命令：',
+}
+
+function defaultOf({ defaultValue, defaultValueDescription, negate }: Option, words: Words): string {
+  const isTold = typeof defaultValue === 'string' || typeof defaultValue === 'number' || Array.isArray(defaultValue)
+  const told = defaultValueDescription ?? (isTold ? String(defaultValue) : '')
+  return told === '' || negate ? '' : words(`（默认 ${told}）`, ` (default: ${told})`)
+}
+
+function stepsIn(words: Words): string {
+  const lines = (...commands: [command: string, zh: string, en: string][]) =>
+    commands.map(([command, zh, en]) => `  $ ${command.padEnd(STEP_CHARS)}  ${words(zh, en)}`)
+  return [
+    '',
+    words('第一次用：', 'First steps:'),
+    ...lines(
+      ['siyu try', '在本地企业微信里试自己的旅程', 'tries your journey in a local WeCom'],
+      ['siyu init my-brand', '在新目录里建一个品牌', 'begins a brand in a folder'],
+      ['siyu demo', '一年真实订单走完整条路', 'a year of real orders, all the way'],
+      ['siyu check', '检查你改过的文件', 'checks the files you edited'],
+      ['siyu serve', '启动服务', 'starts the service'],
+      ['siyu publish', '让改过的旅程生效', 'makes edited journeys live'],
+    ),
+    '',
+    words('数据：', 'Data:'),
+    ...lines(
+      ['siyu import --guess orders.csv', '看懂一份 CSV，写出映射', 'writes the mapping of a CSV'],
+      ['siyu import', '按映射导入', 'imports by the mappings'],
+      ['siyu people', '有哪些人', 'who there is'],
+      ['siyu person 13800000011', '一个人的全部', 'all that is known of one'],
+      ['siyu segments who reachable', '人群里有谁', 'who is in a segment'],
+      ['siyu why 42', '为什么收到或没收到', 'why she got it, or did not'],
+    ),
+    '',
+    words('立刻停止一切发送：', 'Stop all sends at once:'),
+    '  $ siyu send stop',
+    '',
+    words('服务正在运行时，命令会交给它去做。', 'While the service runs, commands have it do the work.'),
+    words('每个命令的细节：siyu <命令> --help', 'Details of a command: siyu <command> --help'),
+  ].join('\n')
+}
+
+const STEP_CHARS = 32
 
 function versionOf(): string {
   const file = join(packageRoot(), 'package.json')

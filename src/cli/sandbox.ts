@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type ClockMode, speedOf } from '../../sandbox/clock.js'
 import type { SandboxCommandOptions } from '../../sandbox/command.js'
-import { type CommandContext, examples, wholeNumber } from './options.js'
+import { said } from '../said.js'
+import { type CommandContext, examples, localeOf, wholeNumber } from './options.js'
 
-export function registerSandbox(program: Command, { signal }: CommandContext): void {
+export function registerSandbox(program: Command, { env, signal }: CommandContext): void {
   program
     .command('sandbox')
     .description('本地企业微信沙盒 · a local WeCom to try things on')
@@ -25,6 +26,7 @@ export function registerSandbox(program: Command, { signal }: CommandContext): v
       await runSandboxCommand(
         {
           ...rest,
+          lang: localeOf(env),
           ...(scenario === undefined ? {} : { scenarioFile: scenario }),
           ...(state === undefined ? {} : { stateFile: state }),
         },
@@ -69,12 +71,14 @@ export function parseClock(text: string): ClockMode | undefined {
 
 function clockMode(text: string): ClockMode {
   const clock = parseClock(text)
-  if (clock === undefined) throw new InvalidArgumentError('写成 write real, step or a speed like 60x.')
+  if (clock === undefined)
+    throw new InvalidArgumentError(said('写成 real、step 或 60x 这样的倍速', 'write real, step or a speed like 60x'))
   return clock
 }
 
 function instant(text: string): Date {
   const at = new Date(text)
-  if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('写成 write it as 2026-01-31T09:00:00+08:00.')
+  if (Number.isNaN(at.getTime()))
+    throw new InvalidArgumentError(said('写成 2026-01-31T09:00:00+08:00', 'write it as 2026-01-31T09:00:00+08:00'))
   return at
 }

@@ -1,19 +1,12 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
-import {
-  bilingual,
-  type CommandContext,
-  configOption,
-  examples,
-  serviceOptions,
-  type WithConfig,
-  wholeNumber,
-} from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
 import { registerExplain } from './explain.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
 import { describeRule } from '../domain/rules/rule.js'
 import { formatCount } from '../print/numbers.js'
-import { fitTable } from '../print/table.js'
+import { columnsIn, fitTable } from '../print/table.js'
 import { sayPast, sayReadings, sayUnknown } from './say-past.js'
 import { withService } from './with-service.js'
 
@@ -54,11 +47,12 @@ export async function listSegmentsCommand(options: ServiceOptions): Promise<void
     const words = bilingual(service.config.brand.locale)
     process.stdout.write(
       fitTable(
-        [
-          { title: words('人群', 'segment') },
-          { title: words('人数', 'people'), align: 'right' },
-          { title: words('规则', 'rule') },
-        ],
+        columnsIn(
+          words,
+          ['人群', 'segment', { whole: true }],
+          ['人数', 'people', { align: 'right' }],
+          ['规则', 'rule'],
+        ),
         rows.map(({ id, people, rule }) => [id, formatCount(people), describeRule(rule)]),
         process.stdout.columns,
       ),
@@ -74,17 +68,21 @@ export async function whoCommand(
   options: ServiceOptions,
 ): Promise<void> {
   await withService(options, async (service) => {
-    const { timeZone } = service.config.brand
+    const { brand } = service.config
+    const { timeZone, locale } = brand
+    const words = bilingual(locale)
     const past = parsePast(when, timeZone)
     const found = await service.call('segments/who', { of: { segment }, limit, ...(past !== undefined && { past }) })
-    const lines = [`人群 segment ${segment}，${sayPast(found.at, past, timeZone)}`]
+    const lines = [`${words(`人群 ${segment}，`, `segment ${segment}, `)}${sayPast(found.at, past, brand)}`]
     if (found.result === 'unknown')
-      lines.push(sayUnknown(found.reason, 'from' in found ? found.from : undefined, timeZone))
+      lines.push(sayUnknown(found.reason, 'from' in found ? found.from : undefined, brand))
     else {
       const { people, profileIds, tags } = found
-      const readings = sayReadings(tags, past?.asItHappened === true)
+      const readings = sayReadings(tags, past?.asItHappened === true, locale)
       const rest = people > profileIds.length ? ' …' : ''
-      lines.push(`${formatCount(people)} 人 people${profileIds.length === 0 ? '' : `: ${profileIds.join(' ')}${rest}`}`)
+      lines.push(
+        `${formatCount(people)} ${words('人', 'people')}${profileIds.length === 0 ? '' : `: ${profileIds.join(' ')}${rest}`}`,
+      )
       if (readings !== undefined) lines.push(readings)
     }
     process.stdout.write(`${lines.join('\n')}\n`)

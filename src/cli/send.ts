@@ -6,6 +6,7 @@ import { SECOND_MS, systemClock } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import type { OperationResult } from '../services/runtime/operations.js'
 import { formatAt } from '../print/table.js'
+import { bilingual, type Words } from '../said.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 
 const ACTIONS: readonly [SendingAction, string][] = [
@@ -72,31 +73,45 @@ async function switchAndSay(
   { brand, sending }: Pick<Config, 'brand' | 'sending'>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const words = bilingual(brand.locale)
+  const say = (text: string) => void process.stdout.write(`${text}\n`)
   const status = await look(action)
-  const since = status.since === undefined ? '' : `（自 since ${formatAt(status.since, brand.timeZone)}）`
-  process.stdout.write(
+  const at = formatAt(status.since, brand.timeZone)
+  const since = at === '' ? '' : words(`（自 ${at}）`, ` (since ${at})`)
+  say(
     status.stopped
-      ? `■ 已停发${since} · sending is stopped\n`
-      : `▶ 可发送${since} · sending is not stopped，sending.mode = ${sending.mode}\n`,
+      ? words(`■ 已停发${since}`, `■ sending is stopped${since}`)
+      : words(`▶ 可发送${since}`, `▶ sending is not stopped${since}`) +
+          `${words('，', ', ')}sending.mode = ${sending.mode}`,
   )
-  process.stdout.write(
-    `  待放行 ${status.planned}，待提交 ${status.ready} · ${status.planned} planned, ${status.ready} ready\n`,
-  )
+  const { planned, ready } = status
+  say(`  ${words(`待放行 ${planned}，待提交 ${ready}`, `${planned} planned, ${ready} ready`)}`)
   if (action !== 'stop') return
-  process.stdout.write(await confirmStop(status, look, signal))
-  process.stdout.write(
-    '  已交给企业微信、待导购确认的不受影响 · what WeCom already has, waiting for guides, is not taken back；恢复 resume: siyu send resume\n',
+  say(await confirmStop(status, look, signal, words))
+  say(
+    `  ${words(
+      '已交给企业微信、待导购确认的不受影响；恢复：',
+      'what WeCom already has, waiting for guides, is not taken back; resume: ',
+    )}siyu send resume`,
   )
 }
 
 /** Every process reads the switch before each request; what had read it before is over when nothing is asked for any more. */
-async function confirmStop(status: SendingStatus, look: Look, signal: AbortSignal | undefined): Promise<string> {
+async function confirmStop(
+  status: SendingStatus,
+  look: Look,
+  signal: AbortSignal | undefined,
+  words: Words,
+): Promise<string> {
   let { asking } = status
   for (let waitedMs = 0; asking > 0 && waitedMs < CONFIRM_MS && signal?.aborted !== true; waitedMs += LOOK_MS) {
     await sleep(LOOK_MS)
     asking = (await look('status')).asking
   }
   return asking === 0
-    ? '  ✓ 每个进程都已停下，没有在途的发送 · every process has stopped, nothing is on its way\n'
-    : `  ! 还有 ${asking} 条在停发前已经发出请求，结果会读回，不会重发 · ${asking} had been asked for before; what became of them is read back, nothing is sent again\n`
+    ? `  ✓ ${words('每个进程都已停下，没有在途的发送', 'every process has stopped, nothing is on its way')}`
+    : `  ! ${words(
+        `还有 ${asking} 条在停发前已经发出请求，结果会读回，不会重发`,
+        `${asking} had been asked for before; what became of them is read back, nothing is sent again`,
+      )}`
 }

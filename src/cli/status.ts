@@ -4,7 +4,8 @@ import { textOf } from '../domain/local-text.js'
 import { formatCount } from '../print/numbers.js'
 import { fitTable, formatAt } from '../print/table.js'
 import { nameOf } from '../print/words.js'
-import { bilingual, type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
 export function registerStatus(program: Command, context: CommandContext): void {

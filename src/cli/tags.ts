@@ -4,7 +4,8 @@ import { elapsedMs, SECOND_MS } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
-import { renderTable } from '../print/table.js'
+import { columnsIn, fitTable } from '../print/table.js'
+import { bilingual } from '../said.js'
 import { registerExplain } from './explain.js'
 import { withService } from './with-service.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
@@ -41,30 +42,36 @@ export function registerTags(program: Command, context: CommandContext): void {
 export async function listTagsCommand(options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     const { profiles, tags } = await service.call('tags', {})
-    const columns = [
-      { title: '标签 tag' },
-      { title: '名称 name' },
-      { title: '类型 type' },
-      { title: '人数 profiles', align: 'right' as const },
-      { title: '覆盖 coverage', align: 'right' as const },
-      { title: '刷新 refresh' },
-      { title: '负责 owner' },
-      { title: '用途 purpose' },
-    ]
-    const rows = tags.map((t) => [
-      t.id,
-      textOf(t.name, service.config.brand.locale),
-      t.type,
-      formatCount(t.profiles),
-      formatRatio(profiles === 0 ? null : t.profiles / profiles),
-      t.refresh,
-      t.owner,
-      t.purpose,
-    ])
-    process.stdout.write(renderTable(columns, rows))
+    const { locale } = service.config.brand
+    const words = bilingual(locale)
     process.stdout.write(
-      `${tags.length} 个标签，${formatCount(profiles)} 人 · ${tags.length} tags, ${formatCount(profiles)} profiles\n`,
+      fitTable(
+        columnsIn(
+          words,
+          ['标签', 'tag', { whole: true }],
+          ['名称', 'name'],
+          ['类型', 'type'],
+          ['人数', 'profiles', { align: 'right', whole: true }],
+          ['覆盖', 'share', { align: 'right', whole: true }],
+          ['刷新', 'refresh'],
+          ['负责', 'owner'],
+          ['用途', 'purpose'],
+        ),
+        tags.map((t) => [
+          t.id,
+          textOf(t.name, locale),
+          t.type,
+          formatCount(t.profiles),
+          formatRatio(profiles === 0 ? null : t.profiles / profiles),
+          t.refresh,
+          t.owner,
+          t.purpose,
+        ]),
+        process.stdout.columns,
+      ),
     )
+    const people = formatCount(profiles)
+    process.stdout.write(`${words(`${tags.length} 个标签，${people} 人`, `${tags.length} tags, ${people} profiles`)}\n`)
   })
 }
 
@@ -72,14 +79,19 @@ export async function listTagsCommand(options: ServiceOptions): Promise<void> {
 export async function refreshTagsCommand(tags: readonly string[], options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     const startedMs = elapsedMs()
-    const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
-    progress.start('重算标签 · refreshing tags', 0)
+    const { locale } = service.config.brand
+    const words = bilingual(locale)
+    const progress = createProgress({ stream: process.stderr, locale })
+    progress.start(words('重算标签', 'refreshing tags'), 0)
     const done = await service.call('tags/refresh', { tags: [...tags] }, (profiles) => progress.set(profiles))
     progress.done()
     const took = ((elapsedMs() - startedMs) / SECOND_MS).toFixed(1)
+    const [people, changes] = [formatCount(done.profiles), formatCount(done.changes)]
     process.stdout.write(
-      `✓ 已刷新 ${done.tags} 个标签、${formatCount(done.profiles)} 人，${formatCount(done.changes)} 处变化，用时 ${took} s · ` +
-        `refreshed ${done.tags} tags of ${formatCount(done.profiles)} profiles, ${formatCount(done.changes)} changes\n`,
+      `✓ ${words(
+        `已刷新 ${done.tags} 个标签、${people} 人，${changes} 处变化，用时 ${took} s`,
+        `refreshed ${done.tags} tags of ${people} profiles, ${changes} changes, in ${took} s`,
+      )}\n`,
     )
   })
 }

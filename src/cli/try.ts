@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { Env } from '../config.js'
 import { formatClock } from '../print/table.js'
-import { bilingual, type CommandContext, configOption, examples, type WithConfig } from './options.js'
+import { bilingual } from '../said.js'
+import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
 import { whyCommand } from './why.js'
 
 export function registerTry(program: Command, { env, signal }: CommandContext): void {

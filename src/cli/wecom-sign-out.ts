@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
-import { inLines, said } from '../said.js'
+import { inLanguage, said } from '../said.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -22,8 +22,8 @@ export async function signOutCommand(guide: string | undefined, options: Service
     await service.call('guides/sign-out', guide === undefined ? {} : { guide })
     const text = said(
       `✓ ${guide ?? '全部导购'} 在侧边栏要重新登录`,
-      `${guide ?? 'every guide'} has to sign in to the sidebar anew`,
+      `✓ ${guide ?? 'every guide'} has to sign in to the sidebar anew`,
     )
-    process.stdout.write(`${inLines(text)}\n`)
+    process.stdout.write(`${inLanguage(text, service.config.brand.locale)}\n`)
   })
 }

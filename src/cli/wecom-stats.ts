@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import type { ArrivalRow, MemberRow } from '../services/wecom/count-arrivals.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatRatio } from '../print/numbers.js'
-import { type Column, renderTable } from '../print/table.js'
+import { columnsIn, fitTable } from '../print/table.js'
+import { bilingual, type Words } from '../said.js'
 import { type CommandContext, configOption, serviceOptions, wholeNumber, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -26,59 +27,64 @@ export async function wecomStatsCommand(options: ServiceOptions, days: number, j
       process.stdout.write(`${JSON.stringify(statistics, null, 2)}\n`)
       return
     }
-    process.stdout.write(`${statistics.from} – ${statistics.to}\n\n${renderArrivals(statistics.arrivals)}\n`)
+    const words = bilingual(service.config.brand.locale)
+    process.stdout.write(`${statistics.from} – ${statistics.to}\n\n${renderArrivals(statistics.arrivals, words)}\n`)
     process.stdout.write(
       statistics.members.length === 0
-        ? '成员统计还没有拉取 · figures of members are pulled once a day while the service runs\n'
-        : renderMembers(statistics.members),
+        ? `${words('成员统计还没有拉取，服务运行时每天一次', 'figures of members are pulled once a day while the service runs')}\n`
+        : renderMembers(statistics.members, words),
     )
   })
 }
 
-const right = (title: string): Column => ({ title, align: 'right' })
+const RIGHT = { align: 'right' } as const
 
 /** Day by day and code by code, then each code's total. */
-export function renderArrivals(rows: readonly ArrivalRow[]): string {
+export function renderArrivals(rows: readonly ArrivalRow[], words: Words): string {
   const totals = new Map<string, ArrivalRow>()
   for (const row of rows) {
-    const total = totals.get(row.channel) ?? { ...row, on: '合计 total', added: 0, deleted: 0, standing: 0, ordered: 0 }
+    const empty = { ...row, on: words('合计', 'total'), added: 0, deleted: 0, standing: 0, ordered: 0 }
+    const total = totals.get(row.channel) ?? empty
     for (const field of ['added', 'deleted', 'standing', 'ordered'] as const) total[field] += row[field]
     totals.set(row.channel, total)
   }
-  return renderTable(
-    [
-      { title: '日期 day' },
-      { title: '渠道 channel' },
-      right('新增 added'),
-      right('流失 lost'),
-      right('净增 net'),
-      right('仍在 still there'),
-      right('已购 ordered'),
-    ],
+  return fitTable(
+    columnsIn(
+      words,
+      ['日期', 'day', { whole: true }],
+      ['渠道', 'channel'],
+      ['新增', 'added', RIGHT],
+      ['流失', 'lost', RIGHT],
+      ['净增', 'net', RIGHT],
+      ['仍在', 'still there', RIGHT],
+      ['已购', 'ordered', RIGHT],
+    ),
     [...rows, ...totals.values()].map((r) => [
       r.on,
-      r.channel === '' ? '（无 none）' : r.channel,
+      r.channel === '' ? words('（无）', '(none)') : r.channel,
       formatCount(r.added),
       formatCount(r.deleted),
       String(r.added - r.deleted),
       formatCount(r.standing),
       formatCount(r.ordered),
     ]),
+    process.stdout.columns,
   )
 }
 
-export function renderMembers(rows: readonly MemberRow[]): string {
-  return renderTable(
-    [
-      { title: '成员 member' },
-      right('新增 added'),
-      right('流失 lost'),
-      right('聊天 chats'),
-      right('消息 messages'),
-      right('回复率 replies'),
-      right('群 groups'),
-      right('群成员 in groups'),
-    ],
+export function renderMembers(rows: readonly MemberRow[], words: Words): string {
+  return fitTable(
+    columnsIn(
+      words,
+      ['成员', 'member'],
+      ['新增', 'added', RIGHT],
+      ['流失', 'lost', RIGHT],
+      ['聊天', 'chats', RIGHT],
+      ['消息', 'messages', RIGHT],
+      ['回复率', 'replies', RIGHT],
+      ['群', 'groups', RIGHT],
+      ['群成员', 'in groups', RIGHT],
+    ),
     rows.map((r) => [
       r.userId,
       formatCount(r.added),
@@ -89,5 +95,6 @@ export function renderMembers(rows: readonly MemberRow[]): string {
       r.groups === undefined ? '–' : formatCount(r.groups),
       r.groupMembers === undefined ? '–' : formatCount(r.groupMembers),
     ]),
+    process.stdout.columns,
   )
 }

@@ -3,7 +3,8 @@ import { drain } from './drain.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { createProgress } from '../print/progress.js'
 import { formatCount } from '../print/numbers.js'
-import { renderTable } from '../print/table.js'
+import { columnsIn, renderTable } from '../print/table.js'
+import { bilingual } from '../said.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -18,23 +19,25 @@ export function registerWecomSync(wecom: Command, context: CommandContext): void
 /** `siyu wecom sync`: reads members, tags, every follow relation and groups; one that was broken off goes on. */
 export async function syncWecomCommand(options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
-    const progress = createProgress({ stream: process.stderr, locale: service.config.brand.locale })
+    const { locale } = service.config.brand
+    const words = bilingual(locale)
+    const progress = createProgress({ stream: process.stderr, locale })
     const { relations } = await service.call('wecom/known', {})
-    progress.start('读取好友关系 · reading follow relations', relations)
+    progress.start(words('读取好友关系', 'reading follow relations'), relations)
     const result = await service.call('wecom/sync', {}, (done) => progress.set(done))
     progress.done()
     if (!(await drain(service, progress))) return
     const rows: [string, number][] = [
-      ['成员 members', result.members],
-      ['好友关系 follow relations', result.relations],
-      ['  新增或变化 new or changed', result.changed],
-      ['  已结束 ended', result.ended],
-      ['客户群 groups', result.groups],
-      ['企业标签 corp tags', result.tags],
+      [words('成员', 'members'), result.members],
+      [words('好友关系', 'follow relations'), result.relations],
+      [`  ${words('新增或变化', 'new or changed')}`, result.changed],
+      [`  ${words('已结束', 'ended')}`, result.ended],
+      [words('客户群', 'groups'), result.groups],
+      [words('企业标签', 'corp tags'), result.tags],
     ]
     process.stdout.write(
       renderTable(
-        [{ title: '已同步 synchronised' }, { title: '数量 number', align: 'right' }],
+        columnsIn(words, ['已同步', 'synchronised'], ['数量', 'number', { align: 'right' }]),
         rows.map(([what, n]) => [what, formatCount(n)]),
       ),
     )

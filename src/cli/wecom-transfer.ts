@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { readFile } from 'node:fs/promises'
-import { said } from '../said.js'
+import { bilingual, inLanguage, said } from '../said.js'
 import { InvalidInputError, messageOf } from '../errors.js'
 import type { Transfer } from '../stored/wecom.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount } from '../print/numbers.js'
-import { formatAt, renderTable } from '../print/table.js'
+import { columnsIn, fitTable, formatAt } from '../print/table.js'
+import { type Bilingual, both } from '../print/words.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -48,42 +49,60 @@ export async function transferCommand(command: TransferCommand, options: Service
       ...(externalUserIds !== undefined && { externalUserIds }),
       ...(message !== undefined && { message }),
     })
-    const running =
-      service.url === undefined ? '；siyu serve 运行后才会提交 they are asked for once siyu serve runs' : ''
+    const words = bilingual(service.config.brand.locale)
+    const n = formatCount(asked)
+    const more = [
+      ...(underWay === 0 ? [] : [words(`${underWay} 位已在途中`, `${underWay} under way already`)]),
+      ...(service.url === undefined
+        ? [words('siyu serve 运行后才会提交', 'they are asked for once siyu serve runs')]
+        : []),
+    ]
     process.stdout.write(
-      `✓ ${formatCount(asked)} 位客户将从 ${from} 转给 ${to}，24 小时后生效 · ${formatCount(asked)} customers will change hands in 24 hours` +
-        `${underWay === 0 ? '' : `；${formatCount(underWay)} 位已在途中 under way already`}${running}\n进度 progress: siyu wecom transfers\n`,
+      [
+        `✓ ${words(`${n} 位客户将从 ${from} 转给 ${to}，24 小时后生效`, `${n} customers of ${from} will be ${to}'s in 24 hours`)}`,
+        ...more.map((text) => `  ${text}`),
+        `${words('进度：', 'progress: ')}siyu wecom transfers\n`,
+      ].join('\n'),
     )
   })
 }
 
-const STATES: Readonly<Record<Transfer['state'], string>> = {
-  ready: '待提交 to be asked for',
-  asking: '提交中 being asked for',
-  waiting: '等待生效 waiting',
-  seen: '别处发起 made elsewhere',
-  done: '完成 done',
-  failed: '失败 failed',
+const STATES: Readonly<Record<Transfer['state'], Bilingual>> = {
+  ready: both('待提交', 'to be asked for'),
+  asking: both('提交中', 'being asked for'),
+  waiting: both('等待生效', 'waiting'),
+  seen: both('别处发起', 'made elsewhere'),
+  done: both('完成', 'done'),
+  failed: both('失败', 'failed'),
 }
 
 /** `siyu wecom transfers`: how transfers stand, and whom they failed for. */
 export async function transfersCommand(options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     const { groups, failed } = await service.call('wecom/transfers', {})
-    const { timeZone } = service.config.brand
+    const { timeZone, locale } = service.config.brand
     process.stdout.write(
-      renderTable(
-        [
-          { title: '从 from' },
-          { title: '给 to' },
-          { title: '状态 state' },
-          { title: '客户 customers', align: 'right' },
-          { title: '最近 latest' },
-        ],
-        groups.map((g) => [g.from, g.to, STATES[g.state], formatCount(g.customers), formatAt(g.latestAt, timeZone)]),
+      fitTable(
+        columnsIn(
+          bilingual(locale),
+          ['从', 'from'],
+          ['给', 'to'],
+          ['状态', 'state'],
+          ['客户', 'customers', { align: 'right' }],
+          ['最近', 'latest', { whole: true }],
+        ),
+        groups.map((g) => [
+          g.from,
+          g.to,
+          STATES[g.state][locale],
+          formatCount(g.customers),
+          formatAt(g.latestAt, timeZone),
+        ]),
+        process.stdout.columns,
       ),
     )
-    for (const f of failed) process.stdout.write(`✗ ${f.externalUserId} ${f.from} → ${f.to}: ${f.reason}\n`)
+    for (const f of failed)
+      process.stdout.write(`✗ ${f.externalUserId} ${f.from} → ${f.to}: ${inLanguage(f.reason, locale)}\n`)
   })
 }
 

@@ -50,3 +50,19 @@ export function truncate(text: string, cells: number): string {
   }
   return `${kept}…`
 }
+
+/** A piece that stays whole: blanks, a wide character with the closing marks after it, or a word. */
+const PIECES = /\s+|[\u2e80-\uffef][，。；：、）】！？”]*|[^\s\u2e80-\uffef]+[，。；：、）】！？”]*/gu
+
+/** A line without colours in lines of at most `cells` cells; a word that is longer stays whole, so that it can be copied. */
+export function wrap(text: string, cells: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const [piece] of text.matchAll(PIECES)) {
+    if (line !== '' && displayWidth(line + piece.trimEnd()) > cells) {
+      lines.push(line.trimEnd())
+      line = piece.trimStart()
+    } else line += piece
+  }
+  return [...lines, line.trimEnd()]
+}

@@ -1,8 +1,10 @@
 import { forCell } from '../escape.js'
+import type { Words } from '../said.js'
 import { toWallTime } from '../time.js'
 import { displayWidth, padEnd, padStart, truncate } from './display-width.js'
 
-export type Column = { title: string; align?: 'left' | 'right' }
+/** `whole`: its cells are there to be copied, and are never cut. */
+export type Column = { title: string; align?: 'left' | 'right'; whole?: boolean }
 
 const GAP = '  '
 
@@ -22,21 +24,46 @@ export function renderTable(columns: readonly Column[], given: readonly (readonl
   )
 }
 
-/** The same, no wider than a terminal: its last column gives way. @param width - in cells; absent: nobody looks at a terminal */
+/** Fewer cells than this say nothing. */
+const LEAST = 6
+
+/**
+ * The same, no wider than a terminal: the widest columns give way, but for those whose cells are copied.
+ *
+ * @param width - in cells; absent: nobody looks at a terminal
+ */
 export function fitTable(
   columns: readonly Column[],
-  rows: readonly (readonly string[])[],
+  given: readonly (readonly string[])[],
   width: number | undefined,
 ): string {
+  const rows = given.map((cells) => cells.map(forCell))
   if (width === undefined) return renderTable(columns, rows)
-  const fixed = columns
-    .slice(0, -1)
-    .map((c, i) => Math.max(displayWidth(c.title), ...rows.map((row) => displayWidth(row[i] ?? ''))) + GAP.length)
-  const left = Math.max(displayWidth(columns.at(-1)!.title), width - fixed.reduce((sum, cells) => sum + cells, 0))
+  const widths = columns.map((c, i) =>
+    Math.max(displayWidth(c.title), ...rows.map((row) => displayWidth(row[i] ?? ''))),
+  )
+  const least = columns.map((c, i) => (c.whole === true ? widths[i]! : Math.max(LEAST, displayWidth(c.title))))
+  for (let over = sumOf(widths) + GAP.length * (columns.length - 1) - width; over > 0; over--) {
+    const widest = widths.reduce((at, cells, i) => (cells - least[i]! > 0 && cells >= (widths[at] ?? 0) ? i : at), -1)
+    if (widest === -1) break
+    widths[widest]!--
+  }
   return renderTable(
     columns,
-    rows.map((row) => [...row.slice(0, -1), truncate(row.at(-1)!, left)]),
+    rows.map((row) => row.map((cell, i) => truncate(cell, widths[i]!))),
   )
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, n) => sum + n, 0)
+}
+
+/** Columns with their titles in one language. */
+export function columnsIn(
+  words: Words,
+  ...titles: readonly [zh: string, en: string, more?: Omit<Column, 'title'>][]
+): Column[] {
+  return titles.map(([zh, en, more]) => ({ title: words(zh, en), ...more }))
 }
 
 /** An instant as the business clock shows it, to the second. */

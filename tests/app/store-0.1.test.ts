@@ -45,10 +45,11 @@ function unpack(to: string): void {
 /** Opens the data directory of version 0.1, a day after it was left. */
 async function open(): Promise<App> {
   const base = await loadConfig({ file: 'config/service.yaml', env: {} })
+  const { paths, linkBase } = await loadGiftShop({})
   const config = {
     ...base,
     // It lived by these definitions.
-    paths: (await loadGiftShop({})).paths,
+    ...{ paths, linkBase },
     dataDir: join(home, 'data'),
     documents: { kind: 'sqlite' as const },
     events: { kind: 'chdb' as const },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { displayWidth, padEnd, padStart, truncate } from '../../src/print/display-width.js'
+import { displayWidth, padEnd, padStart, truncate, wrap } from '../../src/print/display-width.js'
 
 describe('displayWidth', () => {
   it.each([
@@ -23,5 +23,17 @@ describe('displayWidth', () => {
   it('cuts no Chinese character in half', () => {
     expect(truncate('私域演示', 6)).toBe('私域…')
     expect(truncate('私域演示', 8)).toBe('私域演示')
+  })
+})
+
+describe('wrap', () => {
+  it('breaks at blanks and between Chinese characters, never before a closing mark, and cuts no word', () => {
+    expect(wrap('先 siyu serve 再试，然后看日志。', 12)).toEqual(['先 siyu', 'serve 再试，', '然后看日志。'])
+    expect(wrap('see https://work.weixin.qq.com/wework_admin now', 10)).toEqual([
+      'see',
+      'https://work.weixin.qq.com/wework_admin',
+      'now',
+    ])
+    expect(wrap('', 10)).toEqual([''])
   })
 })

@@ -46,6 +46,7 @@ export async function makeSite(
     config,
     [
       'brand: { name: 测试品牌, currency: GBP, timeZone: Europe/London }',
+      'linkBase: https://m.pinpai.cn',
       'http: { port: 0 }',
       `dataDir: ${path('data')}`,
       'paths:',

@@ -43,10 +43,11 @@ export async function openCompany(options: {
     scenario: parseScenario(options.scenario),
   })
   const base = await loadConfig({ file: 'config/service.yaml', env: { WECOM_SECRET: sandbox.app.secret } })
+  const { paths, linkBase } = await loadGiftShop({})
   const app = await createApp({
     config: {
       ...base,
-      paths: (await loadGiftShop({})).paths,
+      ...{ paths, linkBase },
       dataDir: join(home, 'data'),
       documents: { kind: 'sqlite' },
       events: { kind: 'chdb' },

@@ -100,7 +100,10 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
     const parsed = z.array(row).safeParse(rows)
     if (parsed.success) return parsed.data
     // Without the values: they are customers' data.
-    const problems = toProblems(parsed.error).slice(0, 3).map(formatProblem).join('; ')
+    const problems = toProblems(parsed.error)
+      .slice(0, 3)
+      .map((p) => formatProblem(p))
+      .join('; ')
     throw new UpstreamError(
       system,
       'unexpected_row',

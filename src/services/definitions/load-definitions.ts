@@ -43,7 +43,7 @@ export type LoadedDefinitions = FileDefinitions & {
 }
 
 /** How much there is of a kind, and what, for people. */
-export type ShownKind = { name: string; count: number; what: string }
+export type ShownKind = { name: { zh: string; en: string }; count: number; what: string }
 
 /** What is kept of the files other than journeys: one value per file, in order of the file names. */
 export type RawFiles = { readonly [K in WholeKind]?: readonly unknown[] }
@@ -148,7 +148,7 @@ export async function checkDefinitions(
         (name === 'journeys' ? sound : files[name].loaded).map((f) => f.value),
         whole,
       )
-      return shown === undefined ? [] : [{ name: `${kind.words.zh} ${kind.words.en}`, ...shown }]
+      return shown === undefined ? [] : [{ name: kind.words, ...shown }]
     }),
   }
 }

@@ -59,7 +59,7 @@ export async function readVersion<K extends PinnedKind>(
   } catch (err) {
     if (!(err instanceof InvalidInputError)) throw err
     return {
-      unreadable: `version ${version} of ${kind} cannot be read here: ${err.problems.map(formatProblem).join('; ')}`,
+      unreadable: `version ${version} of ${kind} cannot be read here: ${err.problems.map((p) => formatProblem(p)).join('; ')}`,
     }
   }
 }

@@ -146,7 +146,9 @@ async function definitionsOf(
 }
 
 function whyNot(error: z.ZodError, value: unknown): string {
-  return toProblems(error, value).map(formatProblem).join('; ')
+  return toProblems(error, value)
+    .map((p) => formatProblem(p))
+    .join('; ')
 }
 
 /** Of the publication, by kind; where a program that knew of journeys only published last, the last ones there were. */

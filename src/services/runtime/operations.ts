@@ -487,7 +487,10 @@ async function refreshTags(
 ): Promise<{ tags: number; profiles: number; changes: number }> {
   if (!(await followPublished(deps)))
     throw new ConflictError(
-      '已发布的定义由更新的程序写成，本进程读不懂 · this program cannot read what is published → 升级它 update it',
+      said(
+        '已发布的定义由更新的程序写成，本进程读不懂 → 升级它',
+        'a newer program published what this one cannot read → update it',
+      ),
     )
   const { current } = deps.definitions
   const known = current.tags.map((t) => t.id)

@@ -45,6 +45,8 @@ export type DoctorDeps = {
   sending: { mode: 'off' | 'dry' | 'allow_list' | 'live'; allowList: readonly string[]; status?: SendingStatus }
 }
 
+const SEPARATOR = { zh: '；', en: '; ' }
+
 /** Looks at everything that must be right before the first message; changes nothing and never throws for what it finds. */
 export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
   return [
@@ -54,7 +56,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     pastFinding(deps),
     ...(deps.wecom === undefined
       ? [
-          about('wecom', '企业微信 WeCom').skipped(
+          about('wecom', said('企业微信', 'WeCom')).skipped(
             said('没有配置', 'not configured'),
             said('在配置文件里填 wecom:', 'fill in wecom: of the configuration'),
           ),
@@ -73,8 +75,13 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
   ]
 }
 
+const NOT_RUNNING = [
+  said('服务没有运行', 'the service is not running'),
+  said('先 siyu serve 再试', 'siyu serve, then try again'),
+] as const
+
 function definitionsFinding(problems: readonly Problem[]): Finding {
-  const check = about('definitions', '定义文件 definitions')
+  const check = about('definitions', said('定义文件', 'definitions'))
   return problems.length === 0
     ? check.ok(said('没有问题', 'nothing is wrong'))
     : check.failed(
@@ -86,26 +93,37 @@ function definitionsFinding(problems: readonly Problem[]): Finding {
 function placeholdersFinding(
   { problems, warnings }: DoctorDeps['placeholders'] = { problems: [], warnings: [] },
 ): Finding {
-  const check = about('addresses', '网址 addresses')
+  const check = about('addresses', said('网址', 'addresses'))
   const found = [...problems, ...warnings]
   if (found.length === 0) return check.ok(said('不是示例地址', 'none is of the examples'))
   const shown = (language: 'zh' | 'en') =>
-    found.map(({ path, message }) => `${path} ${sentencesOf(message)[language]}`).join('；')
+    found.map(({ path, message }) => `${path} ${sentencesOf(message)[language]}`).join(SEPARATOR[language])
   const fix = said('在配置文件里填品牌自己的域名', 'fill in the domain of the brand')
   const words = said(shown('zh'), shown('en'))
   return problems.length > 0 ? check.failed(words, fix) : check.warned(words, fix)
 }
 
-const STORES = { documents: '文档库 documents', events: '事件库 events', jobs: '任务队列 jobs' }
+const STORES = {
+  documents: said('文档库', 'documents'),
+  events: said('事件库', 'events'),
+  jobs: said('任务队列', 'jobs'),
+}
 
 async function storeFinding({ name, kind, ping }: StoreCheck): Promise<Finding> {
   const check = about(`stores.${name}`, STORES[name])
-  if (ping === undefined) return check.skipped(said(`${kind}，首次启动时创建`, `${kind}, made at the first start`))
+  const { zh, en } = sentencesOf(kind)
+  if (ping === undefined) return check.skipped(said(`${zh}，首次启动时创建`, `${en}, made at the first start`))
   try {
     const answer = await ping()
-    return check.ok(answer === undefined ? kind : `${kind}，${answer}`)
+    if (answer === undefined) return check.ok(kind)
+    const words = sentencesOf(answer)
+    return check.ok(said(`${zh}，${words.zh}`, `${en}, ${words.en}`))
   } catch (err) {
-    return check.failed(`${kind}: ${messageOf(err)}`, said('看地址、网络和权限', 'check address, network and rights'))
+    const cause = sentencesOf(messageOf(err))
+    return check.failed(
+      said(`${zh}：${cause.zh}`, `${en}: ${cause.en}`),
+      said('看地址、网络和权限', 'check address, network and rights'),
+    )
   }
 }
 
@@ -114,12 +132,8 @@ const HORIZONS: { [K in Horizon['by']]: { zh: string; en: string } } = {
 }
 
 function pastFinding({ past, timeZone }: DoctorDeps): Finding {
-  const check = about('past', '可回溯的过去 the past that can be asked')
-  if (past === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('past', said('可回溯的过去', 'the past that can be asked'))
+  if (past === undefined) return check.skipped(...NOT_RUNNING)
   if (past.from === undefined || past.by === undefined)
     return check.ok(said('从第一次启动起（--as-of）', 'from the first start on (--as-of)'))
   const from = `${wallText(past.from, timeZone)} ${timeZone}`
@@ -135,7 +149,7 @@ function wallText(iso: string, timeZone: string): string {
 const CALLBACK_PAGE = '管理后台 → 应用管理 → 该应用 → 接收消息 → 设置API接收'
 
 async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: boolean): Promise<Finding[]> {
-  const keys = about('callback.keys', '回调 Token 与 AESKey callback keys')
+  const keys = about('callback.keys', said('回调 Token 与 AESKey', 'callback keys'))
   if (callback === undefined) {
     if (!isConfigured) return []
     return [
@@ -151,15 +165,12 @@ async function callbackFindings(callback: DoctorDeps['callback'], isConfigured: 
   const { echo, serviceUrl, publicUrl } = callback
   const wrong = echo.selfTest()
   if (wrong !== undefined) return [keys.failed(wrong, said(`对照 ${CALLBACK_PAGE}`, `compare with ${CALLBACK_PAGE}`))]
-  const local = about('callback.service', '回调自测 callback round trip')
-  const outside = about('callback.public', '公网回调 public callback')
+  const local = about('callback.service', said('回调自测', 'callback round trip'))
+  const outside = about('callback.public', said('公网回调', 'public callback'))
   return [
     keys.ok(said('加解密自测通过', 'encrypts and opens')),
     serviceUrl === undefined
-      ? local.skipped(
-          said('服务没有运行', 'the service is not running'),
-          said('先 siyu serve 再试', 'start it and try again'),
-        )
+      ? local.skipped(...NOT_RUNNING)
       : asFinding(
           local,
           await echo.ask(serviceUrl),
@@ -186,59 +197,88 @@ function asFinding(check: ReturnType<typeof about>, wrong: string | undefined, f
 }
 
 function lanesFinding({ lanes, timeZone }: DoctorDeps): Finding {
-  const check = about('lanes', '后台工作 work')
-  if (lanes === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
+  const check = about('lanes', said('后台工作', 'work'))
+  if (lanes === undefined) return check.skipped(...NOT_RUNNING)
   const { still, inbox } = lanes
   if (still.length > 0)
     return check.failed(
-      still
-        .map((l) => `${l.lane} 自 since ${wallText(l.since, timeZone)}，失败 failed ×${l.times}: ${l.cause}`)
-        .join('；'),
-      '看日志 “lane failed”，按原因处理；其他工作照常 · see the log, and mend the cause; other work goes on',
+      listOf(still, ({ lane, since, times, cause }) => {
+        const at = wallText(since, timeZone)
+        const why = sentencesOf(cause)
+        return {
+          zh: `${lane} 自 ${at}，失败 ×${times}：${why.zh}`,
+          en: `${lane} since ${at}, failed ×${times}: ${why.en}`,
+        }
+      }),
+      said(
+        '看日志 “lane failed”，按原因处理；其他工作照常',
+        'see “lane failed” in the log, and mend the cause; other work goes on',
+      ),
     )
-  if (inbox.oldestAt === undefined) return check.ok('在做，没有积压 works, nothing waits')
-  return check.ok(`收件箱 inbox ${inbox.waiting}，最早 the oldest ${wallText(inbox.oldestAt, timeZone)}`)
+  if (inbox.oldestAt === undefined) return check.ok(said('在做，没有积压', 'works, nothing waits'))
+  const oldest = wallText(inbox.oldestAt, timeZone)
+  return check.ok(
+    said(`收件箱 ${inbox.waiting}，最早 ${oldest}`, `${inbox.waiting} in the inbox, the oldest of ${oldest}`),
+  )
 }
 
 function rejectedFinding(lanes: DoctorDeps['lanes']): Finding {
-  const check = about('ingest.rejected', '放在一边的数据 what is set aside')
-  if (lanes === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (lanes.rejected === 0) return check.ok('没有 none')
+  const check = about('ingest.rejected', said('放在一边的数据', 'what is set aside'))
+  if (lanes === undefined) return check.skipped(...NOT_RUNNING)
+  if (lanes.rejected === 0) return check.ok(said('没有', 'none'))
   return check.warned(
     String(lanes.rejected),
-    'siyu ingest rejected 看原因，改好后 siyu ingest replay · says why; mend it, then replay',
+    said(
+      'siyu ingest rejected 看原因，改好后 siyu ingest replay',
+      'siyu ingest rejected says why; mend it, then siyu ingest replay',
+    ),
   )
 }
 
 function unknownFinding(events: DoctorDeps['unknownEvents']): Finding {
-  const check = about('events.unknown', '没有登记的事件 unknown events')
-  if (events === undefined)
-    return check.skipped('服务没有运行 the service is not running', '先 siyu serve 再试 · start it and try again')
-  if (events.length === 0) return check.ok('没有 none')
-  const shown = events.slice(0, HELD_SHOWN).map((e) => `${e.name} ×${e.events}`)
+  const check = about('events.unknown', said('没有登记的事件', 'unknown events'))
+  if (events === undefined) return check.skipped(...NOT_RUNNING)
+  if (events.length === 0) return check.ok(said('没有', 'none'))
+  const shown = events.slice(0, SHOWN).map((e) => `${e.name} ×${e.events}`)
+  const names = `${shown.join(', ')}${events.length > SHOWN ? ' …' : ''}`
   return check.warned(
-    `${events.length} 种 names：${shown.join('，')}${events.length > HELD_SHOWN ? ' …' : ''}`,
-    '数据已收下，但没有规则会用到；在 config/events.yaml 里登记，或改正发送方的拼写 · they are kept, and no rule reads them: name them there, or correct the sender',
+    said(`${events.length} 种：${names}`, `${events.length}: ${names}`),
+    said(
+      '数据已收下，但没有规则会用到；在 config/events.yaml 里登记，或改正发送方的拼写',
+      'they are kept, and no rule reads them: name them in config/events.yaml, or correct the sender',
+    ),
   )
 }
 
-const HELD_SHOWN = 3
-const UNFIT_SHOWN = 3
+const SHOWN = 3
+
+/** The first of them in each language, after how many there are. */
+function listOf<T>(items: readonly T[], say: (item: T) => { zh: string; en: string }, count?: number): string {
+  const shown = items.slice(0, SHOWN).map(say)
+  const more = items.length > SHOWN ? ' …' : ''
+  const inWords = (language: 'zh' | 'en', comma: string) =>
+    [
+      ...(count === undefined ? [] : [`${count}${comma}`]),
+      shown.map((item) => item[language]).join(SEPARATOR[language]),
+      more,
+    ].join('')
+  return said(inWords('zh', '，'), inWords('en', ', '))
+}
 
 function heldFinding(held: DoctorDeps['held']): Finding {
-  const check = about('journeys.held', '停住的旅程 held runs')
-  if (held === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('journeys.held', said('停住的旅程', 'held runs'))
+  if (held === undefined) return check.skipped(...NOT_RUNNING)
   if (held.runs === 0) return check.ok(said('没有', 'none'))
-  const groups = held.groups.map((g) => `${g.journeyId}@${g.version} ×${g.runs}: ${g.reason}`)
-  const more = groups.length > HELD_SHOWN ? ' …' : ''
   return check.warned(
-    `${held.runs}，${groups.slice(0, HELD_SHOWN).join('；')}${more}`,
+    listOf(
+      held.groups,
+      (g) => {
+        const what = `${g.journeyId}@${g.version} ×${g.runs}: `
+        const why = sentencesOf(g.reason)
+        return { zh: what + why.zh, en: what + why.en }
+      },
+      held.runs,
+    ),
     said(
       '升级落后的进程，或重新发布缺的版本；每十分钟自动再试',
       'update the process that is behind, or publish what is missing; they are tried again every ten minutes',
@@ -247,12 +287,8 @@ function heldFinding(held: DoctorDeps['held']): Finding {
 }
 
 function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
-  const check = about('touches.held', '停住的触达 held touches')
-  if (held === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('touches.held', said('停住的触达', 'held touches'))
+  if (held === undefined) return check.skipped(...NOT_RUNNING)
   if (held.touches === 0) return check.ok(said('没有', 'none'))
   return check.warned(
     said(
@@ -267,20 +303,22 @@ function heldTouchesFinding(held: DoctorDeps['heldTouches']): Finding {
 }
 
 function channelsOf({ channels }: NonNullable<DoctorDeps['heldTouches']>): string {
-  return channels.map((c) => `${c.channel} ×${c.touches}`).join('；')
+  return channels.map((c) => `${c.channel} ×${c.touches}`).join('; ')
 }
 
 function reactionsFinding(reactions: DoctorDeps['reactions']): Finding {
-  const check = about('tags.reactions', '标签变化的后续 what follows from tags')
-  if (reactions === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('tags.reactions', said('标签变化的后续', 'what follows from tags'))
+  if (reactions === undefined) return check.skipped(...NOT_RUNNING)
   if (reactions.open === 0) return check.ok(said('都做完了', 'all is done'))
-  const groups = reactions.groups.map((g) => `${g.reaction} ×${g.changes}, ${g.attempts} attempts: ${g.error}`)
   return check.warned(
-    `${reactions.open}，${groups.slice(0, HELD_SHOWN).join('；')}${groups.length > HELD_SHOWN ? ' …' : ''}`,
+    listOf(
+      reactions.groups,
+      ({ reaction, changes, attempts, error }) => ({
+        zh: `${reaction} ×${changes}，试了 ${attempts} 次：${sentencesOf(error).zh}`,
+        en: `${reaction} ×${changes}, ${attempts} attempts: ${sentencesOf(error).en}`,
+      }),
+      reactions.open,
+    ),
     said(
       '看日志 “a reaction failed”；会自动再试，最长隔六小时',
       'see the log; each is tried again by itself, within six hours',
@@ -289,35 +327,40 @@ function reactionsFinding(reactions: DoctorDeps['reactions']): Finding {
 }
 
 function unfitFinding(unfit: DoctorDeps['unfit']): Finding {
-  const check = about('documents.unfit', '不能用的文档 unfit documents')
-  if (unfit === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('documents.unfit', said('不能用的文档', 'unfit documents'))
+  if (unfit === undefined) return check.skipped(...NOT_RUNNING)
   if (unfit.length === 0) return check.ok(said('没有读到', 'none was met'))
-  const shown = unfit
-    .slice(0, UNFIT_SHOWN)
-    .map(({ collection, id, problems }) => `${collection}/${id} ${problems.map(formatProblem).join(', ')}`)
   return check.failed(
-    `${unfit.length}，${shown.join('；')}${unfit.length > UNFIT_SHOWN ? ' …' : ''}`,
-    '改好或删掉这些文档，见运维手册「不能用的文档」· put them right or remove them: docs/operations.md, Unfit documents',
+    listOf(
+      unfit,
+      ({ collection, id, problems }) => {
+        const inWords = (language: 'zh' | 'en') =>
+          `${collection}/${id} ${problems.map((p) => formatProblem(p, language)).join(', ')}`
+        return { zh: inWords('zh'), en: inWords('en') }
+      },
+      unfit.length,
+    ),
+    said(
+      '改好或删掉这些文档，见 docs/operations.md「不能用的文档」',
+      'put them right or remove them: docs/operations.md, Unfit documents',
+    ),
   )
 }
 
 function unsettledFinding(held: DoctorDeps['heldTouches']): Finding {
-  const check = about('touches.unsettled', '没有结果的消息 messages without a result')
+  const check = about('touches.unsettled', said('没有结果的消息', 'messages without a result'))
   const unsettled = held?.unsettled
-  if (unsettled === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  if (unsettled === undefined) return check.skipped(...NOT_RUNNING)
   if (unsettled.length === 0) return check.ok(said('没有', 'none'))
-  const reasons = unsettled.map(({ why, dispatches }) => `${why} ×${dispatches}`)
-  const more = reasons.length > HELD_SHOWN ? ' …' : ''
   return check.warned(
-    `${unsettled.reduce((sum, u) => sum + u.dispatches, 0)}，${reasons.slice(0, HELD_SHOWN).join('；')}${more}`,
+    listOf(
+      unsettled,
+      ({ why, dispatches }) => ({
+        zh: `${sentencesOf(why).zh} ×${dispatches}`,
+        en: `${sentencesOf(why).en} ×${dispatches}`,
+      }),
+      unsettled.reduce((sum, u) => sum + u.dispatches, 0),
+    ),
     said(
       '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看',
       'asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
@@ -333,7 +376,7 @@ const MODES = {
 }
 
 function sendingFinding({ mode, allowList, status }: DoctorDeps['sending']): Finding {
-  const check = about('sending', '发送 sending')
+  const check = about('sending', said('发送', 'sending'))
   if (status?.stopped === true)
     return check.warned(said('已被 siyu send stop 停下', 'stopped by siyu send stop'), 'siyu send resume')
   const { zh, en } = MODES[mode]

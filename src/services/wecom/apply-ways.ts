@@ -1,3 +1,4 @@
+import { said, sentencesOf } from '../../said.js'
 import { channelOf, type Ways } from '../../domain/ways/definition.js'
 import { type PlannedWay, planWays, type WantedWay, wantedWays, wayKey } from '../../domain/ways/plan.js'
 import { nextChangeAt } from '../../domain/ways/staff.js'
@@ -86,7 +87,10 @@ async function apply(
 ): Promise<Outcome> {
   const { ways } = deps.wecomActions
   if (row.action === 'blocked')
-    return { result: 'failed', reason: '场景不能改，换一个 id 另建 · the scene cannot change: give it another id' }
+    return {
+      result: 'failed',
+      reason: said('场景不能改，换一个 id 另建', 'the scene cannot change: give it another id'),
+    }
   if (row.remoteId === undefined) {
     await store(deps, files, want, {})
     const made = await ways.create(want)
@@ -119,8 +123,11 @@ async function remove(deps: ServiceDeps, row: PlannedWay): Promise<Outcome> {
 }
 
 function failed(outcome: Undone): Outcome {
-  const hint = outcome.kind === 'unknown' ? '；可能已生效，再执行一次即可 it may have been done: apply again' : ''
-  return { result: 'failed', reason: `${outcome.reason}${hint}` }
+  const { kind, reason } = outcome
+  if (kind !== 'unknown') return { result: 'failed', reason }
+  const { zh, en } = sentencesOf(reason)
+  const again = { zh: '可能已生效，再执行一次即可', en: 'it may have been done: apply again' }
+  return { result: 'failed', reason: said(`${zh}；${again.zh}`, `${en}; ${again.en}`) }
 }
 
 async function store(

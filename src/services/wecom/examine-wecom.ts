@@ -15,14 +15,14 @@ export type Subject = {
 }
 
 const CHECKS = {
-  reach: about('wecom.reach', '接口连通 API reachable'),
-  clock: about('clock', '本机时钟 clock'),
-  credentials: about('wecom.credentials', '企业 ID 与 Secret credentials'),
-  ip: about('wecom.ip', '可信 IP trusted IP'),
+  reach: about('wecom.reach', said('接口连通', 'API reachable')),
+  clock: about('clock', said('本机时钟', 'clock')),
+  credentials: about('wecom.credentials', said('企业 ID 与 Secret', 'credentials')),
+  ip: about('wecom.ip', said('可信 IP', 'trusted IP')),
   agent: about('wecom.agent', 'AgentId'),
-  range: about('wecom.range', '可见范围 visible range'),
-  contact: about('wecom.contact', '客户联系权限 customer contact'),
-  sync: about('wecom.contact_sync', '通讯录同步 Secret contact-sync secret'),
+  range: about('wecom.range', said('可见范围', 'visible range')),
+  contact: about('wecom.contact', said('客户联系权限', 'customer contact')),
+  sync: about('wecom.contact_sync', said('通讯录同步 Secret', 'contact-sync secret')),
 }
 type Check = keyof typeof CHECKS
 

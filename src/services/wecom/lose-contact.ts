@@ -91,11 +91,13 @@ async function stopPlanned({ docs }: Deps, userId: string, externalUserId: strin
 async function tellMembers(deps: ServiceDeps, userId: string, name: string | undefined): Promise<void> {
   const { lostNotice } = deps.wecomSettings
   const to = [...(lostNotice.guide ? [userId] : []), ...lostNotice.userIds]
-  const who = name === undefined ? '一位客户 a customer' : forAppText(name)
   for (const receiver of new Set(to)) {
-    const whose = receiver === userId ? '你 you' : userId
+    const isHers = receiver === userId
+    const who = name === undefined ? undefined : forAppText(name)
+    const zh = `客户流失：${who ?? '一位客户'} 删除了 ${isHers ? '你' : userId}。`
+    const en = `Customer lost: ${who ?? 'a customer'} deleted ${isHers ? 'you' : userId}.`
     try {
-      await deps.wecom.tell(receiver, `客户流失：${who} 删除了 ${whose}。\nCustomer lost: ${who} deleted ${whose}.`)
+      await deps.wecom.tell(receiver, `${zh}\n${en}`)
     } catch (err) {
       deps.log.warn('lost-customer notice not sent', { userId: receiver, cause: messageOf(err) })
     }

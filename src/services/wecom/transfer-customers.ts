@@ -212,8 +212,8 @@ async function readResults(deps: ServiceDeps, group: readonly Transfer[]): Promi
 }
 
 const FAILURES: Partial<Record<HandoverResult['state'], string>> = {
-  refused: '客户拒绝 the customer refused',
-  takeover_full: '接替成员客户已满 the new owner has as many customers as she may have',
+  refused: said('客户拒绝', 'the customer refused'),
+  takeover_full: said('接替成员客户已满', 'the new owner has as many customers as she may have'),
 }
 
 async function settle(deps: ServiceDeps, t: Transfer, row: HandoverResult | undefined): Promise<void> {
@@ -227,7 +227,7 @@ async function settle(deps: ServiceDeps, t: Transfer, row: HandoverResult | unde
   } else if (t.state === 'asking' && (row === undefined || row.state === 'no_record')) {
     await update(deps, [t], { $set: { state: 'ready', nextAt: now } })
   } else if (now.getTime() - t.askedAt.getTime() > GIVE_UP_MS) {
-    const reason = '三天没有结果 no result within three days'
+    const reason = said('三天没有结果', 'no result within three days')
     await update(deps, [t], { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } })
   } else {
     const dueMs = row?.at !== undefined && row.at > now ? row.at.getTime() + MINUTE_MS : now.getTime() + HOUR_MS
@@ -257,7 +257,7 @@ async function takeUp(deps: ServiceDeps, seen: Transfer): Promise<void> {
     .sort((a, b) => b.follow.addedAt.getTime() - a.follow.addedAt.getTime())[0]
   const heir = fresh ?? (others.length === 1 ? others[0] : undefined)
   if (heir !== undefined) return finish(deps, { ...seen, to: heir.userId }, seen.askedAt)
-  const reason = '找不到接替成员 nobody is seen to have taken her over'
+  const reason = said('找不到接替成员', 'nobody is seen to have taken her over')
   const again = { $set: { nextAt: new Date(deps.clock.now().getTime() + 5 * MINUTE_MS) }, $inc: { polls: 1 } }
   await update(deps, [seen], seen.polls < 5 ? again : { $set: { state: 'failed', reason }, $unset: { nextAt: 1 } })
 }

@@ -121,8 +121,8 @@ describe('explainTag', () => {
     })
     expect(text).toBe(
       [
-        'a tag class = once，自 since 2026-03-10 12:00',
-        '档案 profile 1，按此刻的数据 as of 2026-03-10 12:00 Asia/Shanghai',
+        'a tag class = once，自 2026-03-10 12:00',
+        '档案 1，按此刻的数据（2026-03-10 12:00 Asia/Shanghai）',
         '',
         '  often',
         '  ✗ event order_paid, within 7d, count ≥ 2   1',

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { bilingual } from '../../../src/said.js'
 import { renderArrivals, renderMembers } from '../../../src/cli/wecom-stats.js'
 import { countArrivals } from '../../../src/services/wecom/count-arrivals.js'
 import { buildWorld, type EventHome, openEventHome, type World } from '../../support/build-deps.js'
@@ -51,13 +52,13 @@ describe('arrivals by channel and day', () => {
       { on: '2026-08-04', channel: 'fair', added: 0, deleted: 1, standing: 0, ordered: 0 },
       { on: '2026-08-04', channel: 'store-001', added: 0, deleted: 1, standing: 0, ordered: 0 },
     ])
-    const table = renderArrivals(arrivals)
+    const table = renderArrivals(arrivals, bilingual('en'))
     expect(
       table
         .split('\n')
         .filter((line) => line.includes('store-001'))
         .at(-1),
-    ).toMatch(/合计 total +store-001 +2 +1 +1 +1 +1/)
+    ).toMatch(/total +store-001 +2 +1 +1 +1 +1/)
   })
 
   it('count a relation that began anew once, and as standing', async () => {
@@ -111,6 +112,6 @@ describe('what members did', () => {
         groupMembers: 30,
       },
     ])
-    expect(renderMembers(members)).toMatch(/guide001 +5 +1 +10 +18 +75/)
+    expect(renderMembers(members, bilingual('en'))).toMatch(/guide001 +5 +1 +10 +18 +75/)
   })
 })

@@ -1,6 +1,7 @@
 import { isDefinedInFiles, type Mistake } from '../../../domain/reference.js'
 import { TagFile, tagKindOf } from '../../../domain/tags/definition.js'
 import { writebackProblems } from '../../../domain/tags/writeback.js'
+import { said } from '../../../said.js'
 import { asWritten, type DefinitionKind, type Whole } from './kind.js'
 
 /** What keeps this tag, among all, from being written back. */
@@ -42,6 +43,9 @@ export const tags = {
   shows: (_files, whole) => {
     const realtime = whole.tags.filter((t) => t.refresh === 'realtime').length
     const scheduled = whole.tags.length - realtime
-    return { count: whole.tags.length, what: `实时 realtime ${realtime}，定时 scheduled ${scheduled}` }
+    return {
+      count: whole.tags.length,
+      what: said(`实时 ${realtime}，定时 ${scheduled}`, `realtime ${realtime}, scheduled ${scheduled}`),
+    }
   },
 } as const satisfies DefinitionKind<typeof TagFile>
