@@ -111,9 +111,9 @@ describe('siyu serve', () => {
     const policy = await readFile(site.path('config/policy.yaml'), 'utf8')
     await writeFile(site.path('config/policy.yaml'), policy.replace(/(- |, )?new-customer-3-days(, |\n *)?/, ''))
     const published = await siyu('publish')
-    expect(published.out).toMatch(/vip-dormant-30-60d +2 +已改 changed/)
-    expect(published.out).toMatch(/registered-7d-no-order +1 +未变 unchanged/)
-    expect(published.out).toMatch(/new-customer-3-days +1 +已撤下 withdrawn/)
+    expect(published.out).toMatch(/vip-dormant-30-60d +2 +changed/)
+    expect(published.out).toMatch(/registered-7d-no-order +1 +unchanged/)
+    expect(published.out).toMatch(/new-customer-3-days +1 +withdrawn/)
 
     expect(await end(child, 'SIGTERM')).toBe(0)
     expect(existsSync(join(site.dataDir, 'service.json'))).toBe(false)

@@ -488,7 +488,7 @@ describe('a copy with one more of each kind', () => {
       posted: ['nobody street 1 street 2 hello', 'nobody street 3 hello'],
     })
     const help = await run(process.execPath, ['dist/src/main.js', 'hello', '--help'], { cwd: copy })
-    expect(help.stdout).toContain('问好 · says hello')
+    expect(help.stdout).toContain('问好')
     // Compiling everything takes half a minute of an idle machine's.
   }, 1_200_000)
 })

@@ -45,7 +45,7 @@ export async function makeSite(
   await writeFile(
     config,
     [
-      'brand: { name: 测试品牌, currency: GBP, timeZone: Europe/London }',
+      'brand: { name: 测试品牌, currency: GBP, timeZone: Europe/London, locale: en }',
       'linkBase: https://m.pinpai.cn',
       'http: { port: 0 }',
       `dataDir: ${path('data')}`,
