@@ -305,7 +305,10 @@ function unpacking(options: { extendTypes: { text: string[] }; textLimit: string
         await next()
       })
     } catch (err) {
-      if (isRead || (err as { status?: unknown }).status !== undefined) throw err
+      if (isRead) throw err
+      // What is left of the body would stand before the next request on the connection, which would wait in vain.
+      ctx.req.resume()
+      if ((err as { status?: unknown }).status !== undefined) throw err
       throw new HttpError(400, 'invalid_input', `request body cannot be unpacked (${messageOf(err)}): send it again`)
     }
   }

@@ -269,6 +269,20 @@ describe('bodies', () => {
     expect(await reply.json()).toMatchObject({ error: { code } })
   })
 
+  it.each(['gzip', 'br', 'deflate', 'none'])(
+    'that cannot be unpacked (%s), however long, leave their connection to the next requests',
+    async (encoding) => {
+      const { url } = await start(echo)
+      const long = await post(`${url}/echo`, 'x'.repeat(3_000_000), { ...WITH_KEY, 'Content-Encoding': encoding })
+      expect([400, 415]).toContain(long.status)
+      await long.text()
+      for (let i = 0; i < 3; i++) {
+        const next = await post(`${url}/echo`, `{"a":${i}}`, WITH_KEY)
+        expect(await next.json()).toEqual({ got: { a: i } })
+      }
+    },
+  )
+
   it('are parsed', async () => {
     const { url } = await start(echo)
     expect(await (await post(`${url}/echo`, '{"a":[1]}', WITH_KEY)).json()).toEqual({ got: { a: [1] } })
