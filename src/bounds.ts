@@ -65,6 +65,11 @@ export const YAML_BOUNDS = {
   problems: 100,
 } as const
 
+/** What one row of a CSV file may hold. */
+export const CSV_BOUNDS = {
+  rowBytes: 1024 * 1024,
+} as const
+
 /** Of the volume of an embedded data directory. */
 export const DISK_BOUNDS = {
   /** Free bytes below which `/readyz` says that the service takes nothing any more. */

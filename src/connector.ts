@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { SourceRecordInput } from './domain/events/record.js'
 
+export { CSV_BOUNDS } from './bounds.js'
 export type { Identifier, RecordEvent, SourceRecord, SourceRecordInput } from './domain/events/record.js'
 export { isOwnSource, type OwnSource } from './domain/events/sources.js'
 export { isReservedEvent, systemEvent, type SystemProperties } from './domain/events/system-events.js'

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { CsvError, parse, type Parser } from 'csv-parse'
-import { InvalidInputError, type Problem, said, type SourceRecordInput } from '../../src/connector.js'
+import { CSV_BOUNDS, InvalidInputError, type Problem, said, type SourceRecordInput } from '../../src/connector.js'
 import { decodeStream, type Encoding, UndecodableError } from './decode.js'
 import { type FileForm, formOf, isPacked, LINE_ENDS } from './form.js'
 import { timestampReader, toPersonRecord } from './map.js'
@@ -66,8 +66,8 @@ export async function* readCsvRecords(
   const form = await readForm(loaded, columnsOf(loaded))
   for await (const row of openRows(loaded, form, options.signal)) {
     options.signal?.throwIfAborted()
-    if (row.length === 1 && row[0] === '') {
-      // A line with nothing in it is no row.
+    if (row.length === 1 && row[0]!.trim() === '') {
+      // A line with nothing in it is no row; parsed rows have a cell.
     } else if (reader === undefined) {
       requireColumns(loaded, row)
       const changedAt = new Date(Math.floor((await stat(loaded.dataFile)).mtimeMs))
@@ -247,7 +247,10 @@ async function* openRows(
   signal?: AbortSignal,
   maxRows?: number,
 ): AsyncGenerator<string[]> {
-  const parser: Parser = parse({ delimiter, record_delimiter: LINE_ENDS, relax_column_count: true, to: maxRows })
+  // Without a bound the rest of a file is one row behind a quote that nobody closes.
+  const max_record_size = CSV_BOUNDS.rowBytes
+  const options = { delimiter, record_delimiter: LINE_ENDS, relax_column_count: true, max_record_size, to: maxRows }
+  const parser: Parser = parse(options)
   const file = createReadStream(loaded.dataFile, { signal })
   const text = decodeStream(encoding, loaded.mapping.encoding !== undefined)
   // A failure of any part destroys the parser with it, so the loop below throws it.

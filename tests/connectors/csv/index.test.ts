@@ -5,6 +5,7 @@ import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type CsvReport, readCsvRecords } from '../../../connectors/csv/index.js'
 import { type LoadedMapping, loadCsvMapping } from '../../../connectors/csv/mapping.js'
+import { CSV_BOUNDS } from '../../../src/bounds.js'
 import type { Problem } from '../../../src/errors.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 
@@ -265,6 +266,12 @@ identifiers: { member_id: member, phone: tel }
     await expect(read(torn)).rejects.toThrow(/torn\.csv.*\n.*fetch the file again/)
     const unquoted = await open('online-retail', `${ORDERS}10,A,"a,1,2011-06-01 10:00:00,1,1.0,UK\n`)
     await expect(read(unquoted)).rejects.toThrow(/close every quote/)
+    // Of a long file no more is held than a row may have.
+    const row = (cell: string) => `10,A,"${cell}",1,2011-06-01 10:00:00,1,1.0,UK\n`
+    const most = CSV_BOUNDS.rowBytes - row('').length
+    await expect(read(await open('online-retail', ORDERS + row('x'.repeat(most))))).resolves.toBeDefined()
+    const more = await open('online-retail', ORDERS + row('x'.repeat(most + 100)))
+    await expect(read(more)).rejects.toThrow(/close every quote/)
     await expect(read(await open('online-retail', ''))).rejects.toThrow(/has no column "InvoiceNo"/)
   })
 
