@@ -6,6 +6,9 @@ export default {
   globalTeardown: './tests/runner/remove-compiled.js',
   testSequencer: './tests/runner/sequencer.js',
   maxWorkers: 2,
+  // Of every suite something stays with its worker: native modules hold on to whoever loaded them. Beyond this, where collecting
+  // garbage takes as long as testing, a new worker begins.
+  workerIdleMemoryLimit: '400MB',
   // A worker ends by itself: letting go of the engine takes a slow machine a while. Longer, and .ci/run says so.
   workerGracefulExitTimeout: 30_000,
   extensionsToTreatAsEsm: ['.ts'],

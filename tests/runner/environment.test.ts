@@ -5,7 +5,7 @@ import { textOf } from '../support/run-siyu.js'
 
 it('a suite that does not close what it opened fails by name, though its tests pass, and the run ends by itself', async () => {
   const child = spawn(process.execPath, [
-    ...['--no-warnings', '--experimental-vm-modules', 'node_modules/jest/bin/jest.js'],
+    ...['--no-warnings', '--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--runInBand'],
     ...['--testMatch=<rootDir>/tests/runner/fixtures/leaves-open.ts', '--globalSetup=', '--globalTeardown='],
     ...['--testEnvironmentOptions', JSON.stringify({ looks: 20, endWithinMs: 500 })],
   ])
