@@ -15,11 +15,12 @@ import { earliestOf, live, workOff } from '../../src/play/live.js'
 import type { Work } from '../../src/services/runtime/lanes.js'
 import { syncWecom } from '../../src/services/wecom/sync-wecom.js'
 import { DAY_MS, HOUR_MS, ManualClock, MINUTE_MS } from '../../src/time.js'
+import { sized } from '../support/sized.js'
 import { writeDefinitions } from './definitions.js'
 
 export const START = new Date('2026-03-02T01:00:00Z') // Monday 09:00 in Shanghai
-const MEMBERS = 12
-const CUSTOMERS = 180
+const MEMBERS = sized(8, 12)
+const CUSTOMERS = sized(120, 180)
 /** What the world does arrives gathered per this much virtual time. */
 const TICK_MS = 30 * MINUTE_MS
 
