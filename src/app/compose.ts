@@ -1,5 +1,7 @@
 import { hostname } from 'node:os'
 import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tarFolder } from '../adapters/archive/tar.js'
 import { settingAside } from '../adapters/events/set-aside.js'
 import { writeBehind } from '../adapters/events/write-behind.js'
 import type { WecomStats } from '../adapters/wecom/transport/call-stats.js'
@@ -10,6 +12,7 @@ import { formatProblem, type Problem } from '../errors.js'
 import type { RawRoute } from '../http/raw-routes.js'
 import { sidebarRouter } from '../http/routes/sidebar.js'
 import { hintLanes, registerLanes, runLane } from '../jobs/registry.js'
+import { createOnce, createPause } from '../jobs/pause.js'
 import { createRunAlone } from '../jobs/run-alone.js'
 import { agreedSplit, changeSplit } from '../jobs/split.js'
 import { type Log, throttled } from '../log.js'
@@ -207,6 +210,11 @@ export async function createApp(options: AppOptions): Promise<App> {
       documents,
       publish,
       alone: createRunAlone(queue, alone ? undefined : leases),
+      copying: {
+        archives: tarFolder(join(config.dataDir, 'backups')),
+        once: createOnce(leases),
+        pause: createPause(leases, split),
+      },
     }
     const callback = wired.callback
     return {

@@ -38,6 +38,10 @@ export const COMMANDS: Readonly<Record<string, readonly OperationName[] | Outsid
   'send resume': ['sending'],
   'send status': ['sending'],
   why: ['why'],
+  backup: ['backup', 'backup/list'],
+  restore: {
+    why: 'fills empty stores, which no service has open; whoever may do that holds the machine. The result is on record',
+  },
   audit: ['audit/list', 'audit/verify'],
   sandbox: { why: 'a WeCom of its own, without anybody real' },
   schemas: { why: 'writes generated files of the source tree' },

@@ -12,6 +12,7 @@ import type { Log } from '../log.js'
 import type { DocumentStore } from '../ports/document-store.js'
 import type { EventStore } from '../ports/event-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
+import { refuseHalfRestored } from '../services/backup/restore-backup.js'
 import { type Collections, openCollections } from '../stored/collections.js'
 
 export async function openDocuments(
@@ -59,7 +60,9 @@ export async function openDocumentsOnly(config: Config): Promise<{ docs: Collect
       await documents.close()
       await lock?.release()
     }
-    return { docs: await openCollections(documents), close }
+    const docs = await openCollections(documents)
+    await refuseHalfRestored(docs)
+    return { docs, close }
   } catch (err) {
     await lock?.release()
     throw err

@@ -3,6 +3,7 @@ import { profilesTable, storesTable } from '../domain/events/tables.js'
 import { ConfigError } from '../errors.js'
 import type { EventStore } from '../ports/event-store.js'
 import { secretHex } from '../random.js'
+import { refuseHalfRestored } from '../services/backup/restore-backup.js'
 import { said } from '../said.js'
 import type { Collections } from '../stored/collections.js'
 
@@ -19,6 +20,7 @@ export async function pairStores(
   docs: Pick<Collections, 'meta' | 'batches'>,
   events: Pick<EventStore, 'query' | 'insert'>,
 ): Promise<void> {
+  await refuseHalfRestored(docs)
   // Events are asked first: what documents say of profiles is written before events hear of them.
   const [marked] = await events.query(`SELECT store FROM ${storesTable.name} LIMIT 1`, z.object({ store: z.string() }))
   const [{ last } = { last: 0 }] = await events.query(

@@ -5,6 +5,7 @@ import { packageRoot } from '../package-root.js'
 import { displayWidth, wrap } from '../print/display-width.js'
 import { bilingual, inLanguage, said, type Words } from '../said.js'
 import { registerAudit } from './audit.js'
+import { registerBackup, registerRestore } from './backup.js'
 import { registerCheck } from './check.js'
 import { registerDemo } from './demo.js'
 import { registerDoctor } from './doctor.js'
@@ -47,6 +48,8 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerSend,
   registerWhy,
   registerAudit,
+  registerBackup,
+  registerRestore,
   registerSandbox,
   registerSchemas,
 ]

@@ -6,6 +6,7 @@ import { lanes, shardsOf } from '../services/runtime/lanes.js'
 import { trackLanes } from '../services/runtime/lane-progress.js'
 import { type Leases, withLease } from '../services/runtime/with-lease.js'
 import { elapsedMs, SECOND_MS } from '../time.js'
+import { isPauseWished, watchForPause } from './pause.js'
 import { agreedSplit } from './split.js'
 
 export type LaneOptions = { leases: Leases; log: Log; onError?: (err: unknown) => void }
@@ -24,11 +25,17 @@ export async function runLane(
   const lane = lanes.find((l) => l.name === name)
   if (lane === undefined) throw new RangeError(`there is no lane "${name}"`)
   const part = lane.sharded === true ? (shard ?? WHOLE) : WHOLE
+  if (lane.yields === true && (await isPauseWished(leases))) return false
   return withLease(leases, nameOfShard(name, part), async ({ signal: lost, fence, isLate }) => {
     // A job of another split would work on what others hold under theirs.
     if (lane.sharded === true && !leases.alone && (await agreedSplit(leases.meta)) !== part.of) return
     const held = { ...deps, worker: { ...deps.worker, fence, isLate } }
-    await lane.run(held, signal === undefined ? lost : AbortSignal.any([signal, lost]), part)
+    const wished = lane.yields === true ? watchForPause(leases) : undefined
+    try {
+      await lane.run(held, AbortSignal.any([signal, lost, wished?.signal].filter((s) => s !== undefined)), part)
+    } finally {
+      wished?.stop()
+    }
   })
 }
 

@@ -87,11 +87,30 @@ export interface Collection<T extends Doc> {
   delete(filter: Filter<T>): Promise<number>
 }
 
+/** What a store holds, for whoever copies it: unchecked, one line of JSON a document, as `load` reads it. */
+export interface DocumentSnapshot {
+  /** false: what is written meanwhile may show, so whoever copies keeps writers out until it is closed. */
+  readonly isStill: boolean
+  /** Lines of the collection of that name, in batches, in `_id` order. */
+  scan(name: string): AsyncIterable<string[]>
+  /** May be called twice. */
+  close(): Promise<void>
+}
+
 /** Keeps JSON documents: what is true now. Adapters: SQLite (one process), MongoDB (scaled out). */
 export interface DocumentStore {
   readonly kind: 'sqlite' | 'mongo'
   /** Opens (creates, migrates) a collection; the same definition gives the same object. */
   collection<T extends Doc>(definition: CollectionDefinition<T>): Promise<Collection<T>>
+  /** Of the collections that were opened. What is written after this resolved is not in it, where it is `isStill`. */
+  snapshot(): Promise<DocumentSnapshot>
+  /**
+   * Puts documents that a snapshot gave, as they were: one that does not fit its schema stays one. They are of that version of
+   * the definition and are brought to today's. The same ones again change nothing.
+   *
+   * @throws {ConfigError} where the version is a newer one
+   */
+  load<T extends Doc>(definition: CollectionDefinition<T>, lines: readonly string[], version: number): Promise<void>
   /** Documents that were read since it was opened, are still there and still do not fit; 100 at most. */
   unfit(): Promise<UnfitDocument[]>
   /** Resolves when the store answers. @throws {UpstreamError} */

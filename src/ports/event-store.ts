@@ -30,12 +30,24 @@ export interface EventStore {
   ): Promise<z.infer<S>[]>
   /** Acknowledged rows that a query `behind` may not see. It may see some of them, too. */
   unread<C extends Columns>(table: Table<C>): readonly Row<C>[]
+  /** All that was acknowledged is in it. One at a time: another one ends those before. */
+  snapshot(tables: readonly Table[]): Promise<EventSnapshot>
+  /** Appends the rows of a Parquet file that has these columns of the table; others get their defaults. `token` as in `insert`. */
+  load(table: Table, columns: readonly string[], file: Buffer, token: string): Promise<void>
   /** Runs a statement that returns nothing (DDL, ALTER … DELETE). */
   command(sql: string): Promise<void>
   ping(): Promise<void>
   /** Removes everything this store holds under its database. */
   drop(): Promise<void>
   /** May be called twice; waits for what runs. */
+  close(): Promise<void>
+}
+
+/** Tables as they stood when it was made, for whoever copies them. */
+export interface EventSnapshot {
+  /** Every row, the superseded ones too, in Parquet files of some MiB with all columns of the table. */
+  pages(table: Table): AsyncIterable<{ rows: number; file: Buffer }>
+  /** May be called twice. */
   close(): Promise<void>
 }
 

@@ -1,5 +1,6 @@
-import type { DocumentStore } from '../ports/document-store.js'
+import type { CollectionDefinition, Doc, DocumentStore } from '../ports/document-store.js'
 import { auditCollections } from './audit.js'
+import { backupCollections } from './backups.js'
 import type { CollectionsOf } from './define.js'
 import { definitionsCollections } from './definitions.js'
 import { foldTagRows } from './fold-tag-rows.js'
@@ -15,6 +16,7 @@ import { wecomCollections } from './wecom.js'
 const definitions = {
   ...runtimeCollections,
   ...auditCollections,
+  ...backupCollections,
   ...ingestCollections,
   ...profilesCollections,
   ...tagsCollections,
@@ -24,6 +26,9 @@ const definitions = {
   ...wecomCollections,
   ...definitionsCollections,
 }
+
+/** Every collection there is. What their documents are, each says for itself. */
+export const collectionDefinitions = Object.values(definitions) as unknown as readonly CollectionDefinition<Doc>[]
 
 export type Collections = CollectionsOf<typeof definitions>
 

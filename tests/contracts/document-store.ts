@@ -913,6 +913,35 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
         expect(await again.get(1)).toEqual({ _id: 1, title: 't0!', at: DAY(1) })
       })
 
+      it('gives copies of documents as they are stored, and takes them back, older ones by the migrations', async () => {
+        const odd = {
+          _id: 7,
+          n: { $date: 1, date: [DAY(3), null, 0.1, -1, 2 ** 53 - 1, '中\ud83d\ude00'], $$date: '' },
+        }
+        await notes.insert([...SAMPLE, odd, { _id: 'unfit', rank: 'high' as never }])
+        const snapshot = await store.snapshot()
+        if (snapshot.isStill) await notes.insert([{ _id: 'later' }])
+        const lines: string[] = []
+        for await (const some of snapshot.scan('notes')) lines.push(...some)
+        await snapshot.close()
+        await snapshot.close()
+        expect(lines.map((line) => (JSON.parse(line) as Doc)._id)).toEqual([7, 'a', 'b', 'c', 'd', 'e', 'f', 'unfit'])
+        await store.drop()
+        for (let time = 1; time <= 2; time++) await store.load(NOTES, lines, 1)
+        notes = await store.collection(NOTES)
+        expect(await notes.getMany([...SAMPLE.map((note) => note._id), 7])).toEqual([odd, ...SAMPLE])
+        await expect(notes.get('unfit')).rejects.toThrow(UnfitDocumentError)
+        await store.drop()
+        const next = {
+          ...NOTES,
+          version: 2,
+          migrations: { 1: (doc: Record<string, unknown>) => ({ ...doc, text: 'new' }) },
+        }
+        await store.load(next, lines, 1)
+        expect(await (await store.collection(next)).get('a')).toEqual({ ...SAMPLE[0], text: 'new' })
+        await expect(store.load(next, lines, 3)).rejects.toThrow(/written by a newer program/)
+      })
+
       it('refuses what a newer program wrote, and a version without its migration', async () => {
         await store.close()
         store = await open(key)

@@ -324,6 +324,63 @@ export function eventStoreContract(name: string, { open, wipe }: EventStoreSetup
       expect(await count('events')).toBe(1)
     })
 
+    describe('copied', () => {
+      const Sum = z.strictObject({ n: z.number(), sum: z.number() })
+      const sumOf = (table: Table) => store.query(`SELECT count() AS n, sum(cityHash64(*)) % 1000000007 AS sum FROM ${table.name}`, Sum) // prettier-ignore
+      const profile: RowOf<typeof profilesTable> = {
+        profile_id: 2 ** 53 - 1,
+        anchor: `it's "a" \\ \n 私域 🎁`,
+        traits: { city: '上海', empty: '' },
+        identifier_types: ['phone', 'unionid'],
+        created_at: AT,
+        merged_into: 0,
+        version: 1,
+        known_at: AT,
+        seq: 1,
+      }
+
+      it('gives every row as it was, without those that came after, in files that load to the same once', async () => {
+        const copied = [eventsTable, profilesTable, tagChangesTable]
+        const many = Array.from({ length: 3_000 }, (_, i) => eventRow(`e${i}`, { properties: `{"text":"${'长'.repeat(i % 40)}"}` })) // prettier-ignore
+        await addEvents(many.slice(0, 1_000), 'a')
+        await addEvents(many.slice(1_000), 'b')
+        await store.insert(profilesTable, [profile], 'p')
+        const [events, profiles] = [await sumOf(eventsTable), await sumOf(profilesTable)]
+        const snapshot = await store.snapshot(copied)
+        await addEvents([eventRow('later')], 'c')
+        const pages = new Map<Table, { rows: number; file: Buffer }[]>()
+        for (const table of copied) pages.set(table, [])
+        for (const table of copied) for await (const page of snapshot.pages(table)) pages.get(table)!.push(page)
+        await snapshot.close()
+        await snapshot.close()
+        expect(copied.map((t) => pages.get(t)!.reduce((sum, { rows }) => sum + rows, 0))).toEqual([3_000, 1, 0])
+        for (const { name } of copied) await store.command(`TRUNCATE TABLE ${name}`)
+        await store.command(`TRUNCATE TABLE ${eventIdsTable.name}`)
+        for (let time = 1; time <= 2; time++)
+          for (const table of copied)
+            for (const [i, { file }] of pages.get(table)!.entries())
+              await store.load(table, Object.keys(table.columns), file, `load ${table.name} ${i}`)
+        expect(await sumOf(eventsTable)).toEqual(events)
+        expect(await sumOf(profilesTable)).toEqual(profiles)
+        expect(await count('event_ids')).toBe(3_000)
+        expect(await store.query(`SELECT name AS n FROM system.tables WHERE database = currentDatabase() AND name LIKE '%copied'`, z.unknown())).toEqual([]) // prettier-ignore
+      })
+
+      it('takes a file without the newer columns, which get their defaults, and none with columns it does not know', async () => {
+        await addEvents([{ ...eventRow('e1'), has_amount: false }], 'a')
+        const snapshot = await store.snapshot([eventsTable])
+        const files: Buffer[] = []
+        for await (const { file } of snapshot.pages(eventsTable)) files.push(file)
+        await snapshot.close()
+        await store.command(`TRUNCATE TABLE ${eventsTable.name}`)
+        const older = Object.keys(eventsTable.columns).filter((column) => column !== 'has_amount')
+        await store.load(eventsTable, older, files[0]!, 'older')
+        expect(await count('events', 'has_amount')).toBe(1)
+        await expect(store.load(eventsTable, [...older, 'mood'], files[0]!, 'newer')).rejects.toThrow('no column "mood" here') // prettier-ignore
+        await expect(store.load(eventsTable, older, Buffer.from('no such file'), 'x')).rejects.toThrow(UpstreamError)
+      })
+    })
+
     it('waits for what runs when it is closed, may be closed twice, and refuses calls after', async () => {
       const running = store.query('SELECT toUInt64(sleep(0.5)) AS n', Count, 'scan')
       await Promise.all([store.close(), store.close()])

@@ -342,7 +342,8 @@ export async function buildWorld(
 /** What operations are run with in a world, where nothing works beside them and nothing is read from files. */
 export function operationsOf(world: World): OperationDeps {
   const publish = () => Promise.reject(new Error('this world has no files'))
-  return { deps: world.deps, documents: world.documents, publish, alone: atOnce }
+  const copying = refusing<OperationDeps['copying']>(new Error('this world copies nothing'))
+  return { deps: world.deps, documents: world.documents, publish, alone: atOnce, copying }
 }
 
 /** A record about a contact of a guide: enough to write to her. */

@@ -1,7 +1,10 @@
+import { rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Session, drainPending } from 'chdb'
 import { messageOf } from '../../src/errors.js'
+import { secretHex } from '../../src/random.js'
 
 /**
  * An HTTP front of chDB: NOT a ClickHouse server. It speaks as much of ClickHouse's HTTP interface as
@@ -43,7 +46,14 @@ export async function startChdbHttp(path: string): Promise<ChdbHttp> {
       )
     }
     const body = await readBody(req)
-    const sql = [url.searchParams.get('query') ?? '', body].filter((part) => part !== '').join('\n')
+    const query = url.searchParams.get('query') ?? ''
+    const file = /^INSERT .* FORMAT Parquet$/s.test(query) ? join(path, `${secretHex(8)}.parquet`) : undefined
+    if (file !== undefined) await writeFile(file, body)
+    const sql =
+      file === undefined
+        ? [query, body.toString('utf8')].filter((part) => part !== '').join('\n')
+        : // The engine in a process takes bytes from files alone.
+          query.replace(/FORMAT Parquet$/, `SELECT ${/\((.*?)\)/s.exec(query)![1]} FROM file('${file}', Parquet)`)
     taken++
     const breaks = toBreak.count > 0 ? toBreak.when : undefined
     if (breaks !== undefined) toBreak = { ...toBreak, count: toBreak.count - 1 }
@@ -63,6 +73,7 @@ export async function startChdbHttp(path: string): Promise<ChdbHttp> {
       fail(res, messageOf(err))
     } finally {
       session.close()
+      if (file !== undefined) await rm(file, { force: true })
     }
   }
 
@@ -92,8 +103,8 @@ function fail(res: ServerResponse, message: string): void {
   res.end(`${message}\n`)
 }
 
-async function readBody(req: IncomingMessage): Promise<string> {
+async function readBody(req: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   for await (const chunk of req) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
 }

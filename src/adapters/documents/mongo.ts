@@ -27,6 +27,8 @@ import {
   type Sort,
   type Update,
 } from './language.js'
+import { readLines } from './read-lines.js'
+import { toJson } from './document-json.js'
 
 export type MongoOptions = {
   /** `mongodb://` or `mongodb+srv://`. */
@@ -41,6 +43,8 @@ export type MongoOptions = {
 
 /** Documents per call to the server. */
 const CHUNK = 1_000
+/** Documents of a copy in memory: one may have MiBs. */
+const COPIED = 100
 /** How often a write that met another one (an upsert of the same `_id`) is tried. */
 const ATTEMPTS = 5
 const INDEX_PREFIX = 'siyu:'
@@ -66,10 +70,11 @@ export async function openMongoDocuments({
   const db = connection.db! // set once connected
   const guard = guardOf(host)
   const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
+  const raw = new Map<string, Promise<Collection<Doc>>>()
   const unfit = new UnfitDocuments(onUnfit)
   let closing: Promise<void> | undefined
 
-  return {
+  const store: DocumentStore = {
     kind: 'mongo',
     async collection<T extends Doc>(definition: CollectionDefinition<T>): Promise<Collection<T>> {
       checkDefinition(definition)
@@ -78,16 +83,32 @@ export async function openMongoDocuments({
       if (known === undefined) {
         const native = db.collection<Stored>(`${prefix}${definition.name}`)
         const meta = db.collection<Meta>(`${prefix}_collections`)
-        const opened = guard(async () => {
+        const inner = guard(async () => {
           await migrate(native, meta, definition, host)
-          return checkReads(openCollection<Doc>(native, definition, guard), definition, unfit)
+          return openCollection<Doc>(native, definition, guard)
         })
+        const opened = inner.then((unchecked) => checkReads(unchecked, definition, unfit))
+        raw.set(definition.name, inner)
         known = { shape, opened }
         collections.set(definition.name, known)
         opened.catch(() => collections.delete(definition.name)) // the caller gets the error; another try starts afresh
       }
       if (known.shape !== shape) throw new ConfigError(`Collection "${definition.name}" is defined twice, differently`)
       return known.opened as unknown as Promise<Collection<T>> // only its definition says what a collection holds
+    },
+    async snapshot() {
+      return {
+        isStill: false,
+        async *scan(name) {
+          const inner = await raw.get(name)
+          if (inner !== undefined) for await (const docs of inner.scan({}, COPIED)) yield docs.map(toJson)
+        },
+        close: () => Promise.resolve(),
+      }
+    },
+    async load(definition, lines, version) {
+      await store.collection(definition)
+      await (await raw.get(definition.name)!).put(readLines(definition, lines, version))
     },
     unfit: () => unfit.list(),
     async ping() {
@@ -107,6 +128,7 @@ export async function openMongoDocuments({
       await closing
     },
   }
+  return store
 }
 
 // ── Connection and errors ───────────────────────────────────────────────────────────────────────────────────────────

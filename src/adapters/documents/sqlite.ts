@@ -9,7 +9,13 @@ import {
   type UnfitDocumentError,
   UpstreamError,
 } from '../../errors.js'
-import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../../ports/document-store.js'
+import type {
+  Collection,
+  CollectionDefinition,
+  Doc,
+  DocumentSnapshot,
+  DocumentStore,
+} from '../../ports/document-store.js'
 import { elapsedMs } from '../../time.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
 import { checkReads, UnfitDocuments } from './check-reads.js'
@@ -43,7 +49,8 @@ import {
   type Sql,
   type SqlFilter,
 } from './sqlite-filter.js'
-import { fromJson, toJson } from './sqlite-json.js'
+import { fromJson, toJson } from './document-json.js'
+import { readLines } from './read-lines.js'
 
 export type SqliteOptions = {
   /** Path of the database file (its folder exists), or `:memory:`. */
@@ -60,6 +67,8 @@ const CHUNK = 500
 const FEW = 8
 /** A shared transaction is committed after this long, so that callers and timers get their turn. */
 const TURN_MS = 10
+/** Documents of a copy in memory: one may have MiBs. */
+const COPIED = 100
 /** Shape of our own tables, kept in `user_version`. */
 const LAYOUT = 1
 
@@ -74,23 +83,33 @@ const LAYOUT = 1
 export function openSqliteDocuments({ file, fsync = true, onUnfit }: SqliteOptions): DocumentStore {
   const db = openFile(file, fsync)
   const collections = new Map<string, { shape: string; opened: Promise<Collection<Doc>> }>()
+  const raw = new Map<string, Promise<Collection<Doc>>>()
   const unfit = new UnfitDocuments(onUnfit)
   let closing: Promise<void> | undefined
 
-  return {
+  const store: DocumentStore = {
     kind: 'sqlite',
     async collection<T extends Doc>(definition: CollectionDefinition<T>): Promise<Collection<T>> {
       checkDefinition(definition)
       const shape = JSON.stringify([definition.version, definition.indexes ?? []])
       let known = collections.get(definition.name)
       if (known === undefined) {
-        const opened = openCollection<Doc>(db, definition, file).then((inner) => checkReads(inner, definition, unfit))
+        const inner = openCollection<Doc>(db, definition, file)
+        const opened = inner.then((unchecked) => checkReads(unchecked, definition, unfit))
+        raw.set(definition.name, inner)
         known = { shape, opened }
         collections.set(definition.name, known)
         known.opened.catch(() => collections.delete(definition.name)) // the caller gets the error; another try starts afresh
       }
       if (known.shape !== shape) throw new ConfigError(`Collection "${definition.name}" is defined twice, differently`)
       return known.opened as unknown as Promise<Collection<T>> // only its definition says what a collection holds
+    },
+    async snapshot() {
+      return file === ':memory:' ? liveSnapshot(db) : stillSnapshot(file)
+    },
+    async load(definition, lines, version) {
+      await store.collection(definition)
+      await (await raw.get(definition.name)!).put(readLines(definition, lines, version))
     },
     unfit: () => unfit.list(),
     async ping() {
@@ -111,6 +130,53 @@ export function openSqliteDocuments({ file, fsync = true, onUnfit }: SqliteOptio
       closing ??= db.close()
       await closing
     },
+  }
+  return store
+}
+
+// ── Copies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A second connection: what it sees is what was committed when its transaction read first, while writers go on in the log. */
+function stillSnapshot(file: string): DocumentSnapshot {
+  const raw = new Database(file, { readonly: true })
+  const all: Db['all'] = (sql, params) => raw.prepare(sql).raw(true).all(params) as Row[]
+  try {
+    raw.exec('BEGIN')
+    all('SELECT count(*) FROM _collections', [])
+  } catch (err) {
+    raw.close()
+    throw toAppError(err)
+  }
+  let isOpen = true
+  return {
+    isStill: true,
+    scan: (name) => readPages(all, name),
+    async close() {
+      if (isOpen) raw.close()
+      isOpen = false
+    },
+  }
+}
+
+/** A database in memory is seen by its one connection. */
+function liveSnapshot(db: Db): DocumentSnapshot {
+  return {
+    isStill: false,
+    scan: (name) => readPages((sql, params) => db.all(sql, params), name),
+    close: () => Promise.resolve(),
+  }
+}
+
+async function* readPages(all: Db['all'], name: string): AsyncGenerator<string[]> {
+  for (let last: Bind = null; ;) {
+    const rows: Row[] = all(
+      `SELECT k, doc FROM ${quote(`c:${name}`)} WHERE ?1 IS NULL OR k > ?1 ORDER BY k LIMIT ${COPIED}`,
+      [last],
+    )
+    if (rows.length > 0) yield rows.map(([, doc]) => doc as string)
+    if (rows.length < COPIED) return
+    last = rows.at(-1)![0] as Bind // the page was full
+    await nextTurn()
   }
 }
 

@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { createClient, type ClickHouseClient } from '@clickhouse/client'
@@ -6,6 +7,7 @@ import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
+import { secretHex } from '../../random.js'
 import { connectionsOf, queueSettings, openClickhouseClientEvents, type EventQueue } from './clickhouse-client.js'
 
 export type ChdbEventsOptions = {
@@ -61,6 +63,19 @@ export async function openChdbEvents({
       database: DATABASE,
       dialect: { cluster: undefined, fsync },
       attempts: 1,
+      // The engine takes bytes from a file alone. Its own folder for what is short-lived is emptied when it starts.
+      insertFile: async (client, { head, columns, file }) => {
+        const folder = join(path, 'tmp')
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        const name = join(folder, `${secretHex(8)}.parquet`)
+        try {
+          await writeFile(name, file, { mode: 0o600 })
+          const quoted = name.replace(/[\\']/g, '\\$&')
+          await client.command({ query: `${head} SELECT ${columns} FROM file('${quoted}', Parquet)` })
+        } finally {
+          await rm(name, { force: true })
+        }
+      },
       release: drainPending,
     })
   } catch (err) {

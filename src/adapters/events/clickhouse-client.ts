@@ -6,6 +6,7 @@ import { storable, toProblems } from '../../parse.js'
 import { type Columns, migrationsTable, type Row, type Table } from '../../domain/events/tables.js'
 import type { EventStore } from '../../ports/event-store.js'
 import { SECOND_MS } from '../../time.js'
+import { takeSnapshot } from './snapshot.js'
 import { createMigrationsTable, migrations, type SchemaDialect } from './schema.js'
 
 /** Statements of one queue wait for each other, those of different ones do not. */
@@ -46,6 +47,9 @@ export function connectionsOf(clients: readonly ClickHouseClient[]): Connections
   }
 }
 
+/** `head` is an INSERT without rows, `columns` the list of those the Parquet file has. */
+export type FileInsert = { head: string; columns: string; file: Buffer }
+
 export type ClickhouseClientOptions = {
   kind: EventStore['kind']
   /** Named in errors: `chDB`, `ClickHouse at host:port`. Never a URL, which may hold a password. */
@@ -58,6 +62,8 @@ export type ClickhouseClientOptions = {
   dialect: SchemaDialect
   /** Attempts for reads and inserts (an insert repeats its token, so it lands once). 1 where nothing is transient. */
   attempts: number
+  /** Runs an INSERT up to its rows, which are those of the file. */
+  insertFile(client: ClickHouseClient, insert: FileInsert): Promise<void>
   /** Frees what lies below the clients; called once, after they are closed. */
   release(): Promise<void>
 }
@@ -112,6 +118,14 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
     )
   }
 
+  const readFile = (sql: string) =>
+    call('read', attempts, async () => {
+      const { stream } = await queues.scan((client) => client.exec({ query: sql }))
+      const chunks: Buffer[] = []
+      for await (const chunk of stream) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks)
+    })
+
   const store: EventStore = {
     kind,
     async insert(table, rows, token) {
@@ -128,6 +142,15 @@ export async function openClickhouseClientEvents(options: ClickhouseClientOption
     },
     query: (sql, row, queue = 'serving') => readRows(sql, row, queue),
     unread: () => [],
+    snapshot: (copied) => takeSnapshot(store, readFile, copied),
+    async load(table, columns, file, token) {
+      const known = new Set(namesOf(table))
+      const unknown = columns.find((column) => !known.has(column))
+      if (unknown !== undefined)
+        throw new ConfigError(`${system}: table "${table.name}" has no column "${unknown}" here → use the siyu that wrote it`) // prettier-ignore
+      const insert = { head: insertHead(table, columns, token), columns: columns.join(', '), file }
+      await call(`load of ${table.name}`, attempts, () => queues.insert((client) => options.insertFile(client, insert)), true) // prettier-ignore
+    },
     async command(sql) {
       await call('command', 1, () => queues.scan((client) => client.command({ query: sql })))
     },
@@ -188,14 +211,18 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
  */
 function insertStatement<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): string {
   const columns = namesOf(table)
+  const head = `${insertHead(table, columns, token)} FORMAT JSONCompactEachRow`
+  const cellsOf = (row: Readonly<Record<string, unknown>>) => columns.map((column) => toCell(row[column]))
+  return `${head}\n${rows.map((row) => JSON.stringify(cellsOf(row))).join('\n')}`
+}
+
+function insertHead({ name }: Table, columns: readonly string[], token: string): string {
   if (token === '')
     throw new InvalidInputError('Cannot insert', [
       { path: 'token', message: 'the token is empty', hint: 'name the batch' },
     ])
   const settings = `insert_deduplication_token = ${quote(token)}, insert_deduplicate = 1, deduplicate_blocks_in_dependent_materialized_views = 1, async_insert = 0`
-  const head = `INSERT INTO ${table.name} (${columns.join(', ')}) SETTINGS ${settings} FORMAT JSONCompactEachRow`
-  const cellsOf = (row: Readonly<Record<string, unknown>>) => columns.map((column) => toCell(row[column]))
-  return `${head}\n${rows.map((row) => JSON.stringify(cellsOf(row))).join('\n')}`
+  return `INSERT INTO ${name} (${columns.join(', ')}) SETTINGS ${settings}`
 }
 
 /** The table's columns in order. @throws {InvalidInputError} where one of them, or the table, has a name that is none */

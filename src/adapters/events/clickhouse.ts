@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { ConfigError } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
@@ -58,6 +59,10 @@ export async function openClickhouseEvents({ url, database, cluster }: Clickhous
     database,
     dialect: { cluster, fsync: false },
     attempts: 3,
+    insertFile: async (client, { head, file }) => {
+      const { stream } = await client.exec({ query: `${head} FORMAT Parquet`, values: Readable.from([file]) })
+      for await (const _ of stream); // empty, and only over when it was read
+    },
     release: () => Promise.resolve(),
   })
 }

@@ -54,6 +54,10 @@ export async function writeBehind(
       await behind.flush()
       await store.command(sql)
     },
+    async snapshot(copied) {
+      await behind.flush()
+      return store.snapshot(copied)
+    },
     drop: () => behind.drop(),
     close: () => behind.close(),
   }

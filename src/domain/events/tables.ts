@@ -165,7 +165,10 @@ export const identityChangesTable = defineTable('identity_changes', {
   ...KNOWN,
 })
 
-/** Every table but the one of migrations. */
+/** Tables that hold what others say; the rest are written to. */
+export const filledTables: ReadonlySet<Table> = new Set<Table>([eventIdsTable, tagStateTable])
+
+/** Every table but those of migrations and of the mark. */
 export const tables: readonly Table[] = [
   eventsTable,
   eventIdsTable,

@@ -76,13 +76,18 @@ export async function processBatches(deps: Deps, signal?: AbortSignal): Promise<
   }
 }
 
-async function workOffBatches(deps: Deps, signal?: AbortSignal): Promise<void> {
+/** Ends what a crash left half applied, and takes up nothing new. */
+export async function finishPlanned(deps: Deps): Promise<void> {
+  await workOffBatches(deps, undefined, true)
+}
+
+async function workOffBatches(deps: Deps, signal?: AbortSignal, onlyPlanned = false): Promise<void> {
   const { docs } = deps
   while (signal?.aborted !== true) {
     // In this order: what was begun later shows in what was begun, what was begun before shows as planned or is done.
     const basis = await lastBegun(deps)
     const [planned] = await docs.batches.find({ state: 'planned' }, { sort: { seq: 1 }, limit: 1 })
-    const waiting = planned?.plan === undefined ? await nextBatches(deps) : []
+    const waiting = planned?.plan === undefined && !onlyPlanned ? await nextBatches(deps) : []
     if (planned?.plan === undefined && waiting.length === 0) return
     // After the batches are known: whatever they speak of began under what is published now, or before.
     const held = await holdPublished(deps)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { parseInput } from '../../parse.js'
 import { hashKey, secretHex } from '../../random.js'
 import type { AuditRow } from '../../stored/audit.js'
+import type { Collections } from '../../stored/collections.js'
 import { DAY_MS } from '../../time.js'
 import type { Deps } from './deps.js'
 
@@ -62,6 +63,22 @@ export async function recordInterrupted(deps: Pick<Deps, 'docs' | 'clock'>, alon
       await writeAudit(deps, { who, operation, target, inputHash, outcome: 'failed', code: 'interrupted' })
     await docs.meta.delete({ _id })
   }
+}
+
+/** The number of the last row. */
+export async function lastAuditRow({ audit }: Pick<Collections, 'audit'>): Promise<number> {
+  return (await audit.find({}, { sort: { _id: -1 }, limit: 1 }))[0]?._id ?? 0
+}
+
+/** Whether one of these operations is under way, or has ended since that row: they are noted before, and on record after. */
+export async function wasAtWork(
+  { audit, meta }: Pick<Collections, 'audit' | 'meta'>,
+  operations: ReadonlySet<string>,
+  since: number,
+): Promise<boolean> {
+  for (const { text } of await meta.find({ _id: { $gte: INTENT, $lt: `${INTENT}~` } }))
+    if (operations.has(parseInput(Intent, JSON.parse(text ?? ''), 'An intent cannot be read').operation)) return true
+  return (await audit.findOne({ _id: { $gt: since }, operation: { $in: [...operations] } })) !== undefined
 }
 
 export const AuditQuery = z.strictObject({

@@ -36,6 +36,8 @@ type Lane = {
   sharded?: true
   /** Is due with this one, too: what that brings goes on in the same round. */
   follows?: string
+  /** Ends between two pieces of its work where somebody is about to copy the stores; see `createPause`. */
+  yields?: true
   /** Its work is timers, any number of which may end at any moment of a second. */
   timed?: true
   run(deps: ServiceDeps, signal: AbortSignal | undefined, shard: Shard): Promise<void>
@@ -65,6 +67,7 @@ const LANES: readonly Lane[] = [
   {
     name: 'process-batches',
     group: 'ingest',
+    yields: true,
     run: processBatches,
     dueAt: async ({ docs, clock }) => {
       const now = clock.now()

@@ -11,6 +11,8 @@ import { listHeld } from '../journeys/list-held.js'
 import { explainTouches, type Why, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { listPeople, PeopleQuery } from '../identity/list-people.js'
+import { listBackups } from '../backup/list-backups.js'
+import { type Backup, type Copying, makeBackup } from '../backup/make-backup.js'
 import { showPerson, ShownPersonQuery } from '../identity/show-person.js'
 import { describeStatus } from './describe-status.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
@@ -44,10 +46,11 @@ import { meant, said } from '../../said.js'
 /** What the operations need of the running parts. */
 export type OperationDeps = {
   deps: ServiceDeps
-  documents: Pick<DocumentStore, 'unfit'>
+  documents: DocumentStore
   publish: (options: PublishOptions) => Promise<Publication[]>
   /** Waits until nobody else refreshes. */
   alone: RunAlone
+  copying: Copying
 }
 
 /** Called with how much is done. */
@@ -423,6 +426,28 @@ export const operations = {
     }),
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
+  backup: long(
+    z.strictObject({
+      movedTo: z
+        .string()
+        .max(1_000)
+        .optional()
+        .describe(said('随后要把文件移到哪里，只记下来', 'where its caller takes the file to; it is only noted')),
+    }),
+    backup,
+    {
+      effect: 'read',
+      reveals: true,
+      roles: ['admin'],
+      scope: 'all',
+      audit: { target: (_input, result) => result?.id ?? 'everything', input: () => ({}) },
+    },
+  ),
+  'backup/list': quick(z.strictObject({}), async ({ deps, copying }) => listBackups(deps, copying), {
+    effect: 'read',
+    roles: ['admin', 'operator'],
+    scope: 'none',
+  }),
   'audit/list': quick(AuditQuery, async ({ deps }, query) => listAudit(deps, query), {
     effect: 'read',
     roles: ['admin', 'approver'],
@@ -439,6 +464,20 @@ export type Operations = typeof operations
 export type OperationName = keyof Operations
 export type OperationInput<N extends OperationName> = z.input<Operations[N]['input']>
 export type OperationResult<N extends OperationName> = Awaited<ReturnType<Operations[N]['run']>>
+
+/** Each writes one document alone, so that a backup may be cut before or after it. */
+const OF_ONE_DOCUMENT: ReadonlySet<string> = new Set<OperationName>(['sending', 'tasks/close', 'guides/sign-out'])
+
+function backup(
+  app: OperationDeps,
+  { movedTo }: { movedTo?: string | undefined },
+  onProgress: OnProgress,
+): Promise<Backup> {
+  const several = Object.entries(operations).filter(
+    ([name, { effect }]) => effect === 'live' && !OF_ONE_DOCUMENT.has(name),
+  )
+  return makeBackup(app, { movedTo, changing: new Set(several.map(([name]) => name)) }, onProgress)
+}
 
 async function publish(
   app: OperationDeps,

@@ -125,10 +125,16 @@ export async function watchLeases(leases: Leases, names: readonly string[]): Pro
     if (lease !== undefined) stoodStill(leases, _id.slice(idOf('').length), lease)
 }
 
-function stoodStill({ seen, elapsedMs }: Leases, name: string, { fence, beat }: Stored): boolean {
+/** Whether what rises with every sign of life has not moved for so long, while this process looked. */
+export function stoodStill(
+  { seen, elapsedMs }: Leases,
+  name: string,
+  { fence, beat }: Pick<Stored, 'fence' | 'beat'>,
+  ms = LEASE_MS,
+): boolean {
   const nowMs = elapsedMs()
   const before = seen.get(name)
-  if (before?.fence === fence && before.beat === beat) return nowMs - before.sinceMs >= LEASE_MS
+  if (before?.fence === fence && before.beat === beat) return nowMs - before.sinceMs >= ms
   seen.set(name, { fence, beat, sinceMs: nowMs })
   return false
 }

@@ -35,19 +35,20 @@ function encode(value: unknown, path: string): unknown {
     }
     return copy ?? value
   }
+  const entries = Object.entries(value)
+  if (entries.some(([key]) => ESCAPED.test(key)))
+    return Object.fromEntries(entries.map(([key, item]) => [ESCAPED.test(key) ? `$${key}` : key, encode(item, key)]))
   let copy: Plain | undefined
-  for (const [key, item] of Object.entries(value)) {
+  for (const [key, item] of entries) {
     const encoded = encode(item, key)
-    const name = ESCAPED.test(key) ? `$${key}` : key
-    if (name !== key) delete (copy ??= { ...value })[key]
-    if (encoded !== item || name !== key) (copy ??= { ...value })[name] = encoded
+    if (encoded !== item) (copy ??= { ...value })[key] = encoded
   }
   return copy ?? value
 }
 
 const ESCAPED = /^\$+date$/
 
-/** Reads `{"$date": ms}` back, in place. */
+/** Reads `{"$date": ms}` back; in place, where no field is renamed. */
 function decode(value: unknown): unknown {
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) value[i] = decode(value[i])
@@ -55,11 +56,9 @@ function decode(value: unknown): unknown {
   }
   if (!isPlain(value)) return value
   if (typeof value.$date === 'number') return new Date(value.$date)
-  for (const [key, item] of Object.entries(value)) {
-    if (ESCAPED.test(key)) {
-      delete value[key]
-      value[key.slice(1)] = decode(item)
-    } else if (typeof item === 'object') value[key] = decode(item)
-  }
+  const entries = Object.entries(value)
+  if (entries.some(([key]) => ESCAPED.test(key)))
+    return Object.fromEntries(entries.map(([key, item]) => [ESCAPED.test(key) ? key.slice(1) : key, decode(item)]))
+  for (const [key, item] of entries) if (typeof item === 'object') value[key] = decode(item)
   return value
 }

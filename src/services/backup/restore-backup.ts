@@ -1,0 +1,157 @@
+import { gunzip as gunzipWithCallback } from 'node:zlib'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { profilesTable, storesTable, tables } from '../../domain/events/tables.js'
+import { ConfigError, ConflictError } from '../../errors.js'
+import type { ArchiveReader } from '../../ports/archive.js'
+import type { DocumentStore } from '../../ports/document-store.js'
+import type { EventStore } from '../../ports/event-store.js'
+import { hashKey, secretHex } from '../../random.js'
+import { said } from '../../said.js'
+import { collectionDefinitions, type Collections, openCollections } from '../../stored/collections.js'
+import type { Clock } from '../../time.js'
+import { writeAudit } from '../runtime/audit.js'
+import { switchSending } from '../touches/switch-sending.js'
+import { COPIED_TABLES } from './make-backup.js'
+import { damaged, type Manifest, sha256, tooNew } from './manifest.js'
+
+const gunzip = promisify(gunzipWithCallback)
+
+/** While it is there, what the stores hold is a part of a backup. */
+const RESTORING = 'restoring'
+
+const Count = z.object({ n: z.number() })
+
+export type Restored = Pick<Manifest, 'id' | 'store' | 'at'> & { profiles: number; events: number }
+
+/** @throws {ConfigError} where a restore was broken off: a part of a store is none */
+export async function refuseHalfRestored({ meta }: Pick<Collections, 'meta'>): Promise<void> {
+  const half = await meta.get(RESTORING)
+  if (half === undefined) return
+  throw new ConfigError(said('上次恢复没有做完', 'a restore was broken off'), [
+    {
+      path: 'dataDir',
+      message: said(`里面只有备份 ${half.text} 的一部分`, `only a part of the backup ${half.text} is there`),
+      hint: said('再运行一次 siyu restore', 'run siyu restore once more'),
+    },
+  ])
+}
+
+/**
+ * Looks at every piece, and at whether this program knows what is in it. Nothing is opened before.
+ *
+ * @throws {InvalidInputError} where a piece is damaged or missing, or the backup is of a newer program
+ */
+export async function verifyBackup(
+  archive: ArchiveReader,
+  { collections, tables: copied, pieces }: Manifest,
+  onPiece: () => void,
+): Promise<void> {
+  const known = new Map(collectionDefinitions.map((definition) => [definition.name, definition.version]))
+  for (const [name, { version }] of Object.entries(collections))
+    if (version > (known.get(name) ?? 0)) throw tooNew(`${name} ${version}`)
+  for (const [name, { columns }] of Object.entries(copied)) {
+    const table = COPIED_TABLES.find((t) => t.name === name)
+    const unknown = table === undefined ? name : columns.find((column) => !(column in table.columns))
+    if (unknown !== undefined) throw tooNew(unknown)
+  }
+  const left = new Map(pieces.map((piece) => [piece.name, piece]))
+  for await (const { name, read } of archive.entries()) {
+    const piece = left.get(name)
+    if (piece === undefined) continue
+    if (sha256(await read()) !== piece.sha256) throw damaged(name, said('内容变了', 'its content has changed'))
+    left.delete(name)
+    onPiece()
+  }
+  const [missing] = left.keys()
+  if (missing !== undefined) throw damaged(missing, said('不在里面', 'it is not there'))
+}
+
+/**
+ * Fills empty stores of any kind with a backup that was verified. Broken off, what is there is no store, and the same again
+ * begins anew. Sends are stopped in what it makes: the backup does not know what went out since.
+ *
+ * @throws {ConflictError} where the stores are not empty; nothing is changed then
+ */
+export async function restoreBackup(
+  { documents, events, clock, who }: { documents: DocumentStore; events: EventStore; clock: Clock; who: string },
+  archive: ArchiveReader,
+  manifest: Manifest,
+  onPiece: () => void,
+): Promise<Restored> {
+  const docs = await openCollections(documents)
+  if ((await docs.meta.get(RESTORING)) === undefined) await refuseNonEmpty(docs, events)
+  else await empty(docs, events)
+  await docs.meta.put([{ _id: RESTORING, text: manifest.id }])
+  // Emptied tables remember the tokens of the attempt before.
+  const attempt = secretHex(4)
+  const byName = new Map(collectionDefinitions.map((definition) => [definition.name, definition]))
+  for await (const { name, read } of archive.entries()) {
+    const [kind, of = ''] = name.split('/')
+    if (kind === 'documents') {
+      const text = (await gunzip(await read())).toString('utf8')
+      await documents.load(byName.get(of)!, text.trimEnd().split('\n'), manifest.collections[of]!.version) // verified
+    } else if (kind === 'events') {
+      const table = COPIED_TABLES.find((t) => t.name === of)! // verified
+      await events.load(table, manifest.tables[of]!.columns, await read(), `restore ${attempt} ${name}`)
+    } else continue
+    onPiece()
+  }
+  await checkCounts(docs, events, manifest)
+  await switchSending(docs, 'stop', clock.now())
+  const inputHash = hashKey(64, manifest.id)
+  await writeAudit({ docs, clock }, { who, operation: 'restore', target: manifest.id, outcome: 'done', inputHash })
+  await docs.meta.delete({ _id: RESTORING })
+  const { id, store, at, collections, tables: copied } = manifest
+  return { id, store, at, profiles: collections.profiles!.count, events: copied.events!.rows }
+}
+
+async function refuseNonEmpty(docs: Collections, events: EventStore): Promise<void> {
+  const full: string[] = []
+  for (const [name, collection] of Object.entries(docs))
+    if ((await collection.findOne({})) !== undefined) full.push(name)
+  for (const table of [...tables, storesTable]) if ((await rowsOf(events, table.name)) > 0) full.push(table.name)
+  if (full.length === 0) return
+  throw new ConflictError(
+    said(
+      `这里已经有数据（${full.slice(0, 3).join('、')}…），没有动它 → 恢复到空的地方：换一个 dataDir 或数据库`,
+      `there is data already (${full.slice(0, 3).join(', ')}, …); it was left alone → restore into an empty place: another dataDir or database`,
+    ),
+  )
+}
+
+/** What a restore that was broken off has left. */
+async function empty(docs: Collections, events: EventStore): Promise<void> {
+  for (const table of [...tables, storesTable])
+    // eslint-disable-next-line no-restricted-syntax -- half a restore is nobody's past
+    await events.command(`TRUNCATE TABLE ${table.name}`)
+  const { meta, ...others } = docs
+  for (const collection of Object.values(others)) await collection.delete({})
+  await meta.delete({ _id: { $ne: RESTORING } })
+}
+
+async function checkCounts(docs: Collections, events: EventStore, manifest: Manifest): Promise<void> {
+  const wrong: string[] = []
+  const byName = new Map(collectionDefinitions.map(({ name }, i) => [name, Object.values(docs)[i]!]))
+  for (const [name, { count }] of Object.entries(manifest.collections)) {
+    const own = name === 'meta' ? 1 : 0
+    const found = (await byName.get(name)!.count({})) - own
+    if (found !== count) wrong.push(`${name}: ${found}/${count}`)
+  }
+  for (const [name, { rows }] of Object.entries(manifest.tables)) {
+    // The engine drops superseded rows of people when it likes.
+    const found = await rowsOf(events, name)
+    if (name === profilesTable.name ? found > rows : found !== rows) wrong.push(`${name}: ${found}/${rows}`)
+  }
+  if (wrong.length > 0)
+    throw new ConflictError(
+      said(
+        `恢复出来的数量不对（${wrong.join('，')}）→ 再恢复一次，期间不要让别的进程用它`,
+        `the counts are not those of the backup (${wrong.join(', ')}) → restore once more, with no other process at the stores`,
+      ),
+    )
+}
+
+async function rowsOf(events: EventStore, table: string): Promise<number> {
+  return (await events.query(`SELECT count() AS n FROM ${table}`, Count))[0]!.n
+}

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from '@jest/globals'
+import { openTar, tarFolder, tarWriter } from '../../../src/adapters/archive/tar.js'
+
+describe('an archive', () => {
+  const home = mkdtempSync(join(tmpdir(), 'siyu-tar-'))
+  afterAll(() => rmSync(home, { recursive: true, force: true }))
+  const pieces = [0, 1, 511, 512, 513, 70_000].map((n, i) => ({ name: `a/${i}.bin`, data: Buffer.alloc(n, i + 1) }))
+
+  async function write(folder: string, name: string): Promise<string> {
+    const archive = await tarFolder(folder).create(name)
+    for (const { name: piece, data } of pieces) await archive.add(piece, data)
+    expect(await archive.commit()).toBe(statSync(join(folder, name)).size)
+    await archive.discard()
+    return join(folder, name)
+  }
+  async function read(file: string): Promise<{ name: string; data: Buffer }[]> {
+    const archive = await openTar(file)
+    try {
+      const found: { name: string; data: Buffer }[] = []
+      for await (const { name, read: readPiece } of archive.entries()) found.push({ name, data: await readPiece() })
+      return found
+    } finally {
+      await archive.close()
+      await archive.close()
+    }
+  }
+
+  it('gives back its pieces, here and to any tar, and only this user reads it', async () => {
+    const folder = join(home, 'own')
+    const file = await write(folder, 'one.tar')
+    expect(await read(file)).toEqual(pieces)
+    expect(execFileSync('tar', ['tf', file], { encoding: 'utf8' }).trim().split('\n')).toEqual(
+      pieces.map((p) => p.name),
+    )
+    expect(execFileSync('tar', ['xOf', file, 'a/5.bin']).equals(pieces[5]!.data)).toBe(true)
+    expect([statSync(file).mode & 0o777, statSync(folder).mode & 0o777]).toEqual([0o600, 0o700])
+  })
+
+  it('is there when it is whole, takes no place of another, and leaves nothing when it is not wanted', async () => {
+    const folder = join(home, 'whole')
+    const archives = tarFolder(folder)
+    expect(await archives.list()).toEqual([])
+    await write(folder, 'one.tar')
+    const before = readFileSync(join(folder, 'one.tar'))
+    const again = await archives.create('one.tar')
+    expect(await archives.list()).toEqual(['one.tar'])
+    await expect(again.commit()).rejects.toThrow('is there already')
+    expect(readFileSync(join(folder, 'one.tar')).equals(before)).toBe(true)
+    const unwanted = await archives.create('two.tar')
+    await unwanted.add('a', Buffer.from('a'))
+    await unwanted.discard()
+    expect(readdirSync(folder)).toEqual(['one.tar'])
+  })
+
+  it('has the beginnings of the dead swept away after a day', async () => {
+    const folder = join(home, 'swept')
+    await write(folder, 'one.tar')
+    for (const name of ['old.tar.aa.part', 'new.tar.bb.part']) writeFileSync(join(folder, name), '')
+    utimesSync(join(folder, 'old.tar.aa.part'), 1, 1)
+    await write(folder, 'two.tar')
+    expect(readdirSync(folder).sort()).toEqual(['new.tar.bb.part', 'one.tar', 'two.tar'])
+  })
+
+  it('says when it was cut off, is none, or is not there', async () => {
+    const file = await write(join(home, 'cut'), 'one.tar')
+    const whole = readFileSync(file)
+    for (const size of [0, 100, 600, 1_500, whole.length - 1_024]) {
+      writeFileSync(file, whole.subarray(0, size))
+      await expect(read(file)).rejects.toThrow('is not whole')
+    }
+    writeFileSync(file, Buffer.alloc(2_000, 'x'))
+    await expect(read(file)).rejects.toThrow('is no backup')
+    await expect(openTar(join(home, 'nowhere.tar'))).rejects.toThrow('cannot be read')
+  })
+
+  it('says that the disk is full', async () => {
+    const part = join(home, 'full.part')
+    const archive = tarWriter(await open('/dev/full', 'w'), part, join(home, 'full.tar'))
+    await expect(archive.add('a', Buffer.alloc(10))).rejects.toThrow('the disk is full')
+    await archive.discard()
+  })
+})
