@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { TagId } from '../domain/tags/kinds/kind.js'
+import { TAG_ID } from '../domain/tags/kinds/kind.js'
 import { define } from './define.js'
 
 export const TagValue = z.object({ v: z.string(), since: z.date() })
@@ -19,7 +19,7 @@ export type ProfileTags = z.infer<typeof ProfileTags>
 
 /** Where a tag stands in `ProfileTags`. @throws {RangeError} for an id that would be another path */
 export function tagPath(tagId: string): `tags.${string}` {
-  if (!TagId.safeParse(tagId).success) throw new RangeError(`"${tagId}" is no tag id`)
+  if (!TAG_ID.test(tagId)) throw new RangeError(`"${tagId}" is no tag id`)
   return `tags.${tagId}`
 }
 

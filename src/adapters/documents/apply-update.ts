@@ -139,5 +139,13 @@ function structuredCopy<V>(value: V): V {
   if (value instanceof Date) return new Date(value.getTime()) as V
   if (Array.isArray(value)) return value.map(structuredCopy) as V
   if (!isPlain(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, structuredCopy(item)])) as V
+  const copy: Plain = {}
+  for (const key of Object.keys(value)) {
+    const item = structuredCopy(value[key])
+    // A field of this name would be taken for the prototype.
+    if (key === '__proto__')
+      Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true }) // prettier-ignore
+    else copy[key] = item
+  }
+  return copy as V
 }

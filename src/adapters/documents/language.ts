@@ -135,10 +135,16 @@ export function checkUpdate(update: Update, definition: Definition): void {
     }
   }
   if (paths.length < 2) return
-  paths.sort()
-  for (const [i, path] of paths.entries()) {
-    const clash = paths.find((other, j) => j !== i && (other === path || other.startsWith(`${path}.`)))
-    if (clash !== undefined) throw refused(clash, `is updated twice in one update (also as "${path}")`)
+  const seen = new Set<string>()
+  for (const path of paths) {
+    if (seen.has(path)) throw refused(path, `is updated twice in one update (also as "${path}")`)
+    seen.add(path)
+  }
+  for (const path of paths) {
+    for (let end = path.indexOf('.'); end !== -1; end = path.indexOf('.', end + 1)) {
+      const above = path.slice(0, end)
+      if (seen.has(above)) throw refused(path, `is updated twice in one update (also as "${above}")`)
+    }
   }
 }
 

@@ -63,6 +63,8 @@ export type SqliteOptions = {
 
 /** Documents touched between two turns of the event loop; 500 updates take about 80 ms. */
 const CHUNK = 500
+/** Rows that one statement writes: of few sizes, so that few statements are prepared. */
+const ROWS = [50, 10, 1] as const
 /** So many more than are wanted are looked at first, where a filter is decided by the document itself. */
 const FEW = 8
 /** A shared transaction is committed after this long, so that callers and timers get their turn. */
@@ -187,6 +189,8 @@ type Row = unknown[]
 /** The connection: prepared statements, and writes that share transactions. */
 type Db = {
   all(sql: string, params: readonly Bind[]): Row[]
+  /** The first row, where there can be one only. */
+  one(sql: string, params: readonly Bind[]): Row | undefined
   /** @returns rows changed */
   run(sql: string, params: readonly Bind[]): number
   /** Queues `work`; resolves after commit. `parts`: does it make several changes that must be undone together? */
@@ -293,6 +297,14 @@ function connection(raw: Database.Database, log: Log | undefined): Db {
     }
   }
 
+  const one = (sql: string, params: readonly Bind[]) => {
+    try {
+      return prepare(sql).get(params) as Row | undefined
+    } catch (err) {
+      throw toAppError(err)
+    }
+  }
+
   /** One transaction of whatever waits. A job that throws undoes itself only. */
   const flush = () => {
     const jobs = queue
@@ -351,6 +363,7 @@ function connection(raw: Database.Database, log: Log | undefined): Db {
 
   return {
     all,
+    one,
     run,
     write<R>(parts: boolean, work: () => R) {
       if (closed) return Promise.reject(new UpstreamError('sqlite', 'closed', false, 'the document store is closed'))
@@ -395,6 +408,13 @@ function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+function* piecesOf<V>(items: readonly V[]): Generator<V[]> {
+  for (let from = 0; from < items.length;) {
+    const size = ROWS.find((rows) => rows <= items.length - from)! // one at least
+    yield items.slice(from, (from += size))
+  }
+}
+
 function chunksOf<V>(items: readonly V[]): V[][] {
   const chunks: V[][] = []
   for (let i = 0; i < items.length; i += CHUNK) chunks.push(items.slice(i, i + CHUNK))
@@ -427,34 +447,43 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
   const columns: Columns = new Map([['_id', 'k'], ...fields.map((f) => [f.path, f.column] as const)])
   const unindexed: Columns = new Map([...columns].map(([path, column]) => [path, `+${column}`]))
   const names = ['k', 'v', ...fields.map((f) => f.column), 'doc']
-  const insertSql = `INSERT INTO ${table} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`
-  const putSql = `${insertSql} ON CONFLICT (k) DO UPDATE SET ${names
-    .slice(1)
-    .map((name) => `${name} = excluded.${name}`)
-    .join(', ')}`
+  const list = (items: readonly string[]) => items.join(', ')
+  const insertSql = (rows: number) =>
+    `INSERT INTO ${table} (${list(names)}) VALUES ${list(Array<string>(rows).fill(`(${list(names.map(() => '?'))})`))}`
+  const putSql = ` ON CONFLICT (k) DO UPDATE SET ${list(names.slice(1).map((name) => `${name} = excluded.${name}`))}`
+  /** Only of what is there already. */
+  const replaceSql = (rows: number) =>
+    `INSERT INTO ${table} (k, v, doc) VALUES ${list(Array<string>(rows).fill('(?, ?, ?)'))} ON CONFLICT (k) DO UPDATE SET doc = excluded.doc`
 
   /** Behind an upsert: what is stored stays where its field is greater. */
   const guardOf = (doc: T, field: string | undefined): Sql => {
     if (field === undefined) return { text: '', params: [] }
     const value = newnessOf(doc, field)
-    const path = JSON.stringify(field) + (value instanceof Date ? '."$date"' : '')
-    return { text: ` WHERE coalesce(json_extract(${table}.doc, ?) <= ?, TRUE)`, params: [`$.${path}`, Number(value)] }
+    const path = `$.${JSON.stringify(field)}${value instanceof Date ? '."$date"' : ''}`
+    const text = ` WHERE coalesce(json_extract(${table}.doc, ?) <= json_extract(excluded.doc, ?), TRUE)`
+    return { text, params: [path, path] }
   }
 
   /** `byKey`: the same condition for rows that are named by key; it keeps SQLite from looking them up by anything else. */
-  type Compiled = SqlFilter & { byKey: Sql; test: (doc: Doc) => boolean }
+  type Compiled = SqlFilter & { readonly byKey: Sql; test: (doc: Doc) => boolean }
   const compile = (filter: Filter): Compiled => {
     checkFilter(filter)
     const compiled = compileFilter(filter, columns)
-    const { where: byKey } = compileFilter(filter, unindexed)
-    return { ...compiled, byKey, test: compiled.rest === undefined ? () => true : toMatcher(compiled.rest) }
+    let byKey: Sql | undefined
+    return {
+      ...compiled,
+      get byKey() {
+        return (byKey ??= compileFilter(filter, unindexed).where)
+      },
+      test: compiled.rest === undefined ? () => true : toMatcher(compiled.rest),
+    }
   }
   const orderOf = (sort: Sort = {}) => compileSort(sort, columns)
   const read = (row: Row) => fromJson<T>(row[0] as string)
   const toRow = (doc: Doc): Bind[] => [doc._id, version, ...fieldValues(fields, doc), toJson(doc)]
   const byId = (id: unknown, { byKey }: { byKey: Sql } = { byKey: { text: '1', params: [] } }): T | undefined => {
     if (typeof id !== 'string' && typeof id !== 'number') throw refused('_id', 'must be a string or a number')
-    const row = db.all(`SELECT doc FROM ${table} WHERE k = ? AND ${byKey.text}`, [id, ...byKey.params])[0]
+    const row = db.one(`SELECT doc FROM ${table} WHERE k = ? AND ${byKey.text}`, [id, ...byKey.params])
     return row && read(row)
   }
 
@@ -543,28 +572,50 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     return best[0]
   }
 
-  const insertOne = (row: readonly Bind[]) => db.run(`${insertSql} ON CONFLICT DO NOTHING`, row) === 1
+  /** Which of the keys are there. */
+  const present = (ids: readonly T['_id'][]): Set<unknown> => {
+    const sql = `SELECT k FROM ${table} WHERE k IN (SELECT value FROM json_each(?))`
+    return new Set(db.all(sql, [JSON.stringify(ids)]).map(([k]) => k))
+  }
 
-  /** Changes a document that was read in the same transaction. Unchanged columns stay out, so that indexes are left alone. */
-  const change = (doc: T, update: Update): T => {
+  /** @returns the keys of those that were inserted */
+  const insertRows = (rows: readonly Bind[][]): Set<unknown> => {
+    const inserted = new Set<unknown>()
+    for (const piece of piecesOf(rows)) {
+      const sql = `${insertSql(piece.length)} ON CONFLICT DO NOTHING`
+      if (piece.length === 1) {
+        if (db.run(sql, piece[0]!) === 1) inserted.add(piece[0]![0])
+      } else for (const [k] of db.all(`${sql} RETURNING k`, piece.flat())) inserted.add(k)
+    }
+    return inserted
+  }
+
+  /** Changes a document that was read in the same transaction. Resolves to the columns that are another value then. */
+  const apply = (doc: T, update: Update): [column: string, value: Bind][] => {
     const before = fieldValues(fields, doc)
     applyUpdate(doc, update)
     checkDoc(doc, definition)
-    const sets = ['doc = ?']
-    const params: Bind[] = [toJson(doc)]
-    for (const [i, value] of fieldValues(fields, doc).entries()) {
-      if (isSame(value, before[i])) continue
-      sets.push(`${fields[i]!.column} = ?`)
-      params.push(value)
-    }
-    db.run(`UPDATE ${table} SET ${sets.join(', ')} WHERE k = ?`, [...params, doc._id])
+    return fieldValues(fields, doc).flatMap((value, i): [string, Bind][] =>
+      isSame(value, before[i]) ? [] : [[fields[i]!.column, value]],
+    )
+  }
+
+  /** Unchanged columns stay out, so that indexes are left alone. */
+  const replace = (doc: T, changed: readonly [column: string, value: Bind][]) => {
+    const sets = ['doc = ?', ...changed.map(([column]) => `${column} = ?`)]
+    const params = [toJson(doc), ...changed.map(([, value]) => value), doc._id]
+    db.run(`UPDATE ${table} SET ${sets.join(', ')} WHERE k = ?`, params)
+  }
+
+  const change = (doc: T, update: Update): T => {
+    replace(doc, apply(doc, update))
     return doc
   }
 
   const make = (doc: T, update: Update): T => {
     applyUpdate(doc, update, true)
     checkDoc(doc, definition)
-    db.run(insertSql, toRow(doc))
+    db.run(insertSql(1), toRow(doc))
     return doc
   }
 
@@ -578,6 +629,30 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     return false
   }
 
+  type Item = { id: T['_id']; update: Update; where?: Filter; upsert?: boolean }
+
+  /** Items that name different documents and share a condition: what they change is read together, and written together. */
+  const updateTogether = (items: readonly Item[], where?: Compiled) => {
+    const { byKey, test } = where ?? { byKey: { text: '1', params: [] }, test: () => true }
+    const sql = `SELECT k, doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${byKey.text}`
+    const found = new Map(
+      db.all(sql, [JSON.stringify(items.map(({ id }) => id)), ...byKey.params]) as [unknown, string][],
+    )
+    const same: Bind[][] = []
+    for (const { id, update, upsert } of items) {
+      const text = found.get(id)
+      const doc = text === undefined ? undefined : fromJson<T>(text)
+      if (doc === undefined || !test(doc)) {
+        if (upsert === true && (where === undefined || byId(id) === undefined)) make({ _id: id } as T, update)
+        continue
+      }
+      const changed = apply(doc, update)
+      if (changed.length > 0) replace(doc, changed)
+      else same.push([id, version, toJson(doc)])
+    }
+    for (const piece of piecesOf(same)) db.run(replaceSql(piece.length), piece.flat())
+  }
+
   return {
     async get(id) {
       return byId(id)
@@ -585,7 +660,7 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     async getMany(ids) {
       for (const id of ids) checkId(id, definition.name)
       const docs: T[] = []
-      for (const chunk of chunksOf([...new Set(ids)].sort(compareIds))) {
+      for (const chunk of chunksOf(inOrder([...new Set(ids)]))) {
         if (docs.length > 0) await nextTurn()
         const sql = `SELECT doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) ORDER BY k`
         docs.push(...db.all(sql, [JSON.stringify(chunk)]).map(read))
@@ -619,9 +694,7 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     async count(filter) {
       const compiled = compile(filter)
       if (compiled.rest === undefined) {
-        return Number(
-          db.all(`SELECT count(*) FROM ${table} WHERE ${compiled.where.text}`, compiled.where.params)[0]?.[0],
-        )
+        return Number(db.one(`SELECT count(*) FROM ${table} WHERE ${compiled.where.text}`, compiled.where.params)?.[0])
       }
       let count = 0
       for await (const docs of matches(compiled, 'k')) count += docs.length
@@ -631,9 +704,12 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
       for (const doc of docs) checkDoc(doc, definition)
       const refusedIds: T['_id'][] = []
       for (const chunk of chunksOf(docs)) {
-        const rows = chunk.map(toRow)
-        const done = await db.write(rows.length > 1, () => rows.map(insertOne))
-        chunk.forEach((doc, i) => done[i] || refusedIds.push(doc._id))
+        // Of what is there already nothing is written down.
+        const taken = chunk.length === 1 ? new Set() : present(chunk.map((doc) => doc._id))
+        const rows = chunk.filter((doc) => !taken.has(doc._id)).map(toRow)
+        const inserted = rows.length === 0 ? new Set() : await db.write(rows.length > 1, () => insertRows(rows))
+        // One that is named twice was inserted once.
+        for (const { _id } of chunk) if (!inserted.delete(_id)) refusedIds.push(_id)
       }
       return { refused: refusedIds }
     },
@@ -642,7 +718,10 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
       for (const chunk of chunksOf(docs)) {
         const puts = chunk.map((doc) => ({ row: toRow(doc), guard: guardOf(doc, unlessNewer) }))
         await db.write(puts.length > 1, () => {
-          for (const { row, guard } of puts) db.run(putSql + guard.text, [...row, ...guard.params])
+          for (const piece of piecesOf(puts)) {
+            const { guard } = piece[0]! // of a number or of an instant, as the field is
+            db.run(insertSql(piece.length) + putSql + guard.text, [...piece.flatMap(({ row }) => row), ...guard.params])
+          }
         })
       }
     },
@@ -664,7 +743,11 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
       }
       for (const chunk of chunksOf(items)) {
         await db.write(chunk.length > 1, () => {
-          for (const { id, update, where, upsert } of chunk) updateOne(id, update, where && compileOnce(where), upsert)
+          for (const [first, ...others] of togetherOf(chunk)) {
+            const where = first!.where && compileOnce(first!.where) // none is empty
+            if (others.length > 0) updateTogether([first!, ...others], where)
+            else updateOne(first!.id, first!.update, where, first!.upsert)
+          }
         })
       }
     },
@@ -705,6 +788,29 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     },
   }
 }
+
+/** Items in order, in pieces that have one condition and name no document twice. */
+function togetherOf<I extends { id: unknown; where?: Filter }>(items: readonly I[]): I[][] {
+  const pieces: I[][] = []
+  const named = new Set<unknown>()
+  for (const item of items) {
+    const piece = pieces.at(-1)
+    if (piece?.[0]!.where === item.where && piece !== undefined && !named.has(item.id)) piece.push(item)
+    else {
+      named.clear()
+      pieces.push([item])
+    }
+    named.add(item.id)
+  }
+  return pieces
+}
+
+/** In place. Texts without surrogates order by their units as they do by code points. */
+function inOrder<I extends string | number>(ids: I[]): I[] {
+  return ids.some((id) => typeof id === 'number' || HALVES.test(id)) ? ids.sort(compareIds) : ids.sort()
+}
+
+const HALVES = /[\ud800-\udfff]/
 
 function compareIds(a: string | number, b: string | number): number {
   return typeof a === 'number' && typeof b === 'number' ? a - b : compareValues(a, b)

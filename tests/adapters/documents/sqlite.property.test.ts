@@ -54,4 +54,43 @@ describe('SQLite against the interpreter mingo', () => {
     }
     await store.close()
   })
+
+  it(`writes many at once as one after the other, ${TRIES / 50} times`, async () => {
+    const [together, singly] = await Promise.all(
+      [':memory:', ':memory:'].map(async (file) => openSqliteDocuments({ file })),
+    )
+    const many = await together!.collection(RANDOM_DOCS)
+    const each = await singly!.collection(RANDOM_DOCS)
+    const conditions = [undefined, { x: { $gt: 0 } }, { c: { $lte: 3 } }, { x: { $exists: true }, n: { $ne: 1 } }]
+    for (let round = 0; round < TRIES / 50; round++) {
+      const draw = drawsOf('write', round)
+      const docs = Array.from({ length: 1 + draw(80) }, (_, i) => ({
+        ...randomDoc(drawsOf('written', round, i), 1 + draw(150)),
+        rank: draw(5),
+      }))
+      const { refused } = await many.insert(docs)
+      const refusedSingly: unknown[] = []
+      for (const doc of docs) refusedSingly.push(...(await each.insert([doc])).refused)
+      expect({ round, refused }).toEqual({ round, refused: refusedSingly })
+      const newer = docs.map((doc) => ({ ...doc, rank: draw(5) }))
+      await many.put(newer, { unlessNewer: 'rank' })
+      for (const doc of newer) await each.put([doc], { unlessNewer: 'rank' })
+      let where = conditions[0]
+      const items = Array.from({ length: 1 + draw(120) }, (_, i) => {
+        if (draw(10) === 0) where = conditions[draw(conditions.length)]
+        const upsert = draw(4) === 0
+        return {
+          id: 1 + draw(160),
+          update: upsert ? { $set: { rank: draw(5) } } : randomUpdate(drawsOf('change', round, i)),
+          ...(where !== undefined && { where }),
+          upsert,
+        }
+      })
+      await many.updateEach(items)
+      for (const item of items) await each.updateEach([item])
+      expect({ round, docs: await many.find({}) }).toEqual({ round, docs: await each.find({}) })
+      if (round % 5 === 4) for (const random of [many, each]) await random.delete({ _id: { $gt: 100 } })
+    }
+    await Promise.all([together!.close(), singly!.close()])
+  })
 })

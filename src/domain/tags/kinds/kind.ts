@@ -10,12 +10,10 @@ import type { TimeEdge } from '../../rules/windows.js'
 import { isCron } from '../../schedule.js'
 
 /** It names a column of figures and a key of stored documents, where a dot or a dollar sign would mean something else. */
+export const TAG_ID = /^[a-z][a-z0-9_]{1,63}$/
 export const TagId = z
   .string()
-  .regex(
-    /^[a-z][a-z0-9_]{1,63}$/,
-    said('标签 id 用小写字母、数字和下划线，2 到 64 个字符', 'a tag id is snake_case, 2 to 64 characters'),
-  )
+  .regex(TAG_ID, said('标签 id 用小写字母、数字和下划线，2 到 64 个字符', 'a tag id is snake_case, 2 to 64 characters'))
 
 /** What every tag has, whatever its kind. */
 export const common = {
