@@ -212,8 +212,26 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
 function insertStatement<C extends Columns>(table: Table<C>, rows: readonly Row<C>[], token: string): string {
   const columns = namesOf(table)
   const head = `${insertHead(table, columns, token)} FORMAT JSONCompactEachRow`
-  const cellsOf = (row: Readonly<Record<string, unknown>>) => columns.map((column) => toCell(row[column]))
-  return `${head}\n${rows.map((row) => JSON.stringify(cellsOf(row))).join('\n')}`
+  return `${head}\n${rows.map(writerOf(columns)).join('\n')}`
+}
+
+type Cell = { column: string; value: unknown; text: string }
+
+/** Writes a row as a list. What stands in its column once more, as most of what a group has in common does, is written once. */
+function writerOf(columns: readonly string[]): (row: Readonly<Record<string, unknown>>) => string {
+  const last = columns.map((column): Cell => ({ column, value: undefined, text: 'null' }))
+  return (row) => {
+    let text = ''
+    for (const cell of last) {
+      const value = row[cell.column]
+      if (value !== cell.value) {
+        cell.value = value
+        cell.text = JSON.stringify(toCell(value))
+      }
+      text += text === '' ? cell.text : `,${cell.text}`
+    }
+    return `[${text}]`
+  }
 }
 
 function insertHead({ name }: Table, columns: readonly string[], token: string): string {

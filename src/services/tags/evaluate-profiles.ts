@@ -12,7 +12,8 @@ import { react } from './reactions/react.js'
 import { askable } from '../segments/askable.js'
 import { figuresAtHand, loadTouched, scopeOf } from '../segments/test-rules.js'
 
-const CHUNK = 5_000
+/** Differences that are acted on and recorded together: each time costs the event store a part of each table. */
+const CHUNK = 20_000
 
 export type Evaluation = {
   evaluables: readonly Evaluable[]
