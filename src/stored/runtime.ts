@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Collection } from '../ports/document-store.js'
 import type { WaitingRows } from '../ports/event-store.js'
@@ -121,8 +122,26 @@ export async function closePast(meta: Collection<Meta>, at: Date): Promise<void>
   await meta.update(PLANS_BEGUN, { $max: { at } })
 }
 
-/** The next value of a counter, from 1. */
+/** Who asks for a value of a counter in this turn of the event loop. */
+type Asking = { asked: number; last: Promise<number> }
+const asking = new WeakMap<Collection<Meta>, Map<string, Asking>>()
+
+/** The next value of a counter, from 1. Those who ask together take theirs by one write, in the order in which they asked. */
 export async function nextValue(meta: Collection<Meta>, counter: string): Promise<number> {
-  const doc = await meta.findOneAndUpdate({ _id: `counter:${counter}` }, { $inc: { value: 1 } }, { upsert: true })
-  return doc!.value!
+  const counters = asking.get(meta) ?? new Map<string, Asking>()
+  asking.set(meta, counters)
+  let group = counters.get(counter)
+  if (group === undefined) {
+    const begun: Asking = { asked: 0, last: Promise.resolve(0) }
+    begun.last = nextTurn().then(async () => {
+      counters.delete(counter)
+      const update = { $inc: { value: begun.asked } }
+      const doc = await meta.findOneAndUpdate({ _id: `counter:${counter}` }, update, { upsert: true })
+      return doc!.value!
+    })
+    counters.set(counter, (group = begun))
+  }
+  const place = ++group.asked
+  const last = await group.last
+  return last - group.asked + place
 }

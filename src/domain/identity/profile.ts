@@ -91,7 +91,8 @@ export function ruleTexts(profile: Profile): Record<string, string> {
 
 /** `openid:wx123` is of type `openid`. */
 export function typeName(type: string): string {
-  return type.split(':', 1)[0]!
+  const end = type.indexOf(':')
+  return end === -1 ? type : type.slice(0, end)
 }
 
 /** Types of the identifiers, as rules read them. */
