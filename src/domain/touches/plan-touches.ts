@@ -7,7 +7,7 @@ import { decideRelease, type Policy, type ReleaseFacts } from './policy.js'
 import type { SuppressReason, Touch } from './touch.js'
 
 /** What is known when touches are due. */
-export type TouchFacts = Pick<ReleaseFacts, 'now' | 'sending'> & {
+export type TouchFacts = Pick<ReleaseFacts, 'now' | 'sending' | 'timeZone'> & {
   /** Identifiers of those who may be written to in mode `allow_list`. */
   allowList: readonly string[]
   profiles: ReadonlyMap<number, Profile>
@@ -75,7 +75,8 @@ export function planTouches(policy: Policy, due: readonly Touch[], facts: TouchF
     const mine = places.get(touch.profileId) ?? []
     const decision = decideRelease(policy, touch.channel, {
       now: facts.now,
-      plannedAt: touch.plannedAt,
+      noRoomSince: touch.noRoomSince ?? facts.now,
+      timeZone: facts.timeZone,
       optedOut: profile?.optedOutAt !== undefined,
       reachable: address !== undefined,
       releasedAt: mine.map((place) => place.at),

@@ -34,8 +34,8 @@ export const Policy = z.strictObject({
     ),
   waitForSlot: DurationMs.default(2 * DAY_MS).describe(
     said(
-      '频次或额度没有名额时顺延，从计划时起最多这么久，之后不再发',
-      'a touch for which a cap or the quota leaves no room waits for it so long after it was planned, then it is dropped',
+      '频次或额度没有名额时顺延，从第一次没有名额时起最多这么久（不算 holidays 里的日子），之后不再发',
+      'a touch for which a cap or the quota leaves no room waits so long for it, from when there was none first, days of `holidays` not counted; then it is dropped',
     ),
   ),
   wecomQuota: z
@@ -136,8 +136,10 @@ function afterQuiet(policy: Policy, at: Date, timeZone: string): Date {
 /** What is known of a person when a touch of hers is due. */
 export type ReleaseFacts = {
   now: Date
-  /** When the touch was planned: it waits for room from then on. */
-  plannedAt: Date
+  /** When there was no room for it first; now, if that was not before. */
+  noRoomSince: Date
+  /** The brand's. */
+  timeZone: string
   optedOut: boolean
   /** Whether the channel has an address of hers. */
   reachable: boolean
@@ -166,13 +168,24 @@ export function decideRelease(policy: Policy, channel: ChannelName, facts: Relea
   ].sort((a, b) => b.at.getTime() - a.at.getTime())[0]!
   if (room.at > facts.now) {
     const { at: until, reason } = room
-    if (until.getTime() - facts.plannedAt.getTime() > policy.waitForSlot) return { kind: 'suppress', reason }
+    if (until > waitsUntil(policy, facts)) return { kind: 'suppress', reason }
     return { kind: 'wait', until, reason }
   }
   if (facts.sending === 'off') return { kind: 'suppress', reason: 'sending_off' }
   if (facts.sending === 'dry') return { kind: 'suppress', reason: 'dry_mode' }
   if (facts.sending === 'allow_list' && !facts.onAllowList) return { kind: 'suppress', reason: 'not_on_allow_list' }
   return { kind: 'release' }
+}
+
+/** Until when a touch waits for room: on holidays nothing goes, so they do not count. */
+function waitsUntil({ waitForSlot, holidays }: Policy, { noRoomSince, timeZone }: ReleaseFacts): Date {
+  let end = new Date(noRoomSince.getTime() + waitForSlot)
+  for (const day of [...new Set(holidays)].sort()) {
+    if (day < toDay(noRoomSince, timeZone)) continue
+    if (day > toDay(end, timeZone)) break
+    end = new Date(end.getTime() + DAY_MS)
+  }
+  return end
 }
 
 /** When every cap leaves room for one more; now, if they all do. */

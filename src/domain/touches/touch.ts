@@ -54,6 +54,8 @@ export const Touch = z.object({
   plannedAt: z.date(),
   /** Not before this instant; moved when quiet hours or a full slot put it off. */
   releaseAt: z.date().optional(),
+  /** When there was no room for it first: it waits for `waitForSlot` from then on. */
+  noRoomSince: z.date().optional(),
   releasedAt: z.date().optional(),
   confirmedAt: z.date().optional(),
   deliveredAt: z.date().optional(),

@@ -1,4 +1,5 @@
 import type { Profile } from '../../domain/identity/profile.js'
+import { channelsWith } from '../../domain/touches/channels.js'
 import type { TouchFacts } from '../../domain/touches/plan-touches.js'
 import type { Touch, TouchState } from '../../domain/touches/touch.js'
 import type { WecomMember } from '../../domain/wecom/mirror.js'
@@ -11,6 +12,11 @@ import { contentsOfTouches } from './pinned-content.js'
 const LOOK_BACK_MS = 62 * DAY_MS
 /** States in which a touch has taken its place among a person's caps. */
 const RELEASED: TouchState[] = ['created', 'confirmed', 'delivered', 'unknown']
+/** A message that expired was taken back, and nobody got it; of a card that did, the guide may have pressed a button in time. */
+const MAY_HAVE_REACHED: Filter<Touch> = {
+  state: 'expired',
+  channel: { $in: channelsWith((kind) => kind.address.kind === 'staff') },
+}
 
 /** Left, or disabled by the company. */
 const IS_GONE: Filter<WecomMember> = { $or: [{ state: 'left' }, { status: { $in: [2, 5] } }] }
@@ -22,15 +28,16 @@ export async function readTouchFacts(
   profiles: ReadonlyMap<number, Profile>,
   now: Date,
 ): Promise<TouchFacts> {
-  const { docs, sending, definitions } = deps
+  const { docs, sending, definitions, brand } = deps
   const earlier = await docs.touches.find({
     profileId: { $in: [...profiles.keys()] },
-    state: { $in: ['planned', ...RELEASED] },
+    $or: [{ state: { $in: ['planned', ...RELEASED] } }, MAY_HAVE_REACHED],
     releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
   })
   const contentOf = await contentsOfTouches(deps, due)
   return {
     now,
+    timeZone: brand.timeZone,
     sending: sending.mode,
     allowList: sending.allowList,
     profiles,

@@ -132,7 +132,7 @@ async function waitForRoom({ docs, log }: Deps, touches: readonly Waiting[], now
     touches.map(({ touch, until, reason }) => ({
       id: touch._id,
       where,
-      update: { $set: { releaseAt: until, reason } },
+      update: { $set: { releaseAt: until, reason, noRoomSince: touch.noRoomSince ?? now } },
     })),
   )
   for (const { touch, until, reason } of touches)

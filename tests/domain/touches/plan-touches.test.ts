@@ -54,6 +54,7 @@ const CONTENTS = new Map(
 
 const facts = (profiles: readonly Profile[], more: Partial<TouchFacts> = {}): TouchFacts => ({
   now: NOW,
+  timeZone: 'Asia/Shanghai',
   sending: 'live',
   allowList: [],
   profiles: new Map(profiles.map((p) => [p._id, p])),
@@ -94,12 +95,20 @@ describe('the plan of due touches', () => {
 
   it('puts off what has no room until there is some, and drops it when that is too late', () => {
     const before = [{ profileId: 1, channel: 'wecom' as const, releasedAt: ago(20 * HOUR_MS) }]
-    const plan = (plannedAt: Date, more: object = {}) =>
-      planTouches(policy(more), [touch('t', 1, { plannedAt })], facts([profile(1)], { earlier: before }))[0]
+    const plan = (times: Partial<Touch>, more: object = {}) =>
+      planTouches(policy(more), [touch('t', 1, times)], facts([profile(1)], { earlier: before }))[0]
     const until = new Date(NOW.getTime() + 4 * HOUR_MS)
-    expect(plan(ago(HOUR_MS))).toMatchObject({ kind: 'wait', until, reason: 'cap' })
-    expect(plan(ago(2 * DAY_MS))).toMatchObject({ kind: 'suppress', reason: 'cap' })
-    expect(plan(ago(HOUR_MS), { waitForSlot: '4h' })).toMatchObject({ kind: 'suppress', reason: 'cap' })
+    const waits = { kind: 'wait', until, reason: 'cap' }
+    const isDropped = { kind: 'suppress', reason: 'cap' }
+    expect(plan({ noRoomSince: ago(HOUR_MS) })).toMatchObject(waits)
+    expect(plan({ noRoomSince: ago(2 * DAY_MS) })).toMatchObject(isDropped)
+    expect(plan({ noRoomSince: ago(HOUR_MS) }, { waitForSlot: '4h' })).toMatchObject(isDropped)
+    // Planned before a holiday, or before sending was stopped: it has not waited for room yet.
+    expect(plan({ plannedAt: ago(9 * DAY_MS) })).toMatchObject(waits)
+    // The 31st was none of the days on which it could have gone.
+    const since = { noRoomSince: ago(2 * DAY_MS) }
+    expect(plan(since, { holidays: ['2026-05-31'] })).toMatchObject(waits)
+    expect(plan(since, { holidays: ['2026-05-29', '2026-06-04'] })).toMatchObject(isDropped)
   })
 
   it('goes through the next one who has her where her guide has left, or was refused', () => {

@@ -99,7 +99,8 @@ describe('decideRelease', () => {
   const ago = (ms: number) => new Date(now.getTime() - ms)
   const facts = (more: Partial<ReleaseFacts> = {}): ReleaseFacts => ({
     now,
-    plannedAt: now,
+    noRoomSince: now,
+    timeZone: 'Asia/Shanghai',
     optedOut: false,
     reachable: true,
     releasedAt: [],
