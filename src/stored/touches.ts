@@ -50,7 +50,10 @@ export const DispatchDoc = z.object({
   nextAt: z.date().optional(),
   /** Who asks for it, or did. It asks before `until`, or not at all. */
   claim: Claim.optional(),
-  /** What the platform says instead of what became of it (`sending`, `created`), and since when. It is asked again at `nextAt`. */
+  /**
+   * What the platform says instead of what became of it (`sending`, `created`), or what fails with it here, and since when. It is
+   * tried again at `nextAt`.
+   */
   silent: z.object({ since: z.date(), why: z.string() }).optional(),
   attempts: z.number(),
   polls: z.number(),
@@ -60,6 +63,8 @@ export const DispatchDoc = z.object({
   responseCode: z.string().optional(),
   confirmedAt: z.date().optional(),
   reason: z.string().optional(),
+  /** Of one that is new: why it is to end, once whoever makes it knows all its touches. */
+  ends: z.string().optional(),
   /** Refused of this member alone: its touches are to go through another. */
   elsewhere: z.literal(true).optional(),
 })

@@ -47,7 +47,13 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
   await docs.touches.updateEach(
     touches.map((t) => ({
       id: t._id,
-      where: { state: { $in: ['planned', 'created', 'expired', 'unknown'] } },
+      // Also what was taken off this card since she pressed: it has reached the customer, and counts among her caps.
+      where: {
+        $or: [
+          { state: { $in: ['planned', 'created', 'expired', 'unknown'] } },
+          { state: 'suppressed', dispatchId: task._id },
+        ],
+      },
       update: { $set: set },
     })),
   )

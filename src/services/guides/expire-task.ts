@@ -1,5 +1,6 @@
 import { lookAt } from '../../domain/touches/policy.js'
 import { DAY_MS } from '../../time.js'
+import type { GuideTask } from '../../stored/guides.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { asRead, isTakenBack, lookAgain } from '../touches/look-again.js'
@@ -31,7 +32,7 @@ export async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promi
     return
   }
   // First: what is pressed on it until then counts.
-  if (task !== undefined && task.state !== 'done') await takeCardBack(deps, doc, now)
+  if (task !== undefined && task.state !== 'done') await takeCardBack(deps, doc, await whyOver(deps, doc, task), now)
   if (task?.state === 'open') {
     await docs.touches.updateEach(
       task.touchIds.map((id) => ({
@@ -45,12 +46,24 @@ export async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promi
   await docs.dispatches.update(doc._id, { $set: { state: 'done' }, $unset: { nextAt: 1, silent: 1 } }, asRead(doc))
 }
 
+/** Of one that was to be made anew: whether anything is left of which a new one tells. */
+async function whyOver({ docs }: Deps, { reason }: DispatchDoc, { touchIds }: GuideTask): Promise<string | undefined> {
+  if (reason !== SUPERSEDED) return reason
+  const touches = await docs.touches.getMany(touchIds)
+  return touches.every((t) => t.state === 'suppressed') ? (touches[0]?.reason ?? reason) : reason
+}
+
 /**
  * Closes it by its one update, so that the guide reads why. One whose reasons stand on a new card goes without a trace while it
  * can be recalled.
  */
-async function takeCardBack({ channels }: Deps, doc: DispatchDoc, now: Date): Promise<void> {
-  const { remoteId, responseCode, reason, releasedAt } = doc
+async function takeCardBack(
+  { channels }: Deps,
+  doc: DispatchDoc,
+  reason: string | undefined,
+  now: Date,
+): Promise<void> {
+  const { remoteId, responseCode, releasedAt } = doc
   if (remoteId === undefined) return
   const goes = reason === SUPERSEDED && now.getTime() - releasedAt.getTime() < RECALL_MS
   const text = CLOSING[reason ?? ''] ?? EXPIRED

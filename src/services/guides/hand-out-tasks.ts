@@ -11,9 +11,9 @@ import { bucketOf } from '../../stored/buckets.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { Deps } from '../runtime/deps.js'
 import { renderContent } from '../../domain/content/render.js'
-import { UNASKED } from '../touches/take-out.js'
+import { supersedeCard } from '../touches/stop-dispatch.js'
 import { waitsSince, writeDispatches } from '../touches/write-dispatches.js'
-import { freeReasons, liveReasons, SUPERSEDED } from './reasons.js'
+import { liveReasons } from './reasons.js'
 
 /** A touch that a guide gets: the one who has the customer. */
 export type ForGuide = Approved & Required<Pick<Approved, 'contact'>>
@@ -90,7 +90,7 @@ function codesOf(reasons: readonly { couponCode?: string | undefined }[]): numbe
 
 /**
  * Makes room for a card of more reasons. `freed`: those of the open ones wait for their release again. `busy`: one is being
- * sent. `full`: together they have more codes than a card has room for.
+ * sent or made. `full`: together they have more codes than a card has room for.
  */
 async function supersede(
   { docs }: Deps,
@@ -101,13 +101,7 @@ async function supersede(
   for (const cardId of cardIds) {
     const shown = codesOf(await liveReasons(docs, cardId))
     if (codes > 0 && shown + codes > CODES_MAX) return 'full'
-    const ended = { $set: { state: 'refused' as const, reason: SUPERSEDED }, $unset: { nextAt: 1 as const } }
-    if (!(await docs.dispatches.update(cardId, ended, { state: { $in: [...UNASKED] } }))) {
-      const sent = { $set: { reason: SUPERSEDED, nextAt: now } }
-      const isSent = await docs.dispatches.update(cardId, sent, { state: 'created' })
-      if (!isSent && (await docs.dispatches.get(cardId))?.state === 'sending') return 'busy'
-    }
-    await freeReasons(docs, cardId, SUPERSEDED, now)
+    if ((await supersedeCard(docs, cardId, now)) === 'busy') return 'busy'
   }
   return 'freed'
 }
@@ -131,7 +125,7 @@ async function cardDispatch(deps: Deps, reasons: readonly ForGuide[], now: Date)
   const { titles, ...words } = await cardWords(deps, profile, contact, reasons)
   const dueAt = new Date(Math.max(...reasons.map((r) => dueOf(deps, r, now).getTime())))
   return {
-    _id: hashKey(20, 'card', now.getTime(), contact.userId, ...reasons.map((r) => r.touch._id)),
+    _id: await freeId(deps, hashKey(20, 'card', now.getTime(), contact.userId, ...reasons.map((r) => r.touch._id))),
     channel: carrierOf(touch.channel),
     state: 'new',
     senderUserId: contact.userId,
@@ -145,6 +139,13 @@ async function cardDispatch(deps: Deps, reasons: readonly ForGuide[], now: Date)
     attempts: 0,
     polls: 0,
   }
+}
+
+/** One that is over keeps its id, though the same reasons may be handed out anew at the same instant. */
+async function freeId(deps: Deps, id: string): Promise<string> {
+  const state = (await deps.docs.dispatches.get(id))?.state
+  const isOver = state === 'refused' || state === 'done' || state === 'unknown'
+  return isOver ? freeId(deps, hashKey(20, id)) : id
 }
 
 /** What a card says of its reasons: a step's title, or the first words of what is to be said; all scripts; all codes. */

@@ -17,7 +17,7 @@ export async function liveReasons({ tasks, touches }: Collections, cardId: strin
   return known.filter((t) => t.dispatchId === cardId && (t.state === 'planned' || t.state === 'created'))
 }
 
-/** A card never goes out: its reasons wait for their release again, and its task ends. Done again, nothing is left to do. */
+/** A card is over: its reasons wait for their release again, and its task ends. Done again, nothing is left to do. */
 export async function freeReasons(
   { tasks, touches }: Collections,
   cardId: string,

@@ -10,6 +10,15 @@ export function isOfItem(err: unknown): boolean {
   return !(err instanceof Error && err.name === 'AbortError')
 }
 
+/** The same of one that is worked on by itself: it is done or set aside. @throws what does not lie in it */
+export function alone<T>(
+  item: T,
+  work: (item: T) => Promise<void>,
+  setAside: (item: T, err: unknown) => Promise<void>,
+): Promise<void> {
+  return eachAlone([item], () => work(item), setAside)
+}
+
 /**
  * Works on all items together. Where that fails for a reason that may lie in one of them, on ever fewer, until those that
  * fail stand alone: they are set aside, and the others are done. So an item may be worked on several times. What an outside

@@ -147,9 +147,10 @@ export const lanes: readonly Lane[] = LANES.map((lane) => ({
 }))
 
 async function nextReleaseAt({ docs }: ServiceDeps): Promise<Date | undefined> {
-  if ((await docs.dispatches.findOne(UNMARKED, USABLE)) !== undefined) return LONG_AGO
+  const unmarked = await docs.dispatches.findOne(UNMARKED, { sort: { nextAt: 1 }, ...USABLE })
   const waiting: Filter<Touch> = { state: 'planned', releaseAt: { $exists: true } }
-  return (await docs.touches.findOne(waiting, { sort: { releaseAt: 1 }, ...USABLE }))?.releaseAt
+  const released = (await docs.touches.findOne(waiting, { sort: { releaseAt: 1 }, ...USABLE }))?.releaseAt
+  return earliest([unmarked && (unmarked.nextAt ?? LONG_AGO), released])
 }
 
 /** A lane that has work, or one shard of it. */

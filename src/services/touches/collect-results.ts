@@ -1,7 +1,7 @@
 import { systemEvent } from '../../domain/events/system-events.js'
 import { isForGuide } from '../../domain/touches/channels.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
-import { lookAt, nextLookAt, nextReminderAt, onGrid } from '../../domain/touches/policy.js'
+import { nextLookAt, nextReminderAt, onGrid } from '../../domain/touches/policy.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import { isUpstreamFault, messageOf } from '../../errors.js'
 import type { DispatchResult } from '../../ports/channel.js'
@@ -47,24 +47,23 @@ export async function collectNow(deps: Deps, dispatchIds: readonly string[]): Pr
   const open: Filter<DispatchDoc> = { _id: { $in: [...dispatchIds] }, state: 'created', ...OF_KNOWN_CHANNELS }
   const docs = await deps.docs.dispatches.find(open, { sort: { releasedAt: -1 }, limit: AT_ONCE, skipUnfit: true })
   const now = deps.clock.now()
-  for (const doc of docs) if (!isForGuide(doc.channel)) await tryToCollect(deps, doc, now)
+  for (const doc of docs) if (!isForGuide(doc.channel)) await tryToCollect(deps, doc, now, 'asked for')
 }
 
-/** What the platform does not say now it may say in half an hour; the others are not kept waiting. */
-async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+/** One that somebody asks for does not count: the next that is planned comes when it would have come. */
+type Look = 'planned' | 'asked for'
+
+/** What cannot be said now may be in half an hour; the others are not kept waiting. */
+async function tryToCollect(deps: Deps, doc: DispatchDoc, now: Date, look: Look = 'planned'): Promise<void> {
   try {
-    await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : collect(deps, doc, now))
+    await (isForGuide(doc.channel) ? expireTask(deps, doc, now) : collect(deps, doc, now, look))
   } catch (err) {
-    if (!isUpstreamFault(err)) {
-      if (!isOfItem(err)) throw err
-      // Of this one alone: the others are not kept waiting.
-      deps.log.error('results cannot be worked out', { dispatchId: doc._id, cause: messageOf(err) })
-      return lookAgain(deps, doc, lookAt(new Date(now.getTime() + 1)))
-    }
+    const isAnswer = isUpstreamFault(err)
+    if (!isAnswer && !isOfItem(err)) throw err
     const { silent, nextAt, isOver } = noteSilence(doc, err, now)
     if (isOver) return giveUp(deps, doc, silent.why)
-    deps.log.warn('results not read', { dispatchId: doc._id, cause: silent.why })
-    await lookAgain(deps, doc, nextAt, { $set: { silent } })
+    deps.log[isAnswer ? 'warn' : 'error']('results not read', { dispatchId: doc._id, cause: silent.why })
+    if (look === 'planned') await lookAgain(deps, doc, nextAt, { $set: { silent } })
   }
 }
 
@@ -87,7 +86,7 @@ function heard({ silent }: DispatchDoc): Update<DispatchDoc> {
   return silent === undefined ? {} : { $unset: { silent: 1 } }
 }
 
-async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
+async function collect(deps: Deps, doc: DispatchDoc, now: Date, look: Look): Promise<void> {
   const { docs } = deps
   const channel = deps.channels[doc.channel]
   const dispatch = { ...toDispatch(doc), remoteId: doc.remoteId ?? '' }
@@ -104,10 +103,11 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     if (result !== undefined) result = { ...result, final: true }
   }
   const reminders = await remind(deps, doc, result, now)
-  if (result === undefined) {
-    await lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 }, ...heard(doc) })
-    return
+  const again = async () => {
+    if (look === 'planned')
+      await lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 }, ...heard(doc) })
   }
+  if (result === undefined) return again()
   const { confirmedAt, final } = result
   const stateOf = new Map(result.recipients.map((r) => [r.to, r]))
   const addresses = new Map(doc.recipients.map((r) => [r.touchId, addressIn(doc, r)]))
@@ -124,7 +124,7 @@ async function collect(deps: Deps, doc: DispatchDoc, now: Date): Promise<void> {
     own: true,
   })
   await docs.touches.updateEach(updates)
-  if (!final) return lookAgain(deps, doc, pause(deps, doc, now, reminders), { $inc: { polls: 1 }, ...heard(doc) })
+  if (!final) return again()
   const done: Update<DispatchDoc> = {
     $set: { state: 'done', ...(confirmedAt === undefined ? {} : { confirmedAt }) },
     $inc: { polls: 1 },

@@ -7,8 +7,12 @@ import type { Collections } from '../../stored/collections.js'
 /** Dispatches whose channel this version has; a newer version's wait here for a worker of that version. */
 export const OF_KNOWN_CHANNELS = { channel: { $in: [...carrierNames] } }
 
-/** Of which the platform does not say what became of them. */
-const SILENT: Filter<DispatchDoc> = { state: { $in: ['sending', 'created'] }, silent: { $exists: true } }
+/** Of which the platform does not say what became of them, or with which something of ours fails. */
+const SILENT: Filter<DispatchDoc> = {
+  state: { $in: ['ready', 'sending', 'created', 'refused'] },
+  silent: { $exists: true },
+  nextAt: { $exists: true },
+}
 
 const HELD: Filter<Touch> = {
   state: { $in: ['planned', 'created', 'confirmed'] },
@@ -24,7 +28,7 @@ export type HeldTouches = {
   touches: number
   /** Most first. */
   channels: { channel: string; touches: number }[]
-  /** Messages and cards of which the platform does not say what became of them, by what it says instead; most first. */
+  /** Messages and cards with which nothing goes on, by what the platform, or a fault of ours, says instead; most first. */
   unsettled: { why: string; dispatches: number }[]
 }
 

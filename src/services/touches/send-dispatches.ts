@@ -12,13 +12,14 @@ import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import type { Deps } from '../runtime/deps.js'
+import { alone, isOfItem } from '../runtime/each-alone.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
 import { leftRuns } from './release-facts.js'
 import { takeBackMarked, takeBackOptedOut, takeBackTouches } from './take-back.js'
 import { takeOut } from './take-out.js'
-import { closeCard, passOn, tellEnd, UNTOLD } from './stop-dispatch.js'
+import { closeCard, passOn, stopDispatch, tellEnd, UNTOLD } from './stop-dispatch.js'
 import { withoutWithdrawn } from './withdraw-content.js'
 
 /** She has deleted the guide, or the guide her. */
@@ -40,14 +41,14 @@ export async function nextSettlingAt(
   { docs, worker }: Pick<Deps, 'docs' | 'worker'>,
   shard: Shard,
 ): Promise<Date | undefined> {
-  if ((await docs.dispatches.findOne({ ...UNTOLD, ...inShard(shard) }, { skipUnfit: true })) !== undefined)
-    return new Date(0)
+  const untold: Filter<DispatchDoc> = { ...UNTOLD, ...inShard(shard) }
+  const toTell = (await docs.dispatches.findOne(untold, { sort: { nextAt: 1 }, skipUnfit: true }))?.nextAt
   const open = await docs.dispatches.find(
     { state: 'sending', ...OF_KNOWN_CHANNELS, ...inShard(shard) },
     { skipUnfit: true },
   )
-  if (open.length === 0) return undefined
-  return new Date(Math.min(...open.map((doc) => settleAt(worker, doc).getTime())))
+  const times = [...(toTell === undefined ? [] : [toTell]), ...open.map((doc) => settleAt(worker, doc))]
+  return times.length === 0 ? undefined : new Date(Math.min(...times.map((at) => at.getTime())))
 }
 
 function settleAt({ alone }: Deps['worker'], { claim, silent, nextAt }: DispatchDoc): Date {
@@ -57,13 +58,16 @@ function settleAt({ alone }: Deps['worker'], { claim, silent, nextAt }: Dispatch
 
 /**
  * Hands ready dispatches to their channel, each at most once. One that was asked for without a stored answer (a crash, a
- * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again.
+ * lost reply) is settled by reading back first; what cannot be settled becomes `unknown` and is never sent again. One with
+ * which nothing can be done for a reason of its own keeps no other from its way: it is tried again every half hour.
  */
 export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = WHOLE): Promise<void> {
   const { dispatches } = deps.docs
   if (await isStopped(deps)) return
-  for (const ended of await dispatches.find({ ...UNTOLD, ...inShard(shard) }, { skipUnfit: true }))
-    await tellEnd(deps.docs, ended, deps.clock.now())
+  const untold: Filter<DispatchDoc> = { ...UNTOLD, nextAt: { $lte: deps.clock.now() }, ...inShard(shard) }
+  const putOff = (doc: DispatchDoc, err: unknown) => putAside(deps, doc._id, err)
+  for (const ended of await dispatches.find(untold, { skipUnfit: true }))
+    await alone(ended, (one) => tellEnd(deps.docs, one, deps.clock.now()), putOff)
   await settleOpen(deps, shard)
   const mayGoOn = async () => signal?.aborted !== true && !deps.worker.isLate() && !(await isStopped(deps))
   let before = new Set<string>()
@@ -87,9 +91,27 @@ export async function sendDispatches(deps: Deps, signal?: AbortSignal, shard = W
     for (const doc of found) {
       if (stuck.includes(doc)) continue
       if (!(await mayGoOn())) return
-      await send(held, doc)
+      await alone(doc, (one) => send(held, one), putOff)
     }
   }
+}
+
+/**
+ * Something is wrong with this one (or with us, where it comes by): it is tried again, for a fortnight, and is said while it
+ * waits, see `listHeldTouches`.
+ *
+ * @param to - where it goes meanwhile, if it stays claimed no longer
+ */
+async function putAside({ docs, clock, log }: Deps, id: string, err: unknown, to?: 'ready'): Promise<void> {
+  const doc = await docs.dispatches.get(id)
+  if (doc === undefined || !['ready', 'sending', 'refused'].includes(doc.state)) return
+  const now = clock.now()
+  const { silent, nextAt, isOver } = noteSilence(doc, err, now)
+  log.error('dispatch cannot be sent, tried again later', { dispatchId: id, state: doc.state, cause: silent.why })
+  const asRead = doc.state === 'sending' ? claimedAs(doc) : { state: doc.state, nextAt: doc.nextAt }
+  const update = { $set: { silent, nextAt, ...(to && { state: to }) } }
+  if (!(await docs.dispatches.update(id, update, asRead))) return
+  if (isOver && (to ?? doc.state) === 'ready') await stopDispatch(docs, doc, 'refused', now)
 }
 
 /** What has become of it is told by this: whatever is done with a ready dispatch changes it, or ends it. */
@@ -114,14 +136,22 @@ async function settleOpen(deps: Deps, shard: Shard): Promise<void> {
   )
   for (const doc of open) {
     if (settleAt(deps.worker, doc) > deps.clock.now()) continue
-    const claimed = await claim(deps, doc._id, claimedAs(doc))
-    if (claimed === undefined) continue
-    // To settle may be to ask once more; what is claimed is looked at again when its claim has run out.
-    if (await isStopped(deps)) return
-    const settled = await readBack(deps, claimed.doc)
-    if (settled?.kind === 'absent') await giveBack(deps, claimed.doc)
-    else if (settled !== undefined) await save(deps, claimed, settled)
+    await alone(
+      doc,
+      (one) => settle(deps, one),
+      (one, err) => putAside(deps, one._id, err),
+    )
   }
+}
+
+async function settle(deps: Deps, doc: DispatchDoc): Promise<void> {
+  const claimed = await claim(deps, doc._id, claimedAs(doc))
+  if (claimed === undefined) return
+  // To settle may be to ask once more; what is claimed is looked at again when its claim has run out.
+  if (await isStopped(deps)) return
+  const settled = await readBack(deps, claimed.doc)
+  if (settled?.kind === 'absent') await giveBack(deps, claimed.doc)
+  else if (settled !== undefined) await save(deps, claimed, settled)
 }
 
 /**
@@ -134,7 +164,7 @@ async function readBack(deps: Deps, doc: DispatchDoc): Promise<DispatchOutcome |
   try {
     return await deps.channels[doc.channel].settle(toDispatch(doc), takenFrom(deps, doc))
   } catch (err) {
-    if (!isUpstreamFault(err)) throw err
+    if (!isUpstreamFault(err) && !isOfItem(err)) throw err
     const silence = noteSilence(doc, err, deps.clock.now())
     if (silence.isOver) return { kind: 'unknown', reason: silence.silent.why }
     deps.log.warn('dispatch not read back', { dispatchId: doc._id, cause: silence.silent.why })
@@ -190,11 +220,13 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   if (await isStopped(deps)) return giveBack(deps, doc)
   const channel = deps.channels[doc.channel]
   const dispatch = toDispatch(doc)
-  let outcome = await ask(channel, dispatch, isLate)
+  const asked = await ask(channel, dispatch, isLate)
+  let outcome = asked.outcome
   if (outcome.kind === 'unknown') {
     deps.log.warn('dispatch outcome unknown, reading back', { dispatchId: doc._id, reason: outcome.reason })
     const settled = await readBack(deps, doc)
     if (settled === undefined) return
+    if (settled.kind === 'absent' && asked.fault !== undefined) return putAside(deps, doc._id, asked.fault, 'ready')
     // Absent for certain: it may be asked for again, later, as if it had been refused for now.
     outcome =
       settled.kind === 'absent' ? { kind: 'later', afterMs: MINUTE_MS, reason: 'the request was lost' } : settled
@@ -202,13 +234,22 @@ async function send(deps: Deps, listed: DispatchDoc): Promise<void> {
   await save(deps, claimed, outcome)
 }
 
-/** What a channel has no word for is of one dispatch, too: the others can go out. */
-async function ask(channel: Channel, dispatch: Dispatch, isLate: () => boolean): Promise<DispatchOutcome> {
+/**
+ * What a channel has no word for is of one dispatch, too: the others can go out.
+ *
+ * @returns `fault`: what it threw that no platform has said; whether the request has left is not known then either
+ */
+async function ask(
+  channel: Channel,
+  dispatch: Dispatch,
+  isLate: () => boolean,
+): Promise<{ outcome: DispatchOutcome; fault?: unknown }> {
   try {
-    return await channel.dispatch(dispatch, isLate)
+    return { outcome: await channel.dispatch(dispatch, isLate) }
   } catch (err) {
-    if (!isUpstreamFault(err)) throw err
-    return { kind: 'unknown', reason: messageOf(err) }
+    const isAnswer = isUpstreamFault(err)
+    if (!isAnswer && !isOfItem(err)) throw err
+    return { outcome: { kind: 'unknown', reason: messageOf(err) }, ...(!isAnswer && { fault: err }) }
   }
 }
 

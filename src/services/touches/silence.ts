@@ -3,7 +3,7 @@ import { messageOf } from '../../errors.js'
 import { DAY_MS } from '../../time.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 
-/** A platform that has not said for this long what became of a dispatch never will. */
+/** A platform that has not said for this long what became of a dispatch never will, nor does what fails for so long. */
 const GIVE_UP_MS = 14 * DAY_MS
 
 type Silence = {
@@ -14,7 +14,7 @@ type Silence = {
   isOver: boolean
 }
 
-/** What the platform was asked about a dispatch, and has refused to tell. */
+/** What the platform was asked about a dispatch, and has refused to tell; or what of ours fails with it. */
 export function noteSilence({ silent }: DispatchDoc, err: unknown, now: Date): Silence {
   const since = silent?.since ?? now
   return {

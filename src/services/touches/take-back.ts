@@ -4,9 +4,9 @@ import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { Collections } from '../../stored/collections.js'
 import type { DispatchDoc } from '../../stored/touches.js'
-import { freeReasons, liveReasons, standsOn } from '../guides/reasons.js'
-import { takeOut, UNASKED } from './take-out.js'
-import { stopDispatch } from './stop-dispatch.js'
+import { liveReasons, standsOn, SUPERSEDED } from '../guides/reasons.js'
+import { takeOut } from './take-out.js'
+import { stopDispatch, supersedeCard } from './stop-dispatch.js'
 
 /** Channels from which a message can be taken back until the guide presses send. */
 const CONFIRMED = channelsWith((kind) => kind.needsConfirmation)
@@ -18,7 +18,8 @@ export type TakeBackReason = Extract<SuppressReason, 'exited' | 'opted_out'>
 
 /**
  * The reason for these touches has gone: what has not left stays here; a mass message that no guide has confirmed, for this
- * person alone, is taken back when its results are looked at, and so is a card on which no other reason stands. Done again, it finds nothing left to do.
+ * person alone, is taken back when its results are looked at, and so is a card; other reasons on it get a new one. Done again, it finds nothing
+ * left to do.
  *
  * @param whose - those of a run, or all of a person
  */
@@ -41,7 +42,7 @@ export async function takeBackTouches(
   await takeOffCards(docs, whose, reason, now)
 }
 
-/** The same of cards. A card on which other reasons stand stays; if it was not asked for yet, it is made anew for them. */
+/** The same of cards. One on which other reasons stand is made anew for them, inside the limits of cards. */
 export async function takeOffCards(
   docs: Collections,
   whose: Filter<Touch>,
@@ -125,9 +126,11 @@ async function takeOffCard(
   await docs.touches.updateEach(touchIds.map((id) => ({ id, where: standsOn(cardId), update })))
   const others = await liveReasons(docs, cardId)
   const card = await docs.dispatches.get(cardId)
-  if (others.length === 0 && card !== undefined) return stopDispatch(docs, card, reason, now)
-  const ended = { $set: { state: 'refused' as const, reason, recipients: [] }, $unset: { nextAt: 1 as const } }
-  if (card !== undefined && !(await docs.dispatches.update(cardId, ended, { state: { $in: [...UNASKED] } })))
-    if (card.state !== 'refused') return
-  await freeReasons(docs, cardId, reason, now)
+  if (others.length === 0 && card !== undefined && card.reason !== SUPERSEDED)
+    return stopDispatch(docs, card, reason, now)
+  // Being made, or being sent: it ends when it is made, or at its first look.
+  while ((await supersedeCard(docs, cardId, now)) === 'busy') {
+    if (await docs.dispatches.update(cardId, { $set: { ends: SUPERSEDED, nextAt: now } }, { state: 'new' })) return
+    if (await docs.dispatches.update(cardId, { $set: { reason: SUPERSEDED } }, { state: 'sending' })) return
+  }
 }

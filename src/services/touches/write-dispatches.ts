@@ -3,12 +3,22 @@ import type { Filter } from '../../ports/document-language.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { DispatchDoc } from '../../stored/touches.js'
 import type { GuideTask } from '../../stored/guides.js'
-import { freeReasons, SUPERSEDED } from '../guides/reasons.js'
+import { messageOf } from '../../errors.js'
+import { MINUTE_MS } from '../../time.js'
+import { SUPERSEDED } from '../guides/reasons.js'
 import type { Deps } from '../runtime/deps.js'
+import { alone } from '../runtime/each-alone.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
+import { tellEnd } from './stop-dispatch.js'
 
-/** Written down, and the touches not all marked yet. */
-export const UNMARKED: Filter<DispatchDoc> = { state: 'new', ...OF_KNOWN_CHANNELS }
+/** One that cannot be made ready is looked at again after this. */
+const STUCK_MS = 10 * MINUTE_MS
+
+/** Written down, and the touches not all marked yet. To end one it need not be known how it would go out. */
+export const UNMARKED: Filter<DispatchDoc> = {
+  state: 'new',
+  $or: [OF_KNOWN_CHANNELS, { ends: { $exists: true } }],
+}
 /**
  * A touch that nobody has decided on since this instant: whoever decides puts it off, suppresses it or gives it to a dispatch,
  * so what one who was slow has decided on it comes to nothing.
@@ -27,7 +37,8 @@ export async function writeDispatches(deps: Deps, fresh: readonly NewDispatch[])
 
 /**
  * Marks the touches of new dispatches. One that was suppressed meanwhile, or stands in another dispatch, leaves its own; a card
- * tells of all of them, so there it is made anew without that one.
+ * tells of all of them, so there it is made anew without that one. Nobody else ends a new dispatch: who wants to marks it with
+ * the reason (`endUnasked`), and it ends here, when all its touches are known.
  */
 async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<void> {
   const { dispatches, touches, tasks } = deps.docs
@@ -56,6 +67,7 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
   const ids = fresh.flatMap(({ dispatch }) => dispatch.recipients.map((r) => r.touchId))
   const marked = new Map((await touches.getMany(ids)).map((t) => [t._id, t]))
   const ready: DispatchDoc[] = []
+  const over: { dispatch: DispatchDoc; reason: string }[] = []
   for (const { dispatch } of fresh) {
     const { _id, recipients } = dispatch
     const theirs = recipients.flatMap((r) => marked.get(r.touchId) ?? [])
@@ -64,16 +76,19 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     )
     const goes = isForGuide(dispatch.channel) ? mine.size === recipients.length : mine.size > 0
     if (!goes) {
-      await drop(deps, dispatch, theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED)
+      over.push({ dispatch, reason: theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED })
       continue
     }
     for (const { touchId } of recipients)
       if (!mine.has(touchId)) await dispatches.update(_id, { $pull: { recipients: { touchId } } }, { state: 'new' })
     ready.push(dispatch)
   }
-  // Whoever was left in it may have been taken out meanwhile.
-  const where: Filter<DispatchDoc> = { state: 'new', recipients: { $ne: [] } }
+  // Whoever was left in it may have been taken out meanwhile, or it is to end.
+  const where: Filter<DispatchDoc> = { state: 'new', recipients: { $ne: [] }, ends: { $exists: false } }
   await dispatches.updateEach(ready.map(({ _id: id }) => ({ id, where, update: { $set: { state: 'ready' } } })))
+  const left = ready.length === 0 ? [] : await dispatches.find({ _id: { $in: ready.map((d) => d._id) }, state: 'new' })
+  for (const dispatch of left) over.push({ dispatch, reason: SUPERSEDED })
+  for (const { dispatch, reason } of over) await drop(deps, dispatch, reason)
 }
 
 /** The task of a card: it is there before the card can go out. */
@@ -93,18 +108,29 @@ function taskOf({ _id, senderUserId, recipients, releasedAt, task }: DispatchDoc
   }
 }
 
-/** A dispatch without touches, or a card without one of its own. It ends last: until then `adoptNew` finds it. */
-async function drop({ docs, clock }: Deps, { _id, channel }: DispatchDoc, reason: string): Promise<void> {
-  if (isForGuide(channel)) await freeReasons(docs, _id, reason, clock.now())
-  const ended = { $set: { state: 'refused' as const, reason }, $unset: { nextAt: 1 as const } }
-  await docs.dispatches.update(_id, ended, { state: 'new' })
+/** A dispatch without touches, or a card without one of its own: what is left of it waits for its release again. */
+async function drop({ docs, clock }: Deps, dispatch: DispatchDoc, why: string): Promise<void> {
+  const now = clock.now()
+  const reason = dispatch.ends ?? (isForGuide(dispatch.channel) ? SUPERSEDED : why)
+  const ended = { $set: { state: 'refused' as const, reason, nextAt: now } }
+  if (await docs.dispatches.update(dispatch._id, ended, { state: 'new' }))
+    await tellEnd(docs, { ...dispatch, reason }, now)
 }
 
 /** After a crash: dispatches that were written down, but whose touches may not be marked. */
 export async function adoptNew(deps: Deps): Promise<void> {
-  for (const dispatch of await deps.docs.dispatches.find(UNMARKED, { skipUnfit: true })) {
+  const { docs, clock, log } = deps
+  const due: Filter<DispatchDoc> = { ...UNMARKED, nextAt: { $not: { $gt: clock.now() } } }
+  const putOff = async ({ _id: id }: DispatchDoc, err: unknown) => {
+    log.error('dispatch cannot be made ready, tried again later', { dispatchId: id, cause: messageOf(err) })
+    const nextAt = new Date(clock.now().getTime() + STUCK_MS)
+    await docs.dispatches.update(id, { $set: { nextAt } }, { state: 'new' })
+  }
+  for (const dispatch of await docs.dispatches.find(due, { skipUnfit: true })) await alone(dispatch, adopt, putOff)
+
+  async function adopt(dispatch: DispatchDoc): Promise<void> {
     const touchIds = isForGuide(dispatch.channel) ? dispatch.recipients.map((r) => r.touchId) : []
-    const taken = touchIds.length === 0 ? [] : await deps.docs.coupons.find({ touchId: { $in: touchIds } })
+    const taken = touchIds.length === 0 ? [] : await docs.coupons.find({ touchId: { $in: touchIds } })
     const codes = new Map(taken.map(({ touchId, code }) => [touchId!, code])) // they were found by it
     await makeReady(deps, [{ dispatch, codes }])
   }

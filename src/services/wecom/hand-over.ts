@@ -10,8 +10,8 @@ import { acceptRecords } from '../ingest/accept-records.js'
 import { bucketOf } from '../../stored/buckets.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/deps.js'
-import { freeReasons } from '../guides/reasons.js'
-import { takeOut, UNASKED } from '../touches/take-out.js'
+import { freeReasons, SUPERSEDED } from '../guides/reasons.js'
+import { takeOut } from '../touches/take-out.js'
 import { mirrorRelations, retellCustomers } from './mirror-relations.js'
 import { systemRecord } from '../ingest/system-records.js'
 
@@ -129,18 +129,28 @@ async function moveTask(deps: ServiceDeps, task: GuideTask, to: string): Promise
       })),
     )
     const nextAt = await nextCardAt(deps, to, now)
-    const { responseCode: _code, remoteId: _remote, reason: _reason, claim: _claim, silent: _silent, ...content } = old
+    const {
+      responseCode: _code,
+      remoteId: _remote,
+      reason: _reason,
+      claim: _claim,
+      silent: _silent,
+      ends: _ends,
+      ...content
+    } = old
     const fresh = { state: 'ready' as const, releasedAt: now, nextAt, attempts: 0, polls: 0 }
     const sender = { senderUserId: to, bucket: bucketOf(to) }
     await docs.dispatches.insert([{ ...content, ...fresh, ...sender, _id: id }])
   }
   // A card that was not asked for yet must not go out any more.
-  for (const [states, state] of [
-    [UNASKED, 'refused'],
-    [['created'], 'done'],
+  // One that is being made is ended by whoever makes it: see `endUnasked`.
+  await docs.dispatches.update(task._id, { $set: { ends: SUPERSEDED, nextAt: now } }, { state: 'new' })
+  for (const [before, state] of [
+    ['ready', 'refused'],
+    ['created', 'done'],
   ] as const) {
     const moved = { $set: { state, reason: TRANSFERRED }, $unset: { nextAt: 1 as const, silent: 1 as const } }
-    await docs.dispatches.update(task._id, moved, { state: { $in: [...states] } })
+    await docs.dispatches.update(task._id, moved, { state: before })
   }
   await freeReasons(docs, task._id, TRANSFERRED, now)
   if (old?.responseCode === undefined) return

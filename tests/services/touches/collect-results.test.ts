@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { UpstreamError } from '../../../src/errors.js'
+import { collectNow } from '../../../src/services/touches/collect-results.js'
 import { HOUR_MS } from '../../../src/time.js'
 import { contactRecord, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
@@ -59,6 +60,27 @@ describe('a guide who does not press send', () => {
     expect(calls).toBe(1)
     expect((await world.docs.dispatches.find({})).map((d) => d.reminders)).toEqual([1])
   })
+})
+
+it('is looked at for somebody who asks, and the next planned look comes when it would have come', async () => {
+  const [before] = await world.docs.dispatches.find({})
+  for (const minutes of [1, 2, 3]) {
+    world.clock.set(hoursIn(minutes / 60))
+    await collectNow(world.deps, [before!._id])
+  }
+  world.wecom.result = () => {
+    throw new UpstreamError('wecom', '42001', false, 'no')
+  }
+  await collectNow(world.deps, [before!._id])
+  expect(await world.docs.dispatches.get(before!._id)).toEqual(before)
+  world.wecom.result = (d) => ({
+    confirmedAt: hoursIn(0.05),
+    final: true,
+    recipients: d.recipients.map((r) => ({ to: r.to, state: 'delivered', at: hoursIn(0.05) })),
+  })
+  await collectNow(world.deps, [before!._id])
+  expect((await world.docs.touches.find({})).map((t) => t.state)).toEqual(['delivered'])
+  expect(await world.docs.dispatches.get(before!._id)).toMatchObject({ state: 'done' })
 })
 
 describe('a platform that does not say', () => {

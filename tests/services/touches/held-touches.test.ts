@@ -151,6 +151,7 @@ describe('a dispatch whose channel this version does not know', () => {
     await correctContent(world.deps, 'hello')
     expect((await letterDispatches()).map((d) => d.content.text)).toEqual(STATES.map(() => 'hello'))
     await stopContent(world.deps, 'hello')
+    await world.run()
     expect((await letterDispatches()).map((d) => [d._id, d.state, d.reason])).toEqual([
       ['letter-created', 'created', 'content_withdrawn'],
       ['letter-new', 'refused', 'content_withdrawn'],

@@ -106,10 +106,13 @@ describe('after a crash between asking and noting the answer', () => {
     const answer = world.wecom.answer
     world.wecom.answer = (d) => {
       if (arrives) world.wecom.sent.push({ ...d, at: world.clock.now() })
-      throw new Error('the process died')
+      world.faults.failAt = world.faults.writes + 1
+      throw new Error('no answer')
     }
-    await expect(happens('a', 'registered', ['m1'])).rejects.toThrow('the process died')
+    await expect(happens('a', 'registered', ['m1'])).rejects.toThrow('crash at write')
     expect(await dispatchStates()).toEqual(['sending'])
+    world.faults.failAt = undefined
+    world.faults.revive()
     world.wecom.answer = answer
     await world.run()
     expect(world.wecom.sent).toHaveLength(1)
@@ -401,6 +404,85 @@ describe('a card', () => {
     expect(await states()).toEqual(['delivered', 'delivered'])
   })
 
+  it('on which one reason stands no more is made anew for the others', async () => {
+    const now = world.clock.now()
+    await world.accept('a', contactRecord('m1', START), ...['asked', 'tried'].map((e) => eventRecord('m1', e, now)))
+    await world.run()
+    await world.until(hoursIn(1))
+    await happens('b', 'order_paid', ['m1'])
+    const [old, card] = world.task.sent
+    expect(world.task.cancelled).toEqual([old!.id])
+    expect(old!.content.card?.title).toBe('Too；Call')
+    const anew = await world.docs.tasks.get(card!.id)
+    expect(anew).toMatchObject({ state: 'open', touchIds: ['call-too:1:0/0', 'call:1:0/0'] })
+    expect((await states()).sort()).toEqual(['created', 'created', 'exited'])
+    expect(await world.docs.tasks.get(old!.id)).toMatchObject({ state: 'expired', outcome: 'superseded' })
+  })
+
+  it('of which the last reason goes right after another says why, and nothing comes in its place', async () => {
+    const call = (id: string) => ({
+      ...{ id, enter: { on: 'tried' }, exit: { on: 'order_paid' } },
+      steps: [{ task: { title: id, script: 'hello', due: '2d' } }],
+    })
+    await world.publish({ journeys: [call('aa'), call('bb')], contents: [{ id: 'hello', text: 'hello' }] })
+    world.task.answer = (d) => ({ kind: 'created', remoteId: d.id, responseCode: 'code', refused: [] })
+    await happens('a', 'tried', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', 'order_paid', ['m1'])
+    expect(world.task.sent).toHaveLength(1)
+    expect(world.task.closed).toEqual([{ responseCode: 'code', text: '无需再联系' }])
+    expect(await states()).toEqual(['exited', 'exited'])
+  })
+
+  it('that is being sent while one reason goes is made anew when it is looked at', async () => {
+    const now = world.clock.now()
+    const answer = world.task.answer
+    world.task.answer = (d) => {
+      void exitRun(world.deps, 'care:1:0', now)
+      return answer(d)
+    }
+    await world.accept('a', contactRecord('m1', START), ...['asked', 'tried'].map((e) => eventRecord('m1', e, now)))
+    await world.run()
+    world.task.answer = answer
+    await world.until(hoursIn(1))
+    const [old, card] = world.task.sent
+    expect(world.task.sent).toHaveLength(2)
+    expect(world.task.cancelled).toEqual([old!.id])
+    expect((await world.docs.tasks.get(card!.id))?.touchIds).toEqual(['call-too:1:0/0', 'call:1:0/0'])
+    expect((await states()).sort()).toEqual(['created', 'created', 'exited'])
+  })
+
+  it('keeps its place among the caps when it expires, so that one pressed late is not one too many', async () => {
+    await world.publish({
+      journeys: [
+        { id: 'call', enter: { on: 'asked' }, steps: [{ task: { title: 'Call', script: 'hello', due: '1d' } }] },
+        { id: 'hello', enter: { on: 'registered' }, steps: [{ send: { channel: 'wecom', content: 'hello' } }] },
+      ],
+      contents: [{ id: 'hello', text: 'hello' }],
+      policy: { caps: [{ max: 1, per: '3d' }] },
+    })
+    await happens('a', 'asked', ['m1'])
+    await world.until(hoursIn(30))
+    await happens('b', 'registered', ['m1'])
+    await press('done')
+    expect(world.wecom.sent).toEqual([])
+    expect((await world.docs.touches.find({})).map((t) => [t.state, t.reason])).toEqual([
+      ['delivered', undefined],
+      ['planned', 'cap'],
+    ])
+    await world.until(hoursIn(73))
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('pressed just before its reason went counts, though we hear of it later', async () => {
+    await happens('a', 'tried', ['m1'])
+    await world.until(hoursIn(1))
+    await happens('b', 'order_paid', ['m1'])
+    expect(await states()).toEqual(['exited'])
+    await press('done')
+    expect(await world.docs.touches.find({})).toMatchObject([{ state: 'delivered' }])
+  })
+
   it('of a task that is not ours changes nothing', async () => {
     await acceptCard(world.deps, 'x', {
       kind: 'card',
@@ -562,7 +644,7 @@ it('a card that never goes out gives back what had joined its task', async () =>
   const [dispatch] = await world.docs.dispatches.find({})
   const own = dispatch!.recipients[0]!.touchId
   // Its maker died before it was ready, and its own touch is not wanted any more.
-  await world.docs.dispatches.update(dispatch!._id, { $set: { state: 'new' } })
+  await world.docs.dispatches.update(dispatch!._id, { $set: { state: 'new', nextAt: hoursIn(0) } })
   await world.docs.touches.update(own, { $set: { state: 'suppressed', reason: 'opted_out' } })
   await world.run()
   expect(world.task.sent.flatMap((s) => s.recipients.map((r) => r.touchId))).toEqual([

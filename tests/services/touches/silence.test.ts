@@ -120,6 +120,104 @@ it('a request that is refused in an unforeseen way is read back, and the others 
   expect(await statesOf('guide-1')).toEqual([['ready', 'the request was lost']])
 })
 
+describe('a fault of ours with one message', () => {
+  const fault = () => {
+    throw new TypeError('title is undefined')
+  }
+  const why = 'title is undefined'
+
+  it('keeps no other from going out; it is said, tried again every half hour, and goes when the fault is mended', async () => {
+    const answer = world.wecom.answer
+    world.wecom.answer = (d) => (d.sender === 'guide-1' ? fault() : answer(d))
+    await happens('registered', 'm1', 'guide-1')
+    await happens('registered', 'm2', 'guide-2')
+    expect(await statesOf('guide-2')).toEqual([['created', undefined]])
+    expect(await statesOf('guide-1')).toEqual([['ready', undefined]])
+    expect(await touchOf('m1')).toMatchObject({ state: 'planned', unsettled: { why, since: daysIn(0).toISOString() } })
+    expect((await listHeldTouches(world.docs)).unsettled).toEqual([{ why, dispatches: 1 }])
+    await world.until(new Date(daysIn(0).getTime() + HOUR_MS))
+    expect([...world.wecom.asked.values()]).toContain(3)
+    world.wecom.answer = answer
+    await world.until(new Date(daysIn(0).getTime() + 2 * HOUR_MS))
+    expect(await statesOf('guide-1')).toEqual([['created', undefined]])
+    expect(world.wecom.sent.map((d) => d.sender).sort()).toEqual(['guide-1', 'guide-2'])
+    expect((await listHeldTouches(world.docs)).unsettled).toEqual([])
+  })
+
+  it('after it has left: it is read back, and not sent again', async () => {
+    world.wecom.answer = (d) => {
+      world.wecom.sent.push({ ...d, at: world.clock.now() })
+      return fault()
+    }
+    await happens('registered', 'm1', 'guide-1')
+    expect(await statesOf('guide-1')).toEqual([['created', undefined]])
+    expect(world.wecom.sent).toHaveLength(1)
+  })
+
+  it('is given up after a fortnight, certain that nobody got it', async () => {
+    world.wecom.answer = fault
+    await happens('registered', 'm1', 'guide-1')
+    await isNow(daysIn(13))
+    expect(await touchOf('m1')).toMatchObject({ state: 'planned' })
+    await isNow(daysIn(15))
+    expect(await statesOf('guide-1')).toEqual([['refused', 'refused']])
+    expect(await touchOf('m1')).toMatchObject({ state: 'suppressed', reason: 'refused' })
+    expect((await listHeldTouches(world.docs)).unsettled).toEqual([])
+  })
+
+  it.each(['update', 'updateEach'] as const)('when its answer is noted (%s): the others go on', async (method) => {
+    const { touches, dispatches } = world.deps.docs
+    const isHers = (what: unknown) => JSON.stringify(what).includes('hello:1:0/0')
+    const broken = <T extends object>(target: T, isBroken: (args: unknown[]) => boolean): T =>
+      new Proxy(target, {
+        get: (object, key) => {
+          const value: unknown = Reflect.get(object, key)
+          if (key !== method || typeof value !== 'function') return value
+          return async (...args: unknown[]): Promise<unknown> =>
+            isBroken(args) ? fault() : (value.apply(object, args) as Promise<unknown>)
+        },
+      })
+    const isNoted = (args: unknown[]) => JSON.stringify(args).includes('"created"')
+    const first = async () => (await world.docs.dispatches.findOne({ senderUserId: 'guide-1' }))?._id
+    let hers: string | undefined
+    world.wecom.answer = (d) => {
+      if (d.sender === 'guide-1') hers = d.id
+      return { kind: 'created', remoteId: d.id, refused: [] }
+    }
+    const docs = world.deps.docs
+    world.deps.docs = {
+      ...docs,
+      touches: broken(touches, (args) => isNoted(args) && isHers(args)),
+      dispatches: broken(dispatches, (args) => isNoted(args) && args[0] === hers),
+    }
+    await happens('registered', 'm1', 'guide-1')
+    await happens('registered', 'm2', 'guide-2')
+    expect(await statesOf('guide-2')).toEqual([['created', undefined]])
+    expect(await statesOf('guide-1')).toEqual([['sending', undefined]])
+    expect(await first()).toBe(hers)
+    world.deps.docs = docs
+    await world.until(new Date(daysIn(0).getTime() + HOUR_MS))
+    expect(await touchOf('m1')).toMatchObject({ state: 'created' })
+    expect(world.wecom.sent).toHaveLength(2)
+  })
+
+  it('when its results are worked out: the others are read', async () => {
+    await happens('registered', 'm1', 'guide-1')
+    await happens('registered', 'm2', 'guide-2')
+    world.wecom.result = (d) =>
+      d.sender === 'guide-1'
+        ? fault()
+        : {
+            confirmedAt: daysIn(0),
+            final: true,
+            recipients: d.recipients.map((r) => ({ to: r.to, state: 'delivered' })),
+          }
+    await isNow(daysIn(1))
+    expect(await statesOf('guide-2')).toEqual([['done', undefined]])
+    expect(await touchOf('m1')).toMatchObject({ state: 'created', unsettled: { why } })
+  })
+})
+
 describe('results that the platform refuses to tell', () => {
   it('are given up a fortnight after; those of others are read', async () => {
     refuse('wecom', 'results', 'guide-1')

@@ -8,11 +8,13 @@ import { resumeRuns } from '../../../src/services/journeys/resume-runs.js'
 import { releaseTouches } from '../../../src/services/touches/release-touches.js'
 import { sendDispatches } from '../../../src/services/touches/send-dispatches.js'
 import { takeBackOptedOut, takeBackTouches } from '../../../src/services/touches/take-back.js'
+import { supersedeCard } from '../../../src/services/touches/stop-dispatch.js'
 import { takeOut } from '../../../src/services/touches/take-out.js'
 import { stopContent } from '../../../src/services/touches/withdraw-content.js'
 import { handOver } from '../../../src/services/wecom/hand-over.js'
 import { loseContact } from '../../../src/services/wecom/lose-contact.js'
 import { HOUR_MS } from '../../../src/time.js'
+import { around } from '../../support/around.js'
 import {
   buildWorld,
   contactRecord,
@@ -231,6 +233,89 @@ describe.each([
       }
     },
   )
+})
+
+it('a card that ends for one more reason, and this goes when its maker dies: the others go out', async () => {
+  for (let n = 1, died = true; died; n++) {
+    const world = await ready(['m1'], 'asked')
+    try {
+      await world.accept('more', eventRecord('m1', 'viewed', START))
+      await processBatches(world.deps)
+      await resumeRuns(world.deps)
+      world.faults.failAt = world.faults.writes + n
+      died = await releaseTouches(world.deps).then(
+        () => false,
+        () => true,
+      )
+      world.faults.failAt = undefined
+      world.faults.revive()
+      await takeBackTouches(world.docs, { runId: 'call-later:1:0' }, 'exited', new Date(START))
+      await world.until(after(1))
+      const open = await world.docs.tasks.find({ state: 'open' })
+      const shown = world.task.sent.filter((card) => !world.task.cancelled.includes(card.id))
+      expect({ n, open: open.map((t) => t.touchIds), shown: shown.map((card) => card.id) }).toEqual({
+        ...{ n, open: [['call-too:1:0/0', 'call:1:0/0']] },
+        shown: open.map((t) => t._id),
+      })
+      expect(await world.docs.touches.count({ state: 'planned' })).toBe(0)
+    } finally {
+      await world.close()
+    }
+  }
+})
+
+describe.each([
+  ['a message', 'registered', 'hello:1:0'],
+  ['a card', 'asked', 'call:1:0'],
+])('%s that is to end while its touches are being marked', (_what, event, runId) => {
+  const now = new Date(START)
+  const withdraw = async (world: World) => {
+    await withdrawContents(world.deps, ['hello'])
+    await followPublished(world.deps)
+    await stopContent(world.deps, 'hello')
+  }
+  const leave = (world: World) => takeBackTouches(world.docs, { runId }, 'exited', now)
+  const moreToTell = (world: World) => supersedeCard(world.docs, 'none', now)
+
+  it.each([
+    ['its words are withdrawn', withdraw],
+    ['she leaves', leave],
+    ['nobody ends it', moreToTell],
+  ])('leaves no touch that waits for ever, also when its maker dies: %s', async (_why, end) => {
+    for (const dies of [undefined, 'before', 'after'] as const) {
+      const world = await ready([], event)
+      try {
+        await world.accept('in', contactRecord('m1', START), eventRecord('m1', event, START))
+        await processBatches(world.deps)
+        await resumeRuns(world.deps)
+        const isMarking = (args: readonly unknown[]) => JSON.stringify(args).includes('"dispatchId":"')
+        const maker = around(world.deps, 'touches', 'updateEach', async (_n, args) => {
+          if (!isMarking(args)) return
+          if (dies === 'after') await world.docs.touches.updateEach(args[0] as never)
+          await end(world)
+          if (dies === undefined) return
+          world.faults.failAt = world.faults.writes + 1
+          throw new Error('the maker dies')
+        })
+        await releaseTouches(maker).then(
+          () => expect(dies).toBe(undefined),
+          (err: unknown) => expect(String(err)).toContain('crash at write'),
+        )
+        world.faults.failAt = undefined
+        world.faults.revive()
+        await world.until(after(1))
+        expect(await world.docs.touches.count({ state: 'planned' })).toBe(0)
+        expect(await world.docs.dispatches.count({ state: { $in: ['new', 'ready', 'sending'] } })).toBe(0)
+        const gone = { withdraw: [], leave: ['call-too:1:0/0'].filter(() => event === 'asked') }
+        const expected = end === withdraw ? gone.withdraw : end === leave ? gone.leave : undefined
+        const created = (await world.docs.touches.find({ state: 'created' })).map((t) => t._id)
+        if (expected === undefined) expect(created.length).toBeGreaterThan(0)
+        else expect(created).toEqual(expected)
+      } finally {
+        await world.close()
+      }
+    }
+  })
 })
 
 it('of two who leave at the same time the last one ends it', async () => {
