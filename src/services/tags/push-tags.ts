@@ -11,7 +11,7 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../time.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import type { Writeback } from '../../stored/tags.js'
 import { holdPublished } from '../definitions/follow-published.js'
-import { eachAlone } from '../runtime/each-alone.js'
+import { alone, eachAlone } from '../runtime/each-alone.js'
 import { inParallel } from '../runtime/in-parallel.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { queueTagChanges } from './queue-writebacks.js'
@@ -67,7 +67,8 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
     const deadlineMs = deps.worker.elapsedMs() + PLAN_LIFE_MS
     const planned: Planned[] = []
     const plan = async (some: readonly Writeback[]) => void planned.push(...(await planBatch(held, some)))
-    await eachAlone(due, plan, (doc, err) => putOff(held, doc, err))
+    const aside = (doc: Writeback, err: unknown) => putOff(held, doc, err)
+    await eachAlone(due, plan, aside)
     await directory.provide(planned.flatMap((p) => (whyParked(deps, p) === undefined ? p.change.add : [])))
     let pushed = 0
     // Two edits of one customer at the same time are refused (45033, 45035): hers go one after the other.
@@ -77,17 +78,18 @@ export async function pushTags(deps: ServiceDeps, signal?: AbortSignal): Promise
       for (const p of hers) {
         // Too old to be sure of: it is due as before, and planned anew.
         if (signal?.aborted === true || deps.worker.elapsedMs() >= deadlineMs) return
-        if (await push(deps, directory, p)) pushed++
+        const pushOne = async () => void ((await push(deps, directory, p)) && pushed++)
+        await alone(p.doc, pushOne, aside)
       }
     })
     if (pushed > 0) deps.log.info('tags pushed to WeCom', { relations: pushed })
   }
 }
 
-/** What is to be pushed of it cannot be worked out: the others go on. */
+/** What is to be pushed of it cannot be worked out, or pushed: the others go on. */
 async function putOff({ docs, clock, log }: ServiceDeps, doc: Writeback, err: unknown): Promise<void> {
   const reason = messageOf(err)
-  log.error('tags to push cannot be worked out', { relation: doc._id, cause: reason })
+  log.error('tags cannot be pushed', { relation: doc._id, cause: reason })
   const nextAt = new Date(clock.now().getTime() + HOUR_MS)
   await docs.writebacks.update(doc._id, { $set: { nextAt, reason }, $inc: { attempts: 1 } }, asRead(doc))
 }

@@ -1,8 +1,10 @@
 import { type WantedWay, wantedWays } from '../../domain/ways/plan.js'
+import { messageOf } from '../../errors.js'
 import { HOUR_MS } from '../../time.js'
 import { nextLookAt, unavailableMembers } from './apply-ways.js'
 import type { StoredWay } from '../../stored/wecom.js'
 import type { ServiceDeps } from '../runtime/deps.js'
+import { alone } from '../runtime/each-alone.js'
 
 export async function nextStaffingAt({ docs }: ServiceDeps): Promise<Date | undefined> {
   return (await docs.wecomWays.findOne({ lookAt: { $exists: true } }, { sort: { lookAt: 1 }, skipUnfit: true }))?.lookAt
@@ -17,8 +19,15 @@ export async function staffWays(deps: ServiceDeps, signal?: AbortSignal): Promis
   const unavailable = await unavailableMembers(deps)
   for (const way of due) {
     if (signal?.aborted === true) return
+    await alone(way, staff, async (_way, err) => {
+      deps.log.error('way not staffed', { way: way._id, why: messageOf(err) })
+      await later(way, new Date(now.getTime() + HOUR_MS))
+    })
+  }
+
+  async function staff(way: StoredWay): Promise<void> {
     const want = wantedOf(way, now, deps, unavailable)
-    if (way.kind === 'join_way' || want === undefined) continue
+    if (way.kind === 'join_way' || want === undefined) return
     let lookAt = nextLookAt(way.definition, now, deps.brand.timeZone)
     const staffed = staffOf(want)
     if (way.remoteId !== undefined && way.staffed?.join() !== staffed.join()) {
@@ -31,8 +40,12 @@ export async function staffWays(deps: ServiceDeps, signal?: AbortSignal): Promis
         lookAt = new Date(now.getTime() + (outcome.kind === 'later' ? outcome.afterMs : HOUR_MS))
       }
     }
-    // Unless it was applied anew meanwhile.
-    await docs.wecomWays.update(way._id, lookAt === undefined ? { $unset: { lookAt: 1 } } : { $set: { lookAt } }, {
+    await later(way, lookAt)
+  }
+
+  /** Unless it was applied anew meanwhile. */
+  async function later({ _id }: StoredWay, lookAt: Date | undefined): Promise<void> {
+    await docs.wecomWays.update(_id, lookAt === undefined ? { $unset: { lookAt: 1 } } : { $set: { lookAt } }, {
       lookAt: { $lte: now },
     })
   }

@@ -7,6 +7,7 @@ import type { Filter, Update } from '../../ports/document-language.js'
 import type { Transfer } from '../../stored/wecom.js'
 import { handOver } from './hand-over.js'
 import type { ServiceDeps } from '../runtime/deps.js'
+import { isOfItem } from '../runtime/each-alone.js'
 
 const BATCH = 100
 /** It takes 24 hours; a result that is still missing after this long never comes. */
@@ -133,12 +134,12 @@ export async function followTransfers(deps: ServiceDeps, signal?: AbortSignal): 
   }
 }
 
-/** What the platform refuses to tell of one pair (the old owner has left, say) does not hold up the others. */
+/** What fails with one pair, or is refused of it (the old owner has left, say), does not hold up the others. */
 async function orPutOff(deps: ServiceDeps, group: readonly Transfer[], work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (err) {
-    if (!isUpstreamFault(err)) throw err
+    if (!isUpstreamFault(err) && !isOfItem(err)) throw err
     const now = deps.clock.now()
     const reason = messageOf(err)
     deps.log.warn('transfers put off', { from: group[0]!.from, customers: group.length, cause: reason })
