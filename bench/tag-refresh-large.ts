@@ -89,7 +89,7 @@ async function refresh(name: string, { deps }: App, { profiles, events }: Size, 
       warmups: 0,
       rounds: 1,
       product: async () => {
-        changes = await refreshNow(watched, request, atOnce, (done) => note(`${name}: ${done} profiles`))
+        changes = (await refreshNow(watched, request, atOnce, (done) => note(`${name}: ${done} profiles`))).changes
       },
       figures: async () => {
         const sql = `SELECT count() AS n FROM ${tagChangesTable.name}`

@@ -59,7 +59,7 @@ async function runTagRefresh({ scale, dir, note }: BenchContext): Promise<CaseRe
             product: async (round) => {
               const ids = evaluables.map((e) => e.id)
               const request = { _id: `${name}:${round}`, kind: 'all', cause: 'operator', ids } as const
-              deltas = await refreshNow(deps, request, atOnce)
+              deltas = (await refreshNow(deps, request, atOnce)).changes
             },
             baseline: async () => {
               const since = clock.now().getTime() - 365 * DAY_MS

@@ -4,6 +4,7 @@ import type { DocumentStore } from '../ports/document-store.js'
 import type { JobQueue } from '../ports/job-queue.js'
 import type { Deps } from '../services/runtime/deps.js'
 import { countRejected } from '../services/ingest/rejected.js'
+import { listFailedRefreshes } from '../services/tags/refresh-profiles.js'
 import { MENDED } from '../services/ingest/take-records.js'
 import { listUnknown } from '../services/ingest/unknown-events.js'
 import { countOpenBatches, inboxAge, listStillLanes } from '../services/runtime/lane-progress.js'
@@ -132,6 +133,14 @@ export function measureService(
     registers,
     async collect() {
       this.set(await docs.openReactions.count({}))
+    },
+  })
+  new Gauge({
+    name: 'siyu_refreshes_failed',
+    help: 'Refreshes of everybody that could not go on and were given up within the last 8 days',
+    registers,
+    async collect() {
+      this.set((await listFailedRefreshes({ docs, clock })).length)
     },
   })
   new Gauge({

@@ -119,8 +119,7 @@ export const ingestCollections = {
     name: 'batches',
     version: 2,
     schema: Batch,
-    // What `waitingAt` asks stands in the index: behind it lie documents of megabytes.
-    indexes: [{ fields: ['state', 'seq', 'own', 'acceptedAt'] }],
+    indexes: [{ fields: ['state', 'seq'] }],
     migrations: { 1: withPlace },
   }),
   rejected: define({ name: 'rejected', version: 1, schema: Rejected, indexes: [{ fields: ['at'] }] }),

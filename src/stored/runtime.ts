@@ -41,12 +41,7 @@ export const runtimeCollections = {
   // Version 1 kept until when a lease was held, by the holder's clock. Its holder finds it gone, and stops.
   meta: define({ name: 'meta', version: 2, schema: Meta, migrations: { 1: withBeat } }),
   laneFailures: define({ name: 'lane_failures', version: 1, schema: LaneFailure }),
-  waitingRows: define({
-    name: 'waiting_rows',
-    version: 1,
-    schema: Rows,
-    indexes: [{ fields: ['seq'] }, { fields: ['refused'], sparse: true }],
-  }),
+  waitingRows: define({ name: 'waiting_rows', version: 1, schema: Rows, indexes: [{ fields: ['seq'] }] }),
 }
 
 function withBeat(doc: Record<string, unknown>): Record<string, unknown> {

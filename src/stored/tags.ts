@@ -81,6 +81,12 @@ export const Refresh = z.object({
   /** Instant of the piece of `overtaken` that is under way. */
   againAt: z.date().optional(),
   changes: z.number(),
+  /** Profiles of it who could not be evaluated and are set aside. */
+  aside: z.number().optional(),
+  /** It fails where it is, since then, and is tried again. */
+  failing: z.object({ since: z.date(), reason: z.string() }).optional(),
+  /** It could not go on: it was given up, or is, when those whom ingest overtook are evaluated again. */
+  failed: z.object({ at: z.date(), reason: z.string() }).optional(),
 })
 export type Refresh = z.infer<typeof Refresh>
 

@@ -210,6 +210,7 @@ describe('siyu doctor', () => {
         still: [{ lane: 'push-tags', since: AT.toISOString(), times: 9, cause: 'it broke' }],
         inbox: { waiting: 0 },
         rejected: 2,
+        refreshes: [{ refresh: 'weekly', at: '2026-03-01T00:00:00.000Z', reason: 'it is refused' }],
       },
       '/v1/ingest/unknown': { events: [{ name: 'order_payed', events: 7, lastAt: AT.toISOString() }] },
       '/v1/wecom/serving': { userIds: ['guide001', 'guide002'] },
@@ -238,6 +239,10 @@ describe('siyu doctor', () => {
         found: expect.stringContaining('×9: it broke') as unknown,
       })
       expect(of.get('ingest.rejected')).toMatchObject({ state: 'warned', found: '2' })
+      expect(of.get('tags.refreshes')).toMatchObject({
+        state: 'failed',
+        found: '1，weekly 2026-03-01 08:00: it is refused',
+      })
       expect(of.get('events.unknown')).toMatchObject({
         state: 'warned',
         found: expect.stringContaining('order_payed ×7') as unknown,

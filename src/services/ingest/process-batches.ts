@@ -49,7 +49,7 @@ import { takeBackOptedOut, takeBackTouches } from '../touches/take-back.js'
 
 /** Batches that may be worked on: all but what our own lanes said at this very instant. (One from ahead is by another's clock.) */
 export function waitingAt(now: Date): Filter<Batch> {
-  return { state: 'accepted', $or: [{ own: null }, { acceptedAt: { $ne: now } }] }
+  return { state: 'accepted', $or: [{ own: { $exists: false } }, { acceptedAt: { $ne: now } }] }
 }
 
 /** Batches that wait together are worked on together, up to about this many records and this much of what they say. */
@@ -57,8 +57,7 @@ const GROUP_RECORDS = 5_000
 /** Of stores that keep a document below 16 MB. */
 const SHARED_GROUP_RECORDS = 1_000
 const GROUP_CHARS = 4 * 2 ** 20
-/** Batches that are read at a time while a group is gathered: a few first, then about as many as are still wanted. */
-const FIRST_PAGE = 8
+/** Read at a time while a group is gathered. */
 const PAGE = 100
 
 /**
@@ -229,6 +228,8 @@ async function reactTo(
     key: keyOf(first),
     seq: plan.seq,
     knownAt: plan.now,
+    // Who was set aside may have a state of which her document does not tell.
+    ...(plan.all === true && { heal: new Map() }),
   })
   const entering = entries.flatMap(({ journeyId, profileIds }, i) =>
     profileIds
@@ -270,18 +271,17 @@ async function nextBatches({ docs, clock, worker }: Deps): Promise<Batch[]> {
   const most = worker.alone ? GROUP_RECORDS : SHARED_GROUP_RECORDS
   const group: Batch[] = []
   let [records, chars] = [0, 0]
-  for (let limit = FIRST_PAGE; ;) {
+  for (;;) {
     const after = group.at(-1)?.seq
     const waiting = { ...waitingAt(clock.now()), ...(after !== undefined && { seq: { $gt: after } }) }
-    const page = await docs.batches.find(waiting, { sort: { seq: 1 }, limit, skipUnfit: true })
+    const page = await docs.batches.find(waiting, { sort: { seq: 1 }, limit: PAGE, skipUnfit: true })
     for (const batch of page) {
       records += batch.records?.length ?? 0
       chars += (batch.records ?? []).reduce((sum, record) => sum + charsOf(record), 0)
       if (group.length > 0 && (records > most || chars > GROUP_CHARS)) return group
       group.push(batch)
     }
-    if (page.length < limit) return group
-    limit = Math.min(PAGE, Math.ceil((group.length * (most - records)) / Math.max(1, records)) + 1)
+    if (page.length < PAGE) return group
   }
 }
 

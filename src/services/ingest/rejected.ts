@@ -2,8 +2,6 @@ import { z } from 'zod'
 import { tables } from '../../domain/events/tables.js'
 import { isOwnSource, type OwnSource } from '../../domain/events/sources.js'
 import type { InboxRecord } from '../../domain/identity/resolve.js'
-import type { Filter } from '../../ports/document-language.js'
-import type { WaitingRows } from '../../ports/event-store.js'
 import { InvalidInputError, messageOf, NotFoundError, type Problem } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { said } from '../../said.js'
@@ -57,8 +55,6 @@ function look(profileId: number, at: Date): InboxRecord {
 }
 
 const LISTED = 1_000
-/** Rows that the event store has refused. */
-const REFUSED: Filter<WaitingRows> = { refused: { $ne: null } }
 
 export const RejectedQuery = z.strictObject({ id: z.string().min(1).optional() })
 
@@ -86,7 +82,7 @@ export async function listRejected(
 ): Promise<{ count: number; items: RejectedItem[] }> {
   const only = id === undefined ? {} : { _id: id }
   const stored = await docs.rejected.find(only, { sort: { at: 1, _id: 1 }, limit: LISTED, skipUnfit: true })
-  const isRefused = { ...only, ...REFUSED }
+  const isRefused = { ...only, refused: { $exists: true } } as const
   const rows = await docs.waitingRows.find(isRefused, { sort: { _id: 1 }, limit: LISTED, skipUnfit: true })
   const items = [
     ...stored.map(({ _id, at, reason, record, profileId }): RejectedItem => ({
@@ -110,7 +106,7 @@ export async function listRejected(
 
 /** How much is set aside. */
 export async function countRejected({ docs }: Pick<Deps, 'docs'>): Promise<number> {
-  return (await docs.rejected.count({})) + (await docs.waitingRows.count(REFUSED))
+  return (await docs.rejected.count({})) + (await docs.waitingRows.count({ refused: { $exists: true } }))
 }
 
 export const ReplayInput = z.strictObject({

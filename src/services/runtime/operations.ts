@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { hashKey } from '../../random.js'
 import { listOpenReactions } from '../tags/reactions/list-open.js'
-import { refreshNow } from '../tags/refresh-profiles.js'
+import { listFailedRefreshes, refreshNow } from '../tags/refresh-profiles.js'
 import { PastQuery } from '../segments/ask-past.js'
 import { listSegments } from '../segments/list-segments.js'
 import { findMatching, MatchingQuery } from '../segments/find-matching.js'
@@ -413,6 +413,8 @@ export const operations = {
       still: await listStillLanes(deps),
       inbox: await inboxAge(deps),
       rejected: await countRejected(deps),
+      /** Refreshes that were given up. */
+      refreshes: await listFailedRefreshes(deps),
     }),
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
@@ -541,7 +543,7 @@ async function refreshTags(
     })
   if (problems.length > 0) throw new InvalidInputError(said('这些标签不能重算', 'Tags cannot be refreshed'), problems)
   const chosen = new Set(tags.length === 0 ? current.evaluables.map((e) => e.id) : tags)
-  const changes = await refreshNow(
+  const { changes, failed } = await refreshNow(
     deps,
     {
       _id: `operator:${hashKey(16, deps.clock.now().getTime(), ...chosen)}`,
@@ -552,6 +554,10 @@ async function refreshTags(
     alone,
     onProgress,
   )
+  if (failed !== undefined)
+    throw new InvalidInputError(said('没能算完，其他重算照常', 'It could not be finished; other refreshes go on'), [
+      { path: 'tags', message: failed },
+    ])
   const profiles = await deps.docs.profiles.count({ mergedInto: { $exists: false } })
   return { tags: known.filter((id) => chosen.has(id)).length, profiles, changes }
 }

@@ -10,6 +10,7 @@ import { about, type Finding } from './finding.js'
 import type { HeldRuns } from '../journeys/list-held.js'
 import type { StillLane } from './lane-progress.js'
 import type { UnknownEvent } from '../ingest/unknown-events.js'
+import type { FailedRefresh } from '../tags/refresh-profiles.js'
 import type { OpenReactions } from '../tags/reactions/list-open.js'
 import type { HeldTouches } from '../touches/held-touches.js'
 import type { SendingStatus } from '../touches/switch-sending.js'
@@ -37,7 +38,12 @@ export type DoctorDeps = {
   /** Absent while no service runs. */
   reactions?: { open: number; groups: readonly OpenReactions[] }
   /** Which lanes stand still, how long the inbox waits, and how much is set aside; absent while no service runs. */
-  lanes?: { still: readonly StillLane[]; inbox: { waiting: number; oldestAt?: string }; rejected: number }
+  lanes?: {
+    still: readonly StillLane[]
+    inbox: { waiting: number; oldestAt?: string }
+    rejected: number
+    refreshes: readonly FailedRefresh[]
+  }
   /** Events of names that no file knows; absent while no service runs. */
   unknownEvents?: readonly UnknownEvent[]
   /** Stored documents that it has read and cannot use; absent while no service runs. */
@@ -65,6 +71,7 @@ export async function runDoctor(deps: DoctorDeps): Promise<Finding[]> {
     ...(await callbackFindings(deps.callback, deps.wecom !== undefined)),
     lanesFinding(deps),
     rejectedFinding(deps.lanes),
+    refreshesFinding(deps),
     unknownFinding(deps.unknownEvents),
     heldFinding(deps.held),
     heldTouchesFinding(deps.heldTouches),
@@ -231,6 +238,25 @@ function rejectedFinding(lanes: DoctorDeps['lanes']): Finding {
     said(
       'siyu ingest rejected 看原因，改好后 siyu ingest replay',
       'siyu ingest rejected says why; mend it, then siyu ingest replay',
+    ),
+  )
+}
+
+function refreshesFinding({ lanes, timeZone }: DoctorDeps): Finding {
+  const check = about('tags.refreshes', '全员重算 refreshes')
+  if (lanes === undefined)
+    return check.skipped(
+      said('服务没有运行', 'the service is not running'),
+      said('先 siyu serve 再试', 'start it and try again'),
+    )
+  const { refreshes } = lanes
+  if (refreshes.length === 0) return check.ok(said('都能算完', 'all go to their end'))
+  const shown = refreshes.slice(0, HELD_SHOWN).map((r) => `${r.refresh} ${wallText(r.at, timeZone)}: ${r.reason}`)
+  return check.failed(
+    `${refreshes.length}，${shown.join('；')}${refreshes.length > HELD_SHOWN ? ' …' : ''}`,
+    said(
+      '按原因改好规则或数据，再 siyu tags refresh；别的重算照常',
+      'mend the rule or the data, then siyu tags refresh; other refreshes go on',
     ),
   )
 }

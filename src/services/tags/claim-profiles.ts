@@ -1,6 +1,7 @@
 import type { Filter } from '../../ports/document-language.js'
 import type { Batch, BatchPlan } from '../../stored/ingest.js'
 import { EVALUATIONS } from '../../stored/runtime.js'
+import type { Refresh } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { takeMoment } from '../runtime/take-moment.js'
 
@@ -23,10 +24,8 @@ export async function claimProfiles(
   plan: BatchPlan,
 ): Promise<BatchPlan | undefined> {
   const { docs } = deps
-  const open = await docs.refreshes.find({
-    phase: { $in: ['opening', 'ranges', 'overtaken'] },
-    kind: { $ne: 'enter' },
-  })
+  const underWay: Filter<Refresh> = { phase: { $in: ['opening', 'ranges', 'overtaken'] }, kind: { $ne: 'enter' } }
+  const open = await docs.refreshes.find(underWay, { skipUnfit: true })
   if (open.length > 0) {
     // Behind the ranges only those are evaluated that are stamped already.
     const all = open.some((refresh) => refresh.phase !== 'overtaken')

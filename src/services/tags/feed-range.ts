@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { tagChangesTable } from '../../domain/events/tables.js'
+import { messageOf } from '../../errors.js'
 import { ENTRY_PREFIX } from '../../domain/journeys/definition.js'
 import type { Deps } from '../runtime/deps.js'
-import type { Range } from './append-range.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import { type ProfileChanges, writeTags } from './evaluate-profiles.js'
+import type { Range } from './range-alone.js'
 import { followedBy, react } from './reactions/react.js'
 import type { Occasion } from './reactions/reaction.js'
 
@@ -37,7 +39,12 @@ export async function* feedRange(
       Row,
       'scan',
     )
-    for (let i = 0; i < rows.length; i += SLICE) await feed(deps, appended, rows.slice(i, i + SLICE))
+    for (let i = 0; i < rows.length; i += SLICE)
+      await eachAlone(
+        rows.slice(i, i + SLICE),
+        (some) => feed(deps, appended, some),
+        (row, err) => leaveForLater(deps, appended, row, err),
+      )
     yield { fed: page.to, changes: rows.reduce((sum, row) => sum + row.changes.length, 0) }
   }
 }
@@ -98,6 +105,19 @@ async function feed(deps: Deps, { now, key, seq }: Appended, rows: readonly Prof
     facts.concerned(rows).flatMap(({ p, changes }) => changes.map(([id, value]) => ({ p, id, new: value }))),
     seq,
   )
+}
+
+/** Nobody would find it any more: she is evaluated again before the refresh closes, and what is owed to her is done then. */
+async function leaveForLater(
+  { docs, log }: Deps,
+  { now, seq }: Appended,
+  { p, changes }: ProfileChanges,
+  err: unknown,
+): Promise<void> {
+  log.error('what a refresh found of a profile is left for later', { profileId: p, cause: messageOf(err) })
+  const owed = changes.map(([id]) => ({ id, at: now }))
+  const update = { $max: { seq }, $inc: { times: 1 }, $addToSet: { owed: { $each: owed } } }
+  await docs.overtaken.updateEach([{ id: p, update, upsert: true }])
 }
 
 /** Entry rules are no tags, and are shown nowhere. */

@@ -4,25 +4,33 @@ import { eventsTable } from '../../domain/events/tables.js'
 import { entryRule } from '../../domain/journeys/definition.js'
 import { type Evaluable, textOfRules } from '../../domain/rules/compile.js'
 import { compileCrossings, type Crossings } from '../../domain/rules/crossings.js'
-import { ConflictError } from '../../errors.js'
+import { ConflictError, messageOf } from '../../errors.js'
 import type { Update } from '../../ports/document-language.js'
-import { DAY_MS } from '../../time.js'
+import { DAY_MS, MINUTE_MS } from '../../time.js'
 import { nextValue, presentInstant } from '../../stored/runtime.js'
 import type { Overtaken, Refresh } from '../../stored/tags.js'
 import { holdPublished } from '../definitions/follow-published.js'
 import { enterJourneys } from '../journeys/enter-journeys.js'
+import { rejectProfile } from '../ingest/rejected.js'
 import type { Deps } from '../runtime/deps.js'
+import { eachAlone } from '../runtime/each-alone.js'
 import type { RunAlone } from '../runtime/with-lease.js'
 import { takeMoment } from '../runtime/take-moment.js'
 import { Instants } from '../segments/instants.js'
 import { testRules } from '../segments/test-rules.js'
-import { appendRange, closeNumber, type Range } from './append-range.js'
+import { appendRange, closeNumber } from './append-range.js'
 import { plansUnderWay, stampProfiles, touchedBy } from './claim-profiles.js'
 import { evaluablesFor, evaluateTouched, leaveNoTags, markEvaluated, withoutOvertaken } from './evaluate-profiles.js'
 import { feedRange } from './feed-range.js'
+import { mayStay, type Range, rangeAlone, type SetAside } from './range-alone.js'
 
 const RANGE = 50_000
 const CHUNK = 1_000
+/** Of more profiles than these something is wrong that lies in no profile: the refresh cannot go on. */
+const ASIDE_MAX = 20
+/** A refresh that fails for so long at the same place, though the stores answer, is given up. */
+const PATIENCE_MS = 10 * MINUTE_MS
+const FAILED_SHOWN_MS = 8 * DAY_MS
 
 export type RefreshRequest = Pick<Refresh, '_id' | 'kind' | 'cause' | 'ids' | 'since' | 'occasion'> & { size?: number }
 
@@ -43,7 +51,7 @@ export async function openRefresh({ docs, clock }: Deps, { size = RANGE, ...requ
       upsert: true,
       update: {
         $set: { ...rest, size, phase: 'waiting', order, rev: 0, from: 1, changes: 0 },
-        $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1, fed: 1 },
+        $unset: { now: 1, seq: 1, knownAt: 1, definitions: 1, againAt: 1, fed: 1, aside: 1, failing: 1, failed: 1 },
       },
     },
   ])
@@ -51,7 +59,19 @@ export async function openRefresh({ docs, clock }: Deps, { size = RANGE, ...requ
 
 /** Whether one is open. */
 export async function isRefreshing({ docs }: Pick<Deps, 'docs'>): Promise<boolean> {
-  return (await docs.refreshes.findOne({ phase: { $ne: 'done' } })) !== undefined
+  return (await docs.refreshes.findOne({ phase: { $ne: 'done' } }, { skipUnfit: true })) !== undefined
+}
+
+/** A refresh that was given up. `at`: ISO 8601. */
+export type FailedRefresh = { refresh: string; at: string; reason: string }
+
+/** Those that were given up and not done since, the latest first; a week later their schedule has had its turn. */
+export async function listFailedRefreshes({ docs, clock }: Pick<Deps, 'docs' | 'clock'>): Promise<FailedRefresh[]> {
+  const since = new Date(clock.now().getTime() - FAILED_SHOWN_MS)
+  const failed = await docs.refreshes.find({ 'failed.at': { $gte: since } }, { skipUnfit: true })
+  return failed
+    .map(({ _id, failed }) => ({ refresh: _id, at: failed!.at.toISOString(), reason: failed!.reason })) // found by it
+    .sort((a, b) => (a.at > b.at || (a.at === b.at && a.refresh < b.refresh) ? -1 : 1))
 }
 
 /**
@@ -99,27 +119,75 @@ export type RefreshState = 'idle' | 'more' | 'waiting'
  *    range left it, and done nothing. So she is left to 4. and 5.; her stamp says what is owed to her, and it is done then if it
  *    is true over all that is known, at the instant of the range: an entry that a range had made before it was cut off, or that
  *    a slow worker makes, is the same one.
+ *
+ * One bad thing stops nobody: a range that fails is worked off by halves, down to the profiles that make it fail, who are set
+ * aside (`rangeAlone`, `eachAlone`); a refresh that cannot go on otherwise is given up (`end`).
  */
 export async function workRefreshes(deps: Deps, signal?: AbortSignal): Promise<RefreshState> {
   while (signal?.aborted !== true) {
-    const [first] = await deps.docs.refreshes.find({ phase: { $ne: 'done' } }, { sort: { order: 1 }, limit: 1 })
+    const [first] = await deps.docs.refreshes.find(
+      { phase: { $ne: 'done' } },
+      { sort: { order: 1 }, limit: 1, skipUnfit: true },
+    )
     if (first === undefined) return 'idle'
     // After it is known how far it is: whoever is behind would begin it anew, by definitions that count no more.
     const held = await holdPublished(deps)
     if (held === undefined) return 'waiting'
-    const left = await workOn(held, first)
+    const left = await workOrGiveUp(held, first)
     if (left !== 'done') return left
   }
   return 'more'
 }
 
-/** Opens a refresh and works it off, by `alone` where lanes may run beside. Resolves to how many values changed. */
+/** Too many profiles of a refresh cannot be evaluated. */
+class TooManyAside extends Error {}
+
+/** A refresh that cannot go on is ended, so that those behind it are worked off. @throws what it failed with, for a while */
+async function workOrGiveUp(deps: Deps, first: Refresh): Promise<RefreshState | 'done'> {
+  try {
+    return await workOn(deps, first)
+  } catch (err) {
+    if (!mayStay(err) || deps.worker.isLate()) throw err
+    const { docs, clock, log } = deps
+    const stored = await docs.refreshes.get(first._id)
+    if (stored === undefined || stored.order !== first.order || stored.phase === 'done') throw err
+    const now = clock.now()
+    const reason = messageOf(err)
+    const { since } = stored.failing ?? { since: now }
+    if (!(err instanceof TooManyAside) && now.getTime() - since.getTime() < PATIENCE_MS) {
+      const { order, rev } = stored
+      await docs.refreshes.update(stored._id, { $set: { failing: { since, reason } } }, { order, rev })
+      throw err
+    }
+    log.error('a refresh cannot go on and is given up', { refresh: stored._id, phase: stored.phase, cause: reason })
+    return end(deps, stored, { at: now, reason })
+  }
+}
+
+/**
+ * Ends a refresh where it is, by what holds for one that goes on: what its last range has recorded is acted on to the end, and
+ * whom ingest has overtaken is evaluated again. Where even that is not to be had, stamps stay: the next refresh leaves those
+ * people out of its ranges and evaluates them behind them.
+ */
+async function end(deps: Deps, stored: Refresh, failed: NonNullable<Refresh['failed']>): Promise<'more' | 'done'> {
+  const fed = await endRange(deps, stored)
+  const isRanged = fed.phase === 'ranges' && fed.kind !== 'enter'
+  const phase = isRanged ? 'overtaken' : 'done'
+  await step(deps, fed, { $set: { phase, failed: fed.failed ?? failed }, $unset: { fed: 1 } })
+  return isRanged ? 'more' : 'done'
+}
+
+/**
+ * Opens a refresh and works it off, by `alone` where lanes may run beside.
+ *
+ * @returns how many values changed; `failed`: why it was given up
+ */
 export async function refreshNow(
   deps: Deps,
   request: RefreshRequest,
   alone: RunAlone,
   onRange: (profiles: number) => void = () => undefined,
-): Promise<number> {
+): Promise<{ changes: number; failed?: string }> {
   const { docs } = deps
   await openRefresh(deps, request)
   for (;;) {
@@ -130,7 +198,8 @@ export async function refreshNow(
     const last = (await docs.meta.get('counter:profile'))?.value ?? 0
     onRange(cursor === undefined || cursor.phase === 'done' ? last : Math.min(cursor.from - 1, last))
     // What ingest is at this very moment, the lane evaluates again.
-    if (cursor === undefined || cursor.phase === 'done' || left !== 'more') return cursor?.changes ?? 0
+    if (cursor === undefined || cursor.phase === 'done' || left !== 'more')
+      return { changes: cursor?.changes ?? 0, ...(cursor?.failed !== undefined && { failed: cursor.failed.reason }) }
   }
 }
 
@@ -156,8 +225,14 @@ async function workOn(deps: Deps, stored: Refresh): Promise<'done' | 'more' | 'w
  *
  * @throws {ConflictError} when somebody else has taken a step since the cursor was read
  */
-async function step({ docs }: Deps, { _id, order, rev }: Refresh, update: Update<Refresh>): Promise<{ rev: number }> {
-  if (await docs.refreshes.update(_id, { ...update, $inc: { rev: 1 } }, { order, rev })) return { rev: rev + 1 }
+async function step(
+  { docs }: Deps,
+  { _id, order, rev, failing }: Refresh,
+  update: Update<Refresh>,
+): Promise<{ rev: number }> {
+  const $unset = { ...update.$unset, ...(failing !== undefined && { failing: 1 as const }) }
+  const taken = { ...update, $inc: { rev: 1 }, ...(Object.keys($unset).length > 0 && { $unset }) }
+  if (await docs.refreshes.update(_id, taken, { order, rev })) return { rev: rev + 1 }
   throw new ConflictError(`refresh "${_id}" has gone on elsewhere`)
 }
 
@@ -192,10 +267,11 @@ async function begin(deps: Deps, refresh: Refresh, definitions: string): Promise
   const isRepeat = refresh.phase === 'opening' && refresh.definitions === definitions
   const now = isRepeat ? refresh.now! : await presentInstant(deps.docs.meta, deps.clock) // an opening one has its instant
   const opening = { phase: 'opening', now, definitions, from: 1 } as const
-  const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: { againAt: 1, fed: 1 } })) }
+  const none = { againAt: 1, fed: 1, aside: 1, failed: 1 } as const
+  const opened = { ...refresh, ...(await step(deps, refresh, { $set: opening, $unset: none })) }
   for (const plan of await plansUnderWay(deps)) await stampProfiles(deps, plan, true)
   const ranges = { phase: 'ranges', ...(await nextNumber(deps)) } as const
-  const { againAt: _againAt, fed: _fed, ...rest } = opened
+  const { againAt: _againAt, fed: _fed, failed: _failed, ...rest } = opened
   return { ...rest, ...opening, ...ranges, ...(await step(deps, opened, { $set: ranges })) }
 }
 
@@ -220,7 +296,7 @@ async function workRange(deps: Deps, stored: Started, work: Work): Promise<Start
 async function appendAndFeed(deps: Deps, stored: Started, { evaluables }: Work, range: Range): Promise<Started> {
   let cursor = stored
   if (cursor.fed === undefined) {
-    await appendRange(deps, evaluationOf(cursor, evaluables, cursor.now, cursor), range)
+    await appendRange(deps, evaluationOf(cursor, evaluables, cursor.now, cursor), range, asideOf(deps, cursor))
     cursor = { ...cursor, fed: range.from, ...(await step(deps, cursor, { $set: { fed: range.from } })) }
   }
   return feedTo(deps, cursor, range.to)
@@ -252,16 +328,35 @@ async function evaluate(deps: Deps, cursor: Started, { evaluables }: Work, range
   if (cursor.kind === 'enter') return enterRecurring(deps, cursor, range)
   const evaluation = evaluationOf(cursor, evaluables, cursor.now, cursor)
   const since = (cursor.since ?? cursor.now).getTime()
-  const crossings = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), range)
-  if (crossings === undefined) return 0
-  const profiles = await deps.docs.profiles.getMany(await crossedBy(deps, crossings, range))
-  const ids = [...new Set(profiles.map((p) => p.mergedInto ?? p._id))].sort((a, b) => a - b)
+  const setAside = asideOf(deps, cursor)
+  const crossed: number[] = []
+  const find = async (part: Range) => {
+    const crossings = compileCrossings(evaluables, deps.definitions.current, since, cursor.now.getTime(), part)
+    if (crossings !== undefined) crossed.push(...(await crossedBy(deps, crossings, part)))
+  }
+  await rangeAlone(range, find, setAside)
+  const survivors = new Set<number>()
+  const follow = async (some: readonly number[]) => {
+    for (const p of await deps.docs.profiles.getMany(some)) survivors.add(p.mergedInto ?? p._id)
+  }
+  await eachAlone(crossed, follow, setAside)
+  const ids = [...survivors].sort((a, b) => a - b)
   let changes = 0
-  for (let i = 0; i < ids.length; i += CHUNK) {
-    const profileIds = await withoutOvertaken(deps, ids.slice(i, i + CHUNK))
+  const evaluateSome = async (profileIds: readonly number[]) => {
     changes += (await evaluateTouched(deps, { ...evaluation, profileIds })).changes
   }
+  for (let i = 0; i < ids.length; i += CHUNK)
+    await eachAlone(await withoutOvertaken(deps, ids.slice(i, i + CHUNK)), evaluateSome, setAside)
   return changes
+}
+
+/** Who cannot be evaluated is set aside as in ingest (`siyu ingest rejected`), up to a number; beyond, it is not about them. */
+function asideOf(deps: Deps, { _id, order }: Refresh): SetAside {
+  return async (profileId, err) => {
+    await rejectProfile(deps, `refresh:${_id}`, profileId, err)
+    const cursor = await deps.docs.refreshes.findOneAndUpdate({ _id, order }, { $inc: { aside: 1 } })
+    if ((cursor?.aside ?? 0) > ASIDE_MAX) throw new TooManyAside(messageOf(err), { cause: err })
+  }
 }
 
 /** By what is at hand where that is everybody; else of stored events, and of those that wait, which need not be stored for this. */
@@ -287,19 +382,25 @@ function keyOf({ _id, kind, now }: Started): string {
 }
 
 /** @returns 0: what a journey does counts elsewhere */
-async function enterRecurring(deps: Deps, { ids, now }: Started, range: Range): Promise<number> {
+async function enterRecurring(deps: Deps, cursor: Started, range: Range): Promise<number> {
+  const { ids, now } = cursor
   for (const journeyId of ids ?? []) {
     const enter = deps.definitions.current.journeys.get(journeyId)?.journey.enter
     if (enter === undefined || !('every' in enter)) continue
-    const alive = { _id: { $gte: range.from, $lt: range.to }, mergedInto: { $exists: false } }
-    for await (const batch of deps.docs.profiles.scan(alive, 2_000)) {
-      const profileIds = batch.map((p) => p._id)
+    const enterSome = async (profileIds: readonly number[]) => {
       const holds = await testRules(deps, [enter.when], profileIds, now)
       const entering = profileIds
         .filter((id) => holds.get(id)?.[0] === true)
         .map((profileId) => ({ profileId, journeyId }))
       await enterJourneys(deps, entering, now, `every:${journeyId}:${now.getTime()}`)
     }
+    const alive = { _id: { $gte: range.from, $lt: range.to }, mergedInto: { $exists: false } }
+    for await (const batch of deps.docs.profiles.scan(alive, 2_000, { skipUnfit: true }))
+      await eachAlone(
+        batch.map((p) => p._id),
+        enterSome,
+        asideOf(deps, cursor),
+      )
   }
   return 0
 }
@@ -333,24 +434,25 @@ async function evaluateAgain(deps: Deps, stored: Started, work: Work, stamps: re
   const cursor = { ...stored, ...(await step(deps, stored, { $set: { ...number, againAt } })) }
   const none = new Set<string>()
   const touched = evaluablesFor(definitions.current, { events: none, traits: none, identifiers: none, all: true })
-  const chosen = new Set([...work.evaluables, ...touched].map((e) => e.id))
-  const profileIds = stamps.map((stamp) => stamp._id)
-  await markEvaluated(deps, profileIds, { seq: number.seq, now: againAt })
-  const { changes } = await evaluateTouched(deps, {
-    ...evaluationOf(
-      cursor,
-      definitions.current.evaluables.filter((e) => chosen.has(e.id)),
-      againAt,
-      number,
-    ),
-    profileIds,
-    heal: new Map(stamps.map((stamp) => [stamp._id, stamp.owed ?? []])),
-  })
-  const merged = await docs.profiles.find({ _id: { $in: profileIds }, mergedInto: { $exists: true } })
-  if (merged.length > 0) {
+  // A stamp may be of a refresh that was given up, and what is owed then of values that this one does not look at.
+  const owed = stamps.flatMap((stamp) => stamp.owed ?? [])
+  const chosen = new Set([...work.evaluables, ...touched, ...owed].map((e) => e.id))
+  const evaluables = definitions.current.evaluables.filter((e) => chosen.has(e.id))
+  const evaluation = evaluationOf(cursor, evaluables, againAt, number)
+  const moment = { seq: number.seq, now: againAt }
+  let changes = 0
+  const evaluateSome = async (some: readonly Overtaken[]) => {
+    const profileIds = some.map((stamp) => stamp._id)
+    await markEvaluated(deps, profileIds, moment)
+    const heal = new Map(some.map((stamp) => [stamp._id, stamp.owed ?? []]))
+    const found = await evaluateTouched(deps, { ...evaluation, profileIds, heal })
+    const merged = await docs.profiles.find({ _id: { $in: profileIds }, mergedInto: { $exists: true } })
     const gone = merged.map((p) => p._id)
-    await leaveNoTags(deps, gone, { seq: number.seq, now: againAt })
+    if (gone.length > 0) await leaveNoTags(deps, gone, moment)
+    changes += found.changes
   }
+  const setAside = asideOf(deps, cursor)
+  await eachAlone(stamps, evaluateSome, (stamp, err) => setAside(stamp._id, err))
   const alike = new Map<string, Overtaken[]>()
   for (const stamp of stamps) {
     const key = `${stamp.seq}:${stamp.times}`

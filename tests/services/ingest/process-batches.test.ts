@@ -1,18 +1,17 @@
 import mongoose from 'mongoose'
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { type BatchPlan, ingestCollections } from '../../../src/stored/ingest.js'
+import type { BatchPlan } from '../../../src/stored/ingest.js'
 import { contactRecord, type Definitions, eventRecord, type World } from '../../support/build-deps.js'
 import { useWorld } from '../../support/use-world.js'
 import { DAY_MS, HOUR_MS } from '../../../src/time.js'
-import { compileFilter } from '../../../src/adapters/documents/sqlite-filter.js'
 import { toUpstreamError } from '../../../src/adapters/events/clickhouse-client.js'
 import type { Deps } from '../../../src/services/runtime/deps.js'
 import { compileHolds } from '../../../src/domain/rules/compile.js'
 import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
-import { processBatches, waitingAt } from '../../../src/services/ingest/process-batches.js'
+import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { listRejected, replayRejected } from '../../../src/services/ingest/rejected.js'
 import { around } from '../../support/around.js'
 
@@ -34,12 +33,6 @@ const tagsOf = async (profileId: number) =>
   )
 
 describe('taking records in', () => {
-  it('tells what waits by the index alone: batches are read to be worked off, and not to be looked at', () => {
-    const fields = (ingestCollections.batches.indexes ?? []).flatMap((index) => index.fields)
-    const columns = new Map(['_id', ...fields].map((field) => [field, field]))
-    expect(compileFilter(waitingAt(new Date(START)), columns).rest).toBeUndefined()
-  })
-
   it('counts a batch once, however often its key comes', async () => {
     await start()
     const order = eventRecord('m1', 'order_paid', START)

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { compileAppend } from '../../../src/domain/rules/compile.js'
+import { UpstreamError } from '../../../src/errors.js'
 import { tagChangesTable } from '../../../src/domain/events/tables.js'
 import type { ServiceDeps } from '../../../src/services/runtime/deps.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
@@ -279,5 +280,5 @@ describe('a range that is appended, and fed from the log', () => {
 })
 
 function dies(): Promise<never> {
-  return Promise.reject(new Error('dies'))
+  return Promise.reject(new UpstreamError('documents', 'gone', true, 'dies'))
 }

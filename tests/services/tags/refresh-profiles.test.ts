@@ -2,11 +2,18 @@ import { tagChangesTable } from '../../../src/domain/events/tables.js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
-import { openRefresh, refreshNow, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
+import {
+  listFailedRefreshes,
+  openRefresh,
+  refreshNow,
+  workRefreshes,
+} from '../../../src/services/tags/refresh-profiles.js'
 import { runSchedules } from '../../../src/services/runtime/run-schedules.js'
 import { UpstreamError } from '../../../src/errors.js'
-import { HOUR_MS } from '../../../src/time.js'
+import { replayRejected } from '../../../src/services/ingest/rejected.js'
+import { HOUR_MS, MINUTE_MS } from '../../../src/time.js'
 import { around } from '../../support/around.js'
+import { sized } from '../../support/sized.js'
 import { buildWorld, type EventHome, eventRecord, openEventHome, type World } from '../../support/build-deps.js'
 import { atOnce } from '../../../src/services/runtime/with-lease.js'
 
@@ -148,7 +155,7 @@ describe('a refresh in ranges', () => {
   it('asked for by an operator, tells how far it is and what came of it', async () => {
     const done: number[] = []
     const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 4 } as const
-    expect(await refreshNow(world.deps, request, atOnce, (n) => done.push(n))).toBe(6)
+    expect(await refreshNow(world.deps, request, atOnce, (n) => done.push(n))).toEqual({ changes: 6 })
     expect(done).toEqual([4, 6])
   })
 
@@ -168,6 +175,218 @@ describe('a refresh in ranges', () => {
     expect(await workRefreshes(world.deps)).toBe('idle')
     expect(await shown(2)).toEqual(['buyer=1', 'spent=15'])
     expect(await world.docs.overtaken.count({})).toBe(0)
+  })
+})
+
+/** The same service, in which something fails for one of them, whatever is done about her. */
+type Bad = (deps: World['deps']) => World['deps']
+
+/** The engine refuses what is said of a range with this profile in it. */
+const refusedFor =
+  (isRefused: (from: number, to: number) => boolean, about: 'input' | 'system' = 'input'): Bad =>
+  (deps) => ({
+    ...deps,
+    events: {
+      ...deps.events,
+      append: (table, select) => {
+        const [, from, to] = /profile_id >= (\d+) AND profile_id < (\d+)/.exec(select)!
+        return isRefused(Number(from), Number(to))
+          ? Promise.reject(new UpstreamError('events', '43', false, 'it is refused', {}, about))
+          : deps.events.append(table, select)
+      },
+    },
+  })
+
+/** A collection whose method fails where it is about this profile. */
+const failsFor =
+  (name: 'profiles' | 'profileTags', methods: readonly string[], p: number): Bad =>
+  (deps) => {
+    const isAbout = (item: unknown) =>
+      item === p || (typeof item === 'object' && item !== null && Object.values(item).includes(p))
+    return methods.reduce(
+      (bad, method) =>
+        around(bad, name, method, (_n, [items]) =>
+          Array.isArray(items) && items.some(isAbout) ? Promise.reject(new TypeError('no')) : Promise.resolve(),
+        ),
+      deps,
+    )
+  }
+
+async function workOff(deps: World['deps']): Promise<void> {
+  for (let state = await workRefreshes(deps); state !== 'idle'; state = await workRefreshes(deps))
+    expect(state).toBe('more')
+}
+
+const rejected = async () => (await world.docs.rejected.find({})).map(({ _id, reason }) => [_id, reason])
+const tagged = async () => (await Promise.all(NAMES.map((_, i) => shown(i + 1)))).map((tags) => tags.length)
+const OTHERS = [1, 1, 0, 1, 1, 1]
+
+describe('a profile that makes a refresh fail', () => {
+  it.each<[string, Bad, string]>([
+    ['in the engine', refusedFor((from, to) => from <= 3 && 3 < to), 'events: it is refused (43)'],
+    [
+      'when it is acted on, and when she is evaluated again',
+      failsFor('profileTags', ['insert', 'updateEach'], 3),
+      'no',
+    ],
+  ])('is set aside, and all others are done, also of those behind it: %s', async (_where, bad, reason) => {
+    await openRefresh(world.deps, { ...all, size: 4 })
+    await openRefresh(world.deps, { ...all, _id: 'next' })
+    await workOff(bad(world.deps))
+    expect(await tagged()).toEqual(OTHERS)
+    expect(await rejected()).toEqual([['profile:3', reason]])
+    expect(await world.docs.refreshes.find({}, { sort: { _id: 1 } })).toEqual([
+      expect.objectContaining({ _id: 'all', phase: 'done' }),
+      expect.objectContaining({ _id: 'next', phase: 'done' }),
+    ])
+    expect(await world.docs.overtaken.count({})).toBe(0)
+    expect(await listFailedRefreshes(world.deps)).toEqual([])
+    // Mended, she is evaluated when what was set aside is tried again.
+    await replayRejected(world.deps, { items: [{ id: 'profile:3' }] })
+    await world.run()
+    expect(await tagged()).toEqual(NAMES.map(() => 1))
+  })
+
+  it('for a moment, gets what was found of her before the refresh closes', async () => {
+    let times = 0
+    const once = around(world.deps, 'profileTags', 'insert', (_n, [items]) => {
+      const isHers = (items as { _id: number }[]).some(({ _id }) => _id === 3)
+      return isHers && times++ < 3 ? Promise.reject(new TypeError('no')) : Promise.resolve()
+    })
+    await openRefresh(world.deps, { ...all, size: 4 })
+    await workOff(once)
+    expect(times).toBeGreaterThan(3)
+    expect(await tagged()).toEqual(NAMES.map(() => 1))
+    expect(await rejected()).toEqual([])
+  })
+
+  it('is set aside where windows pass and where a journey begins by the clock', async () => {
+    const rule = { all: [{ event: 'order_paid' }, { not: { event: 'order_paid', within: '3h' } }] }
+    const daily = { every: '0 12 * * *', when: { event: 'order_paid' } }
+    await world.publish({
+      tags: [{ id: 'idle', type: 'flag', when: rule }],
+      journeys: [{ id: 'daily', enter: daily, steps: [{ wait: '1d' }] }],
+    })
+    world.clock.set(new Date(Date.parse(START) + 4 * HOUR_MS))
+    const since = new Date(START)
+    await openRefresh(world.deps, { _id: 'nightly', kind: 'crossed', cause: 'schedule', ids: ['idle'], since })
+    await openRefresh(world.deps, { _id: 'every', kind: 'enter', cause: 'schedule', ids: ['daily'] })
+    await workOff(failsFor('profiles', ['getMany'], 3)(world.deps))
+    expect(await tagged()).toEqual(OTHERS)
+    expect((await world.docs.runs.find({})).map((r) => r.profileId)).toEqual([1, 2, 4, 5, 6])
+    expect(await rejected()).toEqual([['profile:3', 'no']])
+  })
+
+  it('leaves what it leaves whichever write the process dies at', async () => {
+    const calm = await openAnew()
+    const bad = refusedFor((from, to) => from <= 3 && 3 < to)
+    const before = calm.faults.writes
+    await workOff(bad(calm.deps))
+    const writes = calm.faults.writes - before
+    expect(writes).toBeGreaterThan(10)
+    for (let n = 1; n <= writes; n += sized(3, 1)) {
+      const dying = await openAnew()
+      dying.faults.failAt = dying.faults.writes + n
+      await expect(workOff(bad(dying.deps))).rejects.toThrow('crash at write')
+      dying.faults.revive()
+      await workOff(bad(dying.deps))
+      expect({ n, tagged: await tagged(), rejected: (await rejected()).map(([id]) => id) }).toEqual({
+        ...{ n, tagged: OTHERS },
+        rejected: ['profile:3'],
+      })
+    }
+  })
+})
+
+/** The same six people anew, and a refresh that is open. */
+async function openAnew(): Promise<World> {
+  await world.close()
+  world = await buildWorld(home, { at: START })
+  await world.accept('a', ...NAMES.map((name) => eventRecord(name, 'order_paid', START, { amountMinor: 10 })))
+  await world.run()
+  await world.publish({ tags: [BUYER] })
+  await openRefresh(world.deps, { ...all, size: 4 })
+  return world
+}
+
+describe('a refresh that cannot go on', () => {
+  const minutesIn = (minutes: number) => new Date(Date.parse(START) + minutes * MINUTE_MS)
+  /** From the second range on. */
+  const refused = refusedFor((from) => from >= 3)
+
+  it.each(['input', 'system'] as const)(
+    'is given up after ten minutes, what it has recorded is acted on, and the next begins (%s)',
+    async (about) => {
+      const bad = refusedFor((from) => from >= 3, about)(world.deps)
+      await openRefresh(world.deps, all)
+      expect(await workRefreshes(bad)).toBe('more')
+      await world.accept('b', eventRecord('m2', 'order_paid', '2026-03-02T01:00:00Z', { amountMinor: 5 }))
+      await processBatches(world.deps)
+      expect(await world.docs.overtaken.count({})).toBe(1)
+      await openRefresh(world.deps, { ...all, _id: 'next' })
+      for (const minutes of [0, 5, 9]) {
+        world.clock.set(minutesIn(minutes))
+        await expect(workRefreshes(bad)).rejects.toThrow('it is refused')
+      }
+      expect(await listFailedRefreshes(world.deps)).toEqual([])
+      world.clock.set(minutesIn(10))
+      expect(await workRefreshes(bad)).toBe('more')
+      expect(await workRefreshes(bad)).toBe('more')
+      expect(await world.docs.overtaken.count({})).toBe(0)
+      expect(await listFailedRefreshes(world.deps)).toEqual([
+        { refresh: 'all', at: minutesIn(10).toISOString(), reason: 'events: it is refused (43)' },
+      ])
+      expect(await rejected()).toEqual([])
+      await workOff(world.deps)
+      expect(await tagged()).toEqual(NAMES.map(() => 1))
+      // Its schedule opens it anew, and then it has not failed.
+      await openRefresh(world.deps, all)
+      expect(await listFailedRefreshes(world.deps)).toEqual([])
+    },
+  )
+
+  it('is not given up because the stores do not answer', async () => {
+    const down = {
+      ...world.deps.events,
+      append: () => Promise.reject(new UpstreamError('events', '210', true, 'down')),
+    }
+    await openRefresh(world.deps, all)
+    for (const minutes of [0, 100, 1_000]) {
+      world.clock.set(minutesIn(minutes))
+      await expect(workRefreshes({ ...world.deps, events: down })).rejects.toThrow('down')
+    }
+    await workOff(world.deps)
+    expect(await tagged()).toEqual(NAMES.map(() => 1))
+    expect(await listFailedRefreshes(world.deps)).toEqual([])
+  })
+
+  it('is told to who asked for it', async () => {
+    const request = { _id: 'operator:1', kind: 'all', cause: 'operator', size: 2 } as const
+    await expect(refreshNow(refused(world.deps), request, atOnce)).rejects.toThrow('it is refused')
+    world.clock.set(minutesIn(10))
+    expect(await refreshNow(refused(world.deps), request, atOnce)).toEqual({
+      ...{ changes: 2, failed: 'events: it is refused (43)' },
+    })
+  })
+
+  it('where it fails for so many that it cannot lie in them, ends at once, and those whom ingest overtook wait for the next', async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `n${i}`)
+    await world.accept('n', ...names.map((name) => eventRecord(name, 'order_paid', START)))
+    await world.run()
+    const allBad = around(world.deps, 'profiles', 'getMany', () => Promise.reject(new TypeError('no')))
+    await openRefresh(world.deps, { ...all, kind: 'crossed', since: new Date(0), size: 50 })
+    const ids = [...NAMES, ...names].map((_, i) => ({ _id: i + 1, seq: 1, times: 1 }))
+    await world.docs.overtaken.insert(ids)
+    expect(await workRefreshes(allBad)).toBe('idle')
+    expect(await listFailedRefreshes(world.deps)).toEqual([
+      { refresh: 'all', at: START.replace('Z', '.000Z'), reason: 'no' },
+    ])
+    expect((await rejected()).length).toBe(21)
+    expect(await world.docs.overtaken.count({})).toBe(36)
+    await openRefresh(world.deps, { ...all, _id: 'next' })
+    await workOff(world.deps)
+    expect(await world.docs.overtaken.count({})).toBe(0)
+    expect(await tagged()).toEqual(NAMES.map(() => 1))
   })
 })
 
