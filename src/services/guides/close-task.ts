@@ -7,6 +7,8 @@ import { messageOf } from '../../errors.js'
 import { own } from '../../parse.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { deliveredRecord } from '../touches/collect-results.js'
+import { stopDispatch } from '../touches/stop-dispatch.js'
+import { CONTACTED, liveReasons } from './reasons.js'
 import type { GuideTask } from '../../stored/guides.js'
 import type { ServiceDeps } from '../runtime/deps.js'
 import { systemRecord } from '../ingest/system-records.js'
@@ -57,6 +59,7 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
       update: { $set: set },
     })),
   )
+  await endOthers(deps, task._id, touches)
   await docs.tasks.update(
     task._id,
     { $set: { state: 'done', outcome: card.key, closedAt: card.at } },
@@ -70,6 +73,14 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
     // The task is closed in our books; a button that still looks live does no harm.
     deps.log.warn('card could not be closed', { taskId: task._id, cause: messageOf(err) })
   }
+}
+
+/** A card that came in the place of this one and has no other reason: she has done it. */
+async function endOthers({ docs, clock }: ServiceDeps, cardId: string, touches: readonly Touch[]): Promise<void> {
+  const ids = new Set(touches.flatMap((t) => t.dispatchId ?? []))
+  ids.delete(cardId)
+  for (const card of await docs.dispatches.getMany([...ids]))
+    if ((await liveReasons(docs, card._id)).length === 0) await stopDispatch(docs, card, CONTACTED, clock.now())
 }
 
 /** The platform compares userids without regard to case. */

@@ -6,7 +6,7 @@ import type { Deps } from '../runtime/deps.js'
 import { asRead, isTakenBack, lookAgain } from '../touches/look-again.js'
 import { toDispatch } from '../touches/send-dispatches.js'
 import { closeCard } from '../touches/stop-dispatch.js'
-import { freeReasons, SUPERSEDED } from './reasons.js'
+import { CONTACTED, freeReasons, SUPERSEDED } from './reasons.js'
 
 /** An app message can be recalled for so long (errcode 42052, developer.work.weixin.qq.com/document/path/94867, read 2026-08). */
 const RECALL_MS = DAY_MS
@@ -18,6 +18,7 @@ const CLOSING: Readonly<Record<string, string>> = {
   lost_contact: '已不是好友',
   content_withdrawn: '内容已撤回',
   [SUPERSEDED]: '见新卡片',
+  [CONTACTED]: '已联系',
 }
 const EXPIRED = '已过期'
 

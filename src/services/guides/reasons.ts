@@ -5,6 +5,9 @@ import type { Collections } from '../../stored/collections.js'
 /** Why a card ends whose reasons go on: on another card, or with what they go out with instead. */
 export const SUPERSEDED = 'superseded'
 
+/** Why a card ends whose guide has pressed a button of the one that it came in the place of. */
+export const CONTACTED = 'contacted'
+
 /** Touches that stand on a card, or are to: its `_id` is theirs as `dispatchId`. */
 export function standsOn(cardId: string): Filter<Touch> {
   return { dispatchId: cardId, state: { $in: ['planned', 'created'] } }

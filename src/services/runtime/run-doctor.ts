@@ -388,8 +388,8 @@ function unsettledFinding(held: DoctorDeps['heldTouches']): Finding {
       unsettled.reduce((sum, u) => sum + u.dispatches, 0),
     ),
     said(
-      '每半小时再问，两周后记为 unknown；成员离职的，到管理后台看',
-      'asked again every half hour, unknown after a fortnight; of members who have left look in the admin pages',
+      '每半小时再试，两周后放弃；成员离职的，到管理后台看；别的原因看日志',
+      'tried again every half hour, given up after a fortnight; of members who have left look in the admin pages, else in the log',
     ),
   )
 }

@@ -1,4 +1,4 @@
-import { isForGuide } from '../../domain/touches/channels.js'
+import { cardChannels } from '../../domain/touches/channels.js'
 import type { Filter } from '../../ports/document-language.js'
 import type { Touch } from '../../domain/touches/touch.js'
 import type { DispatchDoc } from '../../stored/touches.js'
@@ -74,7 +74,7 @@ async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<voi
     const mine = new Set(
       theirs.filter((t) => t.dispatchId === _id && (t.state === 'planned' || t.state === 'created')).map((t) => t._id),
     )
-    const goes = isForGuide(dispatch.channel) ? mine.size === recipients.length : mine.size > 0
+    const goes = cardChannels.includes(dispatch.channel) ? mine.size === recipients.length : mine.size > 0
     if (!goes) {
       over.push({ dispatch, reason: theirs.find((t) => t.reason !== undefined)?.reason ?? SUPERSEDED })
       continue
@@ -111,7 +111,7 @@ function taskOf({ _id, senderUserId, recipients, releasedAt, task }: DispatchDoc
 /** A dispatch without touches, or a card without one of its own: what is left of it waits for its release again. */
 async function drop({ docs, clock }: Deps, dispatch: DispatchDoc, why: string): Promise<void> {
   const now = clock.now()
-  const reason = dispatch.ends ?? (isForGuide(dispatch.channel) ? SUPERSEDED : why)
+  const reason = dispatch.ends ?? (cardChannels.includes(dispatch.channel) ? SUPERSEDED : why)
   const ended = { $set: { state: 'refused' as const, reason, nextAt: now } }
   if (await docs.dispatches.update(dispatch._id, ended, { state: 'new' }))
     await tellEnd(docs, { ...dispatch, reason }, now)
@@ -129,7 +129,7 @@ export async function adoptNew(deps: Deps): Promise<void> {
   for (const dispatch of await docs.dispatches.find(due, { skipUnfit: true })) await alone(dispatch, adopt, putOff)
 
   async function adopt(dispatch: DispatchDoc): Promise<void> {
-    const touchIds = isForGuide(dispatch.channel) ? dispatch.recipients.map((r) => r.touchId) : []
+    const touchIds = cardChannels.includes(dispatch.channel) ? dispatch.recipients.map((r) => r.touchId) : []
     const taken = touchIds.length === 0 ? [] : await docs.coupons.find({ touchId: { $in: touchIds } })
     const codes = new Map(taken.map(({ touchId, code }) => [touchId!, code])) // they were found by it
     await makeReady(deps, [{ dispatch, codes }])

@@ -351,11 +351,11 @@ describe('results', () => {
 })
 
 describe('a card', () => {
-  async function press(key: string, contentKey = key, userId = 'guide-1'): Promise<boolean> {
+  async function press(key: string, contentKey = key, userId = 'guide-1', taskId?: string): Promise<boolean> {
     const [task] = await world.docs.tasks.find({})
     const isNew = await acceptCard(world.deps, contentKey, {
       kind: 'card',
-      taskId: task!._id,
+      taskId: taskId ?? task!._id,
       key,
       userId,
       responseCode: `code-${key}`,
@@ -417,6 +417,11 @@ describe('a card', () => {
     expect(anew).toMatchObject({ state: 'open', touchIds: ['call-too:1:0/0', 'call:1:0/0'] })
     expect((await states()).sort()).toEqual(['created', 'created', 'exited'])
     expect(await world.docs.tasks.get(old!.id)).toMatchObject({ state: 'expired', outcome: 'superseded' })
+    // She had pressed the old one by then: the customer is not called a second time.
+    await press('done', 'done', 'guide-1', old!.id)
+    expect((await states()).sort()).toEqual(['delivered', 'delivered', 'delivered'])
+    expect(await world.docs.tasks.count({ state: 'open' })).toBe(0)
+    expect(world.task.cancelled).toEqual([old!.id, card!.id])
   })
 
   it('of which the last reason goes right after another says why, and nothing comes in its place', async () => {
