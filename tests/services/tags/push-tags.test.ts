@@ -5,7 +5,7 @@ import { profilesTable, tagChangesTable } from '../../../src/domain/events/table
 import { profileUnit } from '../../../src/domain/identity/identity-unit.js'
 import type { OwnedEvent } from '../../../src/stored/ingest.js'
 import { tagPath } from '../../../src/stored/tags.js'
-import { DAY_MS, SECOND_MS } from '../../../src/time.js'
+import { DAY_MS, HOUR_MS, SECOND_MS } from '../../../src/time.js'
 import { type EventHome, openEventHome } from '../../support/build-deps.js'
 import { openWecomWorld, type WecomWorld } from '../../support/wecom-world.js'
 
@@ -91,6 +91,22 @@ async function shown(externalUserId: string, userId = 'guide001'): Promise<strin
   return (follow?.tags ?? []).map((t) => `${t.group_name}/${t.tag_name}`).sort()
 }
 const marks = () => world.sandbox.counts().apiCalls
+
+it('a relation with which something fails waits an hour, with the reason; the others are pushed', async () => {
+  await setTag(1, 'vip', '1')
+  await setTag(2, 'vip', '1')
+  const { tags } = world.deps.wecomActions
+  const mark: typeof tags.mark = (userId, externalUserId, ids) =>
+    externalUserId === 'wm1' ? Promise.reject(new TypeError('no')) : tags.mark(userId, externalUserId, ids)
+  await later(11)
+  const now = world.sandbox.now()
+  const wecomActions = { ...world.deps.wecomActions, tags: { ...tags, mark } }
+  await pushTags({ ...world.deps, wecomActions })
+  expect(await shown('wm2')).toEqual(['价值/高价值'])
+  expect(await world.docs.writebacks.find({})).toMatchObject([
+    { externalUserId: 'wm1', reason: 'no', nextAt: new Date(now.getTime() + HOUR_MS) },
+  ])
+})
 
 describe('tags written back', () => {
   it('come with their group, for every member who has the customer', async () => {

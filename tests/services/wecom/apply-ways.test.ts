@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { Ways } from '../../../src/domain/ways/definition.js'
 import { parseInput } from '../../../src/parse.js'
+import { HOUR_MS } from '../../../src/time.js'
 import { applyWays, planWayFiles } from '../../../src/services/wecom/apply-ways.js'
 import { nextStaffingAt, staffWays } from '../../../src/services/wecom/staff-ways.js'
 import { control } from '../../sandbox/support.js'
@@ -123,6 +124,21 @@ describe('shifts', () => {
     await world.sandbox.advanceTo(new Date('2026-08-03T05:00:00Z'))
     await staffWays(world.deps)
     expect((await wayWith('hotline'))?.spec).toMatchObject({ userIds: ['guide003'] })
+  })
+
+  it('of a code with which something fails are tried again in an hour, and keep no other waiting', async () => {
+    await applyWays(world.deps, files(), false)
+    const hotline = (await world.docs.wecomWays.find({ lookAt: { $exists: true } }))[0]!
+    await world.docs.wecomWays.insert([{ ...hotline, _id: 'way:0', remoteId: 'broken' }])
+    await world.sandbox.advanceTo(new Date('2026-08-03T10:00:00Z'))
+    const now = world.sandbox.now()
+    const { ways } = world.deps.wecomActions
+    const update: typeof ways.update = (id, want) =>
+      id === 'broken' ? Promise.reject(new TypeError('no')) : ways.update(id, want)
+    const wecomActions = { ...world.deps.wecomActions, ways: { ...ways, update } }
+    await staffWays({ ...world.deps, wecomActions })
+    expect((await wayWith('hotline'))?.spec).toMatchObject({ userIds: ['guide002'] })
+    expect((await world.docs.wecomWays.get('way:0'))?.lookAt).toEqual(new Date(now.getTime() + HOUR_MS))
   })
 
   it('are tried again when WeCom is busy', async () => {

@@ -125,11 +125,17 @@ describe('a transfer', () => {
   })
 })
 
-it('whose results are refused, since the old owner has left, holds up nobody else', async () => {
+it.each([
+  [
+    'whose results are refused, since the old owner has left',
+    new UpstreamError('wecom', '60111', false, 'no such member'),
+  ],
+  ['with which something of ours fails', new TypeError('no')],
+])('%s holds up nobody else', async (_which, fault) => {
   const { transfers } = world.deps.wecomActions
   const results = transfers.results.bind(transfers)
   transfers.results = async function* (kind, from, to) {
-    if (from === 'gone') throw new UpstreamError('wecom', '60111', false, 'no such member')
+    if (from === 'gone') throw fault
     yield* results(kind, from, to)
   }
   const now = world.sandbox.now()
@@ -141,7 +147,7 @@ it('whose results are refused, since the old owner has left, holds up nobody els
   expect(await stateOf('wm9')).toMatchObject({ state: 'waiting', nextAt: after(HOUR_MS) })
   await until(after(4 * DAY_MS))
   expect(await stateOf('wm1')).toMatchObject({ state: 'done' })
-  expect(await stateOf('wm9')).toMatchObject({ state: 'failed', reason: 'wecom: no such member (60111)' })
+  expect(await stateOf('wm9')).toMatchObject({ state: 'failed', reason: fault.message })
 })
 
 const lost = (externalUserId: string, at: Date): WecomEventOf<'contact_lost'> => ({
