@@ -5,6 +5,7 @@ import type { Touch } from '../../domain/touches/touch.js'
 import type { WecomEventOf } from '../../domain/wecom/event.js'
 import { messageOf } from '../../errors.js'
 import { own } from '../../parse.js'
+import type { Update } from '../../ports/document-language.js'
 import { acceptRecords } from '../ingest/accept-records.js'
 import { deliveredRecord } from '../touches/collect-results.js'
 import { stopDispatch } from '../touches/stop-dispatch.js'
@@ -43,9 +44,9 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
     ...cardRecords(task, card),
     ...(isStop ? [] : touches.map((t) => deliveredRecord(t, card.at))),
   ])
-  const set: Partial<Touch> = isStop
-    ? { state: 'suppressed', reason: 'opted_out' }
-    : { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at }
+  const update: Update<Touch> = isStop
+    ? { $set: { state: 'suppressed', reason: 'opted_out' } }
+    : { $set: { state: 'delivered', confirmedAt: card.at, deliveredAt: card.at }, $unset: { reason: 1 } }
   await docs.touches.updateEach(
     touches.map((t) => ({
       id: t._id,
@@ -56,7 +57,7 @@ export async function closeTask(deps: ServiceDeps, card: Card): Promise<void> {
           { state: 'suppressed', dispatchId: task._id },
         ],
       },
-      update: { $set: set },
+      update,
     })),
   )
   await endOthers(deps, task._id, touches)
