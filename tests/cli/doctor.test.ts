@@ -241,7 +241,7 @@ describe('siyu doctor', () => {
       expect(of.get('ingest.rejected')).toMatchObject({ state: 'warned', found: '2' })
       expect(of.get('tags.refreshes')).toMatchObject({
         state: 'failed',
-        found: '1，weekly 2026-03-01 08:00: it is refused',
+        found: said('1，weekly 2026-03-01 08:00: it is refused', '1, weekly 2026-03-01 08:00: it is refused'),
       })
       expect(of.get('events.unknown')).toMatchObject({
         state: 'warned',

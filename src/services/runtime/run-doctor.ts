@@ -243,17 +243,16 @@ function rejectedFinding(lanes: DoctorDeps['lanes']): Finding {
 }
 
 function refreshesFinding({ lanes, timeZone }: DoctorDeps): Finding {
-  const check = about('tags.refreshes', '全员重算 refreshes')
-  if (lanes === undefined)
-    return check.skipped(
-      said('服务没有运行', 'the service is not running'),
-      said('先 siyu serve 再试', 'start it and try again'),
-    )
+  const check = about('tags.refreshes', said('全员重算', 'refreshes'))
+  if (lanes === undefined) return check.skipped(...NOT_RUNNING)
   const { refreshes } = lanes
   if (refreshes.length === 0) return check.ok(said('都能算完', 'all go to their end'))
-  const shown = refreshes.slice(0, HELD_SHOWN).map((r) => `${r.refresh} ${wallText(r.at, timeZone)}: ${r.reason}`)
+  const say = ({ refresh, at, reason }: FailedRefresh) => {
+    const words = `${refresh} ${wallText(at, timeZone)}: ${reason}`
+    return { zh: words, en: words }
+  }
   return check.failed(
-    `${refreshes.length}，${shown.join('；')}${refreshes.length > HELD_SHOWN ? ' …' : ''}`,
+    listOf(refreshes, say, refreshes.length),
     said(
       '按原因改好规则或数据，再 siyu tags refresh；别的重算照常',
       'mend the rule or the data, then siyu tags refresh; other refreshes go on',
