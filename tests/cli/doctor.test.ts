@@ -249,11 +249,14 @@ describe('siyu doctor', () => {
       })
       expect(of.get('journeys.held')).toMatchObject({
         state: 'warned',
-        found: '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+        found: said(
+          '5，care@2 ×4: lottery is unknown；news@1 ×1: it is gone',
+          '5, care@2 ×4: lottery is unknown; news@1 ×1: it is gone',
+        ),
       })
       expect(of.get('touches.unsettled')).toMatchObject({
         state: 'warned',
-        found: '2，wecom: no such member (60111) ×2',
+        found: said('2，wecom: no such member (60111) ×2', '2, wecom: no such member (60111) ×2'),
       })
       expect(of.get('touches.held')).toMatchObject({
         state: 'warned',
@@ -261,11 +264,14 @@ describe('siyu doctor', () => {
       })
       expect(of.get('tags.reactions')).toMatchObject({
         state: 'warned',
-        found: '3，write-back ×3, 2 attempts: it broke',
+        found: said('3，write-back ×3，试了 2 次：it broke', '3, write-back ×3, 2 attempts: it broke'),
       })
       expect(of.get('documents.unfit')).toMatchObject({
         state: 'failed',
-        found: '1，touches/t1 state: found null, expected planned',
+        found: said(
+          '1，touches/t1 state: found null, expected planned',
+          '1, touches/t1 state: found null, expected planned',
+        ),
       })
       expect(of.get('wecom.contact')).toMatchObject({ state: 'warned', found: expect.stringContaining('guide002') })
       expect(of.get('past')).toMatchObject({

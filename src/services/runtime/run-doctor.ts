@@ -248,8 +248,8 @@ function refreshesFinding({ lanes, timeZone }: DoctorDeps): Finding {
   const { refreshes } = lanes
   if (refreshes.length === 0) return check.ok(said('都能算完', 'all go to their end'))
   const say = ({ refresh, at, reason }: FailedRefresh) => {
-    const words = `${refresh} ${wallText(at, timeZone)}: ${reason}`
-    return { zh: words, en: words }
+    const inWords = (language: 'zh' | 'en') => `${refresh} ${wallText(at, timeZone)}: ${sentencesOf(reason)[language]}`
+    return { zh: inWords('zh'), en: inWords('en') }
   }
   return check.failed(
     listOf(refreshes, say, refreshes.length),
