@@ -1,24 +1,24 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, statfs } from 'node:fs/promises'
-import { availableParallelism, cpus, loadavg, release, tmpdir, totalmem, type as systemName } from 'node:os'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { query } from 'chdb'
-import Database from 'libsql'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.js'
 import { parseInput } from '../src/parse.js'
 import { HOUR_MS, systemClock } from '../src/time.js'
 import { beside } from './beside.js'
 import { demo } from './demo.js'
+import { demoBytes } from './demo-bytes.js'
 import { documents } from './documents.js'
 import { ingest } from './ingest.js'
 import { journeys } from './journeys.js'
+import { describeMachine, load, versions } from './machine.js'
 import type { BenchContext, Benchmark, Scale } from './measure.js'
 import { BenchResult, CaseResult, RESULT_VERSION, RunResult } from './result.js'
-import { installedVersion } from './stand.js'
 import { tagRefresh } from './tag-refresh.js'
 import { tagRefreshLarge } from './tag-refresh-large.js'
+import { workers } from './workers.js'
 import { wecomCallbacks } from './wecom-callbacks.js'
 import { wecomSync } from './wecom-sync.js'
 import { wecomMonth } from './wecom-month.js'
@@ -36,6 +36,8 @@ export const benchmarks: readonly Benchmark[] = [
   wecomCallbacks,
   versionsBenchmark,
   beside,
+  workers,
+  demoBytes,
 ]
 
 /** Those that run without being named. */
@@ -86,13 +88,7 @@ export async function runSuite(chosen: readonly Benchmark[], options: SuiteOptio
       startedAt,
       finishedAt: systemClock.now().toISOString(),
       versions: versions(),
-      machine: {
-        cpu: cpus()[0]?.model ?? 'unknown',
-        cores: availableParallelism(),
-        memoryMiB: Math.round(totalmem() / 2 ** 20),
-        system: `${systemName()} ${release()}`,
-        fileSystem: await fileSystemOf(dir),
-      },
+      machine: await describeMachine(dir),
       load: { before, after: load() },
       benchmarks: done,
     })
@@ -142,37 +138,4 @@ async function runApart(benchmark: Benchmark, dir: string, options: SuiteOptions
   const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0 || cases === undefined) throw new Error(`benchmark ${benchmark.name} ended with ${code} and no result`)
   return cases
-}
-
-function load(): [number, number, number] {
-  const [one, five, fifteen] = loadavg()
-  return [one!, five!, fifteen!]
-}
-
-function versions(): Record<string, string> {
-  const db = new Database(':memory:')
-  const sqlite = db.prepare('SELECT sqlite_version() AS v').get() as { v: string }
-  db.close()
-  return {
-    siyu: installedVersion('..'),
-    node: process.versions.node,
-    chdb: installedVersion('chdb'),
-    clickhouse: query('SELECT version()', 'TSV').trim(),
-    libsql: installedVersion('libsql'),
-    sqlite: sqlite.v,
-  }
-}
-
-/** Magic numbers of statfs(2). */
-const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0xef53: 'ext4',
-  0x01021994: 'tmpfs',
-  0x794c7630: 'overlayfs',
-  0x9123683e: 'btrfs',
-  0x58465342: 'xfs',
-}
-
-async function fileSystemOf(dir: string): Promise<string> {
-  const { type } = await statfs(dir)
-  return FILE_SYSTEMS[type] ?? `file system 0x${type.toString(16)}`
 }

@@ -63,6 +63,8 @@ export type DemoOptions = {
   lang: Locale
   /** Whether the page of a run that is finished is served, too. */
   keep: boolean
+  /** How many share the work of the live phase, each as a process of its own would: more than one on shared stores. Default 1. */
+  workers?: number
   progress: Progress
   /** Aborted, it stops at the next instant or batch; the same call goes on from there. */
   signal?: AbortSignal
@@ -146,6 +148,9 @@ class Demo {
   private lastCountMs = -Infinity
   private feed!: Feed
   private app!: App
+  /** A worker that takes jobs from now on until the run is closed. */
+  private openApp!: () => Promise<App>
+  private readonly workers: number
   private sandbox!: Sandbox
   private forecast!: Forecast
   /** What there is of history: records, near enough, and contacts. */
@@ -156,6 +161,7 @@ class Demo {
     private readonly options: DemoOptions,
     private readonly config: Config,
   ) {
+    this.workers = options.workers ?? 1
     this.from = new Date(END.getTime() - options.days * DAY_MS)
     this.clock = new ManualClock(this.from)
     this.status = {
@@ -181,6 +187,7 @@ class Demo {
       const { docs } = this.app.deps
       const position = await docs.meta.get(POSITION)
       if (position?.text !== 'live') await this.loadHistory()
+      for (let others = this.workers - 1; others > 0; others--) await this.openApp()
       await this.live(position?.text === 'live' ? position.at : undefined)
       const report = await this.finish()
       return { report, names: this.names(), close: () => this.close() }
@@ -210,22 +217,26 @@ class Demo {
     const sandbox = await startSandboxAt()
     this.sandbox = sandbox
     this.closers.push(() => sandbox.close())
-    this.app = await createApp({
-      config: {
-        ...this.config,
-        wecom: wecomOf(sandbox, 'off'),
-      },
-      log: watch,
-      clock: this.clock,
-      alone: true,
-      pause: () => Promise.resolve(),
-      fsync: false,
-      lock: false,
-      hints: false,
-      onLaneError: (err) => (this.laneError ??= err instanceof Error ? err : new Error(messageOf(err))),
-    })
-    this.closers.push(() => this.app.close())
-    await this.app.queue.start()
+    this.openApp = async () => {
+      const app = await createApp({
+        config: {
+          ...this.config,
+          wecom: wecomOf(sandbox, 'off'),
+        },
+        log: watch,
+        clock: this.clock,
+        alone: this.workers === 1,
+        pause: () => Promise.resolve(),
+        fsync: false,
+        lock: false,
+        hints: false,
+        onLaneError: (err) => (this.laneError ??= err instanceof Error ? err : new Error(messageOf(err))),
+      })
+      this.closers.push(() => app.close())
+      await app.queue.start()
+      return app
+    }
+    this.app = await this.openApp()
     await this.serve()
     this.feed = await Feed.open(this.config.sources, this.options.onProblem)
   }
@@ -461,8 +472,16 @@ const FACTS: Readonly<Record<string, Bilingual>> = {
   'task closed': bothOf('任务完成', 'task closed'),
 }
 
-async function demoConfig({ dataDir, env, seed }: DemoOptions): Promise<Config> {
+async function demoConfig({ dataDir, env, seed, workers = 1 }: DemoOptions): Promise<Config> {
   const config = await loadGiftShop(env)
+  if (workers > 1 && (config.documents.kind !== 'mongo' || config.jobs.kind !== 'bull'))
+    throw new ConfigError(said('几个 worker 要共用存储', 'Several workers need shared stores'), [
+      {
+        path: '--workers',
+        message: said(`是 ${workers}，文档或队列却在本进程里`, `is ${workers}, but documents or jobs are embedded`),
+        hint: said('设置 MONGODB_URI 和 REDIS_URL', 'set MONGODB_URI and REDIS_URL'),
+      },
+    ])
   // A database and key prefix of its own, named after the data directory.
   const name = `siyu_demo_${basename(resolve(dataDir))
     .replace(/[^A-Za-z0-9]/g, '')

@@ -20,6 +20,12 @@ export function registerDemo(program: Command, { env, signal }: CommandContext):
     .addOption(
       new Option('--lang <zh|en>', '语言，默认看环境 · language; default: as the locale says').choices(['zh', 'en']),
     )
+    .addOption(
+      new Option('--workers <n>', '几个 worker 分担，仅限共用存储 · workers, on shared stores only')
+        .argParser(wholeNumber)
+        .default(1)
+        .hideHelp(),
+    )
     .action(async (options: Omit<DemoCommand, 'lang'> & Partial<Pick<DemoCommand, 'lang'>>) =>
       demoCommand({ ...options, lang: options.lang ?? localeOf(env) }, env, signal),
     )
@@ -33,13 +39,15 @@ export type DemoCommand = {
   days: number
   keep: boolean
   lang: 'zh' | 'en'
+  /** Not for users: shows that their number changes nothing. */
+  workers: number
 }
 
 const SHOWN_PROBLEMS = 5
 
 /** `siyu demo`: a year of real orders through the whole product, ending in a report. */
 export async function demoCommand(command: DemoCommand, env: Env, stopped: AbortSignal): Promise<void> {
-  const { json, data, seed, days, fresh, keep, lang } = command
+  const { json, data, seed, days, fresh, keep, lang, workers } = command
   const say = (line: string) => process.stderr.write(`${line}\n`)
   const words = bilingual(lang)
   say(describeDemo(command, keptIn(command)))
@@ -64,6 +72,7 @@ export async function demoCommand(command: DemoCommand, env: Env, stopped: Abort
     log: jsonLog(say),
     lang,
     keep,
+    workers,
     progress: createProgress({ stream: process.stderr, locale: lang }),
     signal: stopped,
     onProblem: (problem) => problems.push(problem),

@@ -9,7 +9,7 @@ import { MINUTE_MS } from '../../src/time.js'
  * beside the checkout), which holds an executable `run [port]` that prints its `mongodb://` address. Needs Java.
  * Resolves to `undefined` when there is none. What it measures or lacks is its own, not MongoDB's.
  */
-export async function startMongoWire(): Promise<{ url: string; stop(): Promise<void> } | undefined> {
+export async function startMongoWire(): Promise<{ url: string; pid: number; stop(): Promise<void> } | undefined> {
   const run = resolve(process.env.MONGO_WIRE ?? '../shared/mongo-wire', 'run')
   if (!existsSync(run)) return undefined
   const child = spawn(run, ['0'], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -36,7 +36,7 @@ export async function startMongoWire(): Promise<{ url: string; stop(): Promise<v
     child.once('error', () => settle())
     void ended.then(() => settle())
   })
-  if (url !== undefined) return { url, stop }
+  if (url !== undefined) return { url, pid: child.pid!, stop } // it has spoken, so it runs
   await stop()
   console.warn(`The MongoDB-wire server did not start: ${complaint.trim() || 'no address within two minutes'}`)
   return undefined

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
 
-export type RedisServer = { url: string; stop: () => Promise<void> }
+export type RedisServer = { url: string; pid: number; stop: () => Promise<void> }
 
 /** A Redis of the test's own, on a free port and without files; `undefined` when `redis-server` is not installed. */
 export async function startRedis(port?: number): Promise<RedisServer | undefined> {
@@ -31,7 +31,7 @@ export async function startRedis(port?: number): Promise<RedisServer | undefined
     await stop()
     throw err
   }
-  return { url, stop }
+  return { url, pid: child.pid!, stop } // spawned
 }
 
 async function freePort(): Promise<number> {
