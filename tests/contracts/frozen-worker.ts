@@ -5,6 +5,7 @@ import type { DocumentStore } from '../../src/ports/document-store.js'
 import type { DispatchDoc } from '../../src/stored/touches.js'
 import { HOUR_MS } from '../../src/time.js'
 import { buildWorld, type EventHome, openEventHome, type World } from '../support/build-deps.js'
+import { LongForm } from '../support/long-form.js'
 import { sized } from '../support/sized.js'
 import { type Action, DEFINITIONS, REFRESH_DEFINITIONS, REFRESH_STORIES, START, STORIES } from '../support/stories.js'
 import { Freezer, Worker } from '../support/two-workers.js'
@@ -19,8 +20,14 @@ const REFRESH_END_H = 18
  * the story to where it was going, or to its end; then the first goes on where it was.
  *
  * @param usual - of so many moments CI tries one; the long form tries all
+ * @param command - what to type for the long form, which is kept as `bench/results/frozen-worker-<store>.json`
  */
-export function frozenWorkerSuite(name: string, openDocuments: (key: string) => Promise<DocumentStore>, usual: number) {
+export function frozenWorkerSuite(
+  name: string,
+  openDocuments: (key: string) => Promise<DocumentStore>,
+  { usual, command }: { usual: number; command: string },
+) {
+  const long = new LongForm(`frozen-worker-${name.split(' ')[0]!.toLowerCase()}`, command)
   describe(`two workers on ${name}, one of which freezes and thaws`, () => {
     let home: EventHome
     let opened = 0
@@ -65,6 +72,7 @@ export function frozenWorkerSuite(name: string, openDocuments: (key: string) => 
           if (differing.length > 0)
             bad.push(`${moment}, ${freezer.heldAt}: ${describeDiff(state, undisturbed, differing)}`)
         }
+        await long.keep({ story: title, moments: free.moments.length, tried, bad })
         expect(bad).toEqual([])
         expect(tried).toBeGreaterThan(3)
       },

@@ -19,5 +19,8 @@ if (url === undefined) {
 } else {
   const run = secretHex(4)
   const name = given === undefined ? 'MongoDB (mongo-wire)' : 'MongoDB'
-  frozenWorkerSuite(name, (key) => openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_${key}_` }), 101)
+  frozenWorkerSuite(name, (key) => openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_${key}_` }), {
+    usual: 101,
+    command: 'npm run test:live -- mongo-frozen-worker',
+  })
 }
