@@ -49,7 +49,6 @@ async function runDemoBytes({ scale, dir, note, only }: BenchContext): Promise<C
     { name: `killed ${kills} times`, kills },
     { name: 'MongoDB, Redis', servers },
     { name: 'MongoDB, Redis, two workers', servers, args: two },
-    { name: 'MongoDB, Redis, ClickHouse, two workers', servers: all, args: two },
     { name: 'MongoDB, Redis, ClickHouse, two workers, killed twice', servers: all, args: two, kills: 2 },
   ]
   const results: CaseResult[] = []

@@ -39,7 +39,7 @@ import { loadGiftShop } from './gift-shop.js'
 import { collectFigures } from './figures.js'
 import { expectRecords, Forecast } from './forecast.js'
 import { loadDemoScenario } from './scenario.js'
-import { atOnce } from '../src/services/runtime/with-lease.js'
+import { atOnce, freeLeases } from '../src/services/runtime/with-lease.js'
 import { wecomOf } from './wecom-of.js'
 
 /** The hour in which the order file ends. */
@@ -237,6 +237,7 @@ class Demo {
       return app
     }
     this.app = await this.openApp()
+    if (this.workers > 1) await freeLeases(this.app.deps.docs.meta) // a run that was killed held some
     await this.serve()
     this.feed = await Feed.open(this.config.sources, this.options.onProblem)
   }
