@@ -35,13 +35,23 @@ export const RECORD_BOUNDS = {
   identifiers: 50,
   traits: 500,
   events: 1_000,
-  /** Of the name of a trait or a property, in UTF-16 units. */
+  /** Of the name of a trait, a property, an event, a source or a type of identifier, in UTF-16 units. */
   nameChars: 200,
   traitChars: 10_000,
   /** Lists and objects inside each other, in the properties of an event. */
   depth: 20,
   /** Of all properties of an event together: names, texts, and 8 for anything else. */
   propertiesChars: 100_000,
+} as const
+
+/** What one may ask of a service, beside sending records. */
+export const ASK_BOUNDS = {
+  /** Lists and objects inside each other. */
+  depth: 60,
+  /** Of a rule that stands in no file, as JSON: of what it becomes the engine reads 256 KiB. */
+  ruleChars: 10_000,
+  /** What an operation was done to, as the audit keeps it. */
+  targetChars: 500,
 } as const
 
 /** How much a template may do: whoever writes one may mistype it, and every dispatch renders it. */

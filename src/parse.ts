@@ -299,6 +299,12 @@ function withNumbersAsText(json: string): string {
   return out + json.slice(from)
 }
 
+/** Whether lists and objects lie inside each other on more than so many levels. It looks no further. */
+export function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1))
+}
+
 function isExact(number: number): boolean {
   return Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))
 }

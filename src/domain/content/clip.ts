@@ -2,7 +2,8 @@ const characters = new Intl.Segmenter('zh', { granularity: 'grapheme' })
 
 /** Cuts to `max` code points, and never inside what people see as one character; an ellipsis says that something was cut. */
 export function clipText(text: string, max: number): string {
-  if ([...text].length <= max) return text
+  // Of a long one nobody counts to the end: a code point is two units at most.
+  if (text.length <= 2 * max && [...text].length <= max) return text
   return cut(text, max - 1, (character) => [...character].length)
 }
 

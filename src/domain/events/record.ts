@@ -13,7 +13,8 @@ export const Identifier = z.strictObject({
     .regex(
       /^[a-z][a-z0-9_]*(:[A-Za-z0-9_-]+)?$/,
       said('身份类型用小写，如 unionid 或 openid:wx123', 'identifier type is lower case, e.g. unionid or openid:wx123'),
-    ),
+    )
+    .max(RECORD_BOUNDS.nameChars),
   value: z.string().min(1).max(256).refine(withoutNul, NUL),
 })
 export type Identifier = z.infer<typeof Identifier>
@@ -30,7 +31,8 @@ export const RecordEvent = z.strictObject({
     .regex(
       /^[a-z][a-z0-9_]*$/,
       said('事件名用小写字母、数字和下划线，如 order_paid', 'event name is snake_case, e.g. order_paid'),
-    ),
+    )
+    .max(RECORD_BOUNDS.nameChars),
   occurredAt: z.date(),
   amountMinor: z.int().optional(),
   properties: z.record(z.string(), z.unknown()).default({}),
@@ -49,7 +51,10 @@ export function eventKey(source: string, id: string): string {
 export const SourceRecord = z.strictObject({
   /** Where it stands in the source, for reports: `members.csv:17`. */
   ref: z.string().min(1).max(300),
-  source: z.string().regex(/^[a-z][a-z0-9_-]*$/, said('来源是一个小写的短名称', 'source is a short lower-case name')),
+  source: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]*$/, said('来源是一个小写的短名称', 'source is a short lower-case name'))
+    .max(RECORD_BOUNDS.nameChars),
   observedAt: z.date(),
   identifiers: z.array(Identifier).min(1).max(RECORD_BOUNDS.identifiers),
   traits: z.record(z.string(), TraitValue.nullable()).default({}),

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { ASK_BOUNDS } from '../../bounds.js'
+import { clipText } from '../../domain/content/clip.js'
 import { parseInput } from '../../parse.js'
 import { hashKey, secretHex } from '../../random.js'
 import type { AuditRow } from '../../stored/audit.js'
@@ -19,7 +21,13 @@ export async function writeAudit({ docs, clock }: Pick<Deps, 'docs' | 'clock'>, 
   for (;;) {
     const [last] = await docs.audit.find({}, { sort: { _id: -1 }, limit: 1 })
     const _id = (last?._id ?? 0) + 1
-    const row = { ...entry, _id, at: clock.now(), previousHash: last?.hash ?? '' }
+    const row = {
+      ...entry,
+      target: clipText(entry.target, ASK_BOUNDS.targetChars),
+      _id,
+      at: clock.now(),
+      previousHash: last?.hash ?? '',
+    }
     const { refused } = await docs.audit.insert([{ ...row, hash: hashOf(row) }])
     if (refused.length > 0) continue // each refusal means that somebody else got on
     await docs.meta.updateEach([{ id: COUNTER, update: { $max: { value: _id } }, upsert: true }])
@@ -40,7 +48,8 @@ export async function noteIntent(
   intent: Intent,
 ): Promise<() => Promise<void>> {
   const _id = `${INTENT}${secretHex(8)}`
-  await docs.meta.insert([{ _id, at: clock.now(), text: JSON.stringify(intent) }])
+  const target = clipText(intent.target, ASK_BOUNDS.targetChars)
+  await docs.meta.insert([{ _id, at: clock.now(), text: JSON.stringify({ ...intent, target }) }])
   return async () => void (await docs.meta.delete({ _id }))
 }
 

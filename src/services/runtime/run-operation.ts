@@ -1,6 +1,8 @@
-import { AppError } from '../../errors.js'
-import { parseInput } from '../../parse.js'
+import { ASK_BOUNDS } from '../../bounds.js'
+import { AppError, InvalidInputError } from '../../errors.js'
+import { isDeeper, parseInput } from '../../parse.js'
 import { hashKey } from '../../random.js'
+import { said } from '../../said.js'
 import { followPublished } from '../definitions/follow-published.js'
 import { type AuditEntry, noteIntent, writeAudit } from './audit.js'
 import type { Deps } from './deps.js'
@@ -43,6 +45,7 @@ export async function beginOperation(
   const operation = operations[name] as unknown as AnyOperation
   let input: unknown
   try {
+    if (isDeeper(given, ASK_BOUNDS.depth)) throw tooDeep()
     input = parseInput(operations[name].input, given, 'Invalid input')
   } catch (err) {
     if (operation.audit !== undefined)
@@ -55,6 +58,18 @@ export async function beginOperation(
       await followPublished(app.deps)
       return operation.run(app, input, onProgress)
     })
+}
+
+/** Schemas go as deep as what they read. */
+function tooDeep(): InvalidInputError {
+  const { depth } = ASK_BOUNDS
+  return new InvalidInputError('Invalid input', [
+    {
+      path: '',
+      message: said(`嵌套超过 ${depth} 层`, `lies deeper than ${depth} levels`),
+      hint: said('摊平它', 'flatten it'),
+    },
+  ])
 }
 
 /** The same for callers who know what they ask. @throws what the operation throws */

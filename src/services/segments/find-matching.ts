@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ASK_BOUNDS } from '../../bounds.js'
 import { meant, said } from '../../said.js'
 import { nounOf } from '../../domain/reference.js'
 import { compileMatching } from '../../domain/rules/compile.js'
@@ -9,8 +10,14 @@ import type { Deps } from '../runtime/deps.js'
 import { askPast, type Past, PastQuery, type TagReading, type WhyUnknown } from './ask-past.js'
 import { segmentRule } from './segment-rule.js'
 
+/** Of whoever asks; those of files are bounded with their files. */
+const BoundedRule = Rule.refine(
+  (rule) => JSON.stringify(rule).length <= ASK_BOUNDS.ruleChars,
+  said(`规则超过 ${ASK_BOUNDS.ruleChars} 个字`, `holds more than ${ASK_BOUNDS.ruleChars} characters`),
+)
+
 export const MatchingQuery = z.strictObject({
-  of: z.union([z.strictObject({ segment: z.string() }), z.strictObject({ rule: Rule })]),
+  of: z.union([z.strictObject({ segment: z.string() }), z.strictObject({ rule: BoundedRule })]),
   past: PastQuery.optional().describe('absent: now'),
   fromProfileId: z
     .int()

@@ -141,6 +141,13 @@ describe('what stands in the way of one record only', () => {
     ['a field that objects have for themselves', '"__proto__": {"a": 1}', '__proto__'],
     ['a trait that objects have for themselves', '"traits": {"__proto__": "x"}', 'traits.__proto__'],
     ['a trait with NUL in its name', '"traits": {"a\\u0000b": "x"}', 'traits.a␀b'],
+    ['a long source', `"source": "${'s'.repeat(201)}"`, 'source'],
+    ['a long type', `"identifiers": [{"type":"openid:${'w'.repeat(200)}","value":"x"}]`, 'identifiers.0.type'],
+    [
+      'a long name of an event',
+      `"events": [{"id":"d","name":"${'n'.repeat(201)}","occurredAt":"${AT}"}]`,
+      'events.0.name',
+    ],
     ['a long trait', `"traits": {"note": "${'x'.repeat(10_001)}"}`, 'traits.note'],
     [
       '501 traits',

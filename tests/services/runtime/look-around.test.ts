@@ -5,7 +5,7 @@ import { contactRecord, operationsOf, type World } from '../../support/build-dep
 import { useWorld } from '../../support/use-world.js'
 
 const START = '2026-03-02T02:00:00Z'
-const PHONE = '13800138000'
+const PHONE = '13800000011'
 const openWorld = useWorld()
 let world: World
 beforeEach(async () => {

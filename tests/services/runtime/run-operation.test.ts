@@ -1,3 +1,4 @@
+import { ASK_BOUNDS } from '../../../src/bounds.js'
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import type { OperationName } from '../../../src/services/runtime/operations.js'
 import { beginOperation, runOperation } from '../../../src/services/runtime/run-operation.js'
@@ -9,7 +10,7 @@ import { contactRecord, operationsOf, type World } from '../../support/build-dep
 import { useWorld } from '../../support/use-world.js'
 
 const START = '2026-03-02T02:00:00Z'
-const PHONE = '13800138000'
+const PHONE = '13800000011'
 const openWorld = useWorld()
 let world: World
 beforeEach(async () => {
@@ -43,6 +44,34 @@ async function audited(work: () => Promise<unknown>): Promise<Partial<AuditRow>[
 }
 const run = (name: OperationName, input: unknown) =>
   audited(async () => (await beginOperation(operationsOf(world), 'key:1', name, input))())
+
+describe('what is asked', () => {
+  const asked = (input: unknown) =>
+    beginOperation(operationsOf(world), 'key:1', 'segments/who', input).then((work) => work())
+  const notNested = (depth: number): object =>
+    depth === 0 ? { trait: 'city', is: 'x' } : { not: notNested(depth - 1) }
+  const anyOf = (chars: number) => {
+    const clauses: object[] = []
+    for (let i = 0; JSON.stringify({ any: clauses }).length < chars - 80; i++)
+      clauses.push({ event: `e${i}`, where: { a: 'x' } })
+    return { any: clauses }
+  }
+
+  it('is answered as deep and as long as it may be, and refused beyond, however deep', async () => {
+    const { depth, ruleChars } = ASK_BOUNDS
+    for (const rule of [notNested(depth - 3), anyOf(ruleChars)])
+      expect(await asked({ of: { rule } })).toMatchObject({ result: 'known' })
+    await expect(asked({ of: { rule: notNested(depth) } })).rejects.toThrow('deeper than 60 levels')
+    const deep: unknown = JSON.parse(`${'{"not":'.repeat(50_000)}1${'}'.repeat(50_000)}`)
+    await expect(asked({ of: { rule: deep } })).rejects.toThrow('deeper than 60 levels')
+    await expect(asked({ of: { rule: anyOf(ruleChars + 200) } })).rejects.toThrow('more than 10000 characters')
+  })
+
+  it('stands in the audit as far as it is of use', async () => {
+    const [row] = await run('tags/refresh', { tags: ['x'.repeat(1_000_000)] })
+    expect(row?.target?.length).toBe(ASK_BOUNDS.targetChars)
+  })
+})
 
 describe('an operation', () => {
   it('leaves one row when it changed something', async () => {
