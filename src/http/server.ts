@@ -296,12 +296,15 @@ function digestOf(key: string): Buffer {
 
 /** Reads a body as text. What cannot be unpacked was sent so: of that the parsers' errors have no status. */
 function unpacking(options: { extendTypes: { text: string[] }; textLimit: string }): Middleware {
-  const parse = bodyParser({ enableTypes: ['text'], ...options })
+  // As bytes, one a character: what they stand for is seen below.
+  const parse = bodyParser({ enableTypes: ['text'], encoding: 'latin1', ...options })
   return async (ctx, next) => {
     let isRead = false
     try {
       await parse(ctx, async () => {
         isRead = true
+        const { body: bytes, charset } = ctx.request
+        if (typeof bytes === 'string') ctx.request.body = ctx.request.rawBody = toText(bytes, charset)
         await next()
       })
     } catch (err) {
@@ -311,6 +314,23 @@ function unpacking(options: { extendTypes: { text: string[] }; textLimit: string
       if ((err as { status?: unknown }).status !== undefined) throw err
       throw new HttpError(400, 'invalid_input', `request body cannot be unpacked (${messageOf(err)}): send it again`)
     }
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Bytes of another encoding would become other words, and nobody would notice. */
+function toText(bytes: string, charset: string): string {
+  if (!['', 'utf-8', 'utf8', 'us-ascii'].includes(charset.toLowerCase()))
+    throw new HttpError(
+      415,
+      'unsupported_type',
+      `the body must be UTF-8, not ${charset.slice(0, 40)}: send it as UTF-8`,
+    )
+  try {
+    return utf8.decode(Buffer.from(bytes, 'latin1'))
+  } catch {
+    throw new HttpError(400, 'invalid_input', 'request body cannot be read: it is not UTF-8, send it as UTF-8')
   }
 }
 

@@ -283,6 +283,23 @@ describe('bodies', () => {
     },
   )
 
+  it.each<[string, Buffer, string, number]>([
+    ['GBK that does not say so', Buffer.from('{"a":"\xd5\xc5"}', 'latin1'), 'application/json', 400],
+    ['half a character of UTF-8', Buffer.from('{"a":"张"}').subarray(0, -3), 'application/json', 400],
+    ['GBK', Buffer.from('{"a":"x"}'), 'application/json; charset=gbk', 415],
+    ['UTF-16', Buffer.from('{"a":"x"}', 'utf16le'), 'application/json; charset=utf-16', 415],
+    ['UTF-8 with a mark', Buffer.from('\ufeff{"a":"张🎁"}'), 'application/json; charset=UTF-8', 200],
+    ['UTF-8 in quotes', Buffer.from('{"a":"张🎁"}'), 'application/json; charset="utf-8"', 200],
+  ])('are UTF-8: %s', async (_what, bytes, type, status) => {
+    const { url } = await start(echo)
+    const headers = { ...WITH_KEY, 'Content-Type': type }
+    const reply = await fetch(`${url}/echo`, { method: 'POST', headers, body: new Uint8Array(bytes) })
+    expect(reply.status).toBe(status)
+    const { got, error } = (await reply.json()) as { got?: object; error?: { message: string } }
+    if (status === 200) expect(got).toEqual({ a: '张🎁' })
+    else expect(error?.message).toContain('UTF-8')
+  })
+
   it('are parsed', async () => {
     const { url } = await start(echo)
     expect(await (await post(`${url}/echo`, '{"a":[1]}', WITH_KEY)).json()).toEqual({ got: { a: [1] } })

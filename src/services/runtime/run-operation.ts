@@ -63,7 +63,7 @@ export async function beginOperation(
 /** Schemas go as deep as what they read. */
 function tooDeep(): InvalidInputError {
   const { depth } = ASK_BOUNDS
-  return new InvalidInputError('Invalid input', [
+  return new InvalidInputError(said('输入有误', 'Invalid input'), [
     {
       path: '',
       message: said(`嵌套超过 ${depth} 层`, `lies deeper than ${depth} levels`),
