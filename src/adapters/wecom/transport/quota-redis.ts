@@ -24,9 +24,10 @@ export type RedisQuotaOptions = {
   log: Log
   /** For tests. Default: Redis' own clock, which all processes share. */
   clock?: Clock
+  /** What answers later counts as away. Default: a second. */
+  answerWithinMs?: number
 }
 
-const COMMAND_WITHIN_MS = SECOND_MS
 /** After a failure Redis is left alone for so long: sends must not wait for it again and again. */
 const LEFT_ALONE_MS = 5 * SECOND_MS
 
@@ -42,7 +43,7 @@ const UNDER_WAY = 'lanes'
  * Never rejects because of Redis.
  */
 export async function openRedisQuota(options: RedisQuotaOptions): Promise<QuotaStore> {
-  const { url, prefix, corpId, log, clock } = options
+  const { url, prefix, corpId, log, clock, answerWithinMs = SECOND_MS } = options
   const alone = createInProcessQuota(clock ?? systemClock)
   const owner = secretHex(4)
   let calls = 0
@@ -52,8 +53,8 @@ export async function openRedisQuota(options: RedisQuotaOptions): Promise<QuotaS
   const redis = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
-    connectTimeout: 2 * SECOND_MS,
-    commandTimeout: COMMAND_WITHIN_MS,
+    connectTimeout: 2 * answerWithinMs,
+    commandTimeout: answerWithinMs,
     maxRetriesPerRequest: 0,
     disconnectTimeout: 200,
     retryStrategy: (times) => (isClosing ? null : Math.min(times * 100, 2 * SECOND_MS)),
