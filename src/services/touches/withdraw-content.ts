@@ -8,8 +8,8 @@ import { UNASKED } from './take-out.js'
 
 /**
  * Stops what was released with this content and has not reached anybody: what was not asked for stays here, messages that no
- * guide has confirmed are taken back, and cards that nobody answered, where it was their only reason. Done again, it finds
- * nothing left to do.
+ * guide has confirmed are taken back, and cards that nobody answered; other reasons on such a card get a new one. Done again, it
+ * finds nothing left to do.
  */
 export async function stopContent({ docs, clock }: Pick<Deps, 'docs' | 'clock'>, contentId: string): Promise<void> {
   const channel = { $nin: [...cardChannels] }
