@@ -14,5 +14,6 @@ COPY --from=build --chown=node:node /app ./
 RUN mkdir .siyu && chown node:node .siyu
 USER node
 EXPOSE 8080
-ENTRYPOINT ["node", "dist/src/main.js"]
+# Room for what a batch needs while it is worked on: a tenth less CPU an event than with 16 MiB, and at most 100 MiB more memory.
+ENTRYPOINT ["node", "--max-semi-space-size=64", "dist/src/main.js"]
 CMD ["serve"]
