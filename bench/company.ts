@@ -4,7 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { stringify } from 'yaml'
 import { z } from 'zod'
+import { Population } from '../sandbox/population.js'
+import { People } from '../sandbox/world/people.js'
 import { parseInput } from '../src/parse.js'
 import { elapsedMs, MINUTE_MS, systemClock } from '../src/time.js'
 import { figure, hold, operate, post, type Service, sizeOfBatch, MAX_WAITING } from './service.js'
@@ -17,9 +20,18 @@ export type Company = {
   wecom: object
 }
 
-const GUIDES = 20
-/** Ten years: whoever was added so lately that a welcome is due would get one. */
-const ADDED_AT = '2016-01-01T00:00:00Z'
+const SEED = 1
+/** As many customers as are asked for, each with one guide, who confirms nothing; nobody does anything of himself. */
+const populationOf = (customers: number): z.input<typeof Population> => ({
+  members: 20,
+  memberKinds: [{ share: 1, confirmAtOnce: 0, confirmLate: 0, never: 1 }],
+  ownSendsPerMonth: 0,
+  customers,
+  followersPerCustomer: [1],
+  unionIdRatio: 0,
+  groups: { perMember: 0, customerRatio: 0 },
+  perYear: { orders: 0, edits: 0, groupJoins: 0, groupLeaves: 0, adds: 0, deletes: 0, deletedByMember: 0 },
+})
 
 const Said = z.looseObject({
   url: z.string(),
@@ -27,25 +39,17 @@ const Said = z.looseObject({
   apps: z.record(z.string(), z.looseObject({ kind: z.string(), agentId: z.number(), secret: z.string() })),
 })
 
-/** Customers `wm0` and on, dealt out among the guides, who confirm nothing. @param dir - for the scenario's file */
+/** @param dir - for the scenario's file */
 export async function openCompany(dir: string, customers: number): Promise<Company> {
   const scenario = join(dir, 'company.yaml')
-  const members = Array.from({ length: GUIDES }, (_, i) => ({
-    userId: `guide${i}`,
-    name: `导购 ${i}`,
-    diligence: { confirmAtOnce: 0, confirmLate: 0, never: 1 },
-  }))
-  const contacts = Array.from({ length: customers }, (_, i) => ({
-    externalUserId: `wm${i}`,
-    unionId: `wu${i}`,
-    name: `顾客 ${i}`,
-    addedAt: ADDED_AT,
-    followUserIds: [members[i % GUIDES]!.userId],
-  }))
-  writeFileSync(scenario, JSON.stringify({ members, contacts })) // which is YAML, too
-  const child = spawn(process.execPath, [join(root, 'dist/src/main.js'), 'sandbox', '--json', '--scenario', scenario], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  writeFileSync(scenario, stringify({ population: populationOf(customers) }))
+  const child = spawn(
+    process.execPath,
+    [join(root, 'dist/src/main.js'), 'sandbox', '--json', '--seed', String(SEED), '--scenario', scenario],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line').then(([text]) => text as string),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`the sandbox ended with ${code}`))),
@@ -86,6 +90,8 @@ export const helloJourney = {
 
 /** Every customer enters, and all of them have been written to. */
 export async function runJourneys(services: readonly Service[], customers: number): Promise<void> {
+  const hours = { from: '08:00', to: '22:00', timeZone: 'Asia/Shanghai' }
+  const who = new People(SEED, parseInput(Population, populationOf(customers)), systemClock.now(), [], hours)
   let next = 1
   for (let turn = 0; next <= customers; turn++) {
     const first = next
@@ -100,7 +106,7 @@ export async function runJourneys(services: readonly Service[], customers: numbe
         ref: `journeys:${first + i}`,
         source: 'bench',
         observedAt: at,
-        identifiers: [{ type: 'external_userid', value: `wm${first + i - 1}` }],
+        identifiers: [{ type: 'external_userid', value: who.externalUserId(first + i - 1) }],
         events: [{ id: `journeys:${first + i}`, name: 'registered', occurredAt: at, properties: {} }],
       })),
     )
