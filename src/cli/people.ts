@@ -26,12 +26,25 @@ export function registerPerson(program: Command, context: CommandContext): void 
       .command('person')
       .description('一个人的全部：标识、属性、标签、事件 · all that is known of one person')
       .argument('[id]', '档案号，或任意标识 · a profile number, or any identifier')
+      .option('--export', '我们有的她的一切，JSON · all that is held of her, as JSON', false)
       .option('--json', '给程序读 · for programs', false),
   )
-    .addHelpText('after', examples('siyu person 42', 'siyu person --member 13085', 'siyu person wmAbC123'))
-    .action(async (id: string | undefined, options: WithConfig & PersonOptions & { json: boolean }) =>
-      personCommand(whom(id, options), options.json, serviceOptions(options, context)),
+    .addHelpText(
+      'after',
+      examples('siyu person 42', 'siyu person --member 13085', 'siyu person wmAbC123', 'siyu person 42 --export'),
     )
+    .action(async (id: string | undefined, options: WithConfig & PersonOptions & { json: boolean; export: boolean }) =>
+      options.export
+        ? exportCommand(whom(id, options), serviceOptions(options, context))
+        : personCommand(whom(id, options), options.json, serviceOptions(options, context)),
+    )
+}
+
+/** `siyu person --export` */
+async function exportCommand(of: ShownPersonQuery, options: ServiceOptions): Promise<void> {
+  await withService(options, async (service) => {
+    process.stdout.write(`${JSON.stringify(await service.call('person/export', { of }), null, 2)}\n`)
+  })
 }
 
 function whom(id: string | undefined, options: PersonOptions): ShownPersonQuery {

@@ -4,6 +4,7 @@ import type { Log } from '../../log.js'
 import type { OnProgress, OperationDeps, OperationName } from '../../services/runtime/operations.js'
 import { operations } from '../../services/runtime/operations.js'
 import { beginOperation } from '../../services/runtime/run-operation.js'
+import type { ShownPersonQuery } from '../../services/identity/show-person.js'
 import { messageOf } from '../../errors.js'
 import { SECOND_MS } from '../../time.js'
 import { toReply } from '../error-middleware.js'
@@ -30,7 +31,38 @@ export function adminRouter(app: OperationDeps, log: Log): Router {
       ctx.body = lines(log, name, work)
     })
   }
+  /** The same by GET, for programs that read profiles. */
+  router.get('/profiles', async (ctx) => {
+    const { after, limit, fields, ...unknown } = ctx.query
+    const query = { ...unknown, ...wholes({ after, limit }), ...listOf(fields) }
+    ctx.body = await (await beginOperation(app, `key:${keyIdOf(ctx)}`, 'profiles', query))()
+  })
+  router.get('/profiles/:id', async (ctx) => {
+    const { fields, ...unknown } = ctx.query
+    const query = { ...unknown, of: personOf(ctx.params.id!), ...listOf(fields) } // the route has it
+    ctx.body = await (await beginOperation(app, `key:${keyIdOf(ctx)}`, 'profiles/get', query))()
+  })
   return router
+}
+
+/** Numbers of a query string; what is none goes on as it is, and is refused with its name. */
+function wholes(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const named = Object.entries(given).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(
+    named.map(([name, value]) => [name, typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value]),
+  )
+}
+
+/** `fields=traits,tags`, or `fields` several times. */
+function listOf(fields: string | string[] | undefined): { fields?: string[] } {
+  return fields === undefined ? {} : { fields: [fields].flat().flatMap((part) => part.split(',')) }
+}
+
+/** `42`, `unionid:oABC`, `openid:<appid>:<value>`, or the value alone. */
+function personOf(id: string): ShownPersonQuery {
+  if (/^[1-9]\d*$/.test(id)) return { profileId: Number(id) }
+  const [, type, value] = /^(openid:[^:]+|[^:]+):(.+)$/s.exec(id) ?? []
+  return type === undefined || value === undefined ? { value: id } : { identifier: { type, value } }
 }
 
 function lines(log: Log, name: string, work: (onProgress: OnProgress) => Promise<unknown>): PassThrough {

@@ -6,6 +6,7 @@ import { type Profile, traitEntry } from '../../domain/identity/profile.js'
 import { shownValue } from '../../domain/tags/definition.js'
 import { SMALL_QUERY } from '../../domain/rules/sql.js'
 import { NotFoundError } from '../../errors.js'
+import type { ProfileTags } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
 import { findPerson, normalised, PersonQuery } from './find-person.js'
 
@@ -40,10 +41,24 @@ const EventRow = z.object({
 
 /** @throws {NotFoundError} when there is nobody of that kind */
 export async function showPerson(deps: Deps, query: ShownPersonQuery): Promise<ShownPerson> {
-  const profile = await findPerson(deps, 'value' in query ? { profileId: await profileIdOf(deps, query.value) } : query)
-  const { docs, definitions, clock } = deps
+  const profile = await findShown(deps, query)
+  const tags = await deps.docs.profileTags.get(profile._id)
+  return { ...describeProfile(deps, profile, tags), events: await lastEvents(deps, profile) }
+}
+
+/** @throws {NotFoundError} when there is nobody of that kind */
+export async function findShown(deps: Deps, query: ShownPersonQuery): Promise<Profile> {
+  return findPerson(deps, 'value' in query ? { profileId: await profileIdOf(deps, query.value) } : query)
+}
+
+/** What documents say of her. */
+export function describeProfile(
+  { definitions, clock }: Pick<Deps, 'definitions' | 'clock'>,
+  profile: Profile,
+  stored: ProfileTags | undefined,
+): Omit<ShownPerson, 'events'> {
   const named = new Map(definitions.current.tags.map((tag) => [tag.id, tag]))
-  const tags = (await docs.profileTags.get(profile._id))?.tags ?? {}
+  const tags = stored?.tags ?? {}
   return {
     profileId: profile._id,
     createdAt: profile.createdAt.toISOString(),
@@ -68,7 +83,6 @@ export async function showPerson(deps: Deps, query: ShownPersonQuery): Promise<S
         since: since.toISOString(),
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
-    events: await lastEvents(deps, profile),
   }
 }
 

@@ -11,6 +11,8 @@ import { listHeld } from '../journeys/list-held.js'
 import { explainTouches, type Why, WhyQuery } from '../touches/explain-touches.js'
 import { PersonQuery } from '../identity/find-person.js'
 import { listPeople, PeopleQuery } from '../identity/list-people.js'
+import { exportPerson } from '../identity/export-person.js'
+import { ProfileQuery, ProfilesQuery, readProfile, readProfiles } from '../identity/read-profiles.js'
 import { listBackups } from '../backup/list-backups.js'
 import { type Backup, type Copying, makeBackup } from '../backup/make-backup.js'
 import { showPerson, ShownPersonQuery } from '../identity/show-person.js'
@@ -123,6 +125,17 @@ const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 /** Who may see what is known of a person. */
 const KNOWERS = ['admin', 'operator', 'analyst', 'manager'] as const
 
+/** Of a question about one person, named by whatever identifier. */
+const ofSomebody = {
+  target: ({ of }: { of: ShownPersonQuery }, result: { profileId: number } | undefined) =>
+    'value' in of
+      ? result === undefined
+        ? 'somebody by an identifier'
+        : `profile ${result.profileId}`
+      : nameOf(of, result?.profileId),
+  input: ({ of }: { of: ShownPersonQuery }) => ({ of: 'value' in of ? 'an identifier' : unnamed(of) }),
+}
+
 /**
  * What operators ask of a service, by name: the command line runs them on stores it opens itself, or over HTTP
  * (`POST /v1/<name>`) in the service that holds them. Inputs and results are JSON.
@@ -154,14 +167,31 @@ export const operations = {
     reveals: true,
     roles: KNOWERS,
     scope: 'departments',
+    audit: ofSomebody,
+  }),
+  'person/export': long(
+    z.strictObject({ of: ShownPersonQuery }),
+    async ({ deps, documents }, { of }) => exportPerson(deps, documents, of),
+    { effect: 'read', reveals: true, roles: ['admin', 'operator'], scope: 'departments', audit: ofSomebody },
+  ),
+  profiles: quick(ProfilesQuery, async ({ deps }, query) => readProfiles(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: KNOWERS,
+    scope: 'departments',
     audit: {
-      target: ({ of }, result) =>
-        'value' in of
-          ? result === undefined
-            ? 'somebody by an identifier'
-            : `profile ${result.profileId}`
-          : nameOf(of, result?.profileId),
-      input: ({ of }) => ({ of: 'value' in of ? 'an identifier' : unnamed(of) }),
+      target: ({ after }, result) => `${result?.profiles.length ?? 0} profiles after ${after}`,
+      input: ({ after, limit, fields }) => ({ after, limit, fields }),
+    },
+  }),
+  'profiles/get': quick(ProfileQuery, async ({ deps }, query) => readProfile(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: KNOWERS,
+    scope: 'departments',
+    audit: {
+      target: ofSomebody.target,
+      input: ({ of, fields }) => ({ ...ofSomebody.input({ of }), fields }),
     },
   }),
   segments: long(z.strictObject({}), async ({ deps }) => listSegments(deps), {
