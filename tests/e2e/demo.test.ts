@@ -119,9 +119,9 @@ describe('siyu demo', () => {
 
 describe('a siyu demo that is disturbed', () => {
   const data = () => dirOf('disturbed')
-  /** Nor does it mind the time zone of the machine. */
-  const start = (...more: string[]) =>
-    startDemo(['--days', '3', '--data', data(), '--json', json, ...more], { TZ: 'America/New_York' })
+  /** Nor does it mind the time zone of the machine, and its locale. */
+  const elsewhere = { TZ: 'America/New_York', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8' }
+  const start = (...more: string[]) => startDemo(['--days', '3', '--data', data(), '--json', json, ...more], elsewhere)
 
   it(
     'says first what it does, with 30 days unless told otherwise, and then how long it takes',
@@ -248,7 +248,7 @@ onServers('siyu demo on MongoDB and Redis', () => {
   })
 
   it(
-    'drops with --fresh what is its own and nothing else, and writes the same bytes as on the embedded stores after two kills',
+    'drops with --fresh what is its own and nothing else, and writes the same bytes as on the embedded stores after two kills, by two workers',
     async () => {
       const before = await databases()
       const first = start()
@@ -269,7 +269,7 @@ onServers('siyu demo on MongoDB and Redis', () => {
       ]
       await rm(json, { force: true })
       const { killedAt, ended } = await runWithKills(
-        (attempt) => (attempt === 0 ? start('--fresh') : start()),
+        (attempt) => (attempt === 0 ? start('--fresh') : start('--workers', '2')),
         [inHistory, inLive],
       )
       expect(ended).toMatchObject({ code: 0 })
