@@ -237,6 +237,8 @@ export async function buildWorld(
     ...home.engine,
     // Emptied tables still remember the tokens of earlier tests.
     insert: (table, rows, token) => home.engine.insert(table, rows, `${world}/${token}`),
+    // The file's, not the world's.
+    close: () => Promise.resolve(),
   }
   const guarded = Object.fromEntries(
     Object.entries(docs).map(([name, c]) => [name, faults.guard(name, c, WRITES)]),
@@ -334,6 +336,10 @@ export async function buildWorld(
     close: async () => {
       home.behind.delete(events)
       await jobs.close()
+      // What waits would arrive seconds later, in the tables of the next world.
+      faults.failAt = undefined
+      faults.revive()
+      await events.close()
       if (options.documents === undefined) await store.close()
     },
   }
