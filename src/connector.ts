@@ -8,7 +8,7 @@ export { isOwnSource, type OwnSource } from './domain/events/sources.js'
 export { isReservedEvent, systemEvent, type SystemProperties } from './domain/events/system-events.js'
 export { InvalidInputError, type Problem } from './errors.js'
 export { parseInput } from './parse.js'
-export { meant, said } from './said.js'
+export { meant, nearest, said } from './said.js'
 export { fromWallTime, isTimeZone, toDay } from './time.js'
 export { parseYaml, readYaml } from './yaml-file.js'
 

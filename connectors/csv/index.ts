@@ -8,7 +8,14 @@ import { CSV_BOUNDS, InvalidInputError, type Problem, said, type SourceRecordInp
 import { decodeStream, type Encoding, UndecodableError } from './decode.js'
 import { type FileForm, formOf, isPacked, LINE_ENDS } from './form.js'
 import { timestampReader, toPersonRecord } from './map.js'
-import { checkColumns, type CsvMapping, type LoadedMapping, mappedColumns, type PeopleMapping } from './mapping.js'
+import {
+  checkColumns,
+  type CsvMapping,
+  type LoadedMapping,
+  type Mapped,
+  mappedColumns,
+  type PeopleMapping,
+} from './mapping.js'
 import { createOrderReader } from './orders.js'
 import { type Finding, Findings, type SourceReport } from './report.js'
 
@@ -94,7 +101,7 @@ export async function* readCsvRecords(
 }
 
 /** What keeps a mapping from its file, read no further than the header: for checks before anything is imported. */
-export async function checkCsvFile(loaded: LoadedMapping): Promise<Problem[]> {
+export async function checkCsvFile(loaded: NamedFile & { mapping: Mapped }): Promise<Problem[]> {
   try {
     for await (const header of openRows(loaded, await readForm(loaded, columnsOf(loaded)), undefined, 1))
       return checkColumns(loaded, header)
@@ -217,7 +224,7 @@ type NamedFile = Omit<LoadedMapping, 'mapping'> & {
   mapping: Pick<CsvMapping, 'file'> & Partial<Pick<CsvMapping, 'encoding' | 'delimiter'>>
 }
 
-function columnsOf({ mapping }: LoadedMapping): string[] {
+function columnsOf({ mapping }: { mapping: Mapped }): string[] {
   return mappedColumns(mapping).map(({ column }) => column)
 }
 
@@ -297,12 +304,21 @@ function toProblem(loaded: NamedFile, err: unknown): Problem {
       hint: said('压缩包坏了：重新取一份', 'fetch the file again: its compression is broken'),
     }
   }
-  const { mappingFile, mapping, lineOf } = loaded
+  const { mappingFile, mapping, lineOf, dataFile } = loaded
   const hint = said(
     '写一个存在且读得了的 CSV 文件，相对于映射',
     'name a CSV file that exists and can be read, relative to the mapping',
   )
-  return { file: mappingFile, line: lineOf('file'), path: 'file', message: `${mapping.file}: ${code ?? message}`, hint }
+  // Another one may be read through the mapping.
+  const isIts = dataFile === path.resolve(path.dirname(mappingFile), mapping.file)
+  const what = `${isIts ? mapping.file : dataFile}: ${code ?? message}`
+  return {
+    file: mappingFile,
+    line: lineOf('file'),
+    path: 'file',
+    message: said(`读不了 ${what}`, `cannot read ${what}`),
+    hint,
+  }
 }
 
 function requireColumns(loaded: LoadedMapping, header: readonly string[]): void {

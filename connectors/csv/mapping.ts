@@ -354,8 +354,13 @@ export type LoadedMapping<M extends CsvMapping = CsvMapping> = {
   lineOf: (fieldPath: string) => number | undefined
 }
 
-/** Reads a mapping. @throws {InvalidInputError} with every problem, each with file and line */
-export async function loadCsvMapping(mappingFile: string): Promise<LoadedMapping> {
+/**
+ * Reads a mapping.
+ *
+ * @param csv - another file than the one it names, relative to the current directory
+ * @throws {InvalidInputError} with every problem, each with file and line
+ */
+export async function loadCsvMapping(mappingFile: string, csv?: string): Promise<LoadedMapping> {
   const yaml = await readYaml(mappingFile)
   const parsed = parseYaml(CsvMapping, yaml)
   if ('problems' in parsed)
@@ -363,25 +368,39 @@ export async function loadCsvMapping(mappingFile: string): Promise<LoadedMapping
       said(`映射文件 ${mappingFile} 不能用`, `The CSV mapping ${mappingFile} cannot be used`),
       parsed.problems,
     )
-  const mapping = parsed.value
-  const dataFile = path.resolve(path.dirname(mappingFile), mapping.file)
+  return placed(parsed.value, mappingFile, yaml, csv)
+}
+
+/** A mapping, or what of one can be read, with where it stands. */
+export function placed<M extends { file: string }>(
+  mapping: M,
+  mappingFile: string,
+  yaml: { lineOf: (path: string[]) => number | undefined },
+  csv?: string,
+): Omit<LoadedMapping, 'mapping'> & { mapping: M } {
+  const dataFile = csv === undefined ? path.resolve(path.dirname(mappingFile), mapping.file) : path.resolve(csv)
   return { mapping, mappingFile, dataFile, lineOf: (fieldPath) => yaml.lineOf(fieldPath.split('.')) }
 }
 
+type Columns = Readonly<Record<string, string | undefined>>
+
+/** What a mapping says of columns; of one that is broken, as much as can be read. */
+export type Mapped = { columns?: Columns; identifiers?: Columns | undefined; traits?: Columns }
+
 /** The columns that a mapping names, each with its field. */
-export function mappedColumns(mapping: CsvMapping): { field: string; column: string }[] {
-  const sections = {
-    columns: mapping.columns,
-    identifiers: mapping.identifiers ?? {},
-    traits: mapping.rows === 'people' ? mapping.traits : {},
-  }
-  return Object.entries(sections).flatMap(([section, columns]) =>
-    Object.entries(columns as Record<string, string>).map(([key, column]) => ({ field: `${section}.${key}`, column })),
+export function mappedColumns({ columns, identifiers, traits }: Mapped): { field: string; column: string }[] {
+  return Object.entries({ columns, identifiers, traits }).flatMap(([section, named]) =>
+    Object.entries(named ?? {}).flatMap(([key, column]) =>
+      column === undefined ? [] : [{ field: `${section}.${key}`, column }],
+    ),
   )
 }
 
 /** What is wrong with a mapping for a file with this header: each column that is named and is not there, or is there twice. */
-export function checkColumns(loaded: LoadedMapping, header: readonly string[]): Problem[] {
+export function checkColumns(
+  loaded: Omit<LoadedMapping, 'mapping'> & { mapping: Mapped },
+  header: readonly string[],
+): Problem[] {
   const { mapping, mappingFile, lineOf } = loaded
   const name = path.basename(loaded.dataFile)
   return mappedColumns(mapping).flatMap(({ field, column }): Problem[] => {

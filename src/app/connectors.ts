@@ -1,12 +1,12 @@
 import type { z } from 'zod'
-import { checkCsvSource } from '../../connectors/csv/check.js'
+import { checkCsvSource, type KnownNames } from '../../connectors/csv/check.js'
 import { CsvMapping } from '../../connectors/csv/mapping.js'
 import { ChatRules } from '../../connectors/wechaty/rules.js'
 import type { Config } from '../config.js'
 import type { Problem } from '../errors.js'
 
-/** As much of the configuration as says where sources are. */
-export type SourcesConfig = Pick<Config, 'brand'> & Partial<Config>
+/** As much of the configuration as says where sources are. `csv`: read through the mapping instead of the file that it names. */
+export type SourcesConfig = Pick<Config, 'brand'> & Partial<Config> & { csv?: string | undefined }
 
 /** What the service has to know of a connector: the files that people write for it. */
 export type ConnectorFiles = {
@@ -18,9 +18,10 @@ export type ConnectorFiles = {
   /**
    * What is wrong with one of them, before anything is read through it; absent: what the schema says of it.
    *
+   * @param known - names that other files define; absent: nobody holds it against them
    * @throws {InvalidInputError} when it cannot be read
    */
-  check?(file: string, config: SourcesConfig): Promise<readonly Problem[]>
+  check?(file: string, config: SourcesConfig, known?: KnownNames): Promise<readonly Problem[]>
 }
 
 /** Every connector, in the order in which their files are checked. */
@@ -34,6 +35,7 @@ export const connectors = {
     schemaName: 'source',
     schema: CsvMapping,
     files: ({ sources = [] }) => sources,
-    check: (file, { brand }) => checkCsvSource(file, brand.currency),
+    check: (file, { brand, csv }, known) =>
+      checkCsvSource(file, { currency: brand.currency, csv, ...(known !== undefined && { known }) }),
   },
 } satisfies Record<string, ConnectorFiles>

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
 import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
@@ -24,7 +25,7 @@ export function registerCheck(program: Command, { env }: CommandContext): void {
 export async function checkCommand({ config: file }: { config: string }, env: Env): Promise<void> {
   const { readConfig } = await import('../config.js')
   const { checkPlaceholders } = await import('../app/check-placeholders.js')
-  const { checkSources } = await import('../app/check-sources.js')
+  const { checkMappings, checkSources, unlistedMappings } = await import('../app/check-sources.js')
   const { checkDefinitions, textsOf } = await import('../services/definitions/load-definitions.js')
   const { kindNames } = await import('../services/definitions/kinds.js')
   const { config, part, problems: settings } = await readConfig({ file, env })
@@ -39,22 +40,29 @@ export async function checkCommand({ config: file }: { config: string }, env: En
           ...(config === undefined && { hasSite: true }),
         })
   const placeholders = config === undefined ? undefined : checkPlaceholders(config, file)
+  const known = definitions?.known
+  const unlisted = await unlistedMappings(file, part.sources ?? [])
   const all = [
     ...settings,
     ...(definitions?.problems ?? []),
-    ...(brand === undefined ? [] : await checkSources({ ...part, brand })),
+    ...(brand === undefined ? [] : await checkSources({ ...part, brand }, known)),
     ...(placeholders?.problems ?? []),
   ]
   const locale = brand?.locale ?? 'zh'
-  for (const warning of [...(definitions?.warnings ?? []), ...(placeholders?.warnings ?? [])])
-    process.stdout.write(`! ${formatProblem(warning, locale)}\n`)
+  const warnings = [
+    ...(definitions?.warnings ?? []),
+    ...(placeholders?.warnings ?? []),
+    // Nothing depends on them before somebody imports them, and then they are looked at again.
+    ...(brand === undefined ? [] : await checkMappings(unlisted, { ...part, brand }, known)),
+  ]
+  for (const warning of warnings) process.stdout.write(`! ${formatProblem(warning, locale)}\n`)
   const shown = definitions?.shown
   if (config === undefined || shown === undefined || all.length > 0) throw problemsFound(all)
   const words = bilingual(locale)
   process.stdout.write(
     fitTable(
       columnsIn(words, ['检查', 'checked'], ['数量', 'count', { align: 'right' }], ['内容', 'what']),
-      rowsOf(shown, config, file, words),
+      rowsOf(shown, [...config.sources, ...unlisted], config, file, words),
       Math.min(process.stdout.columns ?? 100, 100),
     ),
   )
@@ -68,12 +76,18 @@ export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   )
 }
 
-function rowsOf(shown: readonly ShownKind[], config: Config, file: string, words: Words): string[][] {
+function rowsOf(
+  shown: readonly ShownKind[],
+  sources: readonly string[],
+  config: Config,
+  file: string,
+  words: Words,
+): string[][] {
   const stores = [config.documents.kind, config.events.kind, config.jobs.kind].join(', ')
   const row = (name: string, count: number, what: string) => [name, String(count), what]
   return [
     row(words('配置', 'config'), 1, words(`${file}（${stores}）`, `${file} (${stores})`)),
     ...shown.map(({ name, count, what }) => row(words(name.zh, name.en), count, inLanguage(what, config.brand.locale))),
-    row(words('数据源', 'sources'), config.sources.length, config.sources.join(', ')),
+    row(words('数据源', 'sources'), sources.length, sources.map((source) => basename(source)).join(', ')),
   ]
 }

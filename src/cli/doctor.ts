@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Config, Env } from '../config.js'
+import type { Known } from '../domain/rules/known.js'
 import { ConfigError, formatProblem, messageOf } from '../errors.js'
 import { about, type Finding } from '../services/runtime/finding.js'
 import type { OperationName, OperationResult } from '../services/runtime/operations.js'
@@ -81,7 +82,7 @@ async function examine(
   const lanes = await ask('lanes')
   const unknownEvents = (await ask('ingest/unknown'))?.events
   const unfit = (await ask('documents/unfit'))?.documents
-  const { problems } = await checkDefinitions(config.paths, { names: kindNames, ...textsOf(config) })
+  const { problems, known } = await checkDefinitions(config.paths, { names: kindNames, ...textsOf(config) })
   const parts = await doctorParts(config, {
     ...(clock !== undefined && { clock }),
     ...(service !== undefined && { serviceUrl: service.url }),
@@ -91,7 +92,7 @@ async function examine(
     ...parts,
     ...(past !== undefined && { past }),
     timeZone: config.brand.timeZone,
-    problems: [...problems, ...(await sourceProblems(config))],
+    problems: [...problems, ...(await sourceProblems(config, known))],
     placeholders: checkPlaceholders(config, file),
     ...(held !== undefined && { held }),
     ...(heldTouches !== undefined && { heldTouches }),
@@ -108,10 +109,10 @@ async function examine(
   return { findings: [check.ok(running), ...findings], locale: config.brand.locale }
 }
 
-async function sourceProblems(config: Config) {
+async function sourceProblems(config: Config, known: Known) {
   const { checkSources } = await import('../app/check-sources.js')
   try {
-    return await checkSources(config)
+    return await checkSources(config, known)
   } catch (err) {
     return [{ path: 'sources', message: messageOf(err) }]
   }

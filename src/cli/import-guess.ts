@@ -55,9 +55,10 @@ export async function guessCommand(
     await writeFile(mappingFile, text, { flag: 'wx' })
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
+    const use = `siyu import ${mappingFile} --file ${file}`
     const hint = words(
-      `用它：siyu import ${mappingFile}；要重新猜就先改名或删掉它`,
-      `use it: siyu import ${mappingFile}; rename or delete it to guess anew`,
+      `同一个来源的下一份文件用它：${use}；要重新猜就先改名或删掉它`,
+      `the next file of one source goes through it: ${use}; rename or delete it to guess anew`,
     )
     const message = words('已经有这个映射', 'is there already')
     throw new InvalidInputError('siyu import --guess', [{ file: mappingFile, path: '', message, hint }])
@@ -117,17 +118,23 @@ async function show(
 }
 
 /**
- * `Shop-Orders.csv` is of the source `shop-orders`, `2026 订单.csv.gz` of one that is `csv-` and a mark of its name, as is one that
- * has a name of ours.
+ * `Shop-Orders-2026-11.csv` is of the source `shop-orders`, as is the file of any other month: an order that two files hold is one.
+ * `2026 订单.csv.gz` is of one that is `csv-` and a mark of its name, as is a file that has a name of ours.
  */
-function sourceOf(file: string): string {
-  const name = basename(file)
+export function sourceOf(file: string): string {
+  const undated = basename(file)
     .replace(/(\.csv|\.txt|\.tsv)?(\.gz)?$/i, '')
+    .replace(DATE, '')
+  const name = undated
     .toLowerCase()
     .replace(/[^a-z0-9_-]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-  return name === '' || isOwnSource(name) ? `csv-${hashKey(6, basename(file))}` : name
+    .replace(/[-_]{2,}/g, '-')
+    .replace(/^[^a-z]+|[-_]+$/g, '')
+  return name === '' || isOwnSource(name) ? `csv-${hashKey(6, undated.trim())}` : name
 }
+
+/** A year, or a month or a day of one: `2026`, `2026-11`, `20261130`, `2026年11月`. */
+const DATE = /(?<!\d)(?:19|20)\d{2}(?:[-_.年]?(?:1[0-2]|0?[1-9])(?:[-_.月]?(?:3[01]|[12]\d|0?[1-9]))?)?[年月日]?(?!\d)/g
 
 function comments(file: string, unused: readonly string[], words: Words): string[] {
   const made = words(

@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { bilingual, inLanguage, said, type Words } from '../said.js'
 import type { CsvReport } from '../../connectors/csv/index.js'
@@ -22,11 +23,22 @@ export function registerImport(program: Command, context: CommandContext): void 
       '[mappings...]',
       '映射文件，默认为配置里的 sources · mapping files; default: sources of the configuration',
     )
+    .option(
+      '--file <csv>',
+      '按这个映射读另一份文件，如下个月的 · another file through the mapping, e.g. the next month',
+    )
     .option('--guess <file>', '看懂一份 CSV，写出映射，不导入 · read a CSV file and write its mapping; imports nothing')
     .addOption(configOption())
-    .addHelpText('after', examples('siyu import --guess orders.csv', 'siyu import config/sources/orders.yaml'))
-    .action(async (mappings: string[], { guess, ...options }: WithConfig & { guess?: string }) => {
-      if (guess === undefined) return importCommand(mappings, serviceOptions(options, context))
+    .addHelpText(
+      'after',
+      examples(
+        'siyu import --guess orders.csv',
+        'siyu import config/sources/orders.yaml',
+        'siyu import config/sources/orders.yaml --file orders-2026-12.csv',
+      ),
+    )
+    .action(async (mappings: string[], { guess, file, ...options }: WithConfig & { guess?: string; file?: string }) => {
+      if (guess === undefined) return importCommand(mappings, serviceOptions(options, context), file)
       const { guessCommand } = await import('./import-guess.js')
       return guessCommand(guess, options.config, context.env)
     })
@@ -37,8 +49,10 @@ const SHOWN_PROBLEMS = 10
 /**
  * `siyu import`: reads CSV files through their mappings, hands the records over in batches and waits until they are worked
  * off. Batches are keyed by what they say, so repeating it is harmless. Where nothing of the files could be used, it fails.
+ *
+ * @param csv - instead of the file that the mapping names; what both hold counts once, since ids are of the mapping's source
  */
-export async function importCommand(mappings: readonly string[], options: ServiceOptions): Promise<void> {
+export async function importCommand(mappings: readonly string[], options: ServiceOptions, csv?: string): Promise<void> {
   const { loadConfig } = await import('../config.js')
   const { checkMappings } = await import('../app/check-sources.js')
   const { loadCsvMapping } = await import('../../connectors/csv/mapping.js')
@@ -57,14 +71,27 @@ export async function importCommand(mappings: readonly string[], options: Servic
       },
     ])
   }
+  if (csv !== undefined && files.length !== 1)
+    throw new InvalidInputError(said('按哪个映射？', 'Through which mapping?'), [
+      {
+        path: '--file',
+        message: said(`有 ${files.length} 个映射`, `there are ${files.length} mappings`),
+        hint: said('只写一个映射', 'name one of them'),
+      },
+    ])
   // All of them before the first record of any.
-  const problems = await checkMappings(files, config)
+  const problems = await checkMappings(files, { ...config, csv })
   if (problems.length > 0) throw problemsFound(problems)
   const progress = createProgress({ stream: process.stderr, locale: config.brand.locale })
   await withService(options, async (service) => {
     const total = { rows: 0, accepted: 0, left: 0 }
     for (const file of files) {
-      const { rows, accepted, left } = await importFile(await loadCsvMapping(file), service, progress, options.signal)
+      const { rows, accepted, left } = await importFile(
+        await loadCsvMapping(file, csv),
+        service,
+        progress,
+        options.signal,
+      )
       total.rows += rows
       total.accepted += accepted
       total.left += left
@@ -85,7 +112,7 @@ async function importFile(
   const problems: Problem[] = []
   const reports: CsvReport[] = []
   let [rows, records, accepted, left] = [0, 0, 0, 0]
-  progress.start(`${words('读取', 'reading')} ${loaded.mapping.file}`, 0)
+  progress.start(`${words('读取', 'reading')} ${basename(loaded.dataFile)}`, 0)
   const batches = readCsvRecords(loaded, {
     onProblem: (p) => problems.push(p),
     onReport: (r) => reports.push(r),

@@ -38,3 +38,22 @@ sources: [${join(home, 'map.yaml')}]
   )
   for (const { message } of problems) expect(message).toMatch(/[\u4e00-\u9fff].* · /)
 })
+
+it('looks at mappings beside the configuration that it does not name, and only warns of them', async () => {
+  const config = join(home, 'service.yaml')
+  writeFileSync(config, `brand: { name: 店 }\npaths: { journeys: ${join(home, 'journeys')} }\n`)
+  mkdirSync(join(home, 'sources'))
+  writeFileSync(join(home, 'sources/crm.yaml'), 'rows: people\nsource: crm\nfile: none.csv\n')
+  const written: string[] = []
+  const write = process.stdout.write.bind(process.stdout)
+  process.stdout.write = (text: string) => written.push(text) > 0
+  try {
+    await checkCommand({ config }, {})
+  } finally {
+    process.stdout.write = write
+  }
+  const out = written.join('')
+  expect(out).toMatch(/^! .*sources\/crm\.yaml:3 file: /m)
+  expect(out).toMatch(/^数据源 +1 {2}crm\.yaml$/m)
+  expect(out).toContain('✓ 没有问题')
+})

@@ -13,6 +13,8 @@ export type Known = {
   traits?: ReadonlySet<string> | undefined
   /** Absent where they could not be read. */
   identifiers?: ReadonlySet<string> | undefined
+  /** Absent where no file lists them. */
+  events?: ReadonlySet<string> | undefined
   tags: ReadonlyMap<string, TagValues>
 }
 

@@ -287,6 +287,9 @@ function knownOf(files: Files): Known {
     properties: new Map([...systemProperties(), ...listed]),
     ...(catalogues.some((c) => c.traits !== undefined) && { traits: new Set([...SYSTEM_TRAITS, ...traits]) }),
     ...(!files.identity.unreadable && { identifiers: new Set(types) }),
+    ...(catalogues.length > 0 && {
+      events: new Set([...systemEventNames, ...catalogues.flatMap((c) => c.events ?? []).map(({ name }) => name)]),
+    }),
     tags: new Map(tags.map((tag) => [tag.id, tagKindOf(tag).values(tag)])),
   }
 }
