@@ -5,7 +5,7 @@ import type { PastQuery } from '../services/segments/ask-past.js'
 import type { TagReason } from '../services/tags/explain-tag.js'
 import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
 import { parsePast, type PastOptions, pastOptions } from './past.js'
-import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { parseWhom, personOptions, type PersonOptions } from './person.js'
 import { renderReason } from './tag-reason.js'
 import { withService } from './with-service.js'
 
@@ -24,10 +24,11 @@ export function registerExplain(parent: Command, context: CommandContext, explai
     .command('explain')
     .description(explained.description)
     .argument(...explained.argument)
+    .argument('[who]', '档案号，或任意标识 · a profile number, or any identifier')
   pastOptions(personOptions(command))
     .addHelpText('after', examples(...explained.examples))
-    .action(async (id: string, options: WithConfig & PersonOptions & PastOptions) => {
-      const person = parsePerson(options)
+    .action(async (id: string, who: string | undefined, options: WithConfig & PersonOptions & PastOptions) => {
+      const person = parseWhom(who, options)
       await withService(serviceOptions(options, context), async (service) => {
         const { brand } = service.config
         const past = parsePast(options, brand.timeZone)

@@ -2,10 +2,10 @@ import type { Command } from 'commander'
 import type { ServiceOptions } from '../app/open-service.js'
 import { formatCount, formatMinor } from '../print/numbers.js'
 import { columnsIn, fitTable, formatAt } from '../print/table.js'
-import type { ShownPersonQuery } from '../services/identity/show-person.js'
+import type { PersonQuery } from '../services/identity/find-person.js'
 import { bilingual } from '../said.js'
 import { type CommandContext, configOption, examples, serviceOptions, type WithConfig, wholeNumber } from './options.js'
-import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { parseWhom, personOptions, type PersonOptions } from './person.js'
 import { withService } from './with-service.js'
 
 export function registerPeople(program: Command, context: CommandContext): void {
@@ -31,26 +31,20 @@ export function registerPerson(program: Command, context: CommandContext): void 
   )
     .addHelpText(
       'after',
-      examples('siyu person 42', 'siyu person --member 13085', 'siyu person wmAbC123', 'siyu person 42 --export'),
+      examples('siyu person 42', 'siyu person 13800000011', 'siyu person wmAbC123', 'siyu person 42 --export'),
     )
     .action(async (id: string | undefined, options: WithConfig & PersonOptions & { json: boolean; export: boolean }) =>
       options.export
-        ? exportCommand(whom(id, options), serviceOptions(options, context))
-        : personCommand(whom(id, options), options.json, serviceOptions(options, context)),
+        ? exportCommand(parseWhom(id, options), serviceOptions(options, context))
+        : personCommand(parseWhom(id, options), options.json, serviceOptions(options, context)),
     )
 }
 
 /** `siyu person --export` */
-async function exportCommand(of: ShownPersonQuery, options: ServiceOptions): Promise<void> {
+async function exportCommand(of: PersonQuery, options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     process.stdout.write(`${JSON.stringify(await service.call('person/export', { of }), null, 2)}\n`)
   })
-}
-
-function whom(id: string | undefined, options: PersonOptions): ShownPersonQuery {
-  if (id === undefined) return parsePerson(options)
-  if (/^\d+$/.test(id) && Number(id) > 0) return { profileId: Number(id) }
-  return id.includes(':') ? parsePerson({ identifier: id }) : { value: id }
 }
 
 type Title = Parameters<typeof columnsIn>[1]
@@ -93,7 +87,7 @@ export async function peopleCommand({ limit, after, json }: PeopleCommand, optio
 }
 
 /** `siyu person` */
-export async function personCommand(of: ShownPersonQuery, json: boolean, options: ServiceOptions): Promise<void> {
+export async function personCommand(of: PersonQuery, json: boolean, options: ServiceOptions): Promise<void> {
   await withService(options, async (service) => {
     const person = await service.call('person', { of })
     if (json) return void process.stdout.write(`${JSON.stringify(person, null, 2)}\n`)

@@ -13,16 +13,21 @@ export function personOptions(command: Command): Command {
   return command
     .option('--profile <n>', '档案号 · profile number', wholeNumber)
     .option('--member <id>', '会员号，即 --identifier member_id:<id> · member id')
-    .option('--identifier <type:value>', '任意标识，如 unionid:… 、phone:… · any identifier')
+    .option('--identifier <id>', '任意标识，可带类型，如 unionid:… · any identifier, with its type or without')
     .addOption(configOption())
+}
+
+/** Somebody by what was typed, a profile number or an identifier, or by the options. @throws {InvalidInputError} unless exactly one is given */
+export function parseWhom(typed: string | undefined, options: PersonOptions): PersonQuery {
+  return parsePerson(typed === undefined ? options : { ...options, identifier: typed })
 }
 
 /** @throws {InvalidInputError} unless exactly one is given */
 export function parsePerson({ profile, member, identifier }: PersonOptions): PersonQuery {
   if ([profile, member, identifier].filter((x) => x !== undefined).length !== 1) {
     const hint = said(
-      '写一个：--profile 42、--member 13085、--identifier unionid:…',
-      'give one of --profile 42, --member 13085, --identifier unionid:…',
+      '写一个：档案号、任意标识，或 --profile 42、--member 13085',
+      'give one of a profile number, any identifier, --profile 42, --member 13085',
     )
     throw new InvalidInputError(said('指哪个人？', 'Whom?'), [
       { path: '--profile', message: said('要说明一个人', 'one person is needed'), hint },
@@ -34,11 +39,6 @@ export function parsePerson({ profile, member, identifier }: PersonOptions): Per
   // The type may hold a colon of its own: openid:<appid>:<value>.
   const text = identifier ?? ''
   const at = text.startsWith('openid:') ? text.indexOf(':', 'openid:'.length) : text.indexOf(':')
-  if (at <= 0) {
-    const hint = said('写成 类型:值，如 unionid:oABC', 'write it as type:value, e.g. unionid:oABC')
-    throw new InvalidInputError('--identifier', [
-      { path: '--identifier', message: said('没有类型', 'it has no type'), hint },
-    ])
-  }
+  if (at <= 0) return parseInput(PersonQuery, { value: text }, '--identifier')
   return parseInput(PersonQuery, { identifier: { type: text.slice(0, at), value: text.slice(at + 1) } }, '--identifier')
 }

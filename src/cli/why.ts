@@ -5,7 +5,7 @@ import { type Bilingual, both, nameOf } from '../print/words.js'
 import { columnsIn, fitTable, formatAt } from '../print/table.js'
 import { bilingual, inLanguage } from '../said.js'
 import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
-import { parsePerson, personOptions, type PersonOptions } from './person.js'
+import { parseWhom, personOptions, type PersonOptions } from './person.js'
 import { withService } from './with-service.js'
 
 export function registerWhy(program: Command, context: CommandContext): void {
@@ -13,16 +13,19 @@ export function registerWhy(program: Command, context: CommandContext): void {
     program
       .command('why')
       .description('一个人收到了什么、没收到什么，为什么 · what a person got and did not get, and why')
-      .argument('[touch-or-profile]', '触达 id，或档案号 · a touch id, or a profile number'),
+      .argument('[who]', '档案号、任意标识，或触达 id · a profile number, any identifier, or a touch id'),
   )
-    .addHelpText('after', examples('siyu why 42', 'siyu why --member 13085', 'siyu why vip-dormant-30-60d:42:0/0'))
+    .addHelpText('after', examples('siyu why 42', 'siyu why 13800000011', 'siyu why vip-dormant-30-60d:42:0/0'))
     .action(async (of: string | undefined, options: WithConfig & PersonOptions) =>
       whyCommand(
-        of === undefined ? parsePerson(options) : /^\d+$/.test(of) ? { profileId: Number(of) } : { touchId: of },
+        of !== undefined && TOUCH.test(of) ? { touchId: of } : parseWhom(of, options),
         serviceOptions(options, context),
       ),
     )
 }
+
+/** The id of a touch: of a step in somebody's run. */
+const TOUCH = /^[^:]+:\d+:\d+\//
 
 /** `siyu why`: what was and was not done for one person, with reasons. */
 export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise<void> {

@@ -4,7 +4,7 @@ import type { Log } from '../../log.js'
 import type { OnProgress, OperationDeps, OperationName } from '../../services/runtime/operations.js'
 import { operations } from '../../services/runtime/operations.js'
 import { beginOperation } from '../../services/runtime/run-operation.js'
-import type { ShownPersonQuery } from '../../services/identity/show-person.js'
+import type { PersonQuery } from '../../services/identity/find-person.js'
 import { messageOf } from '../../errors.js'
 import { SECOND_MS } from '../../time.js'
 import { toReply } from '../error-middleware.js'
@@ -59,7 +59,7 @@ function listOf(fields: string | string[] | undefined): { fields?: string[] } {
 }
 
 /** `42`, `unionid:oABC`, `openid:<appid>:<value>`, or the value alone. */
-function personOf(id: string): ShownPersonQuery {
+function personOf(id: string): PersonQuery {
   if (/^[1-9]\d*$/.test(id)) return { profileId: Number(id) }
   const [, type, value] = /^(openid:[^:]+|[^:]+):(.+)$/s.exec(id) ?? []
   return type === undefined || value === undefined ? { value: id } : { identifier: { type, value } }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Collection, Doc, DocumentStore } from '../../ports/document-store.js'
 import type { Deps } from '../runtime/deps.js'
 import { keysOf, personalDocuments, personalRows, type PersonKeys } from './personal-data.js'
-import { findShown, type ShownPersonQuery } from './show-person.js'
+import { findPerson, type PersonQuery } from './find-person.js'
 
 /** All that is held of one person, by collection and table; those that hold nothing of her are left out. */
 export type PersonExport = {
@@ -22,10 +22,10 @@ type Place = { where: (keys: PersonKeys) => never; pick?: (doc: Doc, keys: Perso
 export async function exportPerson(
   deps: Deps,
   documents: Pick<DocumentStore, 'unfit'>,
-  query: ShownPersonQuery,
+  query: PersonQuery,
 ): Promise<PersonExport> {
   const { docs, events, clock } = deps
-  const profile = await findShown(deps, query)
+  const profile = await findPerson(deps, query)
   const keys = await keysOf(docs, profile)
   const at = clock.now().toISOString()
   const found: PersonExport = { profileId: profile._id, at, documents: {}, events: {}, unread: [] }

@@ -6,23 +6,66 @@ import { linkKey, usableIdentifiers } from '../../domain/identity/resolve.js'
 import { InvalidInputError, NotFoundError } from '../../errors.js'
 import type { Deps } from '../runtime/deps.js'
 
-/** How people name somebody. */
-export const PersonQuery = z.union([
-  z.strictObject({ profileId: z.int().positive() }),
-  z.strictObject({ identifier: Identifier }),
-])
+const Exact = z.union([z.strictObject({ profileId: z.int().positive() }), z.strictObject({ identifier: Identifier })])
+type Exact = z.infer<typeof Exact>
+
+/** How people name somebody. `value`: a profile number, or an identifier of whichever type. */
+export const PersonQuery = z.union([Exact, z.strictObject({ value: z.string().trim().min(1).max(256) })])
 export type PersonQuery = z.infer<typeof PersonQuery>
 
-/** The profile that stands for this person now: of merged ones the survivor. @throws {NotFoundError} */
-export async function findPerson(deps: Deps, query: PersonQuery): Promise<Profile> {
-  let profile = await deps.docs.profiles.get('profileId' in query ? query.profileId : await profileIdOf(deps, query))
-  while (profile?.mergedInto !== undefined) profile = await deps.docs.profiles.get(profile.mergedInto)
+/** The profile that stands for this person now: of merged ones the survivor. @throws {NotFoundError} when it is nobody, or several */
+export async function findPerson(deps: Deps, asked: PersonQuery): Promise<Profile> {
+  const query = await exactly(deps, asked)
+  const profile = await survivorOf(deps, query)
   if (profile !== undefined) return profile
   const whom = 'profileId' in query ? `档案 ${query.profileId}` : `这个 ${query.identifier.type} 的人`
   throw new NotFoundError(
     said(
       `没有${whom} → 核对后重试，或先导入`,
       `there is nobody with this ${'profileId' in query ? 'profile id' : query.identifier.type} → check it, or import first`,
+    ),
+  )
+}
+
+async function survivorOf(deps: Deps, query: Exact): Promise<Profile | undefined> {
+  let profile = await deps.docs.profiles.get('profileId' in query ? query.profileId : await profileIdOf(deps, query))
+  while (profile?.mergedInto !== undefined) profile = await deps.docs.profiles.get(profile.mergedInto)
+  return profile
+}
+
+/** What somebody has typed, as the one thing that it can be. @throws {NotFoundError} when it is nothing, or is of several people */
+export async function exactly(deps: Deps, query: PersonQuery): Promise<Exact> {
+  if (!('value' in query)) return query
+  const { value } = query
+  const number = Number(value)
+  const meant: Exact[] =
+    /^\d+$/.test(value) && Number.isSafeInteger(number) && number > 0 ? [{ profileId: number }] : []
+  for (const { type } of deps.definitions.current.identity.identifiers) {
+    const identifier = normalised(deps, { type, value })
+    if (identifier !== undefined) meant.push({ identifier })
+  }
+  const found = new Map<number, Exact>()
+  for (const one of meant) {
+    const profile = await survivorOf(deps, one)
+    if (profile !== undefined && !found.has(profile._id)) found.set(profile._id, one)
+  }
+  const [first] = found.values()
+  if (first !== undefined && found.size === 1) return first
+  if (first === undefined)
+    throw new NotFoundError(
+      said(
+        '没有人有这个标识或档案号 → siyu people 列出所有人',
+        'nobody has this identifier or profile number → siyu people lists everybody',
+      ),
+    )
+  const candidates = (profile: string, comma: string) =>
+    [...found]
+      .map(([id, one]) => `${'profileId' in one ? '' : `${one.identifier.type} `}${profile} ${id} (--profile ${id})`)
+      .join(comma)
+  throw new NotFoundError(
+    said(
+      `不止一个人：${candidates('档案', '；')} → 写明是哪一个`,
+      `several people: ${candidates('profile', '; ')} → say which`,
     ),
   )
 }

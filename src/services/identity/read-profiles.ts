@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
 import type { Deps } from '../runtime/deps.js'
-import { describeProfile, findShown, type ShownPerson, ShownPersonQuery } from './show-person.js'
+import { findPerson, PersonQuery } from './find-person.js'
+import { describeProfile, type ShownPerson } from './show-person.js'
 
 /** What can be asked for of a profile, beside its number. */
 const FIELDS = ['createdAt', 'mergedIds', 'optedOutAt', 'identifiers', 'traits', 'contacts', 'tags'] as const
@@ -13,7 +14,7 @@ const fields = z
   .optional()
   .describe(said('只要这些；不写则全部', 'only these; otherwise all'))
 
-export const ProfileQuery = z.strictObject({ of: ShownPersonQuery, fields })
+export const ProfileQuery = z.strictObject({ of: PersonQuery, fields })
 export type ProfileQuery = z.infer<typeof ProfileQuery>
 
 export const ProfilesQuery = z.strictObject({
@@ -28,7 +29,7 @@ export type ReadProfile = { profileId: number } & Partial<Pick<ShownPerson, Fiel
 
 /** @throws {NotFoundError} when there is nobody of that kind */
 export async function readProfile(deps: Deps, { of, fields: asked }: ProfileQuery): Promise<ReadProfile> {
-  const profile = await findShown(deps, of)
+  const profile = await findPerson(deps, of)
   return only(describeProfile(deps, profile, await deps.docs.profileTags.get(profile._id)), asked)
 }
 

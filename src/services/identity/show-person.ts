@@ -1,18 +1,11 @@
 import { z } from 'zod'
-import { said } from '../../said.js'
 import { eventsTable } from '../../domain/events/tables.js'
-import { linkKey } from '../../domain/identity/resolve.js'
 import { type Profile, traitEntry } from '../../domain/identity/profile.js'
 import { shownValue } from '../../domain/tags/definition.js'
 import { SMALL_QUERY } from '../../domain/rules/sql.js'
-import { NotFoundError } from '../../errors.js'
 import type { ProfileTags } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
-import { findPerson, normalised, PersonQuery } from './find-person.js'
-
-/** `value`: of an identifier, whichever type it is of. */
-export const ShownPersonQuery = z.union([PersonQuery, z.strictObject({ value: z.string().min(1).max(256) })])
-export type ShownPersonQuery = z.infer<typeof ShownPersonQuery>
+import { findPerson, type PersonQuery } from './find-person.js'
 
 /** What is known of one person. Instants are ISO 8601. */
 export type ShownPerson = {
@@ -40,15 +33,10 @@ const EventRow = z.object({
 })
 
 /** @throws {NotFoundError} when there is nobody of that kind */
-export async function showPerson(deps: Deps, query: ShownPersonQuery): Promise<ShownPerson> {
-  const profile = await findShown(deps, query)
+export async function showPerson(deps: Deps, query: PersonQuery): Promise<ShownPerson> {
+  const profile = await findPerson(deps, query)
   const tags = await deps.docs.profileTags.get(profile._id)
   return { ...describeProfile(deps, profile, tags), events: await lastEvents(deps, profile) }
-}
-
-/** @throws {NotFoundError} when there is nobody of that kind */
-export async function findShown(deps: Deps, query: ShownPersonQuery): Promise<Profile> {
-  return findPerson(deps, 'value' in query ? { profileId: await profileIdOf(deps, query.value) } : query)
 }
 
 /** What documents say of her. */
@@ -84,30 +72,6 @@ export function describeProfile(
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
   }
-}
-
-async function profileIdOf(deps: Deps, value: string): Promise<number> {
-  const { docs, definitions } = deps
-  const found = new Map<number, string>()
-  for (const { type } of definitions.current.identity.identifiers) {
-    const identifier = normalised(deps, { type, value })
-    const link = identifier === undefined ? undefined : await docs.identifiers.get(linkKey(identifier))
-    if (link !== undefined) found.set(link.profileId, type)
-  }
-  const [first] = found.keys()
-  if (first !== undefined && found.size === 1) return first
-  throw new NotFoundError(
-    first === undefined
-      ? said('没有人有这个标识 → siyu people 列出所有人', 'nobody has this identifier → siyu people lists everybody')
-      : said(
-          `不止一个人有这个标识 → 写明类型：${typesOf(found)}`,
-          `several people have it → say of which type: ${typesOf(found)}`,
-        ),
-  )
-}
-
-function typesOf(found: ReadonlyMap<number, string>): string {
-  return [...found.values()].map((type) => `${type}:…`).join(', ')
 }
 
 async function lastEvents({ events }: Deps, { _id, mergedIds }: Profile): Promise<ShownPerson['events']> {

@@ -15,7 +15,7 @@ import { exportPerson } from '../identity/export-person.js'
 import { ProfileQuery, ProfilesQuery, readProfile, readProfiles } from '../identity/read-profiles.js'
 import { listBackups } from '../backup/list-backups.js'
 import { type Backup, type Copying, makeBackup } from '../backup/make-backup.js'
-import { showPerson, ShownPersonQuery } from '../identity/show-person.js'
+import { showPerson } from '../identity/show-person.js'
 import { describeStatus } from './describe-status.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
 import { pastHorizon } from './date-past.js'
@@ -27,7 +27,6 @@ import { countOpenBatches, inboxAge, listStillLanes } from './lane-progress.js'
 import { listTags } from '../tags/list-tags.js'
 import { signOut } from '../guides/sign-out.js'
 import { pressButton } from '../guides/guide-sidebar.js'
-import type { Identifier } from '../../domain/events/record.js'
 import type { DocumentStore } from '../../ports/document-store.js'
 import { followPublished } from '../definitions/follow-published.js'
 import { type Publication, type PublishOptions, withdrawContents } from '../definitions/publish-definitions.js'
@@ -127,13 +126,8 @@ const KNOWERS = ['admin', 'operator', 'analyst', 'manager'] as const
 
 /** Of a question about one person, named by whatever identifier. */
 const ofSomebody = {
-  target: ({ of }: { of: ShownPersonQuery }, result: { profileId: number } | undefined) =>
-    'value' in of
-      ? result === undefined
-        ? 'somebody by an identifier'
-        : `profile ${result.profileId}`
-      : nameOf(of, result?.profileId),
-  input: ({ of }: { of: ShownPersonQuery }) => ({ of: 'value' in of ? 'an identifier' : unnamed(of) }),
+  target: ({ of }: { of: PersonQuery }, result: { profileId: number } | undefined) => nameOf(of, result?.profileId),
+  input: ({ of }: { of: PersonQuery }) => ({ of: unnamed(of) }),
 }
 
 /**
@@ -162,7 +156,7 @@ export const operations = {
     scope: 'departments',
     audit: { target: ({ after }, result) => `${result?.rows.length ?? 0} people after profile ${after}` },
   }),
-  person: quick(z.strictObject({ of: ShownPersonQuery }), async ({ deps }, { of }) => showPerson(deps, of), {
+  person: quick(z.strictObject({ of: PersonQuery }), async ({ deps }, { of }) => showPerson(deps, of), {
     effect: 'read',
     reveals: true,
     roles: KNOWERS,
@@ -170,7 +164,7 @@ export const operations = {
     audit: ofSomebody,
   }),
   'person/export': long(
-    z.strictObject({ of: ShownPersonQuery }),
+    z.strictObject({ of: PersonQuery }),
     async ({ deps, documents }, { of }) => exportPerson(deps, documents, of),
     { effect: 'read', reveals: true, roles: ['admin', 'operator'], scope: 'departments', audit: ofSomebody },
   ),
@@ -595,11 +589,13 @@ async function refreshTags(
 /** A person as the audit names her: an identifier could be a phone number, of which only the kind is told. */
 function nameOf(person: PersonQuery, profileId: number | undefined): string {
   const id = 'profileId' in person ? person.profileId : profileId
-  return id === undefined ? `somebody by ${(person as { identifier: Identifier }).identifier.type}` : `profile ${id}`
+  if (id !== undefined) return `profile ${id}`
+  return `somebody by ${'identifier' in person ? person.identifier.type : 'an identifier'}`
 }
 
 function unnamed(person: PersonQuery): object {
-  return 'profileId' in person ? person : { identifier: { type: person.identifier.type } }
+  if ('profileId' in person) return person
+  return 'identifier' in person ? { identifier: { type: person.identifier.type } } : { value: 'an identifier' }
 }
 
 function changedDefinitions(done: readonly Publication[]): string {

@@ -8,7 +8,7 @@ import type { Rule } from '../../domain/rules/rule.js'
 import { literal, SMALL_QUERY } from '../../domain/rules/sql.js'
 import { InvalidInputError } from '../../errors.js'
 import { publishedTagIds } from '../definitions/publish-definitions.js'
-import { findPerson, type PersonQuery, usableIdentifier } from '../identity/find-person.js'
+import { exactly, findPerson, type PersonQuery, usableIdentifier } from '../identity/find-person.js'
 import { closePast } from '../../stored/runtime.js'
 import { pastHorizon } from '../runtime/date-past.js'
 import type { Deps } from '../runtime/deps.js'
@@ -74,7 +74,8 @@ export async function askPast(
 }
 
 /** Who this person was: of people who were found to be one later, the one that is named. @throws {NotFoundError} when there is nobody now */
-export async function findPersonAt(deps: Deps, person: PersonQuery, past: PastQuery): Promise<number | undefined> {
+export async function findPersonAt(deps: Deps, asked: PersonQuery, past: PastQuery): Promise<number | undefined> {
+  const person = await exactly(deps, asked)
   const today = await findPerson(deps, person)
   if (past.asItHappened === true) return today._id
   const unit =

@@ -67,6 +67,22 @@ describe('looking around', () => {
     await expect(ask('person', { of: { value: 'nobody' } })).rejects.toThrow('nobody has this identifier')
   })
 
+  it('finds her for every question by what is typed, and lists whom it may mean', async () => {
+    const person = { value: '138-0000 0011' }
+    const past = { asOf: world.clock.now().toISOString() }
+    expect((await ask('why', { of: person })).profileId).toBe(1)
+    expect((await ask('tags/explain', { tag: 'keen', person })).profileId).toBe(1)
+    expect((await ask('segments/explain', { segment: 'keen_ones', person, past })).profileId).toBe(1)
+    expect((await ask('journeys/explain', { journey: 'hello', person })).profileId).toBe(1)
+    expect((await ask('person', { of: { value: '2' } })).profileId).toBe(2)
+    const member = { identifiers: [{ type: 'member_id', value: '2' }], observedAt: new Date(START) }
+    await world.accept('crm', { ...member, traits: { name: '会员 2' } })
+    await world.run()
+    await expect(ask('person', { of: { value: '2' } })).rejects.toThrow(
+      /profile 2 \(--profile 2\); member_id profile 4 \(--profile 4\)/,
+    )
+  })
+
   it('counts segments, and how things stand', async () => {
     const segments = await ask('segments', {})
     expect(segments.map((s) => [s.id, s.people])).toEqual([
