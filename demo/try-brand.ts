@@ -9,7 +9,7 @@ import { announceService } from '../src/app/running-service.js'
 import { httpRoutes } from '../src/app/wire-http.js'
 import { type Config, type Env, loadConfig, placedIn } from '../src/config.js'
 import { armOf } from '../src/domain/experiments/arm.js'
-import type { Journey } from '../src/domain/journeys/definition.js'
+import { type Journey, placeSteps } from '../src/domain/journeys/definition.js'
 import { releaseAfter } from '../src/domain/touches/policy.js'
 import { InvalidInputError, messageOf, type Problem } from '../src/errors.js'
 import { openApiKeys } from '../src/http/api-key.js'
@@ -61,7 +61,8 @@ export type Trial = {
   /** The page to watch by and to act on; with its key. */
   pageUrl: string
   serviceUrl: string
-  journey: { id: string; file: string; isExample: boolean }
+  /** `contacts`: it has a step by which a customer or her guide hears of it. */
+  journey: { id: string; file: string; isExample: boolean; contacts: boolean }
   /** Her profile number, once she has one. */
   profileId(): Promise<number | undefined>
   /**
@@ -146,7 +147,7 @@ async function open(
     configFile: wired,
     pageUrl: `${sandbox.url}/?${page.toString()}`,
     serviceUrl: url,
-    journey: { id: journey.id, file, isExample },
+    journey: { id: journey.id, file, isExample, contacts: isHeardOf(journey) },
     profileId: () => play.profileId(),
     first: (signal, onFact) => play.first(signal, onFact),
     goOn: (signal, onFact) => play.goOn(signal, onFact),
@@ -180,6 +181,10 @@ async function withJourney(
     says === undefined ? text : text.replace('content: thanks', `content: ${says}`),
   )
   return { paths: { ...paths, journeys }, isExample: true }
+}
+
+function isHeardOf({ steps }: Journey): boolean {
+  return placeSteps(steps).some(({ step }) => 'send' in step || 'task' in step)
 }
 
 export function exampleFile(): string {

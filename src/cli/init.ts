@@ -38,6 +38,7 @@ export type Answers = { name: string; timeZone: string; linkBase: string; locale
 type Ask = (question: string, otherwise: string) => Promise<string>
 
 const FOLDERS = ['config', 'journeys', 'schemas']
+const EXAMPLE = join('examples', 'first-journey.yaml')
 const SETTINGS = join('config', 'service.yaml')
 /** What holds customers or secrets is nobody's to commit. */
 const IGNORED = '.siyu\n.env\n'
@@ -131,7 +132,10 @@ async function complete(given: Partial<Answers> & Pick<Answers, 'locale'>, ask: 
 /** What the package ships as a beginning, with the answers in it. */
 async function filesOf(answers: Answers): Promise<[file: string, text: string][]> {
   const root = packageRoot()
-  const files: [string, string][] = [['.gitignore', IGNORED]]
+  const files: [string, string][] = [
+    ['.gitignore', IGNORED],
+    [EXAMPLE, await readFile(join(root, EXAMPLE), 'utf8')],
+  ]
   for (const folder of FOLDERS) {
     const entries = await readdir(join(root, folder), { recursive: true, withFileTypes: true })
     const names = entries.filter((e) => e.isFile()).map((e) => relative(root, join(e.parentPath, e.name)))

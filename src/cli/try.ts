@@ -50,7 +50,7 @@ export async function tryCommand(
     const write = (line: string) => void process.stdout.write(`${line}\n`)
     const tell = ({ at, text }: { at: Date; text: { zh: string; en: string } }) =>
       write(`  ${formatClock(at, brand.timeZone)}  ${words(text.zh, text.en)}`)
-    const { id, file, isExample } = trial.journey
+    const { id, file, isExample, contacts } = trial.journey
     write(
       isExample
         ? words(
@@ -73,6 +73,8 @@ export async function tryCommand(
       )
     else {
       write(words(`✗ 三十天里没有收到消息，原因如下`, '✗ No message came within thirty days; this is why'))
+      if (!contacts)
+        write(words('  这个旅程没有 send 或 task 步骤', '  this journey has no step that sends or asks a guide'))
       if (person !== undefined) await whyCommand({ profileId: person }, { config: trial.configFile, env: {} })
       write(
         words(

@@ -59,6 +59,15 @@ describe('siyu init', () => {
     expect(await readdir(home)).toEqual([])
   })
 
+  it('writes no link and no command that leads to what is not there', async () => {
+    await init()
+    const readme = await readFile(join(home, 'journeys/README.md'), 'utf8')
+    const links = [...readme.matchAll(/\]\(([^)#]+)/g)].map(([, to]) => join(home, 'journeys', to!))
+    const copied = [...readme.matchAll(/`cp (\S+)/g)].map(([, from]) => join(home, from!))
+    expect(copied).toHaveLength(1)
+    for (const file of [...links, ...copied]) expect(await readFile(file, 'utf8')).not.toBe('')
+  })
+
   it('overwrites nothing', async () => {
     await writeFile(join(home, '.gitignore'), 'mine')
     expect(await init()).toContain('.gitignore')
