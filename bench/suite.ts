@@ -11,6 +11,7 @@ import { beside } from './beside.js'
 import { demo } from './demo.js'
 import { demoBytes } from './demo-bytes.js'
 import { documents } from './documents.js'
+import { identity } from './identity.js'
 import { ingest } from './ingest.js'
 import { journeys } from './journeys.js'
 import { describeMachine, load, versions } from './machine.js'
@@ -30,6 +31,7 @@ export const benchmarks: readonly Benchmark[] = [
   journeys,
   documents,
   demo,
+  identity,
   tagRefreshLarge,
   wecomMonth,
   wecomSync,
