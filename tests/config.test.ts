@@ -46,6 +46,19 @@ describe('loadConfig', () => {
     })
   })
 
+  it('reads .env beside it, under what the environment says, empty values aside', async () => {
+    const file = join(dir, '.env')
+    const text = `${BRAND}http: { apiKeys: ["\${KEY}", "\${OTHER}"] }\n`
+    await writeFile(file, 'KEY=0123456789abcdef-of-the-file\nOTHER=fedcba9876543210-of-the-file\n')
+    try {
+      const { http } = await load(text, { OTHER: 'fedcba9876543210-of-the-shell', KEY: '' })
+      expect(http.apiKeys).toEqual(['0123456789abcdef-of-the-file', 'fedcba9876543210-of-the-shell'])
+    } finally {
+      await rm(file)
+    }
+    expect((await problemsOf(text)).map((p) => p.message).join()).toContain('KEY')
+  })
+
   it('ships a file that says what the defaults say', async () => {
     const shipped = await loadConfig({ file: 'config/service.yaml', env: {} })
     expect(shipped).toEqual({ ...(await load(BRAND)), brand: shipped.brand })
