@@ -400,9 +400,9 @@ class Play {
     const messages = sandbox.log(this.seenMessages)
     this.seenMessages += messages.length
     let came: 'message' | undefined
-    for (const { kind, text, link, sentAt, externalUserId } of messages) {
+    for (const { kind, msgid, text, link, sentAt, externalUserId } of messages) {
       const shown = link === undefined ? text : `${text} → ${link.title} ${link.url}`
-      const journeys = await this.journeysOf(link?.url)
+      const journeys = await this.journeysOf(msgid)
       const other = journeys.length > 0 && !journeys.includes(journey.id) ? journeys.join(', ') : undefined
       const zh = kind === 'welcome' ? '欢迎语' : `${GUIDE.name}发来${other === undefined ? '' : `（旅程 ${other}）`}`
       const en = kind === 'welcome' ? 'greeting' : `message${other === undefined ? '' : ` (of ${other})`}`
@@ -415,10 +415,9 @@ class Play {
     return touches.some((t) => t.journeyId === journey.id && t.state === 'delivered') ? 'task' : undefined
   }
 
-  /** Whose message it is that has a link like this: links bear the mark of their dispatch. */
-  private async journeysOf(url: string | undefined): Promise<string[]> {
-    const mark = url === undefined ? null : new URL(url).searchParams.get('m')
-    const dispatch = mark === null ? undefined : await this.app.deps.docs.dispatches.get(mark)
+  /** Whose mass message it is; nobody's for a greeting. */
+  private async journeysOf(msgid: string): Promise<string[]> {
+    const dispatch = await this.app.deps.docs.dispatches.findOne({ remoteId: msgid })
     const touches = await this.app.deps.docs.touches.getMany(dispatch?.recipients.map((r) => r.touchId) ?? [])
     return [...new Set(touches.map((t) => t.journeyId))]
   }

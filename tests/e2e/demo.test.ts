@@ -126,7 +126,7 @@ describe('a siyu demo that is disturbed', () => {
   it(
     'says first what it does, with 30 days unless told otherwise, and then how long it takes',
     async () => {
-      expect((await runDemo(['--help'])).out).toMatch(/--days <n> .*\(default: 30\)/s)
+      expect((await runDemo(['--help'])).out).toMatch(/--days <n> .*（默认 30）/)
       const demo = startDemo(['--seed', '2', '--data', data()])
       await demo.reached(3)
       const { err } = await demo.kill()

@@ -423,7 +423,18 @@ describe('a copy with one more of each kind', () => {
   let copy: string
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), 'siyu-kinds-'))
-    for (const folder of ['src', 'connectors', 'sandbox', 'demo', 'bench', 'samples', 'config', 'examples', 'journeys'])
+    for (const folder of [
+      'src',
+      'connectors',
+      'sandbox',
+      'demo',
+      'bench',
+      'samples',
+      'config',
+      'examples',
+      'journeys',
+      'tests/support',
+    ])
       await cp(join(root, folder), join(copy, folder), {
         recursive: true,
         filter: (from) => !/\.(csv|xlsx|gz)$/.test(from),

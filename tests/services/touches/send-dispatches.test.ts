@@ -552,7 +552,7 @@ describe('a claim', () => {
   })
 
   it('ends for who stands still while its token is fetched: the other one sends, and nobody a second time', async () => {
-    const sends: { msgid: string; url: string }[] = []
+    const sends: { msgid: string; text: { content: string } }[] = []
     const channelOf = (fetchToken: () => Promise<void>) => {
       const answer = async (api: string, body: unknown): Promise<object> => {
         if (api === 'gettoken') {
@@ -560,15 +560,12 @@ describe('a claim', () => {
           return { access_token: 'token', expires_in: 7200 }
         }
         if (api === 'externalcontact/add_msg_template') {
-          const { attachments } = body as { attachments: { link: { url: string } }[] }
+          const { text } = body as { text: { content: string } }
           const msgid = `msg${sends.length}`
-          sends.push({ msgid, url: attachments[0]!.link.url })
+          sends.push({ msgid, text })
           return { msgid, fail_list: [] }
         }
-        const group_msg_list = sends.map(({ msgid, url }) => ({
-          ...{ msgid, create_time: 1 },
-          attachments: [{ msgtype: 'link', link: { url } }],
-        }))
+        const group_msg_list = sends.map((sent) => ({ ...sent, create_time: 1 }))
         return api === 'externalcontact/get_groupmsg_list_v2' ? { group_msg_list } : { send_list: [] }
       }
       const client = createWecomClient({
