@@ -29,7 +29,7 @@ afterEach(async () => {
 /** A process over the stores of this test, with files of its own. */
 async function open(name: 'one' | 'two'): Promise<App> {
   const base = await loadConfig({ file: 'config/service.yaml', env: {} })
-  const { wecom: _unused, ...config } = placedIn(join(home, name), base)
+  const { wecom: _unused, ...config } = placedIn(join(home, name), { ...base, linkBase: 'https://m.pinpai.cn' })
   const app = await createApp({
     config: { ...config, dataDir: join(home, 'data') },
     log: quietLog,

@@ -6,7 +6,7 @@ import type { Deps } from '../runtime/deps.js'
 import { asRead, isTakenBack, lookAgain } from '../touches/look-again.js'
 import { toDispatch } from '../touches/send-dispatches.js'
 import { closeCard } from '../touches/stop-dispatch.js'
-import { CONTACTED, freeReasons, SUPERSEDED } from './reasons.js'
+import { CONTACTED, freeReasons, SUPERSEDED, whyOver } from './reasons.js'
 
 /** An app message can be recalled for so long (errcode 42052, developer.work.weixin.qq.com/document/path/94867, read 2026-08). */
 const RECALL_MS = DAY_MS
@@ -33,7 +33,7 @@ export async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promi
     return
   }
   // First: what is pressed on it until then counts.
-  if (task !== undefined && task.state !== 'done') await takeCardBack(deps, doc, await whyOver(deps, doc, task), now)
+  if (task !== undefined && task.state !== 'done') await takeCardBack(deps, doc, await whyClosed(deps, doc, task), now)
   if (task?.state === 'open') {
     await docs.touches.updateEach(
       task.touchIds.map((id) => ({
@@ -48,10 +48,12 @@ export async function expireTask(deps: Deps, doc: DispatchDoc, now: Date): Promi
 }
 
 /** Of one that was to be made anew: whether anything is left of which a new one tells. */
-async function whyOver({ docs }: Deps, { reason }: DispatchDoc, { touchIds }: GuideTask): Promise<string | undefined> {
-  if (reason !== SUPERSEDED) return reason
-  const touches = await docs.touches.getMany(touchIds)
-  return touches.every((t) => t.state === 'suppressed') ? (touches[0]?.reason ?? reason) : reason
+async function whyClosed(
+  { docs }: Deps,
+  { reason }: DispatchDoc,
+  { touchIds }: GuideTask,
+): Promise<string | undefined> {
+  return reason === SUPERSEDED ? whyOver(await docs.touches.getMany(touchIds), reason) : reason
 }
 
 /**

@@ -20,6 +20,11 @@ export async function liveReasons({ tasks, touches }: Collections, cardId: strin
   return known.filter((t) => t.dispatchId === cardId && (t.state === 'planned' || t.state === 'created'))
 }
 
+/** Why a card ends: for `outcome`, unless none of its reasons stands any more. */
+export function whyOver(reasons: readonly Touch[], outcome: string): string {
+  return reasons.every((t) => t.state === 'suppressed') ? (reasons[0]?.reason ?? outcome) : outcome
+}
+
 /** A card is over: its reasons wait for their release again, and its task ends. Done again, nothing is left to do. */
 export async function freeReasons(
   { tasks, touches }: Collections,
@@ -35,5 +40,6 @@ export async function freeReasons(
       $unset: { dispatchId: 1, senderUserId: 1, externalUserId: 1, releasedAt: 1 },
     },
   )
-  await tasks.update(cardId, { $set: { state: 'expired', outcome, closedAt: now } }, { state: 'open' })
+  const why = whyOver(await touches.getMany(ids), outcome)
+  await tasks.update(cardId, { $set: { state: 'expired', outcome: why, closedAt: now } }, { state: 'open' })
 }
