@@ -36,7 +36,7 @@ describe('a question, while there is no data', () => {
       expect((refused as ConfigError).problems).toEqual([
         expect.objectContaining({
           file: site.config,
-          line: 3,
+          line: 4,
           path: 'dataDir',
           hint: expect.stringContaining('siyu import'),
         }),
