@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { People } from '../sandbox/world/people.js'
 import { parseInput } from '../src/parse.js'
 import { elapsedMs, MINUTE_MS, systemClock } from '../src/time.js'
 import { figure, hold, operate, post, type Service, sizeOfBatch, MAX_WAITING } from './service.js'
+import { spawnOwn } from './process.js'
 import { root } from './stand.js'
 
 /** Who has these customers, and how she is reached: `siyu sandbox` of this version, in a process of its own. */
@@ -43,15 +44,10 @@ const Said = z.looseObject({
 export async function openCompany(dir: string, customers: number): Promise<Company> {
   const scenario = join(dir, 'company.yaml')
   writeFileSync(scenario, stringify({ population: populationOf(customers) }))
-  const child = spawn(
-    process.execPath,
-    [join(root, 'dist/src/main.js'), 'sandbox', '--json', '--seed', String(SEED), '--scenario', scenario],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  const args = [join(root, 'dist/src/main.js'), 'sandbox', '--json', '--seed', String(SEED), '--scenario', scenario]
+  const child = spawnOwn(args, ['ignore', 'pipe', 'inherit'])
   const line = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line').then(([text]) => text as string),
+    once(createInterface({ input: child.stdout! }), 'line').then(([text]) => text as string),
     once(child, 'exit').then(([code]) => Promise.reject(new Error(`the sandbox ended with ${code}`))),
   ])
   const { url, corpId, apps } = parseInput(Said, JSON.parse(line), 'what the sandbox says of itself')

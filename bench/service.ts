@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -9,7 +9,7 @@ import { stringify } from 'yaml'
 import { intOf } from '../src/random.js'
 import { elapsedMs, HOUR_MS, MINUTE_MS, SECOND_MS, systemClock } from '../src/time.js'
 import { EVENTS, PRODUCTS, ruleTags } from './fixtures/rules.js'
-import { cpuMsOf } from './process.js'
+import { cpuMsOf, spawnOwn } from './process.js'
 import type { Round } from './result.js'
 
 /**
@@ -66,11 +66,9 @@ export async function start(folder: string, home: string, setup: Setup = {}): Pr
     }),
   )
   let ended: Error | undefined
-  const child = spawn(process.execPath, [join(folder, 'dist/src/main.js'), 'serve', '--config', config], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const child = spawnOwn([join(folder, 'dist/src/main.js'), 'serve', '--config', config], ['ignore', 'ignore', 'pipe'])
   let said = ''
-  child.stderr.on('data', (text: Buffer) => {
+  child.stderr!.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-2_000)
   })
   child.once('exit', (code) => {

@@ -104,6 +104,7 @@ export async function runHere(name: string, scale: Scale, dir: string, asked: As
   const benchmark = benchmarks.find((b) => b.name === name)
   if (benchmark === undefined || process.send === undefined)
     throw new RangeError(`"${name}" was not started as a benchmark of a suite`)
+  process.once('SIGTERM', () => process.exit(143)) // which ends what it has started
   const send = (message: unknown) => process.send!(message)
   const note = (text: string) => void send({ note: text })
   const only: BenchContext['only'] = (cases) => {
@@ -129,7 +130,7 @@ async function runApart(benchmark: Benchmark, dir: string, options: SuiteOptions
   const child = fork(process.argv[1]!, args, {
     signal: options.signal,
     timeout: TIMEOUT_MS,
-    killSignal: 'SIGKILL',
+    killSignal: 'SIGTERM',
   })
   let cases: CaseResult[] | undefined
   child.on('message', (message) => {

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import { loadavg } from 'node:os'
@@ -10,7 +9,7 @@ import { elapsedMs, MINUTE_MS, SECOND_MS } from '../src/time.js'
 import { addContacts, helloJourney, openCompany, runJourneys } from './company.js'
 import { buildOf, KeptRounds, type SideName } from './kept.js'
 import { type BenchContext, type Benchmark, quantilesOf, type Scale, toCase } from './measure.js'
-import { cpuMsOf, rssMiBOf } from './process.js'
+import { cpuMsOf, rssMiBOf, spawnOwn } from './process.js'
 import type { CaseResult, Round } from './result.js'
 import {
   addPeople,
@@ -243,7 +242,7 @@ async function runDemo(folder: string, home: string, days: number): Promise<Roun
     '--json',
     `${home}.json`,
   ]
-  const child = spawn(process.execPath, args, { stdio: 'ignore' })
+  const child = spawnOwn(args, 'ignore')
   let cpuMs = 0
   const poll = setInterval(() => {
     if (child.exitCode === null) cpuMs = cpuMsOf(child.pid)
