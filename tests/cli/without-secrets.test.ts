@@ -1,9 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { openDocumentsOnly } from '../../src/app/open-stores.js'
-import { loadConfig } from '../../src/config.js'
-import type { DispatchDoc } from '../../src/stored/touches.js'
-import { SECOND_MS } from '../../src/time.js'
 import { makeSite, runSiyu } from '../support/run-siyu.js'
 
 /** As a shell that nobody has told them: one that an accident is looked into from. */
@@ -71,19 +67,7 @@ describe('siyu in a shell without secrets', () => {
     expect(nobody.err).not.toContain('WECOM')
   })
 
-  it('stops every send, and waits for those that were asked for before', async () => {
-    const config = await loadConfig({
-      file: site.config,
-      env: { WECOM_CORP_ID: 'w', WECOM_AGENT_ID: '1', WECOM_SECRET: 's' },
-    })
-    const { docs, close } = await openDocumentsOnly(config)
-    const asked: DispatchDoc = {
-      ...{ _id: 'd1', channel: 'wecom', state: 'sending', senderUserId: 'guide-1', bucket: 1, recipients: [] },
-      ...{ content: { text: 'x' }, releasedAt: new Date(), attempts: 1, polls: 0 },
-      claim: { fence: 1, until: new Date(Date.now() + 8 * SECOND_MS) },
-    }
-    await docs.dispatches.insert([asked])
-    await close()
+  it('stops every send, says that nothing is on its way, and lets them go again', async () => {
     const stopped = await siyu('send', 'stop')
     expect(stopped).toMatchObject({ code: 0, err: '' })
     expect(stopped.out).toMatch(/^■ sending is stopped/m)
