@@ -1,14 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { openTar, tarFolder } from '../../src/adapters/archive/tar.js'
-import { openMongoDocuments } from '../../src/adapters/documents/mongo.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { storesTable, tables } from '../../src/domain/events/tables.js'
 import type { DocumentStore } from '../../src/ports/document-store.js'
-import { secretHex } from '../../src/random.js'
 import { makeBackup } from '../../src/services/backup/make-backup.js'
 import { readManifest } from '../../src/services/backup/manifest.js'
 import { restoreBackup } from '../../src/services/backup/restore-backup.js'
@@ -22,28 +20,16 @@ import {
   openEventHome,
   type World,
 } from '../support/build-deps.js'
-import { startMongoWire } from '../support/mongo-wire.js'
+import { onMongo } from '../support/on-mongo.js'
 
-const given = process.env.MONGODB_URI
-const wire = given === undefined ? await startMongoWire() : undefined
-const url = given ?? wire?.url
-afterAll(() => wire?.stop())
-
-if (url === undefined) {
-  console.warn(
-    'NOT RUN: tests/live/mongo-backup.test.ts (set MONGODB_URI, or MONGO_WIRE to the folder of a MongoDB-wire server and install Java)',
-  )
-  describe.skip('a backup between SQLite and MongoDB', () => {
-    it('needs a server', () => expect(url).toBeDefined())
-  })
-} else {
+await onMongo('tests/live/mongo-backup.test.ts', 'a backup between SQLite and MongoDB', ({ open }) => {
   const AT = '2026-03-02T02:00:00Z'
 
   it('a backup goes from SQLite to MongoDB and back, and everything is as it was', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'siyu-mongo-backup-'))
     const home = await openEventHome()
     const world = await buildWorld(home, { at: AT })
-    const mongo = await openMongoDocuments({ url, database: 'siyu_test', prefix: `${secretHex(4)}_backup_` })
+    const mongo = await open('backup')
     const sqlite = openSqliteDocuments({ file: ':memory:' })
     try {
       await world.accept('people', ...['ann', 'bob'].map((name) => contactRecord(name, AT)))
@@ -65,7 +51,7 @@ if (url === undefined) {
       rmSync(folder, { recursive: true, force: true })
     }
   })
-}
+})
 
 /** Through a backup; the events are emptied in between. */
 async function carry(

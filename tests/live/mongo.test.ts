@@ -1,9 +1,8 @@
-import { afterAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { openMongoDocuments } from '../../src/adapters/documents/mongo.js'
 import { openSqliteDocuments } from '../../src/adapters/documents/sqlite.js'
 import { ConfigError } from '../../src/errors.js'
 import type { Collection } from '../../src/ports/document-store.js'
-import { secretHex } from '../../src/random.js'
 import { documentStoreContract } from '../contracts/document-store.js'
 import {
   drawsOf,
@@ -14,31 +13,13 @@ import {
   randomUpdate,
   type RandomDoc,
 } from '../support/random-documents.js'
-import { startMongoWire } from '../support/mongo-wire.js'
+import { onMongo } from '../support/on-mongo.js'
 
-const given = process.env.MONGODB_URI
-const wire = given === undefined ? await startMongoWire() : undefined
-const url = given ?? wire?.url
-afterAll(() => wire?.stop())
-
-if (url === undefined) {
-  console.warn(
-    'NOT RUN: tests/live/mongo.test.ts (set MONGODB_URI, or MONGO_WIRE to the folder of a MongoDB-wire server and install Java)',
-  )
-  describe.skip('MongoDB keeps the DocumentStore contract', () => {
-    it('needs a server', () => expect(url).toBeDefined())
-  })
-} else {
-  const run = secretHex(4)
-  documentStoreContract(given === undefined ? 'MongoDB (mongo-wire)' : 'MongoDB', (key) =>
-    openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_${key}_` }),
-  )
+await onMongo('tests/live/mongo.test.ts', 'MongoDB keeps the DocumentStore contract', ({ name, open }) => {
+  documentStoreContract(name, open)
 
   it('MongoDB and SQLite agree on seeded filters, sorts and updates', async () => {
-    const stores = [
-      await openMongoDocuments({ url, database: 'siyu_test', prefix: `${run}_same_` }),
-      openSqliteDocuments({ file: ':memory:' }),
-    ]
+    const stores = [await open('same'), openSqliteDocuments({ file: ':memory:' })]
     const [mongo, sqlite] = (await Promise.all(stores.map((store) => store.collection(RANDOM_DOCS)))) as [
       Collection<RandomDoc>,
       Collection<RandomDoc>,
@@ -64,7 +45,7 @@ if (url === undefined) {
       await store.close()
     }
   })
-}
+})
 
 describe('openMongoDocuments', () => {
   it('says which host is not reached and what to do, and keeps the password to itself', async () => {
