@@ -1,5 +1,4 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'libsql'
@@ -12,6 +11,7 @@ import type { Run } from '../src/stored/journeys.js'
 import { DAY_MS, elapsedMs, MINUTE_MS, SECOND_MS, systemClock } from '../src/time.js'
 import { addContacts, openCompany } from './company.js'
 import { buildOf, KeptRounds } from './kept.js'
+import { load } from './machine.js'
 import { type BenchContext, type Benchmark, quantilesOf, type Scale, toCase } from './measure.js'
 import type { CaseResult } from './result.js'
 import { cpuMsOf, rssMiBOf } from './process.js'
@@ -174,9 +174,9 @@ async function runBeside({ scale, dir, note, only }: BenchContext): Promise<Case
     try {
       const service = await start(root, home, company)
       try {
-        const load = loadavg()[0]!
+        const [busy] = load()
         const from = { ms: elapsedMs(), cpuMs: cpuMsOf(service.child.pid) }
-        const figures = { ...(await work(service)), load }
+        const figures = { ...(await work(service)), load: busy }
         return { wallMs: elapsedMs() - from.ms, cpuMs: cpuMsOf(service.child.pid) - from.cpuMs, figures }
       } finally {
         await stop(service)

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { elapsedMs } from '../src/time.js'
 import { type DemoProcess, LIVE_DONE, type Moment, runWithKills, startDemo } from '../tests/support/demo-process.js'
 import { buildOf, KeptRounds } from './kept.js'
+import { load } from './machine.js'
 import { type BenchContext, type Benchmark, type Scale, toCase } from './measure.js'
 import { cpuMsOf } from './process.js'
 import type { CaseResult, Round } from './result.js'
@@ -73,7 +73,7 @@ async function runOnce(way: Way, days: number, dir: string, note: (text: string)
     const given = ['--days', String(days), '--data', data!, '--json', json!, ...args]
     const spent = { cpuMs: 0 }
     const start = () => counted(spent, startDemo(given, { ...env, ...(stores && servers?.(stores)) }))
-    const load = loadavg()[0]!
+    const [busy] = load()
     const from = elapsedMs()
     const { ended } = await runWithKills(start, momentsOf(kills))
     const wallMs = elapsedMs() - from
@@ -82,7 +82,7 @@ async function runOnce(way: Way, days: number, dir: string, note: (text: string)
     note(`sha256 ${createHash('sha256').update(bytes).digest('hex')}`)
     if (!existsSync(first!)) copyFileSync(json!, first!)
     if (!readFileSync(first!).equals(bytes)) throw new Error(`${name}: ${json} and ${first} differ`)
-    return { wallMs, cpuMs: spent.cpuMs, figures: { bytes: bytes.length, sameAsFirst: 1, load } }
+    return { wallMs, cpuMs: spent.cpuMs, figures: { bytes: bytes.length, sameAsFirst: 1, load: busy } }
   } finally {
     await stores?.stop()
   }

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { cpSync, existsSync, rmSync } from 'node:fs'
-import { loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'libsql'
@@ -8,6 +7,7 @@ import { ConfigError } from '../src/errors.js'
 import { elapsedMs, MINUTE_MS, SECOND_MS } from '../src/time.js'
 import { addContacts, helloJourney, openCompany, runJourneys } from './company.js'
 import { buildOf, KeptRounds, type SideName } from './kept.js'
+import { load } from './machine.js'
 import { type BenchContext, type Benchmark, quantilesOf, type Scale, toCase } from './measure.js'
 import { cpuMsOf, rssMiBOf, spawnOwn } from './process.js'
 import type { CaseResult, Round } from './result.js'
@@ -100,9 +100,9 @@ async function runVersions(context: BenchContext): Promise<CaseResult[]> {
       for (const side of ['product', 'baseline'] as const) {
         if (kept.of(name)[side][round] !== undefined) continue
         note(`${name}: round ${round + 1} of ${plan.rounds}, ${side}`)
-        const load = loadavg()[0]!
+        const [busy] = load()
         const { figures, ...costs } = await act(side, round)
-        kept.add(name, side, { ...costs, figures: { ...figures, load } })
+        kept.add(name, side, { ...costs, figures: { ...figures, load: busy } })
       }
     }
     const { product, baseline } = kept.of(name)

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs'
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { addContacts, helloJourney, openCompany, runJourneys } from './company.js'
 import { buildOf, KeptRounds } from './kept.js'
+import { load } from './machine.js'
 import { type BenchContext, type Benchmark, type Scale, toCase } from './measure.js'
 import { cpuMsOf } from './process.js'
 import type { CaseResult, Round } from './result.js'
@@ -63,9 +63,9 @@ async function runWorkers({
         const home = join(dir, 'run')
         rmSync(home, { recursive: true, force: true })
         mkdirSync(home, { recursive: true })
-        const load = loadavg()[0]!
+        const [busy] = load()
         const { figures, ...costs } = await among(SIDES[side], home, { rules, customers: runs }, fill, act)
-        kept.add(name, side, { ...costs, figures: { ...figures, load } })
+        kept.add(name, side, { ...costs, figures: { ...figures, load: busy } })
         note(JSON.stringify(kept.of(name)[side].at(-1)))
         rmSync(home, { recursive: true, force: true })
       }
