@@ -1,4 +1,4 @@
-import { said, sentencesOf } from './said.js'
+import { asCommand, said, sentencesOf } from './said.js'
 
 /** Base of every error we raise on purpose. The message says what to do next and never holds a token or a phone number. */
 export abstract class AppError extends Error {
@@ -36,7 +36,7 @@ export function formatProblem(p: Problem, language?: 'zh' | 'en'): string {
   const inWords = (language: 'zh' | 'en') => `${message[language]}${hint === undefined ? '' : ` → ${hint[language]}`}`
   const [zh, en] = [inWords('zh'), inWords('en')]
   const where = `${place}${p.path === '' ? '' : `${p.path}: `}`
-  if (language !== undefined) return `${where}${inWords(language)}`
+  if (language !== undefined) return `${where}${asCommand(inWords(language))}`
   return `${where}${zh === en ? en : said(zh, en)}`
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { asTyped, callOf } from './cli/as-typed.js'
-import { changeOutput, guardOutput } from './cli/guard-output.js'
+import { guardOutput } from './cli/guard-output.js'
 import { createProgram } from './cli/program.js'
 import { AppError, messageOf } from './errors.js'
 import { forTerminal } from './escape.js'
-import { inLines, said } from './said.js'
+import { inLines, said, typeCommands } from './said.js'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
@@ -16,13 +16,13 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => {
 })
 
 const program = createProgram({ env: process.env, signal: stop.signal })
-const word = asTyped(
-  callOf(process.argv[1], process.env),
-  program.commands.map((command) => command.name()),
+typeCommands(
+  asTyped(
+    callOf(process.argv[1], process.env),
+    program.commands.map((command) => command.name()),
+  ),
 )
-guardOutput(process.stdout, word)
-// Bars draw themselves there, so escapes stay.
-changeOutput(process.stderr, word)
+guardOutput(process.stdout)
 
 try {
   await program.parseAsync()

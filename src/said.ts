@@ -8,6 +8,18 @@ export function said(zh: string, en: string): string {
 
 const BETWEEN = ' · '
 
+let asTyped = (text: string): string => text
+
+/** From here on commands that our own sentences name (`siyu check`) are written as they are typed where this process was started. */
+export function typeCommands(change: (text: string) => string): void {
+  asTyped = change
+}
+
+/** The same for a command that stands in no sentence. What others have written passes through none of this. */
+export function asCommand(command: string): string {
+  return asTyped(command)
+}
+
 /** The same to look at, and no border between languages. */
 function whole(text: string): string {
   return text.replaceAll(BETWEEN, ' ·\u00a0')
@@ -21,22 +33,24 @@ export function sentencesOf(text: string): { zh: string; en: string } {
 
 /** A text of several lines in one language. */
 export function inLanguage(text: string, locale: 'zh' | 'en'): string {
-  return text
-    .split('\n')
-    .map((line) => sentencesOf(line)[locale])
-    .join('\n')
+  return asTyped(
+    text
+      .split('\n')
+      .map((line) => sentencesOf(line)[locale])
+      .join('\n'),
+  )
 }
 
 /** Says one of two texts, by the language. */
 export type Words = (zh: string, en: string) => string
 
 export function bilingual(locale: 'zh' | 'en'): Words {
-  return (zh, en) => (locale === 'en' ? en : zh)
+  return (zh, en) => asTyped(locale === 'en' ? en : zh)
 }
 
 /** A text of several lines with each sentence on a line of its own, the English one under the Chinese. */
 export function inLines(text: string): string {
-  return text
+  return asTyped(text)
     .split('\n')
     .map((line) => {
       const { zh, en } = sentencesOf(line)

@@ -8,7 +8,7 @@ export function callOf(
   return byNpm === undefined && basename(script ?? '') === 'siyu' ? 'siyu' : 'npx siyu'
 }
 
-/** Texts name commands by `siyu check`, wherever they were written: in this process, in the service, in a document. Printed, they can be pasted. */
+/** Sentences name commands by `siyu check`, wherever they were written: in this process, in the service, in a document. Printed, they can be pasted. */
 export function asTyped(call: 'siyu' | 'npx siyu', commands: readonly string[]): (text: string) => string {
   if (call === 'siyu') return (text) => text
   const named = new RegExp(`(?<![\\w./-]|npx )siyu (?=(?:${commands.join('|')})(?![\\w-])|<)`, 'g')

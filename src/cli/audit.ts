@@ -6,7 +6,7 @@ import { formatCount } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
 import { columnsIn, fitTable, formatAt } from '../print/table.js'
 import { type Bilingual, both } from '../print/words.js'
-import { bilingual, type Words } from '../said.js'
+import { asCommand, bilingual, type Words } from '../said.js'
 import { type CommandContext, configOption, examples, serviceOptions, wholeNumber, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -44,7 +44,7 @@ export async function auditCommand(command: AuditCommand, options: ServiceOption
       return verdict.broken === undefined
     }
     const page = await service.call('audit/list', { limit, ...(before === undefined ? {} : { before }) })
-    const earlier = `siyu audit --before ${page.next} --limit ${limit}`
+    const earlier = asCommand(`siyu audit --before ${page.next} --limit ${limit}`)
     const more = page.next === undefined ? '' : `${words('更早的：', 'earlier: ')}${earlier}\n`
     print(page, renderAudit(page.rows, { timeZone, words }, process.stdout.columns) + more)
     return true

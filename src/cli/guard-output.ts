@@ -4,16 +4,11 @@ import { forTerminal } from '../escape.js'
 // eslint-disable-next-line no-control-regex -- they start with the escape character
 const COLOUR = /(\u001b\[[0-9;]*m)/
 
-/** From here on nothing that commands print can do more to a terminal than be read, whoever wrote it. @param word - what every text passes first */
-export function guardOutput(stream: NodeJS.WriteStream, word: (text: string) => string): void {
-  changeOutput(stream, (text) => plain(word(text)))
-}
-
-/** Every text that goes there is changed by `change`. */
-export function changeOutput(stream: NodeJS.WriteStream, change: (text: string) => string): void {
+/** From here on nothing that commands print can do more to a terminal than be read, whoever wrote it. */
+export function guardOutput(stream: NodeJS.WriteStream): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean
   stream.write = (chunk: unknown, ...rest: unknown[]) =>
-    write(typeof chunk === 'string' ? change(chunk) : chunk, ...rest)
+    write(typeof chunk === 'string' ? plain(chunk) : chunk, ...rest)
 }
 
 function plain(text: string): string {

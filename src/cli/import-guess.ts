@@ -8,7 +8,7 @@ import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import { hashKey } from '../random.js'
 import { formatMinor } from '../print/numbers.js'
 import { columnsIn, fitTable, formatAt } from '../print/table.js'
-import { bilingual, type Words } from '../said.js'
+import { asCommand, bilingual, type Words } from '../said.js'
 import { problemsFound } from './check.js'
 
 /** Rows that are looked at, and records that are shown. */
@@ -55,7 +55,7 @@ export async function guessCommand(
     await writeFile(mappingFile, text, { flag: 'wx' })
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
-    const use = `siyu import ${mappingFile} --file ${file}`
+    const use = asCommand(`siyu import ${mappingFile} --file ${file}`)
     const hint = words(
       `同一个来源的下一份文件用它：${use}；要重新猜就先改名或删掉它`,
       `the next file of one source goes through it: ${use}; rename or delete it to guess anew`,
@@ -66,7 +66,7 @@ export async function guessCommand(
   write(`${words(`✓ 已写好映射 ${mappingFile}`, `✓ The mapping is written: ${mappingFile}`)}\n\n${text}\n`)
   await show(mappingFile, { brand, write })
   write(
-    `\n${words('对就导入，不对先改映射：', 'Import it, or correct the mapping first:')}\n  $ siyu import ${mappingFile}\n`,
+    `\n${words('对就导入，不对先改映射：', 'Import it, or correct the mapping first:')}\n  $ ${asCommand(`siyu import ${mappingFile}`)}\n`,
   )
 }
 

@@ -36,9 +36,5 @@ export function parsePerson({ profile, member, identifier }: PersonOptions): Per
   if (profile !== undefined) return parseInput(PersonQuery, { profileId: profile }, '--profile')
   if (member !== undefined)
     return parseInput(PersonQuery, { identifier: { type: 'member_id', value: member } }, '--member')
-  // The type may hold a colon of its own: openid:<appid>:<value>.
-  const text = identifier ?? ''
-  const at = text.startsWith('openid:') ? text.indexOf(':', 'openid:'.length) : text.indexOf(':')
-  if (at <= 0) return parseInput(PersonQuery, { value: text }, '--identifier')
-  return parseInput(PersonQuery, { identifier: { type: text.slice(0, at), value: text.slice(at + 1) } }, '--identifier')
+  return parseInput(PersonQuery, { value: identifier }, '--identifier')
 }

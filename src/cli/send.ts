@@ -6,7 +6,7 @@ import { SECOND_MS, systemClock } from '../time.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import type { OperationResult } from '../services/runtime/operations.js'
 import { formatAt } from '../print/table.js'
-import { bilingual, type Words } from '../said.js'
+import { asCommand, bilingual, type Words } from '../said.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 
 const ACTIONS: readonly [SendingAction, string][] = [
@@ -28,7 +28,7 @@ export function registerSend(program: Command, context: CommandContext): void {
 
 /** Sections that the switch does without: it needs the address of the documents, and nothing else. */
 const UNNEEDED: readonly Section[] = [
-  ...['http', 'ingest', 'events', 'jobs', 'wecom', 'wechaty'],
+  ...['brand', 'http', 'ingest', 'events', 'jobs', 'wecom', 'wechaty'],
   ...['sending', 'paths', 'linkBase', 'splitSeed', 'sources'],
 ] as Section[]
 /** By then whatever was asked for has been answered, or is settled by reading back. */
@@ -92,7 +92,7 @@ async function switchAndSay(
     `  ${words(
       '已交给企业微信、待导购确认的不受影响；恢复：',
       'what WeCom already has, waiting for guides, is not taken back; resume: ',
-    )}siyu send resume`,
+    )}${asCommand('siyu send resume')}`,
   )
 }
 

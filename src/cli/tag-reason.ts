@@ -4,7 +4,7 @@ import { textOf } from '../domain/local-text.js'
 import { tagKinds } from '../domain/tags/definition.js'
 import type { PastReason, TagReason } from '../services/tags/explain-tag.js'
 import { sayPast, sayReadings, sayUnknown } from './say-past.js'
-import { bilingual, inLanguage, said, type Words } from '../said.js'
+import { asCommand, bilingual, type Words } from '../said.js'
 import { displayWidth, padEnd, wrap } from '../print/display-width.js'
 import { formatAt } from '../print/table.js'
 
@@ -15,7 +15,7 @@ export function renderReason(reason: TagReason, brand: Brand, width?: number): s
   const { timeZone, locale } = brand
   const words = bilingual(locale)
   const { past, type } = reason
-  const value = (text: string) => inLanguage(valueText(text, type), locale)
+  const value = (text: string) => valueText(text, type, locale)
   const at = formatAt(reason.since, timeZone)
   const since = at === '' ? '' : words(`，自 ${at}`, `, since ${at}`)
   const isRecorded = past?.tags[reason.id] === 'recorded' && type !== 'journey' && type !== 'segment'
@@ -66,7 +66,7 @@ function differenceLines(
   if (type === 'journey' || type === 'segment' || value === stored) return []
   if (past === undefined)
     return [
-      `${words(`已存的值：${say(stored)}，下次刷新会更新`, `stored: ${say(stored)}, the next refresh will change it`)} (siyu tags refresh)`,
+      `${words(`已存的值：${say(stored)}，下次刷新会更新`, `stored: ${say(stored)}, the next refresh will change it`)} (${asCommand('siyu tags refresh')})`,
     ]
   return isRecorded ? [words(`按今天的规则重算：${say(value)}`, `by today's rule it would be: ${say(value)}`)] : []
 }
@@ -112,10 +112,12 @@ function clauseText(clause: string, locale: 'zh' | 'en'): string {
     .replace(/:(?=≥|>|≤|<|=)/g, ' ')
 }
 
-function valueText(value: string, type: TagReason['type']): string {
+function valueText(value: string, type: TagReason['type'], locale: 'zh' | 'en'): string {
+  const words = bilingual(locale)
   if (type === 'journey')
-    return value === '' ? said('不满足进入条件', 'entry rule does not hold') : said('满足进入条件', 'entry rule holds')
-  if (type === 'segment') return value === '' ? said('不在人群里', 'not in it') : said('在人群里', 'in it')
-  if (value === '') return said('无', 'none')
-  return tagKinds[type].say(value)
+    return value === ''
+      ? words('不满足进入条件', 'entry rule does not hold')
+      : words('满足进入条件', 'entry rule holds')
+  if (type === 'segment') return value === '' ? words('不在人群里', 'not in it') : words('在人群里', 'in it')
+  return value === '' ? words('无', 'none') : tagKinds[type].say(value, words)
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Env } from '../config.js'
 import { formatClock } from '../print/table.js'
-import { bilingual } from '../said.js'
+import { asCommand, bilingual } from '../said.js'
 import { type CommandContext, configOption, examples, type WithConfig } from './options.js'
 import { whyCommand } from './why.js'
 
@@ -91,7 +91,7 @@ export async function tryCommand(
         'Order, reply, delete or move the time on the page; ask in another terminal, for example',
       ),
     )
-    write(`  siyu why ${person ?? 1} --config ${trial.configFile}`)
+    write(asCommand(`  siyu why ${person ?? 1} --config ${trial.configFile}`))
     write(words('按 Ctrl-C 结束，不留下任何东西', 'Ctrl-C ends it and leaves nothing behind'))
     await trial.goOn(stopped, tell)
     return came !== undefined

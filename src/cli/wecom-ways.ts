@@ -5,7 +5,7 @@ import type { WayRow } from '../services/wecom/apply-ways.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { columnsIn, fitTable } from '../print/table.js'
 import { type Bilingual, both } from '../print/words.js'
-import { bilingual, inLanguage } from '../said.js'
+import { asCommand, bilingual, inLanguage } from '../said.js'
 import { type CommandContext, configOption, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -51,7 +51,7 @@ export async function planWaysCommand(options: ServiceOptions, prune: boolean): 
   const { rows, locale } = await run(options, 'wecom/plan', prune)
   const words = bilingual(locale)
   const changes = rows.filter((r) => ['create', 'update', 'delete'].includes(r.action)).length
-  const apply = `siyu wecom apply${prune ? ' --prune' : ''}`
+  const apply = asCommand(`siyu wecom apply${prune ? ' --prune' : ''}`)
   process.stdout.write(
     changes === 0
       ? `✓ ${words('与文件一致', 'WeCom holds what the files say')}\n`

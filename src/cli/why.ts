@@ -3,7 +3,7 @@ import type { WhyQuery } from '../services/touches/explain-touches.js'
 import type { ServiceOptions } from '../app/open-service.js'
 import { type Bilingual, both, nameOf } from '../print/words.js'
 import { columnsIn, fitTable, formatAt } from '../print/table.js'
-import { bilingual, inLanguage } from '../said.js'
+import { asCommand, bilingual, inLanguage } from '../said.js'
 import { type CommandContext, examples, serviceOptions, type WithConfig } from './options.js'
 import { parseWhom, personOptions, type PersonOptions } from './person.js'
 import { withService } from './with-service.js'
@@ -117,7 +117,7 @@ export async function whyCommand(of: WhyQuery, options: ServiceOptions): Promise
     if (why.runs.length + why.touches.length + why.refusals.length + why.welcomes.length === 0)
       say(words('没有进过旅程，也没有触达', 'entered no journey, no touch planned'))
     if (!('touchId' in of)) {
-      const ask = `siyu journeys explain <journey> --profile ${why.profileId}`
+      const ask = asCommand(`siyu journeys explain <journey> --profile ${why.profileId}`)
       say(`\n${words('某个旅程为什么没进：', 'why not a journey: ')}${ask}`)
     }
   })

@@ -30,7 +30,7 @@ const FlagTag = z.strictObject({
 export const flag: TagKind<typeof FlagTag> = {
   schema: FlagTag,
   words: { zh: '是否', en: 'yes or not' },
-  say: () => said('是', 'yes'),
+  say: (_value, words) => words('是', 'yes'),
   rules: (tag) => [{ rule: tag.when, path: ['when'] }],
   refersTo: () => [],
   edges: () => [],

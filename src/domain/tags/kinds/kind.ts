@@ -1,3 +1,4 @@
+import type { Words } from '../../../said.js'
 import { z } from 'zod'
 import { said } from '../../../said.js'
 import { LocalText } from '../../local-text.js'
@@ -72,7 +73,7 @@ export interface TagKind<S extends z.ZodObject, T = z.infer<S>> {
   /** What the kind is called. */
   words: { zh: string; en: string }
   /** A value that is there, for people. */
-  say(value: string): string
+  say(value: string, words: Words): string
   /** The rules in it, each with its path. */
   rules(tag: T): readonly PlacedRule[]
   /** What it names that is defined elsewhere; its rules name for themselves. */
