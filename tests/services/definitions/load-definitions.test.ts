@@ -99,6 +99,15 @@ describe('checkDefinitions', () => {
       /\{\{ brand \}\}/,
     ],
     [
+      'a placeholder where a guide reads',
+      'journeys/registered-7d-no-order.yaml',
+      'zh: 高意向：今天联系',
+      "zh: '{{ name }}：今天联系'",
+      'steps.4.branch.0.do.0.task.title',
+      /placeholders are not filled in a title/,
+      /plain words/,
+    ],
+    [
       'a template that does not end',
       'config/content/messages.yaml',
       '好久不见',

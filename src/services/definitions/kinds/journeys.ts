@@ -1,5 +1,6 @@
 import { Journey, placeSteps } from '../../../domain/journeys/definition.js'
 import { journeyNames, journeyReferences, journeyRules } from '../../../domain/journeys/references.js'
+import type { LocalText } from '../../../domain/local-text.js'
 import type { Mistake } from '../../../domain/reference.js'
 import { said } from '../../../said.js'
 import { channelKinds, type StepChannel, stepChannels } from '../../../domain/touches/channels.js'
@@ -18,6 +19,7 @@ export const journeys = {
     ...idProblems(journey, name),
     ...stepProblems(journey),
     ...sendProblems(journey, whole),
+    ...titleProblems(journey),
   ],
   versioned: 'file',
   kept: asWritten,
@@ -45,8 +47,8 @@ function sendProblems(journey: Journey, { contents }: Whole): Mistake[] {
     .filter((r) => r.path.at(-2) === 'send')
     .flatMap(({ path, name }) => {
       const content = contents.get(name)
-      const step = path.slice(0, -1).reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], journey)
-      const { handsOverCode: handsOver } = channelKinds[(step as { channel: StepChannel }).channel]
+      const { channel } = holderOf(journey, path) as { channel: StepChannel }
+      const { handsOverCode: handsOver } = channelKinds[channel]
       if (content === undefined || handsOver === (content.coupon !== undefined)) return []
       const other = stepChannels.filter((c) => channelKinds[c].handsOverCode !== handsOver)
       return [
@@ -62,4 +64,25 @@ function sendProblems(journey: Journey, { contents }: Whole): Mistake[] {
         },
       ]
     })
+}
+
+/** A guide reads a title as it is written; placeholders are filled in words for the customer alone. */
+function titleProblems(journey: Journey): Mistake[] {
+  return journeyReferences(journey)
+    .filter((r) => r.path.at(-1) === 'script')
+    .flatMap(({ path }) => {
+      const { title } = holderOf(journey, path) as { title: LocalText }
+      if (!/\{\{|\{%/.test(JSON.stringify(title))) return []
+      const message = said(
+        '占位符在标题里不起作用，导购会看到它本身',
+        'placeholders are not filled in a title: the guide would read them',
+      )
+      const hint = said('写成普通文字；占位符写在话术内容里', 'write plain words; placeholders go into the script')
+      return [{ path: [...path.slice(0, -1), 'title'], message, hint }]
+    })
+}
+
+/** What holds the value at this path. */
+function holderOf(journey: Journey, path: Mistake['path']): unknown {
+  return path.slice(0, -1).reduce<unknown>((at, key) => (at as Record<string | number, unknown>)[key], journey)
 }
