@@ -462,9 +462,11 @@ export async function readConfig(
   return broken.size === 0 ? read : readSections(withoutSections(yaml, broken), env)
 }
 
+/** A brand there must be: where its own cannot be used, one with the defaults. */
 function withoutSections(yaml: YamlFile, names: ReadonlySet<string>): YamlFile {
   if (!isObject(yaml.value)) return yaml
-  return { ...yaml, value: Object.fromEntries(Object.entries(yaml.value).filter(([name]) => !names.has(name))) }
+  const kept = Object.entries(yaml.value).filter(([name]) => !names.has(name))
+  return { ...yaml, value: { ...Object.fromEntries(kept), ...(names.has('brand') && { brand: { name: 'siyu' } }) } }
 }
 
 function readSections(yaml: YamlFile, env: Env): ReadConfig {

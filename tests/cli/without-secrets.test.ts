@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { makeSite, runSiyu } from '../support/run-siyu.js'
 
@@ -74,5 +74,20 @@ describe('siyu in a shell without secrets', () => {
     expect(stopped.out).toContain('✓ every process has stopped, nothing is on its way')
     expect((await siyu('send', 'status')).out).toMatch(/^■ sending is stopped/m)
     expect((await siyu('send', 'resume')).out).toMatch(/^▶ sending is not stopped/m)
+  })
+
+  it('stops every send where the brand itself cannot be read', async () => {
+    const config = await readFile(site.config, 'utf8')
+    await writeFile(site.config, config.replace('currency: GBP', 'currency: POUNDS'))
+    try {
+      const stopped = await siyu('send', 'stop')
+      expect(stopped).toMatchObject({ code: 0 })
+      expect((await siyu('send', 'status')).out).toMatch(/^■/m)
+      // Everything else asks for it, by name.
+      expect((await siyu('status')).err).toContain('brand.currency')
+    } finally {
+      await writeFile(site.config, config)
+    }
+    expect((await siyu('send', 'resume')).code).toBe(0)
   })
 })
