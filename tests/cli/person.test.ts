@@ -5,9 +5,9 @@ describe('parsePerson', () => {
   it.each([
     [{ profile: 42 }, { profileId: 42 }],
     [{ member: '7' }, { identifier: { type: 'member_id', value: '7' } }],
-    [{ identifier: 'unionid:o:1' }, { identifier: { type: 'unionid', value: 'o:1' } }],
     [{ identifier: ' 138 0000 0011' }, { value: '138 0000 0011' }],
-    [{ identifier: 'openid:wx1:o1' }, { identifier: { type: 'openid:wx1', value: 'o1' } }],
+    // Whose types are known there is asked what of it is one.
+    [{ identifier: 'openid:wx1:o1' }, { value: 'openid:wx1:o1' }],
   ])('reads %o', (options, person) => {
     expect(parsePerson(options)).toEqual(person)
   })

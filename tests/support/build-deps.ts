@@ -82,6 +82,7 @@ const IDENTITY = {
     { type: 'unionid', strength: 'strong', max: 1 },
     { type: 'external_userid', strength: 'strong', max: 3 },
     { type: 'member_id', strength: 'strong', max: 3 },
+    { type: 'openid', strength: 'strong', max: 3 },
     { type: 'phone', strength: 'weak', max: 3, normalise: 'phone' },
   ],
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { said } from '../../said.js'
 import { Identifier } from '../../domain/events/record.js'
-import type { Profile } from '../../domain/identity/profile.js'
+import { type Profile, typeName } from '../../domain/identity/profile.js'
 import { linkKey, usableIdentifiers } from '../../domain/identity/resolve.js'
 import { InvalidInputError, NotFoundError } from '../../errors.js'
 import type { Deps } from '../runtime/deps.js'
@@ -9,8 +9,8 @@ import type { Deps } from '../runtime/deps.js'
 const Exact = z.union([z.strictObject({ profileId: z.int().positive() }), z.strictObject({ identifier: Identifier })])
 type Exact = z.infer<typeof Exact>
 
-/** How people name somebody. `value`: a profile number, or an identifier of whichever type. */
-export const PersonQuery = z.union([Exact, z.strictObject({ value: z.string().trim().min(1).max(256) })])
+/** How people name somebody. `value`: a profile number, or an identifier of whichever type, with its type before it or without. */
+export const PersonQuery = z.union([Exact, z.strictObject({ value: z.string().trim().min(1).max(512) })])
 export type PersonQuery = z.infer<typeof PersonQuery>
 
 /** The profile that stands for this person now: of merged ones the survivor. @throws {NotFoundError} when it is nobody, or several */
@@ -40,8 +40,12 @@ export async function exactly(deps: Deps, query: PersonQuery): Promise<Exact> {
   const number = Number(value)
   const meant: Exact[] =
     /^\d+$/.test(value) && Number.isSafeInteger(number) && number > 0 ? [{ profileId: number }] : []
-  for (const { type } of deps.definitions.current.identity.identifiers) {
-    const identifier = normalised(deps, { type, value })
+  const { identifiers } = deps.definitions.current.identity
+  // The type may hold a colon of its own: openid:<appid>:<value>. What a colon follows need be none: AA:BB:CC.
+  const [, ofType = '', ofValue = ''] = /^(openid:[^:]+|[^:]+):(.+)$/s.exec(value) ?? []
+  for (const { type } of identifiers) {
+    const typed = typeName(ofType) === type ? normalised(deps, { type: ofType, value: ofValue }) : undefined
+    const identifier = typed ?? normalised(deps, { type, value })
     if (identifier !== undefined) meant.push({ identifier })
   }
   const found = new Map<number, Exact>()

@@ -92,7 +92,9 @@ export const personalDocuments: { readonly [K in keyof Collections]: Nobodys | H
     where: () => ({}),
     // Rows name people by number alone.
     pick: (row, { profileIds }) =>
-      profileIds.some((id) => new RegExp(`\\bprofile ${id}\\b`).test(row.target)) ? row : undefined,
+      [...row.target.matchAll(/\bprofile (\d+)\b/g)].some(([, id]) => profileIds.includes(Number(id)))
+        ? row
+        : undefined,
   },
   backups: { none: 'where copies of everything are' },
   batches: {
@@ -184,7 +186,10 @@ export const personalRows: ReadonlyMap<Table, Nobodys | ((keys: PersonKeys) => s
 >([
   [eventsTable, ofProfileOrUnit],
   // Whose an event is, the event says.
-  [eventIdsTable, (keys) => `event_id IN (SELECT event_id FROM ${eventsTable.name} WHERE ${ofProfileOrUnit(keys)})`],
+  [
+    eventIdsTable,
+    (keys) => `(source, event_id) IN (SELECT source, event_id FROM ${eventsTable.name} WHERE ${ofProfileOrUnit(keys)})`,
+  ],
   [profilesTable, ofProfileAlone],
   [tagChangesTable, ofProfileAlone],
   [tagStateTable, ofProfileAlone],

@@ -83,6 +83,17 @@ describe('looking around', () => {
     )
   })
 
+  it.each([
+    ['unionid:o:1', { type: 'unionid', value: 'o:1' }],
+    ['openid:wx1:o1', { type: 'openid:wx1', value: 'o1' }],
+    ['AA:BB:CC:DD:EE:FF', { type: 'member_id', value: 'AA:BB:CC:DD:EE:FF' }],
+    ['member_id:AA:BB:CC:DD:EE:FF', { type: 'member_id', value: 'AA:BB:CC:DD:EE:FF' }],
+  ])('finds %s, with a type before it or without', async (value, identifier) => {
+    await world.accept('crm', { identifiers: [identifier], observedAt: new Date(START), traits: { name: '有冒号' } })
+    await world.run()
+    expect((await ask('person', { of: { value } })).profileId).toBe(4)
+  })
+
   it('counts segments, and how things stand', async () => {
     const segments = await ask('segments', {})
     expect(segments.map((s) => [s.id, s.people])).toEqual([
