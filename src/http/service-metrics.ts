@@ -41,6 +41,7 @@ export function measureService(
     help: 'How long the oldest batch of records waits, 0 when none does',
     registers,
     async collect() {
+      if ((await countOpenBatches({ docs })) === 0) return this.set(0)
       // It reads a batch, and whoever sends may look many times a second.
       if (elapsedMs() - lookedMs >= LOOK_AGAIN_MS) {
         lookedMs = elapsedMs()

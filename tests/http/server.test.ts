@@ -145,7 +145,7 @@ describe('keys', () => {
       await server.close()
       expect(lines()).toEqual([
         expect.anything(),
-        expect.stringContaining(`"attempts":${freeAttempts + 1},"notShown":${freeAttempts - 1}`),
+        expect.stringContaining(`"attempts":${freeAttempts + 1},"addresses":1,"notShown":${freeAttempts - 1}`),
       ])
       expect(logged.join('')).not.toContain('guess-')
     },

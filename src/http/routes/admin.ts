@@ -61,8 +61,7 @@ function listOf(fields: string | string[] | undefined): { fields?: string[] } {
 /** `42`, `unionid:oABC`, `openid:<appid>:<value>`, or the value alone. */
 function personOf(id: string): PersonQuery {
   if (/^[1-9]\d*$/.test(id)) return { profileId: Number(id) }
-  const [, type, value] = /^(openid:[^:]+|[^:]+):(.+)$/s.exec(id) ?? []
-  return type === undefined || value === undefined ? { value: id } : { identifier: { type, value } }
+  return { value: id }
 }
 
 function lines(log: Log, name: string, work: (onProgress: OnProgress) => Promise<unknown>): PassThrough {

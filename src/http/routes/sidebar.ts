@@ -73,7 +73,7 @@ export function sidebarRouter({ deps, signIn, sessions, publicUrl, closeTask }: 
     const { code, state } = parseInput(z.object({ code: z.string(), state: z.string() }), ctx.query, 'Sign-in')
     const [expected, to] = (ctx.cookies.get(STATE) ?? '').split('.')
     if (expected === undefined || expected === '' || expected !== state)
-      throw new HttpError(400, 'sign_in', '登录已过期，请重新打开 · this sign-in has expired: open the page again')
+      throw new HttpError(401, 'sign_in', '登录已过期，请重新打开 · this sign-in has expired: open the page again')
     set(ctx, STATE, '', 0)
     const userId = await signIn.memberOf(code)
     if (userId === undefined)

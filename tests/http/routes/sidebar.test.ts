@@ -126,8 +126,8 @@ describe('signing in', () => {
   it('refuses outsiders, a state that is not the browser’s own, and pages of other hosts', async () => {
     expect((await signIn('code-of-a-customer')).status).toBe(403)
     const start = await ask('/sidebar/sign-in')
-    expect((await ask('/sidebar/signed-in?code=code-1&state=abc', start.cookies.join('; '))).status).toBe(400)
-    expect((await ask('/sidebar/signed-in?code=code-1&state=')).status).toBe(400)
+    expect((await ask('/sidebar/signed-in?code=code-1&state=abc', start.cookies.join('; '))).status).toBe(401)
+    expect((await ask('/sidebar/signed-in?code=code-1&state=')).status).toBe(401)
     expect((await ask('/sidebar/sign-in?to=//evil.example.com')).status).toBe(400)
     expect((await ask('/sidebar/sign-in?to=https://evil.example.com')).status).toBe(400)
   })
