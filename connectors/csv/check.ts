@@ -130,11 +130,11 @@ function partOf(value: unknown): Part | undefined {
     file,
     ...(known !== undefined && { encoding: known }),
     ...(typeof delimiter === 'string' && delimiter.length === 1 && { delimiter }),
-    ...{ columns: columnsIn(columns), identifiers: columnsIn(identifiers), traits: columnsIn(traits) },
+    ...{ columns: filledIn(columns), identifiers: filledIn(identifiers), traits: filledIn(traits) },
   }
 }
 
-function columnsIn(section: unknown): Record<string, string> {
+function filledIn(section: unknown): Record<string, string> {
   const named = Object.entries(objectOf(section)).filter(([, column]) => typeof column === 'string' && column !== '')
   return Object.fromEntries(named) as Record<string, string>
 }

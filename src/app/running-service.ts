@@ -32,10 +32,10 @@ export async function announceService(dataDir: string, url: string, localKey: st
   const file = serviceFile(dataDir)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const reachable = url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')
-  const said = { url: reachable, pid: process.pid, timeOrigin: performance.timeOrigin, key: localKey }
+  const announced = { url: reachable, pid: process.pid, timeOrigin: performance.timeOrigin, key: localKey }
   // Renamed into its place: whoever reads it reads all of it.
   const draft = `${file}-${secretHex(4)}`
-  await writeFile(draft, `${JSON.stringify(said)}\n`, { mode: 0o600 })
+  await writeFile(draft, `${JSON.stringify(announced)}\n`, { mode: 0o600 })
   await rename(draft, file)
   return () => rm(file, { force: true })
 }
@@ -63,8 +63,9 @@ export function isAlone({ documents }: Pick<Config, 'documents'>): boolean {
  *
  * @throws {ConflictError} when somebody else answers at its address, or nobody
  */
-export async function findService({ dataDir, ...config }: Config): Promise<RunningService | undefined> {
-  if (!isEmbedded({ dataDir, ...config })) return undefined
+export async function findService(config: Config): Promise<RunningService | undefined> {
+  if (!isEmbedded(config)) return undefined
+  const { dataDir } = config
   const file = serviceFile(dataDir)
   const text = await readFile(file, 'utf8').catch((err: NodeJS.ErrnoException) => {
     if (err.code === 'ENOENT') return undefined
@@ -72,10 +73,10 @@ export async function findService({ dataDir, ...config }: Config): Promise<Runni
   })
   const holder = text === undefined ? undefined : await holderOf(dataDir)
   if (text === undefined || holder === undefined) return undefined
-  const said = ServiceFile.safeParse(readJson(text)).data
+  const announced = ServiceFile.safeParse(readJson(text)).data
   // The process that holds the stores is another one, which serves nobody (yet).
-  if (said === undefined || said.pid !== holder.pid || said.timeOrigin !== holder.timeOrigin) return undefined
-  const { url, key } = said
+  if (announced?.pid !== holder.pid || announced.timeOrigin !== holder.timeOrigin) return undefined
+  const { url, key } = announced
   await requireProof(url, key, file)
   return { url, key }
 }

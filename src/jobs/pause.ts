@@ -3,8 +3,9 @@ import { ConflictError, messageOf } from '../errors.js'
 import { nameOfShard } from '../ports/job-queue.js'
 import { said } from '../said.js'
 import { lanes, REFRESH_LANE, shardsOf } from '../services/runtime/lanes.js'
-import { type Held, type Leases, stoodStill, withLease } from '../services/runtime/with-lease.js'
+import { type Held, type Leases, type Once, type Pause, stoodStill, withLease } from '../services/runtime/with-lease.js'
 import { MINUTE_MS, SECOND_MS } from '../time.js'
+import { repeat } from './repeat.js'
 
 /** Rises while somebody wants the stores to stand still. */
 const WISH = 'pause'
@@ -15,15 +16,6 @@ const LOOK_MS = 200
 const GIVE_UP_MS = 10 * MINUTE_MS
 /** Cannot wait, and leaves its traces in an order that a copy may cut anywhere: a callback is done after what it brought. */
 const GOES_ON = 'answer-callbacks'
-
-/**
- * Keeps lanes from working while the stores are copied, in every process: `ingest` the one that takes records in, `all` nearly all.
- * Refreshes are kept out by `alone`, in which this is to be run.
- */
-export type Pause = <T>(which: 'ingest' | 'all', work: (held: Held) => Promise<T>) => Promise<T>
-
-/** Runs work that nobody else is at, here or in another process. @throws {ConflictError} where somebody is */
-export type Once = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
 export function createPause(leases: Leases, split: { readonly current: number }): Pause {
   return async (which, work) => {
@@ -58,15 +50,16 @@ export async function isPauseWished(leases: Leases): Promise<boolean> {
 }
 
 /** Aborts when somebody is about to. To be stopped. */
-export function watchForPause(leases: Leases): { signal: AbortSignal; stop: () => void } {
+export function watchForPause(leases: Leases): { signal: AbortSignal; stop: () => Promise<void> } {
   const wished = new AbortController()
-  const timer = setInterval(() => {
-    isPauseWished(leases).then(
-      (isWished) => isWished && wished.abort(),
-      (err: unknown) => leases.log.warn('whether to pause is not known', { cause: messageOf(err) }),
-    )
-  }, LOOK_MS).unref()
-  return { signal: wished.signal, stop: () => clearInterval(timer) }
+  const looking = repeat(LOOK_MS, async () => {
+    try {
+      if (await isPauseWished(leases)) wished.abort()
+    } catch (err) {
+      leases.log.warn('whether to pause is not known', { cause: messageOf(err) })
+    }
+  })
+  return { signal: wished.signal, stop: () => looking.stop() }
 }
 
 function othersOf(shards: number): string[] {
@@ -76,18 +69,18 @@ function othersOf(shards: number): string[] {
 }
 
 function wish({ meta, log }: Leases): { end: () => Promise<void> } {
-  let last: Promise<unknown> = Promise.resolve()
-  const raise = () => {
-    last = meta
-      .updateEach([{ id: WISH, update: { $inc: { value: 1 } }, upsert: true }])
-      .catch((err: unknown) => log.warn('a pause is not asked for', { cause: messageOf(err) }))
+  const raise = async () => {
+    try {
+      await meta.updateEach([{ id: WISH, update: { $inc: { value: 1 } }, upsert: true }])
+    } catch (err) {
+      log.warn('a pause is not asked for', { cause: messageOf(err) })
+    }
   }
-  raise()
-  const timer = setInterval(raise, WISH_AGAIN_MS)
+  const begun = raise()
+  const raising = repeat(WISH_AGAIN_MS, raise)
   let ending: Promise<void> | undefined
   const end = async () => {
-    clearInterval(timer)
-    await last
+    await Promise.all([begun, raising.stop()])
     await meta.delete({ _id: WISH })
   }
   return { end: () => (ending ??= end()) }

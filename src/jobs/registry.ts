@@ -34,7 +34,7 @@ export async function runLane(
     try {
       await lane.run(held, AbortSignal.any([signal, lost, wished?.signal].filter((s) => s !== undefined)), part)
     } finally {
-      wished?.stop()
+      await wished?.stop()
     }
   })
 }

@@ -1,6 +1,6 @@
 import type { TraitValue } from '../events/record.js'
 import type { IdentityConfig } from './config.js'
-import { type Profile, typeName } from './profile.js'
+import { entryOf, type Profile, typeName } from './profile.js'
 import { addTraits } from './standing-traits.js'
 import { compareSaid, compareSpoken, compareText, type Said, type Spoken } from './statement.js'
 
@@ -291,7 +291,7 @@ class Search {
     const traits: Profile['traits'] = {}
     for (const id of core.ids) addTraits(traits, this.nodes.get(id)!.traits)
     for (const trait of this.config.agree) {
-      const value = winner(traits[trait])
+      const value = entryOf(traits[trait])?.value
       if (value !== undefined) core.agreed.set(trait, value)
     }
     for (const trait of this.config.confirm) {
@@ -373,16 +373,6 @@ function isConfirmed(x: Cluster, y: Cluster): boolean {
     const theirs = y.confirming.get(trait)
     return theirs !== undefined && [...values].some((value) => theirs.has(value))
   })
-}
-
-/** As `traitEntry`: the latest that stands; at one instant that of the source first in the alphabet. */
-function winner(bySource: Profile['traits'][string] = {}): TraitValue | undefined {
-  let best: { value: TraitValue; at: Date } | undefined
-  for (const source of Object.keys(bySource).sort()) {
-    const { value, at } = bySource[source]!
-    if (value !== null && (best === undefined || at > best.at)) best = { value, at }
-  }
-  return best?.value
 }
 
 function byLink(x: GraphLink, y: GraphLink): number {

@@ -49,9 +49,14 @@ export function traitEntry(
   profile: Profile,
   trait: string,
 ): { source: string; value: TraitValue; at: Date } | undefined {
-  const bySource = own(profile.traits, trait)
-  if (bySource === undefined) return undefined
-  let best: ReturnType<typeof traitEntry>
+  return entryOf(own(profile.traits, trait))
+}
+
+/** The same of what the sources say of one trait. */
+export function entryOf(
+  bySource: Profile['traits'][string] = {},
+): { source: string; value: TraitValue; at: Date } | undefined {
+  let best: ReturnType<typeof entryOf>
   for (const source of Object.keys(bySource).sort()) {
     const { value, at } = bySource[source]!
     if (value !== null && (best === undefined || at > best.at)) best = { source, value, at }

@@ -1,8 +1,5 @@
-import { z } from 'zod'
 import type { Deps } from '../runtime/deps.js'
 import { type Backup, type Copying, toBackup } from './make-backup.js'
-
-export const BackupsQuery = z.strictObject({})
 
 /** Every backup that was made of these stores, newest first. `isThere`: its file is where it was written. */
 export async function listBackups(

@@ -15,7 +15,7 @@ import { closePast } from '../../stored/runtime.js'
 import { finishPlanned } from '../ingest/process-batches.js'
 import { lastAuditRow, wasAtWork } from '../runtime/audit.js'
 import type { ServiceDeps } from '../runtime/deps.js'
-import type { Held, RunAlone } from '../runtime/with-lease.js'
+import type { Once, Pause, RunAlone } from '../runtime/with-lease.js'
 import { SECOND_MS } from '../../time.js'
 import { FORMAT, type Manifest, MANIFEST, MANIFEST_SUM, type Piece, sha256 } from './manifest.js'
 
@@ -24,8 +24,8 @@ const gzip = promisify(gzipWithCallback)
 /** What keeps others from writing while the stores are copied; see `src/jobs/pause.ts`. */
 export type Copying = {
   archives: Archives
-  once: <T>(name: string, work: () => Promise<T>) => Promise<T>
-  pause: <T>(which: 'ingest' | 'all', work: (held: Held) => Promise<T>) => Promise<T>
+  once: Once
+  pause: Pause
 }
 
 export type BackupParts = {

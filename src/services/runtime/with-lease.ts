@@ -40,6 +40,15 @@ export type Held = {
 /** Runs work so that nobody else is at the same. */
 export type RunAlone = <T>(work: (held: Held) => Promise<T>) => Promise<T>
 
+/** Runs work that nobody else is at, here or in another process. @throws {ConflictError} where somebody is */
+export type Once = <T>(name: string, work: () => Promise<T>) => Promise<T>
+
+/**
+ * Keeps lanes from working while the stores are copied, in every process: `ingest` the one that takes records in, `all` nearly all.
+ * Refreshes are kept out by `RunAlone`, in which this is to be run.
+ */
+export type Pause = <T>(which: 'ingest' | 'all', work: (held: Held) => Promise<T>) => Promise<T>
+
 /** Where nothing else works. */
 export const atOnce: RunAlone = (work) => work({ signal: new AbortController().signal, fence: 0, isLate: () => false })
 

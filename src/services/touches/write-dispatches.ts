@@ -37,8 +37,8 @@ export async function writeDispatches(deps: Deps, fresh: readonly NewDispatch[])
 
 /**
  * Marks the touches of new dispatches. One that was suppressed meanwhile, or stands in another dispatch, leaves its own; a card
- * tells of all of them, so there it is made anew without that one. Nobody else ends a new dispatch: who wants to marks it with
- * the reason (`endUnasked`), and it ends here, when all its touches are known.
+ * tells of all of them, so there it is made anew without that one. Where touches stand in a new dispatch nobody
+ * else ends it: who wants to marks it with the reason (`endUnasked`), and it ends here, when all its touches are known.
  */
 async function makeReady(deps: Deps, fresh: readonly NewDispatch[]): Promise<void> {
   const { dispatches, touches, tasks } = deps.docs
