@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openMongoDocuments } from '../adapters/documents/mongo.js'
 import { openSqliteDocuments } from '../adapters/documents/sqlite.js'
@@ -32,12 +33,18 @@ export async function openDocuments(
 }
 
 export async function openEvents({ events, dataDir }: Config, fsync: boolean): Promise<EventStore> {
-  if (events.kind === 'chdb') return openChdbEvents({ path: join(dataDir, 'events'), fsync })
+  if (events.kind === 'chdb') return openChdbEvents({ path: join(dataDir, 'events'), fsync, onSilent: endAtOnce })
   return openClickhouseEvents({
     url: events.url,
     database: events.database,
     ...(events.cluster === undefined ? {} : { cluster: events.cluster }),
   })
+}
+
+/** An engine in this process that does not answer holds its end as well. Whoever supervises the process starts it anew. */
+function endAtOnce(err: Error): void {
+  writeSync(process.stderr.fd, `${err.message}\n`)
+  process.kill(process.pid, 'SIGKILL')
 }
 
 export async function openJobs({ jobs }: Config, log: Log): Promise<JobQueue> {

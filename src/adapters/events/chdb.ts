@@ -8,7 +8,15 @@ import { createChdbConnection } from 'chdb/connection'
 import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
 import type { EventStore } from '../../ports/event-store.js'
 import { secretHex } from '../../random.js'
-import { connectionsOf, queueSettings, openClickhouseClientEvents, type EventQueue } from './clickhouse-client.js'
+import { SECOND_MS } from '../../time.js'
+import { Answers, silentAfterMs } from './answers.js'
+import {
+  connectionsOf,
+  queueSettings,
+  openClickhouseClientEvents,
+  QUEUE_TIMEOUT_MS,
+  type EventQueue,
+} from './clickhouse-client.js'
 
 export type ChdbEventsOptions = {
   /** Data directory; made when absent. One process holds it, and a process holds one at a time. */
@@ -22,6 +30,10 @@ export type ChdbEventsOptions = {
    * when the directory is created.
    */
   fsync?: boolean
+  /** Longest that a connection with something to do gives no answer; default: far beyond what a statement may take. */
+  silentAfterMs?: number
+  /** The engine has stopped answering, which nothing in this process can change. Statements fail from then on. */
+  onSilent?: (err: UpstreamError) => void
 }
 
 type ClientOptions = NonNullable<Parameters<typeof createClient>[0]>
@@ -40,19 +52,27 @@ export async function openChdbEvents({
   memoryLimitMb = 2048,
   maxThreads = availableParallelism(),
   fsync = false,
+  silentAfterMs: longestMs,
+  onSilent = () => {},
 }: ChdbEventsOptions): Promise<EventStore> {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   // Made by an earlier version, it was open to every user of the machine.
   chmodSync(path, 0o700)
   await drainPending() // a store closed a moment ago may still be letting go
   const opened: ClickHouseClient[] = []
+  const answers = new Answers((waitedMs) => {
+    const err = toSilentError(waitedMs)
+    onSilent(err)
+    return err
+  })
   try {
     // Two each where small statements come in pairs; a connection does one thing at a time.
     const open = async (queue: EventQueue, connections: number) => {
       const clients: ClickHouseClient[] = []
       for (let i = 0; i < connections; i++)
         clients.push(await openConnection(path, queue, memoryLimitMb, maxThreads, opened))
-      return connectionsOf(clients)
+      const limitMs = longestMs ?? silentAfterMs(QUEUE_TIMEOUT_MS[queue])
+      return connectionsOf(clients, (client, act) => answers.run(client, limitMs, () => act(client)))
     }
     const queues = { insert: await open('insert', 2), serving: await open('serving', 2), scan: await open('scan', 1) }
     return await openClickhouseClientEvents({
@@ -76,7 +96,10 @@ export async function openChdbEvents({
           await rm(name, { force: true })
         }
       },
-      release: drainPending,
+      release: async () => {
+        // What does not come back is not waited for.
+        if (!answers.isSilent) await drainPending()
+      },
     })
   } catch (err) {
     await Promise.all(opened.map((client) => client.close()))
@@ -110,6 +133,17 @@ async function openConnection(
   } catch (err) {
     throw toOpenError(path, err)
   }
+}
+
+function toSilentError(waitedMs: number): UpstreamError {
+  return new UpstreamError(
+    SYSTEM,
+    'no_answer',
+    false,
+    `no statement has come back for ${Math.round(waitedMs / SECOND_MS)} s → start this process anew; nothing that was acknowledged is lost`,
+    {},
+    'system',
+  )
 }
 
 function toOpenError(path: string, err: unknown): Error {

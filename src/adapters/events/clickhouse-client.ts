@@ -34,13 +34,18 @@ export function queueSettings(queue: EventQueue) {
 /** Runs an act on the connection of a queue that has the least to do. */
 export type Connections = <T>(act: (client: ClickHouseClient) => Promise<T>) => Promise<T>
 
-export function connectionsOf(clients: readonly ClickHouseClient[]): Connections {
+/** @param run - runs an act on the connection that was chosen */
+export function connectionsOf(
+  clients: readonly ClickHouseClient[],
+  run: <T>(client: ClickHouseClient, act: (client: ClickHouseClient) => Promise<T>) => Promise<T> = (client, act) =>
+    act(client),
+): Connections {
   const busy = clients.map(() => 0)
   return async (act) => {
     const least = busy.indexOf(Math.min(...busy))
     busy[least]!++
     try {
-      return await act(clients[least]!)
+      return await run(clients[least]!, act)
     } finally {
       busy[least]!--
     }
@@ -312,6 +317,7 @@ const OF_INPUT = new Set([
 
 /** What the engine or the connection threw, as ours. With `hideText` only the error's type and row number remain. */
 export function toUpstreamError(system: string, what: string, err: unknown, hideText = false): UpstreamError {
+  if (err instanceof UpstreamError) return err
   const message = messageOf(err)
   const { code = 'unreachable', type = 'error' } = z
     .object({ code: z.string(), type: z.string() })

@@ -29,7 +29,7 @@ describe('chDB adapter and processes', () => {
   })
 
   /** Starts chdb-child.ts; `lines` grows as it prints. */
-  function start(mode: 'insert' | 'hold'): { child: ChildProcess; lines: string[] } {
+  function start(mode: 'insert' | 'hold' | 'silent'): { child: ChildProcess; lines: string[] } {
     const child = spawn(process.execPath, [compiled('tests/adapters/events/chdb-child.ts'), path, mode], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -84,6 +84,19 @@ describe('chDB adapter and processes', () => {
     const store = await openChdbEvents({ path })
     await store.ping()
     await store.close()
+  })
+
+  it('says of an engine that answers no more, and waits neither for it nor with what is asked later', async () => {
+    const { child, lines } = start('silent')
+    await waitUntil(() => lines.includes('closed') || child.exitCode !== null, { what: 'the child to give up' })
+    // Two connections: the second statement had one to itself.
+    expect(lines).toEqual([
+      'open',
+      'silent: no_answer',
+      JSON.stringify(['no_answer', [{ 1: 1 }], 'no_answer']),
+      '"no_answer"',
+      'closed',
+    ])
   })
 
   it('holds one directory a process at a time, and the next once that is closed', async () => {
