@@ -1,9 +1,15 @@
 // Adds up what jest itself counted, names what failed, and prints "N passed, N failed" as the last line.
-// Usage: summary.mjs DIR, where DIR holds tests.json of the jest run, tests.exit where it failed, and NAME.failed of the rest.
+// Usage: summary.mjs DIR, where DIR holds tests.json of the jest run, again.json of suites that ran once more, tests.exit where it
+// failed, and NAME.failed of the rest. summary.mjs --failed FILE lists the suites that failed.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
-const dir = process.argv[2]
+const [dir, file] = process.argv.slice(2)
+if (dir === '--failed') {
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8'))
+  for (const suite of testResults.filter((one) => one.status === 'failed')) console.log(relative('.', suite.name))
+  process.exit()
+}
 const names = (ending) =>
   readdirSync(dir)
     .filter((file) => file.endsWith(ending))
@@ -21,14 +27,14 @@ for (const step of names('.failed')) {
 const result = readResult()
 if (result === undefined) failed++
 else {
-  passed += result.numPassedTests
-  // A file that does not even load has no failed test; it counts as one.
-  const failedTests = result.numFailedTests + result.numRuntimeErrorTestSuites
-  failed += failedTests
+  const counts = { passed: 0, failed: 0 }
   for (const [kind, files] of byKind(result.testResults)) {
     const tests = files.flatMap((file) => file.assertionResults)
     const count = (status) => tests.filter((one) => one.status === status).length
     const broken = files.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length
+    counts.passed += count('passed')
+    // A file that does not even load has no failed test; it counts as one.
+    counts.failed += count('failed') + broken
     const skipped = count('pending') === 0 ? '' : `, ${count('pending')} skipped`
     const seconds = files.reduce((sum, file) => sum + secondsOf(file), 0)
     lines.push(
@@ -43,10 +49,12 @@ else {
       ),
     )
   }
+  passed += counts.passed
+  failed += counts.failed
   const slowest = result.testResults.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 12)
   for (const file of slowest)
     lines.push(`  ${String(Math.round(secondsOf(file))).padStart(4)} s ${relative('.', file.name)}`)
-  if (failedTests === 0 && existsSync(join(dir, 'tests.exit'))) {
+  if (counts.failed === 0 && existsSync(join(dir, 'tests.exit'))) {
     failed++
     lines.push(`FAILED tests: every test passed, but jest ended with ${text('tests.exit').trim()}`)
   }
@@ -72,7 +80,12 @@ function byKind(files) {
 
 function readResult() {
   try {
-    return JSON.parse(text('tests.json'))
+    const { testResults } = JSON.parse(text('tests.json'))
+    if (!existsSync(join(dir, 'again.json'))) return { testResults }
+    const again = new Map(JSON.parse(text('again.json')).testResults.map((one) => [one.name, one]))
+    for (const name of again.keys())
+      lines.push(`  AGAIN ${relative('.', name)}: the engine in its worker did not answer`)
+    return { testResults: testResults.map((one) => again.get(one.name) ?? one) }
   } catch (err) {
     lines.push(`FAILED tests: ${err.code === 'ENOENT' ? 'no figures were written' : 'the figures cannot be read'}`)
     return undefined

@@ -45,7 +45,11 @@ export type EventHome = {
 
 export async function openEventHome(): Promise<EventHome> {
   const home = mkdtempSync(join(tmpdir(), 'siyu-services-'))
-  const engine = await openChdbEvents({ path: join(home, 'events'), memoryLimitMb: 1024, maxThreads: 1 })
+  // Within the time a test has: what the engine does not answer is told by name.
+  const path = join(home, 'events')
+  const engine = await openChdbEvents({ path, memoryLimitMb: 1024, maxThreads: 1, silentAfterMs: 3 * MINUTE_MS })
+  // A world empties the tables before it begins; nothing that runs in the background is waited for then.
+  await engine.command('SYSTEM STOP MERGES')
   const behind = new Set<EventStore>()
   const store: EventStore = {
     ...engine,
