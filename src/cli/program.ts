@@ -14,6 +14,7 @@ import { registerInit } from './init.js'
 import { registerIngest } from './ingest.js'
 import { registerJourneys } from './journeys.js'
 import { type CommandContext, localeOf, type RegisterCommand } from './options.js'
+import { registerPath } from './path.js'
 import { registerPeople, registerPerson } from './people.js'
 import { registerPublish } from './publish.js'
 import { registerSandbox } from './sandbox.js'
@@ -40,6 +41,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerImport,
   registerPeople,
   registerPerson,
+  registerPath,
   registerIngest,
   registerTags,
   registerSegments,
@@ -124,6 +126,7 @@ function stepsIn(words: Words): string {
       ['siyu import', '按映射导入', 'imports by the mappings'],
       ['siyu people', '有哪些人', 'who there is'],
       ['siyu person 13800000011', '一个人的全部', 'all that is known of one'],
+      ['siyu path 42', '她是怎么走到下单的', 'how she came to her orders'],
       ['siyu segments who reachable', '人群里有谁', 'who is in a segment'],
       ['siyu why 42', '为什么收到或没收到', 'why she got it, or did not'],
     ),

@@ -15,6 +15,7 @@ import { exportPerson } from '../identity/export-person.js'
 import { ProfileQuery, ProfilesQuery, readProfile, readProfiles } from '../identity/read-profiles.js'
 import { listBackups } from '../backup/list-backups.js'
 import { type Backup, type Copying, makeBackup } from '../backup/make-backup.js'
+import { PathQuery, showPath } from '../identity/show-path.js'
 import { showPerson } from '../identity/show-person.js'
 import { describeStatus } from './describe-status.js'
 import { AuditQuery, listAudit, verifyAudit } from './audit.js'
@@ -162,6 +163,16 @@ export const operations = {
     roles: KNOWERS,
     scope: 'departments',
     audit: ofSomebody,
+  }),
+  'person/path': quick(PathQuery, async ({ deps }, query) => showPath(deps, query), {
+    effect: 'read',
+    reveals: true,
+    roles: KNOWERS,
+    scope: 'departments',
+    audit: {
+      target: ofSomebody.target,
+      input: ({ of, event, days, last }) => ({ ...ofSomebody.input({ of }), event, days, last }),
+    },
   }),
   'person/export': long(
     z.strictObject({ of: PersonQuery }),

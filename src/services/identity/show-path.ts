@@ -1,0 +1,162 @@
+import { z } from 'zod'
+import { eventsTable } from '../../domain/events/tables.js'
+import { type Profile, typeName } from '../../domain/identity/profile.js'
+import { literal, SMALL_QUERY } from '../../domain/rules/sql.js'
+import { said } from '../../said.js'
+import { DAY_MS } from '../../time.js'
+import type { Deps } from '../runtime/deps.js'
+import { findPerson, PersonQuery } from './find-person.js'
+
+export const PathQuery = z.strictObject({
+  of: PersonQuery,
+  event: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]*$/, said('事件名是小写加下划线', 'an event name is snake_case'))
+    .default('order_paid')
+    .describe(said('什么算转化', 'what counts as a conversion')),
+  days: z.int().min(1).max(366).default(30).describe(said('往前看几天', 'how many days before it are looked at')),
+  last: z.int().min(1).max(20).default(3).describe(said('最近几次转化', 'of how many conversions, the last ones')),
+})
+export type PathQuery = z.infer<typeof PathQuery>
+
+/** What somebody did, or what reached her, before a conversion. */
+export type Station = {
+  at: string
+  /** The last of several of the same kind, one after the other. */
+  until?: string
+  times: number
+  /** touch: it reached her from us. event: what she did, or what was done for her. */
+  kind: 'touch' | 'event'
+  name: string
+  /** Of a touch its channel; of an event the one it tells, else its source. */
+  channel: string
+  journeyId?: string
+  contentId?: string
+  /** Where it was, as the event tells. */
+  page?: string
+  /** Nobody knew yet who she was: it was before any of her strong identifiers. */
+  anonymous?: true
+  /** The profile it was known of then, which was found to be her later. */
+  asProfile?: number
+}
+
+export type Conversion = {
+  id: string
+  at: string
+  source: string
+  amountMinor: number
+  /** Channels of touches on the way, in their order, each once. */
+  touchedBy: string[]
+  stations: Station[]
+  /** There were more, before the first one shown. */
+  cut: boolean
+}
+
+/** Newest conversion first; stations from the oldest on. Instants are ISO 8601. */
+export type ShownPath = { profileId: number; event: string; days: number; conversions: Conversion[] }
+
+/** Events that are looked at before one conversion. */
+const EVENTS_MAX = 1_000
+const STATIONS_MAX = 100
+
+const Row = z.object({
+  id: z.string(),
+  name: z.string(),
+  ms: z.number(),
+  source: z.string(),
+  amount: z.number(),
+  properties: z.string(),
+  profile: z.number(),
+})
+type Row = z.infer<typeof Row>
+
+/** The ways that led somebody to her conversions: touches, channels and pages, the anonymous part included. @throws {NotFoundError} */
+export async function showPath(deps: Deps, { of, event, days, last }: PathQuery): Promise<ShownPath> {
+  const profile = await findPerson(deps, of)
+  const converted = await eventsOf(deps, profile, `name = ${literal(event)}`, last)
+  const knownMs = knownSince(deps, profile)
+  const conversions: Conversion[] = []
+  for (const at of converted) {
+    const before = await eventsOf(
+      deps,
+      profile,
+      `name != ${literal(event)} AND occurred_at <= fromUnixTimestamp64Milli(${at.ms}) AND occurred_at > fromUnixTimestamp64Milli(${at.ms - days * DAY_MS})`,
+      EVENTS_MAX,
+    )
+    const all = joined(before.reverse().map((row) => stationOf(row, profile._id, knownMs)))
+    const touches = all.filter(({ kind }) => kind === 'touch')
+    conversions.push({
+      ...{ id: at.id, at: new Date(at.ms).toISOString(), source: at.source, amountMinor: at.amount },
+      touchedBy: [...new Set(touches.map(({ channel }) => channel))],
+      stations: all.slice(-STATIONS_MAX),
+      cut: all.length > STATIONS_MAX || before.length === EVENTS_MAX,
+    })
+  }
+  return { profileId: profile._id, event, days, conversions }
+}
+
+/** Her events, the newest first. */
+async function eventsOf({ events }: Deps, { _id, mergedIds }: Profile, where: string, limit: number): Promise<Row[]> {
+  return events.query(
+    `SELECT event_id AS id, name, toUnixTimestamp64Milli(occurred_at) AS ms, source, amount_minor AS amount, properties, profile_id AS profile
+     FROM ${eventsTable.name} WHERE profile_id IN (${[_id, ...mergedIds].join(', ')}) AND ${where}
+     ORDER BY occurred_at DESC, known_at DESC, seq DESC, source, event_id LIMIT 1 BY source, event_id LIMIT ${limit} ${SMALL_QUERY}`,
+    Row,
+  )
+}
+
+const Told = z
+  .object({
+    channel: z.string(),
+    utm_source: z.string(),
+    page: z.string(),
+    url: z.string(),
+    path: z.string(),
+    journeyId: z.string(),
+    content: z.string(),
+  })
+  .partial()
+  .catch({})
+
+/** When somebody first said by a strong identifier who she is; never, where nobody has. */
+function knownSince({ definitions }: Pick<Deps, 'definitions'>, { identifiers }: Profile): number {
+  const strong = new Set(
+    definitions.current.identity.identifiers.filter((i) => i.strength === 'strong').map(({ type }) => type),
+  )
+  return Math.min(...identifiers.filter((i) => strong.has(typeName(i.type))).map((i) => i.since.getTime()))
+}
+
+function stationOf({ name, ms, source, properties, profile }: Row, profileId: number, knownMs: number): Station {
+  const told = Told.parse(JSON.parse(properties))
+  const page = told.page ?? told.url ?? told.path
+  const isTouch = name === 'touch_delivered'
+  return {
+    at: new Date(ms).toISOString(),
+    times: 1,
+    kind: isTouch ? 'touch' : 'event',
+    name,
+    channel: told.channel ?? told.utm_source ?? source,
+    ...(told.journeyId !== undefined && { journeyId: told.journeyId }),
+    ...(isTouch && told.content !== undefined && { contentId: told.content }),
+    ...(page !== undefined && { page }),
+    ...(ms < knownMs && { anonymous: true as const }),
+    ...(profile !== profileId && { asProfile: profile }),
+  }
+}
+
+/** The same several times over is one station. */
+function joined(stations: readonly Station[]): Station[] {
+  const out: Station[] = []
+  for (const station of stations) {
+    const before = out.at(-1)
+    if (before !== undefined && isSame(before, station))
+      out[out.length - 1] = { ...before, until: station.at, times: before.times + 1 }
+    else out.push(station)
+  }
+  return out
+}
+
+function isSame(a: Station, b: Station): boolean {
+  const fields = ['name', 'channel', 'page', 'anonymous', 'asProfile', 'journeyId', 'contentId'] as const
+  return fields.every((field) => a[field] === b[field])
+}
