@@ -1,4 +1,4 @@
-import { asCommand, said, sentencesOf } from './said.js'
+import { asCommand, inLanguage, said, sentencesOf } from './said.js'
 
 /** Base of every error we raise on purpose. The message says what to do next and never holds a token or a phone number. */
 export abstract class AppError extends Error {
@@ -44,7 +44,7 @@ export function formatProblem(p: Problem, language?: 'zh' | 'en'): string {
 export class InvalidInputError extends AppError {
   readonly code = 'invalid_input'
   constructor(
-    what: string,
+    readonly what: string,
     readonly problems: readonly Problem[],
     options?: ErrorOptions,
   ) {
@@ -56,7 +56,7 @@ export class InvalidInputError extends AppError {
 export class ConfigError extends AppError {
   readonly code = 'bad_config'
   constructor(
-    what: string,
+    readonly what: string,
     readonly problems: readonly Problem[] = [],
     options?: ErrorOptions,
   ) {
@@ -121,6 +121,13 @@ export class UnknownOutcomeError extends AppError {
 /** Whether an outside system is the reason: it may be about one thing only, and the others can go on. */
 export function isUpstreamFault(err: unknown): err is UpstreamError | UnknownOutcomeError {
   return err instanceof UpstreamError || err instanceof UnknownOutcomeError
+}
+
+/** What a person is told of it: in one language, with a line for each problem. */
+export function tellError(err: AppError, language: 'zh' | 'en'): string {
+  if (!(err instanceof InvalidInputError || err instanceof ConfigError)) return inLanguage(err.message, language)
+  const problems = err.problems.map((p) => `  ${formatProblem(p, language)}`)
+  return [inLanguage(err.what, language), ...problems].join('\n')
 }
 
 /** The message of whatever was thrown. */

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { asTyped, callOf } from './cli/as-typed.js'
 import { guardOutput } from './cli/guard-output.js'
+import { type CommandContext, languageOf } from './cli/options.js'
 import { createProgram } from './cli/program.js'
-import { AppError, messageOf } from './errors.js'
+import { AppError, messageOf, tellError } from './errors.js'
 import { forTerminal } from './escape.js'
-import { inLines, said, typeCommands } from './said.js'
+import { bilingual, typeCommands } from './said.js'
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
@@ -15,7 +16,8 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => {
   process.exit()
 })
 
-const program = createProgram({ env: process.env, signal: stop.signal })
+const context: CommandContext = { env: process.env, signal: stop.signal }
+const program = createProgram(context)
 typeCommands(
   asTyped(
     callOf(process.argv[1], process.env),
@@ -28,13 +30,14 @@ try {
   await program.parseAsync()
 } catch (err) {
   const interrupted = stop.signal.aborted && err instanceof Error && err.name === 'AbortError'
+  const language = await languageOf(context)
   const text = interrupted
-    ? said('已中断，可以重新执行', 'interrupted; it can be run again')
+    ? bilingual(language)('已中断，可以重新执行', 'interrupted; it can be run again')
     : err instanceof AppError
-      ? err.message
+      ? tellError(err, language)
       : err instanceof Error
         ? (err.stack ?? err.message)
         : messageOf(err)
-  process.stderr.write(`${forTerminal(inLines(text))}\n`)
+  process.stderr.write(`${forTerminal(text)}\n`)
   process.exitCode = interrupted ? 130 : 1
 }

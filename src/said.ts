@@ -1,6 +1,6 @@
 /**
  * Words for people who run the service: a Chinese sentence, then an English one. Errors, zod and logs carry one text, so both travel in
- * it, as `中文 · English`; where it is shown to a person, `inLines` gives each a line of its own.
+ * it, as `中文 · English`; where it is shown to a person, `inLanguage` takes one of them.
  */
 export function said(zh: string, en: string): string {
   return `${whole(zh)}${BETWEEN}${whole(en)}`
@@ -46,17 +46,6 @@ export type Words = (zh: string, en: string) => string
 
 export function bilingual(locale: 'zh' | 'en'): Words {
   return (zh, en) => asTyped(locale === 'en' ? en : zh)
-}
-
-/** A text of several lines with each sentence on a line of its own, the English one under the Chinese. */
-export function inLines(text: string): string {
-  return asTyped(text)
-    .split('\n')
-    .map((line) => {
-      const { zh, en } = sentencesOf(line)
-      return zh === en ? line : `${zh}\n${/^\s*/.exec(line)![0]}  ${en}`
-    })
-    .join('\n')
 }
 
 /** What to do about a name that is not known: the one that was probably meant, else `zh` and `en`. */

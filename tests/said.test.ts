@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { inLines, meant, nearest, said, sentencesOf } from '../src/said.js'
+import { inLanguage, meant, nearest, said, sentencesOf } from '../src/said.js'
 
 describe('said', () => {
   it('carries both sentences, whatever stands in them', () => {
@@ -11,15 +11,10 @@ describe('said', () => {
     expect(sentencesOf('siyu publish')).toEqual({ zh: 'siyu publish', en: 'siyu publish' })
   })
 
-  it('gives each sentence a line of its own, the Chinese one first', () => {
-    const text = `${said('两个问题', 'two problems')}\n  a.yaml:1 x: ${said('错了', 'wrong')}\n  b.yaml is missing`
-    expect(inLines(text).split('\n')).toEqual([
-      '两个问题',
-      '  two problems',
-      '  a.yaml:1 x: 错了',
-      '    wrong',
-      '  b.yaml is missing',
-    ])
+  it('says each line in one language', () => {
+    const text = `${said('两个问题', 'two problems')}\n  a.yaml is missing`
+    expect(inLanguage(text, 'zh')).toBe('两个问题\n  a.yaml is missing')
+    expect(inLanguage(text, 'en')).toBe('two problems\n  a.yaml is missing')
   })
 })
 

@@ -5,7 +5,7 @@ import { formatProblem, InvalidInputError, type Problem } from '../errors.js'
 import type { ShownKind } from '../services/definitions/load-definitions.js'
 import { bilingual, inLanguage, said, type Words } from '../said.js'
 import { columnsIn, fitTable } from '../print/table.js'
-import { type CommandContext, configOption, type WithConfig } from './options.js'
+import { type CommandContext, configOption, localeOf, type WithConfig } from './options.js'
 
 export function registerCheck(program: Command, { env }: CommandContext): void {
   program
@@ -48,7 +48,7 @@ export async function checkCommand({ config: file }: { config: string }, env: En
     ...(brand === undefined ? [] : await checkSources({ ...part, brand }, known)),
     ...(placeholders?.problems ?? []),
   ]
-  const locale = brand?.locale ?? 'zh'
+  const locale = brand?.locale ?? localeOf(env)
   const warnings = [
     ...(definitions?.warnings ?? []),
     ...(placeholders?.warnings ?? []),
@@ -71,7 +71,7 @@ export async function checkCommand({ config: file }: { config: string }, env: En
 
 export function problemsFound(problems: readonly Problem[]): InvalidInputError {
   return new InvalidInputError(
-    said(`✗ ${problems.length} 个问题`, `${problems.length} problem${problems.length === 1 ? '' : 's'}`),
+    said(`✗ ${problems.length} 个问题`, `✗ ${problems.length} problem${problems.length === 1 ? '' : 's'}`),
     problems,
   )
 }

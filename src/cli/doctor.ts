@@ -8,7 +8,7 @@ import type { Clock } from '../time.js'
 import { forCell } from '../escape.js'
 import { inLanguage, said } from '../said.js'
 import { displayWidth, padEnd, wrap } from '../print/display-width.js'
-import { type CommandContext, configOption, examples, localeOf, type WithConfig } from './options.js'
+import { type CommandContext, configOption, examples, languageOf, type WithConfig } from './options.js'
 
 export function registerDoctor(program: Command, { env }: CommandContext): void {
   program
@@ -64,7 +64,7 @@ async function examine(
   } catch (err) {
     if (!(err instanceof ConfigError)) throw err
     const { problems } = err
-    const locale = localeOf(env)
+    const locale = await languageOf({ env, options: { config: file } })
     const fix = problems.map((p) => formatProblem(p, locale)).join('\n')
     const found = said(`${file}：${problems.length} 个问题`, `${file}: ${problems.length} problems`)
     return { findings: [check.failed(found, fix)], locale }
@@ -130,21 +130,26 @@ function textOf(findings: readonly Finding[], locale: 'zh' | 'en', width: number
       ...rest.map((line) => `${indent}${line}`),
     ]
   })
-  const fixes = findings
-    .filter((f) => f.fix !== undefined && f.state !== 'ok')
-    .flatMap((f) => [
-      `${SIGNS[f.state]} ${say(f.title)}`,
-      ...say(f.fix!)
-        .split('\n')
-        .flatMap((fix) => arrow(fix, width)),
-    ]) // asked before
+  const toDo = new Map<string, Finding[]>()
+  for (const f of findings) {
+    if (f.fix === undefined || f.state === 'ok') continue
+    const same = `${SIGNS[f.state]}${f.fix}`
+    toDo.set(same, [...(toDo.get(same) ?? []), f])
+  }
+  const fixes = [...toDo.values()].flatMap((same) => [
+    ...hanging(`${SIGNS[same[0]!.state]} `, same.map((f) => say(f.title)).join(locale === 'zh' ? '、' : ', '), width),
+    ...say(same[0]!.fix!)
+      .split('\n')
+      .flatMap((fix) => hanging('    → ', fix, width)),
+  ])
   const failed = findings.filter((f) => f.state === 'failed').length
   const end =
     failed === 0 ? said('✓ 可以开始', '✓ ready') : said(`✗ ${failed} 项要先解决`, `✗ ${failed} to be settled first`)
   return [...lines, '', ...fixes, ...(fixes.length === 0 ? [] : ['']), say(end), ''].join('\n')
 }
 
-function arrow(fix: string, width: number): string[] {
-  const indent = '    → '
-  return wrap(fix, Math.max(20, width - indent.length)).map((line, i) => `${i === 0 ? indent : '      '}${line}`)
+/** A text in lines, all of them as far in as the first. */
+function hanging(first: string, text: string, width: number): string[] {
+  const indent = ' '.repeat(first.length)
+  return wrap(text, Math.max(20, width - first.length)).map((line, i) => `${i === 0 ? first : indent}${line}`)
 }

@@ -10,6 +10,8 @@ export type CommandContext = {
   signal: AbortSignal
   /** The one that is run, as it is typed: `tags list`. Absent before. */
   command?: string
+  /** What it was given. */
+  options?: Readonly<Record<string, unknown>>
 }
 
 /** Adds a command to the program. It loads what it works with only when it is run: help comes at once. */
@@ -33,6 +35,20 @@ export function examples(...lines: string[]): string {
 /** The language of whoever sits at the terminal; Chinese where the environment does not say. */
 export function localeOf({ LC_ALL, LC_MESSAGES, LANG }: Env): 'zh' | 'en' {
   return /^en/i.test(LC_ALL || LC_MESSAGES || LANG || '') ? 'en' : 'zh'
+}
+
+/** What a command says when it fails: in the language that was asked for, else the brand's, else that of whoever sits at the terminal. */
+export async function languageOf({
+  env,
+  options: { lang, locale, config } = {},
+}: Pick<CommandContext, 'env' | 'options'>): Promise<'zh' | 'en'> {
+  const asked = lang ?? locale
+  if (asked === 'zh' || asked === 'en') return asked
+  if (typeof config !== 'string') return localeOf(env)
+  const { readConfig } = await import('../config.js')
+  // Of a configuration that cannot be read at all the command itself complains.
+  const { part } = await readConfig({ file: config, env }).catch(() => ({ part: undefined }))
+  return part?.brand?.locale ?? localeOf(env)
 }
 
 export function wholeNumber(text: string): number {

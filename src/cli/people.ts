@@ -134,6 +134,8 @@ export async function personCommand(of: PersonQuery, json: boolean, options: Ser
         e.properties,
       ]),
     )
-    process.stdout.write(`\n${words('收到了什么、为什么：', 'What she got, and why: ')}siyu why ${person.profileId}\n`)
+    process.stdout.write(
+      `\n${words(`收到了什么、为什么：siyu why ${person.profileId}`, `What she got, and why: siyu why ${person.profileId}`)}\n`,
+    )
   })
 }

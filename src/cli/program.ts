@@ -1,4 +1,4 @@
-import { Command, type Option } from 'commander'
+import { Command, type ErrorOptions, type Option } from 'commander'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
@@ -25,6 +25,7 @@ import { registerServe } from './serve.js'
 import { registerStatus } from './status.js'
 import { registerTags } from './tags.js'
 import { registerTry } from './try.js'
+import { usageError } from './usage-error.js'
 import { registerWecom } from './wecom.js'
 import { registerWhy } from './why.js'
 
@@ -56,11 +57,15 @@ const COMMANDS: readonly RegisterCommand[] = [
   registerSchemas,
 ]
 
-/** The command line; its help is in the language of whoever sits at the terminal. */
+/**
+ * The command line; its help is in the language of whoever sits at the terminal.
+ *
+ * @param context - what is run is written into it
+ */
 export function createProgram(context: CommandContext): Command {
   const locale = localeOf(context.env)
   const words = bilingual(locale)
-  const program = new Command('siyu')
+  const program = new SpeakingCommand(locale, 'siyu')
     .configureHelp({
       displayWidth,
       boxWrap: (text, width) =>
@@ -82,14 +87,33 @@ export function createProgram(context: CommandContext): Command {
     .version(versionOf(), '-V, --version', said('版本', 'version'))
     .helpOption('-h, --help', said('显示用法', 'how to use it'))
     .helpCommand('help [command]', said('显示一个命令的用法', 'how to use a command'))
-    .showHelpAfterError(said('（siyu <命令> --help 查看用法）', '(siyu <command> --help shows how to use it)'))
     .addHelpText('after', stepsIn(words))
-  const shared = { ...context }
-  for (const register of COMMANDS) register(program, shared)
+  for (const register of COMMANDS) register(program, context)
   program.hook('preAction', (_program, action) => {
-    shared.command = nameOf(action)
+    context.command = nameOf(action)
+    context.options = action.opts()
   })
   return program
+}
+
+/** Says what it refuses in one language, and how its help is asked for. */
+class SpeakingCommand extends Command {
+  constructor(
+    private readonly locale: 'zh' | 'en',
+    name?: string,
+  ) {
+    super(name)
+  }
+
+  override createCommand(name?: string): Command {
+    return new SpeakingCommand(this.locale, name)
+  }
+
+  override error(message: string, options?: ErrorOptions): never {
+    const name = this.parent ? `${nameOf(this)} ` : ''
+    const help = bilingual(this.locale)(`用法：siyu ${name}--help`, `how to use it: siyu ${name}--help`)
+    return super.error(`${usageError(message, this.locale)}\n${help}`, options)
+  }
 }
 
 const TITLES: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { asTyped, callOf } from '../../src/cli/as-typed.js'
 import { renderReason } from '../../src/cli/tag-reason.js'
 import { renderTable } from '../../src/print/table.js'
-import { asCommand, bilingual, inLanguage, inLines, said, typeCommands } from '../../src/said.js'
+import { asCommand, bilingual, inLanguage, said, typeCommands } from '../../src/said.js'
 
 describe('a command in a text', () => {
   const commands = ['check', 'send', 'import']
@@ -31,7 +31,6 @@ describe('a command in a text', () => {
     try {
       expect(bilingual('en')('请 siyu check', 'run siyu check')).toBe('run npx siyu check')
       expect(inLanguage(said('请 siyu check', 'run siyu check'), 'zh')).toBe('请 npx siyu check')
-      expect(inLines(said('请 siyu check', 'run siyu check'))).toBe('请 npx siyu check\n  run npx siyu check')
       expect(asCommand('siyu send stop')).toBe('npx siyu send stop')
       const stored = 'siyu check · siyu send stop'
       const reason = { id: 'note', name: '备注', type: 'text', profileId: 1, at: '2026-03-02T02:00:00.000Z', cases: [] }
