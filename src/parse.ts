@@ -139,15 +139,18 @@ function issueToMisfits(issue: z.core.$ZodIssue, input: unknown, most: number): 
     }))
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The branch that got furthest is the one the author meant.
-    const meant = [...issue.errors].sort((a, b) => depthOf(b) - depthOf(a) || a.length - b.length)[0] ?? []
+    // The branch that knows the author's fields, and of these the one that got furthest, is the one that was meant.
+    const meant =
+      [...issue.errors].sort(
+        (a, b) => strangersIn(a) - strangersIn(b) || depthOf(b) - depthOf(a) || a.length - b.length,
+      )[0] ?? []
     const deeper = meant.filter((i) => i.path.length > 0 || i.code === 'unrecognized_keys')
     if (deeper.length > 0) {
       return deeper.flatMap((i) => issueToMisfits({ ...i, path: [...issue.path, ...i.path] }, input, most))
     }
   }
   const value = valueAt(input, issue.path)
-  const { zh, en } = sentencesOf(messageOfIssue(issue, value))
+  const { zh, en } = sentencesOf(messageOfIssue(issue, value, input))
   const shown = value === undefined ? undefined : shortened(preview(value, SHOWN_CHARS))
   const message = shown === undefined ? said(zh, en) : said(`${zh}（写的是 ${shown}）`, `${en} (got ${shown})`)
   const hint: unknown = issue.code === 'custom' ? issue.params?.['hint'] : undefined
@@ -157,15 +160,73 @@ function issueToMisfits(issue: z.core.$ZodIssue, input: unknown, most: number): 
 const zodZh = z.locales.zhCN().localeError
 const zodEn = z.locales.en().localeError
 
-/** What zod says by itself it says in both languages, too. */
-function messageOfIssue(issue: z.core.$ZodIssue, input: unknown): string {
-  const raw = { ...issue, input } as z.core.$ZodRawIssue
+/** What zod says by itself is said in plain words, else in zod's, in both languages. */
+function messageOfIssue(issue: z.core.$ZodIssue, value: unknown, input: unknown): string {
+  const raw = { ...issue, input: value } as z.core.$ZodRawIssue
   const textIn = (language: typeof zodZh) => {
     const text = language(raw)
     return typeof text === 'string' ? text : text?.message
   }
   const zh = textIn(zodZh)
-  return zh !== undefined && textIn(zodEn) === issue.message ? said(zh, issue.message) : issue.message
+  if (zh === undefined || textIn(zodEn) !== issue.message) return issue.message
+  // Of what was not handed over nobody can tell whether it is there, but by what zod says.
+  const isMissing = value === undefined && (input !== undefined || issue.message.endsWith('received undefined'))
+  if (isMissing && MISSABLE.has(issue.code)) return said('缺少这个字段', 'this field is missing')
+  return plainWords(issue) ?? said(zh, issue.message)
+}
+
+const MISSABLE: ReadonlySet<string> = new Set(['invalid_type', 'invalid_union', 'invalid_value'])
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: said('要写文字', 'must be text'),
+  number: said('要写数字', 'must be a number'),
+  int: said('要写整数', 'must be a whole number'),
+  boolean: said('要写 true 或 false', 'must be true or false'),
+  array: said('要写成列表', 'must be a list'),
+  object: said('要写成一组字段（名: 值）', 'must be fields (name: value)'),
+  record: said('要写成一组字段（名: 值）', 'must be fields (name: value)'),
+}
+
+function plainWords(issue: z.core.$ZodIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return TYPES[issue.expected]
+    case 'invalid_union':
+      return said('这里不能这样写', 'cannot be written like this here')
+    case 'invalid_value': {
+      const [values, isOne] = [issue.values.map(String), issue.values.length === 1]
+      return said(
+        `只能写${isOne ? ' ' : '其中之一：'}${values.join('、')}`,
+        `must be ${isOne ? '' : 'one of: '}${values.join(', ')}`,
+      )
+    }
+    case 'invalid_format':
+      return issue.format === 'regex'
+        ? said(`写法不对，要符合 ${issue.pattern}`, `has the wrong form; it must match ${issue.pattern}`)
+        : undefined
+    case 'too_small':
+      return issue.exact === true ? undefined : bound(issue.origin, issue.inclusive, issue.minimum, LEAST)
+    case 'too_big':
+      return issue.exact === true ? undefined : bound(issue.origin, issue.inclusive, issue.maximum, MOST)
+    default:
+      return undefined
+  }
+}
+
+type BoundWords = Readonly<Record<'zh' | 'en' | 'zhOver' | 'enOver', string>>
+const LEAST: BoundWords = { zh: '至少', en: 'at least', zhOver: '要大于', enOver: 'more than' }
+const MOST: BoundWords = { zh: '最多', en: 'at most', zhOver: '要小于', enOver: 'less than' }
+const COUNTED: Readonly<Record<string, readonly [zh: string, en: string]>> = {
+  array: [' 项', 'item'],
+  string: [' 个字符', 'character'],
+}
+
+function bound(origin: string, inclusive: boolean | undefined, limit: number | bigint, words: BoundWords) {
+  if (origin !== 'number' && origin !== 'int' && COUNTED[origin] === undefined) return undefined
+  const [zh, en] = inclusive === false ? [words.zhOver, words.enOver] : [words.zh, words.en]
+  const [unit, counted] = COUNTED[origin] ?? ['', '']
+  const what = counted === '' ? `be ${en} ${limit}` : `have ${en} ${limit} ${counted}${Number(limit) === 1 ? '' : 's'}`
+  return said(`${zh} ${limit}${unit}`, `must ${what}`)
 }
 
 /**
@@ -227,6 +288,11 @@ function placeAmong(input: unknown, path: readonly PropertyKey[], gone: Readonly
     }
   }
   return place
+}
+
+/** Fields that a branch does not know. */
+function strangersIn(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.filter((i) => i.code === 'unrecognized_keys' && i.path.length === 0).length
 }
 
 function depthOf(issues: readonly z.core.$ZodIssue[]): number {

@@ -155,11 +155,14 @@ export function parseYaml<S extends z.ZodType>(
     const path = problem.path === '' ? [] : problem.path.split('.')
     const line = yaml.lineOf(path)
     const found = path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), yaml.value)
-    const slip = typeof found === 'string' ? slipIn(found) : undefined
+    const slip =
+      (typeof found === 'string' ? slipIn(found) : undefined) ??
+      (fieldsNotKnowing(schema, path, yaml.value) === undefined ? undefined : slipIn(path.at(-1)!))
     const hint = slip?.hint ?? hintFor(schema, path, yaml.value) ?? problem.hint
     return {
       ...problem,
       ...(slip !== undefined && { message: slip.message }),
+      ...(path.length === 0 && yaml.value === null && { message: said('文件是空的', 'the file is empty') }),
       file: yaml.file,
       ...(line !== undefined && { line }),
       ...(hint !== undefined && { hint }),
@@ -208,16 +211,22 @@ function offsetOf(doc: Document, path: readonly string[]): number | undefined {
 function hintFor(schema: z.ZodType, path: readonly string[], value: unknown): string | undefined {
   const field = path.at(-1)
   if (field === undefined) return undefined
-  const parents = schemasAt(schema, path.slice(0, -1), value)
-  const known = new Set(parents.flatMap((parent) => (parent.def.type === 'object' ? Object.keys(shapeOf(parent)) : [])))
-  const isFree = parents.some((parent) => parent.def.type === 'record')
-  if (known.size > 0 && !isFree && !known.has(field)) {
+  const known = fieldsNotKnowing(schema, path, value)
+  if (known !== undefined) {
     const meant = nearest(field, known)
     return meant === undefined
       ? said(`可用的字段：${[...known].join(', ')}`, `known fields: ${[...known].join(', ')}`)
       : said(`是不是 "${meant}"？`, `did you mean "${meant}"?`)
   }
   return schemasAt(schema, path, value).find((s) => s.description !== undefined)?.description
+}
+
+/** The fields there are beside one that is none of them. */
+function fieldsNotKnowing(schema: z.ZodType, path: readonly string[], value: unknown): Set<string> | undefined {
+  const parents = schemasAt(schema, path.slice(0, -1), value)
+  const known = new Set(parents.flatMap((parent) => (parent.def.type === 'object' ? Object.keys(shapeOf(parent)) : [])))
+  const isFree = parents.some((parent) => parent.def.type === 'record')
+  return path.length > 0 && known.size > 0 && !isFree && !known.has(path.at(-1)!) ? known : undefined
 }
 
 /** Every schema that may apply at a path, wrappers included, from the outside in; of a union the options that are meant. */

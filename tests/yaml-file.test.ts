@@ -33,6 +33,85 @@ function check(text: string): Problem[] {
   return 'problems' in result ? result.problems : []
 }
 
+describe('what zod finds', () => {
+  const Shape = z.strictObject({
+    enter: z.union([
+      z.strictObject({ on: z.string() }),
+      z.strictObject({ every: z.string().min(3), when: z.strictObject({ event: z.string() }) }),
+    ]),
+    ratio: z.union([z.number(), z.string().regex(/^\d+%$/)]).optional(),
+    channel: z.enum(['wecom', 'coupon']).optional(),
+    exit: z.literal(true).optional(),
+    steps: z.array(z.strictObject({ max: z.number().int().min(1).max(9) })).min(1),
+  })
+  const told = (text: string) => {
+    const result = parseYaml(Shape, parseYamlText(text, 'x.yaml'))
+    return 'problems' in result ? result.problems.map(({ path, message }) => `${path}: ${message}`) : []
+  }
+  const whole = 'enter: { on: a }\nsteps: [{ max: 1 }]\n'
+
+  it.each<[string, string, string[]]>([
+    ['nothing', '# nothing\n', [': 文件是空的 · the file is empty']],
+    [
+      'what is not there',
+      'steps: [{}]\n',
+      ['enter: 缺少这个字段 · this field is missing', 'steps.0.max: 缺少这个字段 · this field is missing'],
+    ],
+    ['text for a list', 'enter: { on: a }\nsteps: a\n', ['steps: 要写成列表（写的是 "a"） · must be a list (got "a")']],
+    [
+      'text for fields, and text for a number',
+      'enter: { on: a }\nsteps: [a, { max: two }]\n',
+      [
+        'steps.0: 要写成一组字段（名: 值）（写的是 "a"） · must be fields (name: value) (got "a")',
+        'steps.1.max: 要写数字（写的是 "two"） · must be a number (got "two")',
+      ],
+    ],
+    [
+      'a list of nothing',
+      'enter: { on: a }\nsteps: []\n',
+      ['steps: 至少 1 项（写的是 []） · must have at least 1 item (got [])'],
+    ],
+    [
+      'what is out of bounds',
+      'enter: { on: a }\nsteps: [{ max: 0 }, { max: 10 }, { max: 1.5 }]\n',
+      [
+        'steps.0.max: 至少 1（写的是 0） · must be at least 1 (got 0)',
+        'steps.1.max: 最多 9（写的是 10） · must be at most 9 (got 10)',
+        'steps.2.max: 要写整数（写的是 1.5） · must be a whole number (got 1.5)',
+      ],
+    ],
+    [
+      'another word than those there are',
+      `${whole}channel: sms\nexit: yes\n`,
+      [
+        'channel: 只能写其中之一：wecom、coupon（写的是 "sms"） · must be one of: wecom, coupon (got "sms")',
+        'exit: 只能写 true（写的是 "yes"） · must be true (got "yes")',
+      ],
+    ],
+    [
+      'what fits no way to write it',
+      `${whole}ratio: [1]\n`,
+      ['ratio: 这里不能这样写（写的是 [1]） · cannot be written like this here (got [1])'],
+    ],
+    [
+      'one way to write it, wrongly: of the way whose fields they are',
+      "steps: [{ max: 1 }]\nenter: { every: 'x', when: { event: 2 } }\n",
+      [
+        'enter.every: 至少 3 个字符（写的是 "x"） · must have at least 3 characters (got "x")',
+        'enter.when.event: 要写文字（写的是 2） · must be text (got 2)',
+      ],
+    ],
+  ])('is said in plain words of %s', (_what, text, expected) => {
+    expect(told(text)).toEqual(expected)
+  })
+
+  it('is the colon where a field is known without it', () => {
+    const problems = told('enter：{ on: a }\nsteps: [{ max:1 }]\n').join('\n')
+    expect(problems).toContain('the colon is the full-width')
+    expect(problems).toContain('steps.0.max:1: 冒号后面没有空格')
+  })
+})
+
 describe('parseYamlText', () => {
   it('takes as many fields and bytes as a file may hold, and no more', () => {
     const fields = (n: number) => Array.from({ length: n }, (_, i) => `f${i}: 1`).join('\n')

@@ -53,7 +53,7 @@ describe('the rule grammar', () => {
         { path: 'not.gt', message: /number/ },
       ],
     ],
-    ['no rule at all', { any: ['event a'] }, [{ path: 'any.0', message: /expected object.*got "event a"/ }]],
+    ['no rule at all', { any: ['event a'] }, [{ path: 'any.0', message: /must be fields.*got "event a"/ }]],
   ])('says of %s what is wrong with the kind that is meant, and no more', (_what, input, expected) => {
     const problems = problemsOf(input)
     expect(problems.map((p) => p.path)).toEqual(expected.map((p) => p.path))

@@ -1,14 +1,16 @@
 import { z } from 'zod'
-import { said } from '../../../said.js'
+import { said, sentencesOf } from '../../../said.js'
 import { channelKinds, stepChannels } from '../../touches/channels.js'
 import { common, type StepKind } from './step.js'
+
+// Those that steps may name have it.
+const channelsIn = (language: 'zh' | 'en', is: string, between: string) =>
+  stepChannels.map((name) => `${name}${is}${sentencesOf(channelKinds[name].inSteps!)[language]}`).join(between)
 
 const Send = z.strictObject({
   ...common,
   send: z.strictObject({
-    channel: z
-      .enum(stepChannels)
-      .describe(stepChannels.map((name) => `${name}: ${channelKinds[name].inSteps}`).join('; ')),
+    channel: z.enum(stepChannels).describe(said(channelsIn('zh', '：', '；'), channelsIn('en', ': ', '; '))),
     content: z.string().describe(said('config/content 里的 id', 'id in config/content')),
   }),
 })

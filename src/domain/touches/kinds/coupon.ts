@@ -1,3 +1,4 @@
+import { said } from '../../../said.js'
 import type { ChannelKind } from './kind.js'
 
 /** A code that the guide hands over: a card to her. */
@@ -9,5 +10,5 @@ export const coupon = {
   usesQuota: false,
   handsOverCode: true,
   carriedBy: 'task',
-  inSteps: 'a code, handed over by the guide',
+  inSteps: said('券码，由导购交给客户', 'a code, handed over by the guide'),
 } as const satisfies ChannelKind

@@ -1,3 +1,4 @@
+import { said } from '../../../said.js'
 import type { ChannelKind } from './kind.js'
 
 /** Mass messages (企业群发), in the name of the customer's guide. */
@@ -8,5 +9,5 @@ export const wecom = {
   class: 'any',
   usesQuota: true,
   handsOverCode: false,
-  inSteps: 'a mass message the guide confirms',
+  inSteps: said('群发，由导购确认', 'a mass message the guide confirms'),
 } as const satisfies ChannelKind
