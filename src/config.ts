@@ -294,8 +294,10 @@ const Sending = z.strictObject({
     .enum(['off', 'dry', 'allow_list', 'live'])
     .default('allow_list')
     .describe(
-      'off 全停；dry 只记账不发；allow_list 只发白名单；live 正式发。 ' +
+      said(
+        'off 全停；dry 只记账不发；allow_list 只发白名单；live 正式发。',
         'off stops every send; dry writes the ledger and sends nothing; allow_list reaches only allowList; live reaches everyone.',
+      ),
     ),
   allowList: z
     .array(z.string().min(1))

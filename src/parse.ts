@@ -139,10 +139,14 @@ function issueToMisfits(issue: z.core.$ZodIssue, input: unknown, most: number): 
     }))
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The branch that knows the author's fields, and of these the one that got furthest, is the one that was meant.
+    // Meant is the branch that knows the author's fields, lacks none, and got furthest.
     const meant =
       [...issue.errors].sort(
-        (a, b) => strangersIn(a) - strangersIn(b) || depthOf(b) - depthOf(a) || a.length - b.length,
+        (a, b) =>
+          strangersIn(a) - strangersIn(b) ||
+          missingIn(a) - missingIn(b) ||
+          depthOf(b) - depthOf(a) ||
+          a.length - b.length,
       )[0] ?? []
     const deeper = meant.filter((i) => i.path.length > 0 || i.code === 'unrecognized_keys')
     if (deeper.length > 0) {
@@ -293,6 +297,11 @@ function placeAmong(input: unknown, path: readonly PropertyKey[], gone: Readonly
 /** Fields that a branch does not know. */
 function strangersIn(issues: readonly z.core.$ZodIssue[]): number {
   return issues.filter((i) => i.code === 'unrecognized_keys' && i.path.length === 0).length
+}
+
+/** Fields that a branch needs and the author has not written. */
+function missingIn(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.filter((i) => i.path.length === 1 && i.message.endsWith('received undefined')).length
 }
 
 function depthOf(issues: readonly z.core.$ZodIssue[]): number {

@@ -101,6 +101,11 @@ describe('what zod finds', () => {
         'enter.when.event: 要写文字（写的是 2） · must be text (got 2)',
       ],
     ],
+    [
+      'two ways to write it at once: of the one that lacks nothing',
+      'steps: [{ max: 1 }]\nenter: { on: a, when: { event: b } }\n',
+      ['enter.when: 没有 "when" 这个字段 · unknown field "when"'],
+    ],
   ])('is said in plain words of %s', (_what, text, expected) => {
     expect(told(text)).toEqual(expected)
   })

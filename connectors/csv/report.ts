@@ -34,7 +34,7 @@ export const FINDINGS = {
   negative_price: '单价为负的行 · rows with a negative price',
   unmarked_return: '数量为负但未标为取消的行 · negative quantities not marked as cancelled',
   empty_description: '商品描述为空的行 · rows without a description',
-  not_goods: '非商品编码的行（邮费、折扣、手续费）· rows with codes that are no goods',
+  not_goods: '非商品编码的行（邮费、折扣、手续费） · rows with codes that are no goods',
   outlier: '数量异常大的行 · rows with an outlying quantity',
   spread_invoice: '跨多个时刻的单据，按最早时刻计 · invoices spread over several times, counted at the earliest',
 } as const

@@ -7,6 +7,7 @@ import {
   type UnfitDocumentError,
   UpstreamError,
 } from '../../errors.js'
+import { said } from '../../said.js'
 import type { Collection, CollectionDefinition, Doc, DocumentStore } from '../../ports/document-store.js'
 import { applyUpdate, fromEqualities } from './apply-update.js'
 import { checkReads, UnfitDocuments } from './check-reads.js'
@@ -153,8 +154,14 @@ async function connect(url: string, database: string | undefined, host: string):
     const login = isMongo(err, 'MongoServerError')
     throw new ConfigError(
       login
-        ? `MongoDB at ${host} refused the connection (${codeOf(err)}): check the user, password and rights in MONGODB_URI`
-        : `MongoDB cannot be reached at ${host} (${nameOf(err)}): start it, or correct MONGODB_URI, or remove MONGODB_URI to use the embedded store`,
+        ? said(
+            `${host} 的 MongoDB 拒绝连接（${codeOf(err)}）→ 核对 MONGODB_URI 里的用户、密码和权限`,
+            `MongoDB at ${host} refused the connection (${codeOf(err)}): check the user, password and rights in MONGODB_URI`,
+          )
+        : said(
+            `连不上 ${host} 的 MongoDB（${nameOf(err)}）→ 启动它，或改正 MONGODB_URI；不设 MONGODB_URI 就用内嵌存储`,
+            `MongoDB cannot be reached at ${host} (${nameOf(err)}): start it, or correct MONGODB_URI, or remove MONGODB_URI to use the embedded store`,
+          ),
     )
   }
 }
@@ -163,11 +170,14 @@ async function connect(url: string, database: string | undefined, host: string):
 function hostOf(url: string): string {
   const host = /^mongodb(?:\+srv)?:\/\/(?:[^/]*@)?([^/?@]+)/.exec(url)?.[1]
   if (host === undefined) {
-    throw new ConfigError('MONGODB_URI is no MongoDB address', [
+    throw new ConfigError(said('MONGODB_URI 不是 MongoDB 的地址', 'MONGODB_URI is no MongoDB address'), [
       {
         path: 'url',
-        message: 'it must start with mongodb:// or mongodb+srv:// and name a host',
-        hint: 'e.g. mongodb://127.0.0.1:27017/siyu',
+        message: said(
+          '要以 mongodb:// 或 mongodb+srv:// 开头，并写明主机',
+          'it must start with mongodb:// or mongodb+srv:// and name a host',
+        ),
+        hint: said('如 mongodb://127.0.0.1:27017/siyu', 'e.g. mongodb://127.0.0.1:27017/siyu'),
       },
     ])
   }

@@ -9,6 +9,7 @@ import {
   type UnfitDocumentError,
   UpstreamError,
 } from '../../errors.js'
+import { said } from '../../said.js'
 import type {
   Collection,
   CollectionDefinition,
@@ -220,7 +221,10 @@ function openFile(file: string, fsync: boolean): Db {
     raw.exec('PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000')
   } catch (err) {
     throw new ConfigError(
-      `Cannot open the documents database "${file}": ${messageOf(err)}. Check that its folder exists and is writable and that the file is a SQLite database`,
+      said(
+        `打不开文档库 "${file}"：${messageOf(err)} → 看看目录在不在、能不能写，这个文件是不是 SQLite 数据库`,
+        `Cannot open the documents database "${file}": ${messageOf(err)}. Check that its folder exists and is writable and that the file is a SQLite database`,
+      ),
       [],
       { cause: err },
     )
@@ -230,7 +234,10 @@ function openFile(file: string, fsync: boolean): Db {
   if (layout > LAYOUT) {
     raw.close()
     throw new ConfigError(
-      `The documents database "${file}" was written by a newer program (layout ${layout}, known ${LAYOUT}); use that program`,
+      said(
+        `文档库 "${file}" 由更新的程序写成（结构 ${layout}，本程序认得 ${LAYOUT}）→ 用那个程序`,
+        `The documents database "${file}" was written by a newer program (layout ${layout}, known ${LAYOUT}); use that program`,
+      ),
     )
   }
   raw.exec(

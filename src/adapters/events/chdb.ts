@@ -6,6 +6,7 @@ import { createClient, type ClickHouseClient } from '@clickhouse/client'
 import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { ConflictError, UpstreamError, messageOf } from '../../errors.js'
+import { said } from '../../said.js'
 import type { EventStore } from '../../ports/event-store.js'
 import { secretHex } from '../../random.js'
 import { SECOND_MS } from '../../time.js'
@@ -150,7 +151,10 @@ function toOpenError(path: string, err: unknown): Error {
   const message = messageOf(err)
   if (/active data directory|still releasing/i.test(message)) {
     return new ConflictError(
-      `event store: this process already holds another chDB directory → close that store before opening ${path}`,
+      said(
+        `事件库：本进程已打开另一个 chDB 目录 → 先关掉它，再打开 ${path}`,
+        `event store: this process already holds another chDB directory → close that store before opening ${path}`,
+      ),
       { path },
       { cause: err },
     )
@@ -158,7 +162,10 @@ function toOpenError(path: string, err: unknown): Error {
   const holder = holderOf(path)
   if (holder !== undefined) {
     return new ConflictError(
-      `event store: process ${holder} uses the data directory ${path} → stop it, or choose another directory`,
+      said(
+        `事件库：数据目录 ${path} 正被进程 ${holder} 使用 → 停掉它，或换一个目录`,
+        `event store: process ${holder} uses the data directory ${path} → stop it, or choose another directory`,
+      ),
       { path, holder },
       { cause: err },
     )

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClickHouseClient } from '@clickhouse/client'
 import { z } from 'zod'
+import { said } from '../../said.js'
 import { AppError, ConfigError, InvalidInputError, UpstreamError, formatProblem, messageOf } from '../../errors.js'
 import { storable, toProblems } from '../../parse.js'
 import { type Columns, migrationsTable, type Row, type Table } from '../../domain/events/tables.js'
@@ -198,7 +199,10 @@ async function migrate(store: EventStore, system: string, dialect: SchemaDialect
   const stored = rows[0]?.version ?? 0
   if (stored > newest) {
     throw new ConfigError(
-      `${system}: the event store has schema version ${stored}, this program knows ${newest} → run the newer siyu that wrote it, or use another data directory or database`,
+      said(
+        `${system}：事件库的结构是第 ${stored} 版，本程序认得到第 ${newest} 版 → 用写它的新版 siyu，或换一个数据目录或数据库`,
+        `${system}: the event store has schema version ${stored}, this program knows ${newest} → run the newer siyu that wrote it, or use another data directory or database`,
+      ),
     )
   }
   for (const { version, statements } of known.filter((m) => m.version > stored)) {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client'
 import { ConfigError } from '../../errors.js'
+import { said } from '../../said.js'
 import type { EventStore } from '../../ports/event-store.js'
 import {
   connectionsOf,
@@ -88,7 +89,12 @@ function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.host === '') {
     // The value may hold a password, so it is not shown.
-    throw new ConfigError('CLICKHOUSE_URL is no http(s) URL → give http://user:password@host:8123')
+    throw new ConfigError(
+      said(
+        'CLICKHOUSE_URL 不是 http(s) 地址 → 写成 http://user:password@host:8123',
+        'CLICKHOUSE_URL is no http(s) URL → give http://user:password@host:8123',
+      ),
+    )
   }
   return url
 }

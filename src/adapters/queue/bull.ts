@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import Bull from 'bull'
 import { Redis, type RedisOptions } from 'ioredis'
 import { ConfigError, messageOf, UpstreamError } from '../../errors.js'
+import { said } from '../../said.js'
 import { type Log, quietLog, throttled } from '../../log.js'
 import {
   type Concurrency,
@@ -353,11 +354,14 @@ async function within(ms: number, work: () => Promise<void>): Promise<void> {
 function hostOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed === undefined || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '') {
-    throw new ConfigError('REDIS_URL is not the address of a Redis', [
+    throw new ConfigError(said('REDIS_URL 不是 Redis 的地址', 'REDIS_URL is not the address of a Redis'), [
       {
         path: 'REDIS_URL',
-        message: 'cannot be read',
-        hint: 'write redis://host:6379 or rediss://user:password@host:6379/0',
+        message: said('看不懂', 'cannot be read'),
+        hint: said(
+          '写成 redis://host:6379 或 rediss://user:password@host:6379/0',
+          'write redis://host:6379 or rediss://user:password@host:6379/0',
+        ),
       },
     ])
   }

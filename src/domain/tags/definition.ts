@@ -15,6 +15,9 @@ import { text } from './kinds/text.js'
 const kinds = { flag, choice, number, text }
 type Schema = (typeof kinds)[keyof typeof kinds]['schema']
 
+const typesIn = (language: 'zh' | 'en') =>
+  Object.entries(kinds).map(([type, { words }]) => `${type} ${words[language]}`)
+
 /** One tag: a named, typed statement about a profile. */
 export const Tag = z.discriminatedUnion(
   'type',
@@ -22,9 +25,10 @@ export const Tag = z.discriminatedUnion(
   {
     error: ({ code }) =>
       code === 'invalid_union'
-        ? `no type of tag; one of: ${Object.entries(kinds)
-            .map(([type, { words }]) => `${type} ${words.zh} ${words.en}`)
-            .join('; ')}`
+        ? said(
+            `没有这种标签；可以写：${typesIn('zh').join('；')}`,
+            `there is no such type of tag; write one of: ${typesIn('en').join('; ')}`,
+          )
         : undefined,
   },
 )
