@@ -37,6 +37,10 @@ export const RECORD_BOUNDS = {
   events: 1_000,
   /** Of the name of a trait, a property, an event, a source or a type of identifier, in UTF-16 units. */
   nameChars: 200,
+  /** Of the value of an identifier, of an event's id, and of where a record stands in its source. */
+  valueChars: 256,
+  idChars: 200,
+  refChars: 300,
   traitChars: 10_000,
   /** Lists and objects inside each other, in the properties of an event. */
   depth: 20,

@@ -68,7 +68,7 @@ async function writePeople(): Promise<string> {
 
 describe('siyu serve', () => {
   it('does the work of other commands while it runs, and stops when asked to', async () => {
-    const { child, url, err } = await serve()
+    const { child, url, out, err } = await serve()
     const key = (await readFile(join(site.dataDir, 'api-key'), 'utf8')).trim()
     expect(err()).toContain(join(site.dataDir, 'api-key'))
     expect(err()).not.toContain(key)
@@ -116,6 +116,8 @@ describe('siyu serve', () => {
     expect(published.out).toMatch(/new-customer-3-days +1 +withdrawn/)
 
     expect(await end(child, 'SIGTERM')).toBe(0)
+    // An end that was asked for is no fault.
+    expect(out()).not.toContain('"level":"error"')
     expect(existsSync(join(site.dataDir, 'service.json'))).toBe(false)
     // Nothing runs: the command opens the stores itself and finds the same.
     expect((await siyu('tags', 'list')).out).toContain('1,200 profiles')

@@ -193,6 +193,26 @@ describe('public routes', () => {
     expect(await statusOf('/raw', HTTP_BOUNDS.callbackBytes + 1)).toBe(413)
   })
 
+  it('with a key take as much as their bound, and no byte more', async () => {
+    const { url } = await start((router) => {
+      router.post('/v1/echo', (ctx) => {
+        ctx.body = { chars: (ctx.request.body as { text: string }).text.length }
+      })
+    })
+    const statusOf = async (bytes: number) => {
+      const text = 'x'.repeat(bytes - JSON.stringify({ text: '' }).length)
+      const reply = await fetch(`${url}/v1/echo`, {
+        method: 'POST',
+        headers: { ...WITH_KEY, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ text }),
+      })
+      await reply.text()
+      return reply.status
+    }
+    expect(await statusOf(HTTP_BOUNDS.bodyBytes)).toBe(200)
+    expect(await statusOf(HTTP_BOUNDS.bodyBytes + 1)).toBe(413)
+  })
+
   it('open nothing else', async () => {
     const { url } = await start(hello, { publicRoutes: [callback] })
     expect((await fetch(`${url}/callbacks/wecom`)).status).toBe(401)

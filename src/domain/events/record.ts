@@ -15,7 +15,7 @@ export const Identifier = z.strictObject({
       said('身份类型用小写，如 unionid 或 openid:wx123', 'identifier type is lower case, e.g. unionid or openid:wx123'),
     )
     .max(RECORD_BOUNDS.nameChars),
-  value: z.string().min(1).max(256).refine(withoutNul, NUL),
+  value: z.string().min(1).max(RECORD_BOUNDS.valueChars).refine(withoutNul, NUL),
 })
 export type Identifier = z.infer<typeof Identifier>
 
@@ -25,7 +25,7 @@ export type TraitValue = z.infer<typeof TraitValue>
 /** Something a profile did or received. `amountMinor` is an integer in the minor unit of the brand's currency. */
 export const RecordEvent = z.strictObject({
   /** Unique in its source, e.g. `536365`; an id that the source has sent before counts once however often it is sent. */
-  id: z.string().min(1).max(200).refine(withoutNul, NUL),
+  id: z.string().min(1).max(RECORD_BOUNDS.idChars).refine(withoutNul, NUL),
   name: z
     .string()
     .regex(
@@ -50,7 +50,7 @@ export function eventKey(source: string, id: string): string {
  */
 export const SourceRecord = z.strictObject({
   /** Where it stands in the source, for reports: `members.csv:17`. */
-  ref: z.string().min(1).max(300),
+  ref: z.string().min(1).max(RECORD_BOUNDS.refChars),
   source: z
     .string()
     .regex(/^[a-z][a-z0-9_-]*$/, said('来源是一个小写的短名称', 'source is a short lower-case name'))
