@@ -459,8 +459,11 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     `INSERT INTO ${table} (${list(names)}) VALUES ${list(Array<string>(rows).fill(`(${list(names.map(() => '?'))})`))}`
   const putSql = ` ON CONFLICT (k) DO UPDATE SET ${list(names.slice(1).map((name) => `${name} = excluded.${name}`))}`
   /** Only of what is there already. */
-  const replaceSql = (rows: number) =>
-    `INSERT INTO ${table} (k, v, doc) VALUES ${list(Array<string>(rows).fill('(?, ?, ?)'))} ON CONFLICT (k) DO UPDATE SET doc = excluded.doc`
+  const replaceSql = (rows: number, changed: readonly string[]) => {
+    const sets = ['doc', ...changed]
+    const row = `(${list(['k', 'v', ...sets].map(() => '?'))})`
+    return `INSERT INTO ${table} (${list(['k', 'v', ...sets])}) VALUES ${list(Array<string>(rows).fill(row))} ON CONFLICT (k) DO UPDATE SET ${list(sets.map((name) => `${name} = excluded.${name}`))}`
+  }
 
   /** Behind an upsert: what is stored stays where its field is greater. */
   const guardOf = (doc: T, field: string | undefined): Sql => {
@@ -488,9 +491,9 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
   const orderOf = (sort: Sort = {}) => compileSort(sort, columns)
   const read = (row: Row) => fromJson<T>(row[0] as string)
   const toRow = (doc: Doc): Bind[] => [doc._id, version, ...fieldValues(fields, doc), toJson(doc)]
-  const byId = (id: unknown, { byKey }: { byKey: Sql } = { byKey: { text: '1', params: [] } }): T | undefined => {
+  const byId = (id: unknown): T | undefined => {
     if (typeof id !== 'string' && typeof id !== 'number') throw refused('_id', 'must be a string or a number')
-    const row = db.one(`SELECT doc FROM ${table} WHERE k = ? AND ${byKey.text}`, [id, ...byKey.params])
+    const row = db.one(`SELECT doc FROM ${table} WHERE k = ?`, [id])
     return row && read(row)
   }
 
@@ -597,25 +600,30 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     return inserted
   }
 
-  /** Changes a document that was read in the same transaction. Resolves to the columns that are another value then. */
-  const apply = (doc: T, update: Update): [column: string, value: Bind][] => {
+  /** Changes a document that was read in the same transaction. @returns the columns that are another value then */
+  const apply = (doc: T, update: Update): string[] => {
     const before = fieldValues(fields, doc)
     applyUpdate(doc, update)
     checkDoc(doc, definition)
-    return fieldValues(fields, doc).flatMap((value, i): [string, Bind][] =>
-      isSame(value, before[i]) ? [] : [[fields[i]!.column, value]],
-    )
+    const after = fieldValues(fields, doc)
+    return fields.flatMap(({ column }, i) => (isSame(after[i], before[i]) ? [] : [column]))
   }
 
-  /** Unchanged columns stay out, so that indexes are left alone. */
-  const replace = (doc: T, changed: readonly [column: string, value: Bind][]) => {
-    const sets = ['doc = ?', ...changed.map(([column]) => `${column} = ?`)]
-    const params = [toJson(doc), ...changed.map(([, value]) => value), doc._id]
-    db.run(`UPDATE ${table} SET ${sets.join(', ')} WHERE k = ?`, params)
+  /** Writes documents that are there, in order. Unchanged columns stay out, so that indexes are left alone. */
+  const replace = (docs: Iterable<readonly [doc: T, changed: ReadonlySet<string>]>) => {
+    const alike: { columns: string[]; rows: Bind[][] }[] = []
+    for (const [doc, changed] of docs) {
+      const written = fields.filter(({ column }) => changed.has(column))
+      const columns = written.map(({ column }) => column)
+      if (list(alike.at(-1)?.columns ?? ['none']) !== list(columns)) alike.push({ columns, rows: [] })
+      alike.at(-1)!.rows.push([doc._id, version, toJson(doc), ...fieldValues(written, doc)]) // pushed above
+    }
+    for (const { columns, rows } of alike)
+      for (const piece of piecesOf(rows)) db.run(replaceSql(piece.length, columns), piece.flat())
   }
 
   const change = (doc: T, update: Update): T => {
-    replace(doc, apply(doc, update))
+    replace([[doc, new Set(apply(doc, update))]])
     return doc
   }
 
@@ -626,38 +634,31 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
     return doc
   }
 
-  const updateOne = (id: T['_id'], update: Update, where?: Compiled, upsert = false): boolean => {
-    const doc = byId(id, where)
-    if (doc !== undefined && (where === undefined || where.test(doc))) {
-      change(doc, update)
-      return true
-    }
-    if (upsert && (where === undefined || byId(id) === undefined)) make({ _id: id } as T, update)
-    return false
-  }
-
   type Item = { id: T['_id']; update: Update; where?: Filter; upsert?: boolean }
 
-  /** Items that name different documents and share a condition: what they change is read together, and written together. */
-  const updateTogether = (items: readonly Item[], where?: Compiled) => {
-    const { byKey, test } = where ?? { byKey: { text: '1', params: [] }, test: () => true }
-    const sql = `SELECT k, doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?)) AND ${byKey.text}`
-    const found = new Map(
-      db.all(sql, [JSON.stringify(items.map(({ id }) => id)), ...byKey.params]) as [unknown, string][],
+  /** In order, each on what those before it have left: what they change is read together, and written together. */
+  const updateAll = (items: readonly Item[]): boolean => {
+    const sql = `SELECT doc FROM ${table} WHERE k IN (SELECT value FROM json_each(?))`
+    const docs = new Map(
+      db.all(sql, [JSON.stringify(items.map(({ id }) => id))]).map((row) => {
+        const doc = read(row)
+        return [doc._id, doc]
+      }),
     )
-    const same: Bind[][] = []
-    for (const { id, update, upsert } of items) {
-      const text = found.get(id)
-      const doc = text === undefined ? undefined : fromJson<T>(text)
-      if (doc === undefined || !test(doc)) {
-        if (upsert === true && (where === undefined || byId(id) === undefined)) make({ _id: id } as T, update)
-        continue
+    const changes = new Map<T, Set<string>>()
+    const testOf = lastOf((where: Filter) => toMatcher(where))
+    for (const { id, update, where, upsert } of items) {
+      const doc = docs.get(id)
+      if (doc === undefined) {
+        if (upsert === true) docs.set(id, make({ _id: id } as T, update))
+      } else if (where === undefined || testOf(where)(doc)) {
+        const changed = changes.get(doc) ?? new Set()
+        for (const column of apply(doc, update)) changed.add(column)
+        changes.set(doc, changed)
       }
-      const changed = apply(doc, update)
-      if (changed.length > 0) replace(doc, changed)
-      else same.push([id, version, toJson(doc)])
     }
-    for (const piece of piecesOf(same)) db.run(replaceSql(piece.length), piece.flat())
+    replace(changes)
+    return changes.size > 0
   }
 
   return {
@@ -733,30 +734,20 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
       }
     },
     async update(id, update, where) {
+      checkId(id, definition.name)
       checkUpdate(update, definition)
-      const compiled = where && compile(where)
-      return db.write(false, () => updateOne(id, update, compiled))
+      if (where !== undefined) checkFilter(where)
+      return db.write(false, () => updateAll([{ id, update, ...(where && { where }) }]))
     },
     async updateEach(items) {
-      for (const { id, update } of items) {
+      // Most items share one condition.
+      const check = lastOf(checkFilter)
+      for (const { id, update, where } of items) {
         checkId(id, definition.name)
         checkUpdate(update, definition)
+        if (where !== undefined) check(where)
       }
-      // Most items share one condition.
-      let last: { where: Filter; compiled: Compiled } | undefined
-      const compileOnce = (where: Filter) => {
-        if (last?.where !== where) last = { where, compiled: compile(where) }
-        return last.compiled
-      }
-      for (const chunk of chunksOf(items)) {
-        await db.write(chunk.length > 1, () => {
-          for (const [first, ...others] of togetherOf(chunk)) {
-            const where = first!.where && compileOnce(first!.where) // none is empty
-            if (others.length > 0) updateTogether([first!, ...others], where)
-            else updateOne(first!.id, first!.update, where, first!.upsert)
-          }
-        })
-      }
+      for (const chunk of chunksOf(items)) await db.write(chunk.length > 1, () => updateAll(chunk))
     },
     async updateMany(filter, update) {
       checkUpdate(update, definition)
@@ -796,20 +787,13 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
   }
 }
 
-/** Items in order, in pieces that have one condition and name no document twice. */
-function togetherOf<I extends { id: unknown; where?: Filter }>(items: readonly I[]): I[][] {
-  const pieces: I[][] = []
-  const named = new Set<unknown>()
-  for (const item of items) {
-    const piece = pieces.at(-1)
-    if (piece?.[0]!.where === item.where && piece !== undefined && !named.has(item.id)) piece.push(item)
-    else {
-      named.clear()
-      pieces.push([item])
-    }
-    named.add(item.id)
+/** What was made of one thing after another, once where the same comes again. */
+function lastOf<K, V>(make: (of: K) => V): (of: K) => V {
+  let last: { of: K; made: V } | undefined
+  return (of) => {
+    if (last?.of !== of) last = { of, made: make(of) }
+    return last.made
   }
-  return pieces
 }
 
 /** In place. Texts without surrogates order by their units as they do by code points. */
