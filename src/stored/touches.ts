@@ -86,7 +86,13 @@ export const touchesCollections = {
     name: 'touches',
     version: 1,
     schema: Touch,
-    indexes: [{ fields: ['state', 'releaseAt'] }, { fields: ['profileId'] }, { fields: ['runId'] }],
+    indexes: [
+      { fields: ['state', 'releaseAt'] },
+      { fields: ['profileId'] },
+      { fields: ['runId'] },
+      // Every scrape asks for those of unknown ones: without it, by reading all that are open.
+      { fields: ['channel'] },
+    ],
   }),
   dispatches: define({
     name: 'dispatches',

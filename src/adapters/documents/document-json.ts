@@ -12,7 +12,8 @@ export function toJson(doc: object): string {
 
 export function fromJson<T>(text: string): T {
   const value = JSON.parse(text) as T
-  return text.includes('date":') && text.includes('"$') ? (decode(value) as T) : value
+  if (text.includes('"$$')) return decode(value) as T
+  return text.includes('"$date":') ? (reviveDates(value) as T) : value
 }
 
 /** Shares whatever needs no change: most documents are handed to `JSON.stringify` as they are. */
@@ -35,30 +36,39 @@ function encode(value: unknown, path: string): unknown {
     }
     return copy ?? value
   }
-  const entries = Object.entries(value)
-  if (entries.some(([key]) => ESCAPED.test(key)))
-    return Object.fromEntries(entries.map(([key, item]) => [ESCAPED.test(key) ? `$${key}` : key, encode(item, key)]))
+  const plain = value as Plain
   let copy: Plain | undefined
-  for (const [key, item] of entries) {
+  for (const key of Object.keys(plain)) {
+    if (isEscaped(key))
+      return Object.fromEntries(
+        Object.entries(plain).map(([key, item]) => [isEscaped(key) ? `$${key}` : key, encode(item, key)]),
+      )
+    const item = plain[key]
     const encoded = encode(item, key)
-    if (encoded !== item) (copy ??= { ...value })[key] = encoded
+    if (encoded !== item) (copy ??= { ...plain })[key] = encoded
   }
   return copy ?? value
 }
 
-const ESCAPED = /^\$+date$/
+function isEscaped(key: string): boolean {
+  return key.startsWith('$') && /^\$+date$/.test(key)
+}
 
-/** Reads `{"$date": ms}` back; in place, where no field is renamed. */
+/** Reads `{"$date": ms}` back, in place. */
+function reviveDates(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const at = value as Plain // a list is walked by position just as an object by name
+  if (typeof at.$date === 'number') return new Date(at.$date)
+  for (const key of Object.keys(at)) if (typeof at[key] === 'object') at[key] = reviveDates(at[key])
+  return value
+}
+
+/** The same where fields are called `$date` themselves, and are renamed back. */
 function decode(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) value[i] = decode(value[i])
-    return value
-  }
+  if (Array.isArray(value)) return value.map(decode)
   if (!isPlain(value)) return value
   if (typeof value.$date === 'number') return new Date(value.$date)
-  const entries = Object.entries(value)
-  if (entries.some(([key]) => ESCAPED.test(key)))
-    return Object.fromEntries(entries.map(([key, item]) => [ESCAPED.test(key) ? key.slice(1) : key, decode(item)]))
-  for (const [key, item] of entries) if (typeof item === 'object') value[key] = decode(item)
-  return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [isEscaped(key) ? key.slice(1) : key, decode(item)]),
+  )
 }

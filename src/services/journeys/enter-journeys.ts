@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { armFor, armOf } from '../../domain/experiments/arm.js'
 import { eventsTable } from '../../domain/events/tables.js'
 import { systemEvent } from '../../domain/events/system-events.js'
+import { decide } from '../../domain/journeys/decide.js'
 import { exitEvents, journeyOfPin, pinKey } from '../../domain/journeys/definition.js'
 import { whyNotAgain } from '../../domain/journeys/reenter.js'
 import type { Rule } from '../../domain/rules/rule.js'
@@ -20,6 +21,8 @@ import { takeBackTouches } from '../touches/take-back.js'
 
 /** An event that is older than this when it arrives is history: it starts no journey. */
 const FRESH_MS = DAY_MS
+/** Where every run begins. */
+const FIRST = '0'
 /** People asked about in one query. */
 const CHUNK = 5_000
 
@@ -64,6 +67,9 @@ export async function enterJourneys(
     }
     const n = runs.length
     const arm = armFor(runs, () => armOf(deps.seed, journeyId, profile.anchor, journey.holdout))
+    // A run that begins by waiting need not be looked at until it has waited.
+    const begin = decide(journey, { path: FIRST, arrivedAt: now }, { now, timeZone: deps.brand.timeZone })
+    const dueAt = begin.kind === 'sleep' ? begin.until : now
     entered.push({
       _id: `${journeyId}:${profileId}:${n}`,
       journeyId,
@@ -74,11 +80,11 @@ export async function enterJourneys(
       bucket: bucketOf(profileId),
       anchor: profile.anchor,
       n,
-      path: '0',
+      path: FIRST,
       arrivedAt: now,
       enteredAt: now,
       arm,
-      ...(arm === 'holdout' ? { state: 'ended', outcome: 'holdout', endedAt: now } : { state: 'waiting', dueAt: now }),
+      ...(arm === 'holdout' ? { state: 'ended', outcome: 'holdout', endedAt: now } : { state: 'waiting', dueAt }),
     })
   }
   if (deps.worker.isLate()) throw new ConflictError('entered too slowly: others may have gone on')

@@ -2,7 +2,7 @@ import type { Profile } from '../../domain/identity/profile.js'
 import { channelsWith } from '../../domain/touches/channels.js'
 import type { TouchFacts } from '../../domain/touches/plan-touches.js'
 import type { Touch, TouchState } from '../../domain/touches/touch.js'
-import type { WecomMember } from '../../domain/wecom/mirror.js'
+import type { WecomMember, WecomRelation } from '../../domain/wecom/mirror.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import type { Filter } from '../../ports/document-language.js'
 import { DAY_MS } from '../../time.js'
@@ -18,6 +18,8 @@ const MAY_HAVE_REACHED: Filter<Touch> = {
   channel: { $in: channelsWith((kind) => kind.address.kind === 'staff') },
 }
 
+/** The most are not, and need not be read. */
+export const IS_OVER: Filter<WecomRelation> = { state: { $ne: 'active' } }
 /** Left, or disabled by the company. */
 const IS_GONE: Filter<WecomMember> = { $or: [{ state: 'left' }, { status: { $in: [2, 5] } }] }
 
@@ -30,6 +32,7 @@ export async function readTouchFacts(
 ): Promise<TouchFacts> {
   const { docs, sending, definitions, brand } = deps
   const earlier = await docs.touches.find({
+    _id: { $nin: due.map((t) => t._id) },
     profileId: { $in: [...profiles.keys()] },
     $or: [{ state: { $in: ['planned', ...RELEASED] } }, MAY_HAVE_REACHED],
     releasedAt: { $gt: new Date(now.getTime() - LOOK_BACK_MS) },
@@ -78,10 +81,8 @@ export async function leftRuns({ docs }: Pick<Deps, 'docs'>, touches: readonly T
 /** Relations that ended by the mirror's word, which may be ahead of the profile, by id. */
 async function endedRelations({ docs }: Deps, profiles: readonly Profile[]): Promise<Map<string, Date>> {
   const ids = profiles.flatMap((p) => p.contacts.map((c) => relationId(c.userId, c.externalUserId)))
-  const relations = await docs.wecomRelations.getMany(ids)
-  return new Map(
-    relations.flatMap((r) => (r.state === 'active' || r.endedAt === undefined ? [] : [[r._id, r.endedAt]])),
-  )
+  const ended = await docs.wecomRelations.find({ _id: { $in: ids }, ...IS_OVER })
+  return new Map(ended.flatMap((r) => (r.endedAt === undefined ? [] : [[r._id, r.endedAt]])))
 }
 
 /** Those of them that the mirror knows as gone: nobody is written to through them. */

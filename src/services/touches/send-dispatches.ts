@@ -1,5 +1,5 @@
 import { isForGuide } from '../../domain/touches/channels.js'
-import type { SuppressReason } from '../../domain/touches/touch.js'
+import type { SuppressReason, Touch } from '../../domain/touches/touch.js'
 import { relationId } from '../../domain/wecom/relation.js'
 import { nextLookAt, releaseAfter } from '../../domain/touches/policy.js'
 import { type Channel, type Dispatch, type DispatchOutcome, type TakenIds, TOO_LATE } from '../../ports/channel.js'
@@ -16,7 +16,7 @@ import { alone, isOfItem } from '../runtime/each-alone.js'
 import { OF_KNOWN_CHANNELS } from './held-touches.js'
 import { noteSilence } from './silence.js'
 import { isStopped } from './switch-sending.js'
-import { leftRuns } from './release-facts.js'
+import { IS_OVER, leftRuns } from './release-facts.js'
 import { takeBackMarked, takeBackOptedOut, takeBackTouches } from './take-back.js'
 import { takeOut } from './take-out.js'
 import { closeCard, passOn, stopDispatch, tellEnd, UNTOLD } from './stop-dispatch.js'
@@ -263,8 +263,9 @@ async function withoutLost(deps: Deps, dispatch: DispatchDoc): Promise<boolean> 
   const { docs } = deps
   if (senderUserId !== undefined) {
     const contacts = recipients.flatMap(({ externalUserId }) => externalUserId ?? [])
-    const relations = await docs.wecomRelations.getMany(contacts.map((id) => relationId(senderUserId, id)))
-    const lost = new Set(relations.filter((r) => r.state !== 'active').map((r) => r.externalUserId))
+    const ids = contacts.map((id) => relationId(senderUserId, id))
+    const ended = await docs.wecomRelations.find({ _id: { $in: ids }, ...IS_OVER })
+    const lost = new Set(ended.map((r) => r.externalUserId))
     if (lost.size > 0) {
       await closeCard(docs, dispatch, LOST_CONTACT, deps.clock.now())
       await dropLost(docs, dispatch, lost)
@@ -332,7 +333,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
     return
   }
   const touchIds = doc.recipients.map((r) => r.touchId)
-  const given = { dispatchId: doc._id }
+  const given: Filter<Touch> = { dispatchId: doc._id, state: 'planned' }
   if (outcome.kind === 'created') {
     const refused = new Set(outcome.refused.map((r) => r.to))
     const left = doc.recipients.filter((r) => refused.has(addressIn(doc, r)))
@@ -340,7 +341,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
     await docs.touches.updateEach(
       taken.map((r) => ({
         id: r.touchId,
-        where: { ...given, state: 'planned' },
+        where: given,
         update: { $set: { state: 'created' }, $unset: { reason: 1 } },
       })),
     )
@@ -381,7 +382,7 @@ async function save(deps: Deps, { doc, isLate }: Claimed, outcome: DispatchOutco
   await docs.touches.updateEach(
     touchIds.map((id) => ({
       id,
-      where: { ...given, state: 'planned' },
+      where: given,
       update: { $set: state === 'unknown' ? { state: 'unknown' } : { state: 'suppressed', reason: 'refused' } },
     })),
   )

@@ -86,6 +86,7 @@ export async function passOn(
   reason: SuppressReason,
   now: Date,
 ): Promise<void> {
+  if (touchIds.length === 0) return
   await touches.updateMany(
     { _id: { $in: [...touchIds] }, dispatchId: _id, state: 'planned', reason: { $in: ['exited', 'opted_out'] } },
     { $set: { state: 'suppressed' } },
