@@ -59,6 +59,19 @@ describe('callbacks that arrive', () => {
   })
 
   it.each([
+    ['a customer', contact('edit_external_contact', 'wm1')],
+    ['a group', message({ Event: 'change_external_chat', ChangeType: 'update', ChatId: 'wr1' })],
+    ['tags', message({ Event: 'change_external_tag', ChangeType: 'update' })],
+  ])('once more about %s within one second are read once more: it may be another edit', async (_what, xml) => {
+    await intake.accept('k', xml)
+    await docs.callbacks.update('k', { $set: { state: 'done' } })
+    await intake.accept('k', xml)
+    const [again, ...others] = await docs.callbacks.find({ state: 'accepted' })
+    expect([again?.message, others]).toEqual([xml, []])
+    expect(hints).toEqual(['handle-callbacks', 'handle-callbacks'])
+  })
+
+  it.each([
     ['a customer lost', contact('del_follow_user', 'wm1'), 'urgent', 'contact:wm1'],
     [
       'one added with a welcome code',
