@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { findBoundProblem } from '../../domain/events/bounds.js'
+import { BIRTHDAY, canonicalBirthday } from '../../domain/identity/birthday.js'
 import { RecordEvent, SourceRecord } from '../../domain/events/record.js'
 import { findReservedSource, isOwnSource, type OwnSource } from '../../domain/events/sources.js'
 import { findReservedEvent } from '../../domain/events/system-events.js'
@@ -94,7 +95,7 @@ export async function takeRecords(deps: TakeDeps, sent: readonly unknown[], key?
     }
     mended += read.mended
     good.push(read.record)
-    const unusable = findUnusable(deps.definitions.current.identity, read.record)
+    const unusable = [...findUnusable(deps.definitions.current.identity, read.record), ...read.leftOut]
     if (unusable.length > 0) warnings.add(index, unusable)
   }
   if (good.length === 0) {
@@ -132,12 +133,12 @@ export function readRecord(
   given: unknown,
   now: Date,
   ours?: OwnSource,
-): { record: SourceRecord; mended: number } | { problems: Problem[] } {
+): { record: SourceRecord; mended: number; leftOut: Problem[] } | { problems: Problem[] } {
   const tooMuch = findBoundProblem(given)
   if (tooMuch !== undefined) return { problems: [tooMuch] }
   const result = Sent.safeParse(given)
   if (!result.success) return { problems: toProblems(result.error, given, TOLD_EACH) }
-  const record = result.data
+  const { record, leftOut } = withBirthday(result.data)
   const isOurs = isOwnSource(record.source) && record.source === ours
   const problem =
     findInstantProblem(record, now, ingest.aheadMs) ??
@@ -146,7 +147,27 @@ export function readRecord(
   if (problem !== undefined) return { problems: [problem] }
   const kept = storable(record)
   // The same object where there was nothing to mend.
-  return { record: kept, mended: kept === record ? 0 : countHalves(record) }
+  return { record: kept, mended: kept === record ? 0 : countHalves(record), leftOut }
+}
+
+/** A birthday in its one form, by which people are told apart; one that is no day is left out, and told. */
+function withBirthday(record: SourceRecord): { record: SourceRecord; leftOut: Problem[] } {
+  const { [BIRTHDAY]: written, ...others } = record.traits
+  if (written === undefined || written === null || written === '') return { record, leftOut: [] }
+  const birthday = canonicalBirthday(String(written))
+  if (birthday === written) return { record, leftOut: [] }
+  if (birthday !== undefined)
+    return { record: { ...record, traits: { ...record.traits, [BIRTHDAY]: birthday } }, leftOut: [] }
+  const problem = {
+    path: `traits.${BIRTHDAY}`,
+    // The value itself may be somebody's.
+    message: said('不是一个日子，没有记下', 'is no day, and is left out'),
+    hint: said(
+      '写成 1990-01-31；不知道年份就写 01-31',
+      'write 1990-01-31, or 01-31 where the year is not known; the rest is taken',
+    ),
+  }
+  return { record: { ...record, traits: others }, leftOut: [problem] }
 }
 
 function findInstantProblem(

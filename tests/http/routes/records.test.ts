@@ -67,6 +67,22 @@ function record(changes: object = {}): object {
 }
 
 describe('POST /v1/records', () => {
+  it('keeps birthdays in one form, and says which is none', async () => {
+    const born = (birthday: unknown, ref: string) => record({ ref, traits: { birthday, city: '杭州' } })
+    const sent = [born('1990年1月31日', 'a'), born(19900131, 'b'), born('1990-02-30', 'c'), born(null, 'd')]
+    expect(await send({ records: sent })).toMatchObject({
+      status: 202,
+      body: { accepted: 4, rejected: [], warnings: [{ index: 2, problems: [{ path: 'traits.birthday' }] }] },
+    })
+    const [batch] = await accepted()
+    expect(batch!.map((r) => r.traits)).toEqual([
+      { birthday: '1990-01-31', city: '杭州' },
+      { birthday: '1990-01-31', city: '杭州' },
+      { city: '杭州' },
+      { birthday: null, city: '杭州' },
+    ])
+  })
+
   it('lists records by which nobody could be found', async () => {
     const useless = record({ identifiers: [{ type: 'taobao', value: 'M0' }] })
     expect(await send({ records: [useless, record()] })).toEqual({
