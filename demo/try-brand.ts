@@ -356,7 +356,10 @@ class Play {
       const ago = agoMs === 0 ? '' : ` −${Math.round(agoMs / HOUR_MS)} h`
       onFact({
         at,
-        text: { zh: `${CUSTOMER.name}发生事件 ${name}${ago}`, en: `event ${name}${ago} of ${CUSTOMER.externalUserId}` },
+        text: {
+          zh: `${CUSTOMER.name} 发生事件 ${name}${ago}`,
+          en: `event ${name}${ago} of ${CUSTOMER.externalUserId}`,
+        },
       })
     }
   }
@@ -404,7 +407,7 @@ class Play {
       const shown = link === undefined ? text : `${text} → ${link.title} ${link.url}`
       const journeys = await this.journeysOf(msgid)
       const other = journeys.length > 0 && !journeys.includes(journey.id) ? journeys.join(', ') : undefined
-      const zh = kind === 'welcome' ? '欢迎语' : `${GUIDE.name}发来${other === undefined ? '' : `（旅程 ${other}）`}`
+      const zh = kind === 'welcome' ? '欢迎语' : `${GUIDE.name} 发来${other === undefined ? '' : `（旅程 ${other}）`}`
       const en = kind === 'welcome' ? 'greeting' : `message${other === undefined ? '' : ` (of ${other})`}`
       onFact({ at: sentAt, text: { zh: `${zh}：${shown}`, en: `${en}: ${shown}` } })
       if (externalUserId === CUSTOMER.externalUserId && journeys.includes(journey.id)) came = 'message'

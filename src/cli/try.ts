@@ -59,7 +59,8 @@ export async function tryCommand(
           )
         : words(`试旅程 ${id}（${file}）`, `Trying the journey ${id} (${file})`),
     )
-    write(words(`  页面 ${trial.pageUrl}`, `  page ${trial.pageUrl}`))
+    // With --once there is nobody there to open it.
+    if (!once) write(words(`  页面 ${trial.pageUrl}`, `  page ${trial.pageUrl}`))
     const came = await trial.first(stopped, tell)
     const person = await trial.profileId()
     if (came === 'message')
@@ -76,6 +77,7 @@ export async function tryCommand(
       if (!contacts)
         write(words('  这个旅程没有 send 或 task 步骤', '  this journey has no step that sends or asks a guide'))
       if (person !== undefined) await whyCommand({ profileId: person }, { config: trial.configFile, env: {} })
+      if (once) return false
       write(
         words(
           `进入条件：siyu journeys explain ${id} --profile ${person ?? 1} --config ${trial.configFile}`,

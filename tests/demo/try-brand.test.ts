@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { startTrial, type Trial } from '../../demo/try-brand.js'
 import { initCommand } from '../../src/cli/init.js'
 import { personCommand } from '../../src/cli/people.js'
+import { tryCommand } from '../../src/cli/try.js'
 import { quietLog } from '../../src/log.js'
 import { fixedClock } from '../../src/time.js'
 import { waitUntil } from '../support/wait-until.js'
@@ -61,9 +62,9 @@ describe('a trial of a brand', () => {
     expect(await play.first(controller.signal, onFact)).toBe('message')
     expect(facts).toEqual([
       '欢迎语：您好，我是我的店的导购，有什么想找的随时告诉我。',
-      '测试客户 001发生事件 order_paid',
+      '测试客户 001 发生事件 order_paid',
       '进入旅程 first-journey',
-      expect.stringContaining(`导购 001发来：${THANKS}`),
+      expect.stringContaining(`导购 001 发来：${THANKS}`),
     ])
     const ends = play.goOn(controller.signal, onFact)
     const page = new URL(trial!.pageUrl)
@@ -119,6 +120,27 @@ describe('a trial of a brand', () => {
     const task = ORDERED.replace(/steps:[^]*/, 'steps:\n  - task: { title: Call, script: thanks, due: 2d }\n')
     const play = await start(await brand({ 'thanks-later': task }), 'thanks-later')
     expect(await play.first(new AbortController().signal, () => undefined)).toBe('task')
+  })
+
+  it('of a journey by which nobody hears of anything says so, and ends', async () => {
+    const silent = ORDERED.replace(/steps:[^]*/, 'steps:\n  - wait: 1d\n')
+    const config = await brand({ 'thanks-later': silent })
+    const folder = process.cwd()
+    const said: string[] = []
+    const write = process.stdout.write.bind(process.stdout)
+    process.stdout.write = (text: string | Uint8Array) => said.push(String(text)) > 0
+    process.chdir(home)
+    try {
+      expect(await tryCommand({ config, once: true }, {}, new AbortController().signal)).toBe(false)
+    } finally {
+      process.chdir(folder)
+      process.stdout.write = write
+    }
+    const text = said.join('')
+    expect(text).toContain('✗ 三十天里没有收到消息，原因如下\n  这个旅程没有 send 或 task 步骤\n')
+    expect(text).toMatch(/thanks-later +1 +实验组 +已结束 +走完/)
+    // Its pages and files are gone with it.
+    expect(text).not.toMatch(/127\.0\.0\.1|siyu-try-[^t]/)
   })
 
   it('names the journeys there are, and the problems of the files', async () => {
