@@ -46,8 +46,10 @@ export async function rejectedCommand(out: string | undefined, options: ServiceO
   await withService(options, async (service) => {
     const { locale, timeZone } = service.config.brand
     const words = bilingual(locale)
-    const { count, items } = await service.call('ingest/rejected', {})
+    const list = (query: object) => service.call('ingest/rejected', query)
     if (out !== undefined) {
+      const { listAllRejected } = await import('../services/ingest/rejected.js')
+      const items = await listAllRejected(list)
       const records = items.flatMap(({ id, reason, record }) => (record === undefined ? [] : [{ id, reason, record }]))
       // It may hold what the records say of customers.
       await writeFile(out, `${JSON.stringify(records, null, 2)}\n`, { mode: 0o600 })
@@ -55,6 +57,7 @@ export async function rejectedCommand(out: string | undefined, options: ServiceO
       process.stdout.write(`✓ ${words(`${n} 条记录写进`, `${n} records are in`)} ${out}\n`)
       return
     }
+    const { count, items } = await list({})
     if (count === 0) {
       process.stdout.write(`${words('没有放在一边的', 'nothing is set aside')}\n`)
       return
@@ -84,9 +87,16 @@ export async function rejectedCommand(out: string | undefined, options: ServiceO
     )
     const [all, shown] = [formatCount(count), formatCount(items.length)]
     const more = count > items.length ? words(`，以上是最早的 ${shown} 项`, `, above are the oldest ${shown}`) : ''
-    process.stdout.write(
-      `${words(`共 ${all} 项`, `${all} in all`)}${more}\n${words('改好后：', 'mend, then: ')}siyu ingest replay --all\n`,
-    )
+    process.stdout.write(`${words(`共 ${all} 项`, `${all} in all`)}${more}\n`)
+    const ways = [
+      words(
+        '改记录：siyu ingest rejected --out rejected.json',
+        'mend records: siyu ingest rejected --out rejected.json',
+      ),
+      words('改好后：siyu ingest replay --file rejected.json', 'then: siyu ingest replay --file rejected.json'),
+      words('原因没有了：siyu ingest replay --all', 'when the reason is gone: siyu ingest replay --all'),
+    ]
+    process.stdout.write(ways.map((way) => `${way}\n`).join(''))
   })
 }
 
@@ -108,10 +118,12 @@ export async function replayCommand({ ids, all, file }: Replay, options: Service
     ])
   const mended = file === undefined ? undefined : await readMended(file)
   await withService(options, async (service) => {
-    const items =
-      mended ??
-      (all ? (await service.call('ingest/rejected', {})).items.map(({ id }) => ({ id })) : ids.map((id) => ({ id })))
-    const { replayed } = await service.call('ingest/replay', { items })
+    const { AT_A_TIME, listAllRejected } = await import('../services/ingest/rejected.js')
+    const listed = all ? await listAllRejected((query) => service.call('ingest/rejected', query)) : []
+    const items = mended ?? (all ? listed.map(({ id }) => ({ id })) : ids.map((id) => ({ id })))
+    let replayed = 0
+    for (let i = 0; i < items.length; i += AT_A_TIME)
+      replayed += (await service.call('ingest/replay', { items: items.slice(i, i + AT_A_TIME) })).replayed
     const { locale } = service.config.brand
     const words = bilingual(locale)
     const progress = createProgress({ stream: process.stderr, locale })

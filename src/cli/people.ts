@@ -81,7 +81,10 @@ export async function peopleCommand({ limit, after, json }: PeopleCommand, optio
       `共 ${formatCount(page.people)} 人，列出 ${page.rows.length} 人`,
       `${page.rows.length} of ${formatCount(page.people)} people`,
     )
-    const more = page.next === undefined ? '' : words('；再看 ', '; more: ') + `siyu people --after ${page.next}`
+    const more =
+      page.next === undefined
+        ? ''
+        : words(`；再看 siyu people --after ${page.next}`, `; more: siyu people --after ${page.next}`)
     process.stdout.write(`${shown}${more}\n`)
   })
 }

@@ -5,6 +5,7 @@ import type { InboxRecord } from '../../domain/identity/resolve.js'
 import { InvalidInputError, messageOf, NotFoundError, type Problem } from '../../errors.js'
 import { hashKey } from '../../random.js'
 import { said } from '../../said.js'
+import type { Rejected } from '../../stored/ingest.js'
 import type { Deps } from '../runtime/deps.js'
 import { acceptRecords } from './accept-records.js'
 import { readRecord, type TakeDeps } from './take-records.js'
@@ -54,9 +55,21 @@ function look(profileId: number, at: Date): InboxRecord {
   }
 }
 
-const LISTED = 1_000
+/** Listed, or tried again, by one request. */
+export const AT_A_TIME = 1_000
 
-export const RejectedQuery = z.strictObject({ id: z.string().min(1).optional() })
+/** The `at` of the last one that was listed, in ms, or `row`, and its id. */
+const CURSOR = /^(\d{1,15}|row):([^]+)$/
+
+export const RejectedQuery = z.strictObject({
+  id: z.string().min(1).optional(),
+  after: z
+    .string()
+    .regex(CURSOR, said('不是 next 给的值', 'is none that `next` gave'))
+    .optional()
+    .describe(said('上一页的 next', 'the `next` of the page before')),
+  limit: z.int().min(1).max(AT_A_TIME).default(AT_A_TIME),
+})
 
 /** Something that was set aside. `record` as it was sent; of a profile, and of a row of the event store, there is none. */
 export type RejectedItem = {
@@ -75,44 +88,89 @@ export type RejectedItem = {
   table?: string
 }
 
-/** What is set aside, the oldest first, 1,000 at most; `count`: of all. @throws {NotFoundError} where there is none of that id */
+/**
+ * What is set aside, the oldest first, rows of the event store last. `count`: of all; `next`: what to ask for after these, absent
+ * with the last.
+ *
+ * @throws {NotFoundError} where there is none of that id
+ */
 export async function listRejected(
   { docs }: Pick<Deps, 'docs'>,
-  { id }: z.infer<typeof RejectedQuery>,
-): Promise<{ count: number; items: RejectedItem[] }> {
+  { id, after, limit }: z.output<typeof RejectedQuery>,
+): Promise<{ count: number; items: RejectedItem[]; next?: string }> {
   const only = id === undefined ? {} : { _id: id }
-  const stored = await docs.rejected.find(only, { sort: { at: 1, _id: 1 }, limit: LISTED, skipUnfit: true })
-  const isRefused = { ...only, refused: { $exists: true } } as const
-  const rows = await docs.waitingRows.find(isRefused, { sort: { _id: 1 }, limit: LISTED, skipUnfit: true })
-  const items = [
-    ...stored.map(({ _id, at, reason, record, profileId }): RejectedItem => ({
-      id: _id,
-      kind: record === undefined ? 'profile' : 'record',
-      at: at.toISOString(),
-      reason,
-      ...(record !== undefined && { source: record.source, ref: record.ref, record }),
-      ...(record === undefined && profileId !== undefined && { profileId }),
-    })),
-    ...rows.map(({ _id, table, refused = '' }): RejectedItem => ({
-      ...{ id: _id, kind: 'row', reason: refused },
-      ...(table !== undefined && { table }),
-    })),
-  ]
+  const left = leftAfter(after, only)
+  const items: RejectedItem[] = []
+  let last = after
+  for (const filter of left.stored) {
+    const options = { sort: { at: 1, _id: 1 }, limit: limit - items.length, skipUnfit: true } as const
+    const stored = items.length === limit ? [] : await docs.rejected.find(filter, options)
+    for (const doc of stored) {
+      items.push(toItem(doc))
+      last = `${doc.at.getTime()}:${doc._id}`
+    }
+  }
+  const options = { sort: { _id: 1 }, limit: limit - items.length, skipUnfit: true } as const
+  for (const { _id, table, refused = '' } of items.length === limit
+    ? []
+    : await docs.waitingRows.find(left.rows, options)) {
+    items.push({ id: _id, kind: 'row', reason: refused, ...(table !== undefined && { table }) })
+    last = `row:${_id}`
+  }
   if (id !== undefined && items.length === 0)
     throw new NotFoundError(said(`没有放在一边的 "${id}"`, `there is nothing set aside as "${id}"`))
-  const count = (await docs.rejected.count(only)) + (await docs.waitingRows.count(isRefused))
-  return { count, items: items.slice(0, LISTED) }
+  const isMore = items.length > 0 && (await countLeft(docs, leftAfter(last, only))) > 0
+  return { count: await countLeft(docs, leftAfter(undefined, only)), items, ...(isMore && { next: last! }) } // of an item
+}
+
+/** What comes after a cursor. At one instant the id decides. */
+function leftAfter(after: string | undefined, only: { _id?: string }) {
+  const isRefused = { ...only, refused: { $exists: true } } as const
+  const [, from, last = ''] = CURSOR.exec(after ?? '') ?? []
+  if (from === undefined) return { stored: [only], rows: isRefused }
+  const beyond = { _id: { $gt: last } }
+  if (from === 'row') return { stored: [], rows: { ...isRefused, ...beyond } }
+  const at = new Date(Number(from))
+  return { stored: [{ at, ...beyond }, { at: { $gt: at } }], rows: isRefused }
+}
+
+async function countLeft({ rejected, waitingRows }: Deps['docs'], { stored, rows }: ReturnType<typeof leftAfter>) {
+  let count = await waitingRows.count(rows)
+  for (const filter of stored) count += await rejected.count(filter)
+  return count
+}
+
+/** Every one of them. */
+export async function listAllRejected(
+  list: (query: z.input<typeof RejectedQuery>) => Promise<{ items: RejectedItem[]; next?: string }>,
+): Promise<RejectedItem[]> {
+  const all: RejectedItem[] = []
+  for (let page = await list({}); ; page = await list({ after: page.next })) {
+    all.push(...page.items)
+    if (page.next === undefined) return all
+  }
+}
+
+function toItem({ _id, at, reason, record, profileId }: Rejected): RejectedItem {
+  return {
+    id: _id,
+    kind: record === undefined ? 'profile' : 'record',
+    at: at.toISOString(),
+    reason,
+    ...(record !== undefined && { source: record.source, ref: record.ref, record }),
+    ...(record === undefined && profileId !== undefined && { profileId }),
+  }
 }
 
 /** How much is set aside. */
 export async function countRejected({ docs }: Pick<Deps, 'docs'>): Promise<number> {
-  return (await docs.rejected.count({})) + (await docs.waitingRows.count({ refused: { $exists: true } }))
+  return countLeft(docs, leftAfter(undefined, {}))
 }
 
 export const ReplayInput = z.strictObject({
   items: z
     .array(z.strictObject({ id: z.string().min(1), record: z.unknown().optional() }))
-    .max(LISTED)
+    .max(AT_A_TIME)
     .describe(said('再试哪些；带 record 的照它改过的来', 'what is tried again; with `record` as that says, mended')),
 })
 

@@ -12,7 +12,7 @@ import { SourceRecord } from '../../../src/domain/events/record.js'
 import { parseInput } from '../../../src/parse.js'
 import { acceptRecords } from '../../../src/services/ingest/accept-records.js'
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
-import { listRejected, replayRejected } from '../../../src/services/ingest/rejected.js'
+import { listAllRejected, listRejected, RejectedQuery, replayRejected } from '../../../src/services/ingest/rejected.js'
 import { around } from '../../support/around.js'
 
 const openWorld = useWorld()
@@ -31,6 +31,8 @@ const tagsOf = async (profileId: number) =>
   Object.fromEntries(
     Object.entries((await world.docs.profileTags.get(profileId))?.tags ?? {}).map(([tagId, { v }]) => [tagId, v]),
   )
+
+const all = RejectedQuery.parse({})
 
 describe('taking records in', () => {
   it('counts a batch once, however often its key comes', async () => {
@@ -219,7 +221,7 @@ describe('taking records in', () => {
     expect(await world.docs.batches.count({ state: 'done' })).toBe(3)
     expect(await countEvents("name = 'order_paid'")).toBe(9)
     expect(await tagsOf(2)).toEqual({ buyer: '1' })
-    const { count, items } = await listRejected(world.deps, {})
+    const { count, items } = await listRejected(world.deps, all)
     expect(count).toBe(1)
     expect(items).toMatchObject([{ kind: 'record', ref: 'b:1', reason: expect.stringContaining('profiles/1 cannot') }])
     await world.docs.profiles.put([sound])
@@ -229,7 +231,34 @@ describe('taking records in', () => {
     await world.run()
     expect(await countEvents("name = 'order_paid'")).toBe(10)
     expect(await tagsOf(1)).toEqual({ buyer: '1' })
-    expect(await listRejected(world.deps, {})).toEqual({ count: 0, items: [] })
+    expect(await listRejected(world.deps, all)).toEqual({ count: 0, items: [] })
+  })
+
+  it('lists what is set aside page by page, the oldest first, each once', async () => {
+    await start()
+    const record = (ref: string) =>
+      parseInput(SourceRecord, { ref, source: 'shop', observedAt: new Date(START), ...manyNames('m', 1) })
+    // Three of one instant, one before and one after; then rows that the event store refuses.
+    const instants = [1, 1, 0, 2, 1].map((h) => new Date(hoursIn(h)))
+    await world.docs.rejected.put(
+      instants.map((at, i) => ({ _id: `record:${i}`, batchId: 'a', at, reason: 'x', record: record(`r${i}`) })),
+    )
+    await world.docs.waitingRows.put(
+      ['a', 'b'].map((id, seq) => ({ _id: `events ${id}`, seq, table: 'events', rows: [], refused: 'no' })),
+    )
+    const inOrder = ['record:2', 'record:0', 'record:1', 'record:4', 'record:3', 'events a', 'events b']
+    for (const limit of [1, 2, 3, 5, 7, 100]) {
+      const pages: number[] = []
+      const items = await listAllRejected(async (query) => {
+        const page = await listRejected(world.deps, RejectedQuery.parse({ ...query, limit }))
+        expect(page.count).toBe(7)
+        pages.push(page.items.length)
+        return page
+      })
+      expect(items.map(({ id }) => id)).toEqual(inOrder)
+      expect(pages).toHaveLength(Math.ceil(7 / limit))
+    }
+    expect(() => RejectedQuery.parse({ after: 'x' })).toThrow('none that `next` gave')
   })
 
   it('replays a record as somebody has mended it, and takes none that is worse', async () => {
@@ -294,13 +323,13 @@ describe('taking records in', () => {
     const states = await world.docs.runs.find({}, { skipUnfit: true })
     expect(states.map((r) => [r._id, r.outcome])).toEqual([1, 2, 4, 5].map((n) => [`way:${n}:0`, 'exited']))
     expect([await tagsOf(2), await tagsOf(3)]).toEqual([{ buyer: '1' }, {}])
-    const { items } = await listRejected(world.deps, {})
+    const { items } = await listRejected(world.deps, all)
     expect(items).toMatchObject([{ id: 'profile:3', kind: 'profile', profileId: 3 }])
     await world.docs.runs.put([run])
     await replayRejected(world.deps, { items: [{ id: 'profile:3' }] })
     await world.run()
     expect(await tagsOf(3)).toEqual({ buyer: '1' })
-    expect(await listRejected(world.deps, {})).toEqual({ count: 0, items: [] })
+    expect(await listRejected(world.deps, all)).toEqual({ count: 0, items: [] })
   })
 
   it('sets nobody aside while the store takes nothing', async () => {
