@@ -12,7 +12,10 @@ const TraitBySource = z.record(z.string(), z.object({ value: TraitValue.nullable
 const Contact = z.object({
   userId: z.string(),
   externalUserId: z.string(),
+  /** When she was added last, as far as is known. */
   since: z.date(),
+  /** No addition is known yet: `since` is the earliest instant at which we heard of the relation. */
+  unseen: z.literal(true).optional(),
   /** Since when she counts as owner: whoever takes a customer over takes the old owner's place in line. */
   ownerSince: z.date().optional(),
   endedAt: z.date().optional(),
@@ -157,30 +160,53 @@ function later(a: Date | undefined, b: Date | undefined): Date | undefined {
   return a === undefined || (b !== undefined && b > a) ? b : a
 }
 
-function applyContact(profile: Profile, { name, occurredAt, properties }: RecordEvent): boolean {
-  const { userId, externalUserId } = properties as { userId?: unknown; externalUserId?: unknown }
+function applyContact(profile: Profile, { name, occurredAt: since, properties }: RecordEvent): boolean {
+  const { userId, externalUserId } = properties
   if (typeof userId !== 'string' || typeof externalUserId !== 'string') return false
-  const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
-  if (known === undefined) {
-    const ended = name === 'contact_deleted' ? { endedAt: occurredAt } : {}
-    profile.contacts.push({ userId, externalUserId, since: occurredAt, ...ended })
-  } else if (name === 'contact_deleted') {
-    if (occurredAt >= (known.endedAt ?? known.since)) known.endedAt = occurredAt
-  } else if (occurredAt > (known.endedAt ?? known.since)) {
-    known.since = occurredAt
-    delete known.endedAt
-  }
+  const isEnd = name === 'contact_deleted'
+  addContact(profile, { userId, externalUserId, since, ...(isEnd && { unseen: true, endedAt: since }) })
   return true
 }
 
 /** Somebody took her over, perhaps before we hear that she added her. */
-function applyOwner(profile: Profile, { occurredAt, properties }: RecordEvent): boolean {
-  const { toUserId: userId, externalUserId, since } = properties
-  if (typeof userId !== 'string' || typeof externalUserId !== 'string' || typeof since !== 'string') return false
-  const ownerSince = new Date(since)
+function applyOwner(profile: Profile, { occurredAt: since, properties }: RecordEvent): boolean {
+  const { toUserId: userId, externalUserId, since: owned } = properties
+  if (typeof userId !== 'string' || typeof externalUserId !== 'string' || typeof owned !== 'string') return false
+  const ownerSince = new Date(owned)
   if (Number.isNaN(ownerSince.getTime())) return false
-  const known = profile.contacts.find((c) => c.userId === userId && c.externalUserId === externalUserId)
-  if (known === undefined) profile.contacts.push({ userId, externalUserId, since: occurredAt, ownerSince })
-  else known.ownerSince = ownerSince
+  addContact(profile, { userId, externalUserId, since, unseen: true, ownerSince })
   return true
+}
+
+/** Takes over what else is known of a relation, in any order: one entry per guide and contact, sorted by them. */
+export function addContact({ contacts }: Profile, contact: Contact): void {
+  const at = contacts.findIndex((c) => compareContacts(c, contact) === 0)
+  if (at === -1) contacts.push(contact)
+  else contacts[at] = foldContacts(contacts[at]!, contact)
+  contacts.sort(compareContacts)
+}
+
+function compareContacts(a: Contact, b: Contact): number {
+  if (a.userId !== b.userId) return a.userId < b.userId ? -1 : 1
+  return a.externalUserId === b.externalUserId ? 0 : a.externalUserId < b.externalUserId ? -1 : 1
+}
+
+/**
+ * Of one relation: it began with the latest addition, and has ended where no addition is later than the latest end. Whoever
+ * took her over did so from the earliest instant that is told.
+ */
+function foldContacts(a: Contact, b: Contact): Contact {
+  const { userId, externalUserId } = a
+  const seen = [a, b].filter((c) => c.unseen === undefined).map((c) => c.since)
+  const since = seen.length > 0 ? seen.reduce((x, y) => (y > x ? y : x)) : a.since < b.since ? a.since : b.since
+  const endedAt = later(a.endedAt, b.endedAt)
+  const owned = [a, b].flatMap((c) => c.ownerSince ?? [])
+  return {
+    userId,
+    externalUserId,
+    since,
+    ...(seen.length === 0 && { unseen: true }),
+    ...(owned.length > 0 && { ownerSince: owned.reduce((x, y) => (y < x ? y : x)) }),
+    ...(endedAt !== undefined && (seen.length === 0 || endedAt >= since) && { endedAt }),
+  }
 }

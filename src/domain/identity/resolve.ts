@@ -7,7 +7,7 @@ import { hashKey } from '../../random.js'
 import type { IdentityConfig } from './config.js'
 import { identityUnit, profileUnit } from './identity-unit.js'
 import { isPlaceholder } from './placeholders.js'
-import { applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
+import { addContact, applyConsent, applyEvent, type Profile, traitValue, typeName } from './profile.js'
 
 /** Which profile an identifier belongs to. `shared` ones (a family phone) no longer join anything. */
 export const IdentifierLink = z.object({
@@ -394,10 +394,7 @@ class Draft {
         if (own === undefined || said.at > own.at) mine[source] = said
       }
     }
-    for (const contact of from.contacts) {
-      if (!to.contacts.some((c) => c.userId === contact.userId && c.externalUserId === contact.externalUserId))
-        to.contacts.push({ ...contact })
-    }
+    for (const contact of from.contacts) addContact(to, { ...contact })
     applyConsent(to, from)
     to.mergedIds = [...to.mergedIds, from._id, ...from.mergedIds].sort((a, b) => a - b)
     from.mergedInto = to._id

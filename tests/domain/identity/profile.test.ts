@@ -1,6 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { RecordEvent } from '../../../src/domain/events/record.js'
-import { applyEvent, ownerOf, type Profile, traitTexts, traitValue } from '../../../src/domain/identity/profile.js'
+import {
+  addContact,
+  applyEvent,
+  ownerOf,
+  type Profile,
+  traitTexts,
+  traitValue,
+} from '../../../src/domain/identity/profile.js'
 import { parseInput } from '../../../src/parse.js'
 
 const at = (day: number) => new Date(Date.UTC(2026, 2, day))
@@ -121,6 +128,45 @@ describe('contacts, in any order of arrival', () => {
         owner: stands ? 'guide-1' : undefined,
       })
     }
+  })
+
+  const taken = (day: number, since: number, userId = 'guide-1') =>
+    event('owner_changed', day, {
+      ...relation,
+      toUserId: userId,
+      fromUserId: 'guide-0',
+      since: at(since).toISOString(),
+    })
+  const added = (day: number, more = {}) => event('contact_added', day, { ...relation, ...more })
+  const deleted = (day: number, more = {}) => event('contact_deleted', day, { ...relation, ...more })
+
+  it.each([
+    { story: [added(1), deleted(5), added(3)], is: { since: at(3), endedAt: at(5) } },
+    { story: [deleted(3), deleted(5)], is: { since: at(3), endedAt: at(5), unseen: true } },
+    { story: [deleted(3), deleted(5), added(2)], is: { since: at(2), endedAt: at(5) } },
+    { story: [added(3), deleted(3)], is: { since: at(3), endedAt: at(3) } },
+    { story: [taken(4, 1)], is: { since: at(4), unseen: true, ownerSince: at(1) } },
+    { story: [taken(4, 2), taken(6, 1), added(5)], is: { since: at(5), ownerSince: at(1) } },
+    { story: [taken(4, 1), deleted(3), added(2)], is: { since: at(2), ownerSince: at(1), endedAt: at(3) } },
+    { story: [taken(4, 1), deleted(3), added(2), added(5)], is: { since: at(5), ownerSince: at(1) } },
+  ])('$story.length statements say the same of a relation, also on two profiles that become one: $is', (of) => {
+    for (const order of permutations(of.story)) {
+      for (let cut = 0; cut <= order.length; cut++) {
+        const [one, other] = [after(...order.slice(0, cut)), after(...order.slice(cut))]
+        for (const contact of other.contacts) addContact(one, contact)
+        expect(one.contacts).toEqual([{ ...relation, ...of.is }])
+      }
+    }
+  })
+
+  it('lists relations by guide and contact, in whatever order they are heard of', () => {
+    const events = [added(1, { userId: 'b' }), added(1, { userId: 'a', externalUserId: 'wm2' }), taken(2, 1, 'a')]
+    for (const order of permutations(events))
+      expect(after(...order).contacts.map((c) => `${c.userId} ${c.externalUserId}`)).toEqual([
+        'a wm1',
+        'a wm2',
+        'b wm1',
+      ])
   })
 
   it('keeps one relation per guide and contact', () => {

@@ -424,6 +424,30 @@ describe('resolveIdentities', () => {
     })
   })
 
+  it('folds what two profiles know of one relation: it has ended where only the one that goes heard so', () => {
+    const of = (day: number, who: string, name: string) => ({
+      ...record(day, who),
+      events: [
+        {
+          id: `${name}:${day}`,
+          name,
+          occurredAt: new Date(Date.UTC(2026, 2, day)),
+          properties: { userId: 'guide-1', externalUserId: 'wm1' },
+        },
+      ],
+    })
+    const told = [of(1, 'unionid:u1', 'contact_added'), of(4, 'member_id:m1', 'contact_deleted')]
+    const r = resolveAll(told, [record(5, 'unionid:u1 member_id:m1')])
+    expect(r.known.profiles.get(1)?.contacts).toEqual([
+      {
+        userId: 'guide-1',
+        externalUserId: 'wm1',
+        since: new Date(Date.UTC(2026, 2, 1)),
+        endedAt: new Date(Date.UTC(2026, 2, 4)),
+      },
+    ])
+  })
+
   it('keeps as evidence which identifiers a source named together, and whether that was used', () => {
     const r = resolveAll(
       [record(1, 'member_id:m1 phone:13800000000')],
