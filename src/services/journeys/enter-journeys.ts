@@ -93,8 +93,9 @@ export async function enterJourneys(
   const { refused } = await docs.runs.insert(entered)
   // The place of a run that somebody else has let in since we looked is taken: by the same entry, or by a later one.
   const there = refused.length === 0 ? [] : await docs.runs.getMany(refused)
-  const lost = new Set(there.filter((r) => r.enteredAt.getTime() !== now.getTime()).map((r) => r._id))
-  const mine = entered.filter((r) => !lost.has(r._id))
+  const stored = new Map(there.map((r) => [r._id, r]))
+  // As it is stored: the arm is drawn once, and her anchor may have moved since somebody else drew it.
+  const mine = entered.map((r) => stored.get(r._id) ?? r).filter((r) => r.enteredAt.getTime() === now.getTime())
   if (mine.length === 0) return
   await exitOvertaken(deps, mine, now)
   await acceptRecords(

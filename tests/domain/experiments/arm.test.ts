@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { armFor, armOf } from '../../../src/domain/experiments/arm.js'
 
-const run = (arm: 'treated' | 'holdout', day: number) => ({ arm, enteredAt: new Date(Date.UTC(2026, 2, day)) })
+const run = (arm: 'treated' | 'holdout', day: number, _id = `care:${day}:0`) => ({
+  _id,
+  arm,
+  enteredAt: new Date(Date.UTC(2026, 2, day)),
+})
 
 describe('the arm of a person', () => {
   it('is drawn when she comes first', () => {
@@ -11,6 +15,11 @@ describe('the arm of a person', () => {
   it('is that of her first entry ever after, whatever would be drawn now', () => {
     expect(armFor([run('treated', 1)], () => 'holdout')).toBe('treated')
     expect(armFor([run('treated', 5), run('holdout', 2)], () => 'treated')).toBe('holdout')
+  })
+
+  it('is that of the lower id of two entries at one instant, in whatever order they are read', () => {
+    const both = [run('holdout', 1, 'care:2:0'), run('treated', 1, 'care:1:0')]
+    for (const runs of [both, [...both].reverse()]) expect(armFor(runs, () => 'holdout')).toBe('treated')
   })
 
   it('keeps those held out who were, when the ratio is raised', () => {

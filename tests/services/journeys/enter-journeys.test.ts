@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { processBatches } from '../../../src/services/ingest/process-batches.js'
 import { openRefresh, workRefreshes } from '../../../src/services/tags/refresh-profiles.js'
 import { runSchedules } from '../../../src/services/runtime/run-schedules.js'
+import type { Run } from '../../../src/stored/journeys.js'
 import { HOUR_MS, SECOND_MS } from '../../../src/time.js'
 import { around, once } from '../../support/around.js'
 import {
@@ -126,6 +127,25 @@ describe('who was held still before letting somebody in', () => {
     expect(isDone).toBe(true)
     expect(await runs()).toEqual([['visit:1:0', 'ended', 'finished']])
     expect((await world.docs.refusals.find({})).map((r) => r.reason)).toEqual(['already_in'])
+  })
+
+  it('tells of the arm that somebody else drew at this instant, whatever her anchor would draw now', async () => {
+    await start({ ...again, holdout: '0%' })
+    await world.accept('a', contactRecord('m1', START), eventRecord('m1', 'registered', START))
+    const drawnBefore = around(world.deps, 'runs', 'insert', async (n, [entered]) => {
+      const [run] = entered as Run[]
+      if (n === 1)
+        await world.docs.runs.insert([
+          { ...run!, arm: 'holdout', state: 'ended', outcome: 'holdout', endedAt: run!.enteredAt },
+        ])
+    })
+    await processBatches(drawnBefore)
+    const told = await world.docs.batches.find({ own: true })
+    const entries = told
+      .flatMap((b) => b.records ?? [])
+      .flatMap((r) => r.events.filter((e) => e.name === 'journey_entered'))
+    expect(entries.map((e) => e.properties)).toMatchObject([{ runId: 'visit:1:0', arm: 'holdout' }])
+    expect(await runs()).toEqual([['visit:1:0', 'ended', 'holdout']])
   })
 
   it('lets nobody in and refuses nobody once others may have gone on', async () => {
