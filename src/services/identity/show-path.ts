@@ -19,7 +19,7 @@ export const PathQuery = z.strictObject({
 })
 export type PathQuery = z.infer<typeof PathQuery>
 
-/** What somebody did, or what reached her, before a conversion. */
+/** What somebody did, or what reached her, before a conversion; an earlier one is such a station, too. */
 export type Station = {
   at: string
   /** The last of several of the same kind, one after the other. */
@@ -80,7 +80,8 @@ export async function showPath(deps: Deps, { of, event, days, last }: PathQuery)
     const before = await eventsOf(
       deps,
       profile,
-      `name != ${literal(event)} AND occurred_at <= fromUnixTimestamp64Milli(${at.ms}) AND occurred_at > fromUnixTimestamp64Milli(${at.ms - days * DAY_MS})`,
+      `NOT (source = ${literal(at.source)} AND event_id = ${literal(at.id)})
+       AND occurred_at <= fromUnixTimestamp64Milli(${at.ms}) AND occurred_at > fromUnixTimestamp64Milli(${at.ms - days * DAY_MS})`,
       EVENTS_MAX,
     )
     const all = joined(before.reverse().map((row) => stationOf(row, profile._id, knownMs)))

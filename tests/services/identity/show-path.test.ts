@@ -69,9 +69,10 @@ async function walk(): Promise<void> {
   await world.run()
   await world.until('2026-03-03T04:00:00Z')
   await world.accept('signs-in', view('v3', '2026-03-03T04:00:00Z', [member, device], '/sign-in'))
-  await world.accept('order', order('o1', '2026-03-03T05:00:00Z', 12_900))
   await world.accept('others', view('x1', '2026-03-02T02:00:00Z', [{ type: 'member_id', value: 'bob' }], '/bob'))
   await world.until('2026-03-03T06:00:00Z')
+  await world.accept('order', order('o1', '2026-03-03T05:00:00Z', 12_900))
+  await world.run()
 }
 
 const ask = (more: object = {}) =>
@@ -111,6 +112,16 @@ describe('the path to a conversion', () => {
       expect(text).toContain(locale === 'zh' ? '触达送达' : 'a touch arrived')
       expect(text).toMatch(/2026-03-01 10:00 +2 (天|d)/)
     }
+  })
+
+  it('has an earlier conversion as a station of a later one', async () => {
+    await walk()
+    await world.accept('again', order('o2', '2026-03-03T05:30:00Z', 500))
+    await world.run()
+    const { conversions } = await ask()
+    expect(conversions.map(({ id }) => id)).toEqual(['o2', 'o1'])
+    expect(conversions[0]!.stations.at(-1)).toMatchObject({ name: 'order_paid', at: '2026-03-03T05:00:00.000Z' })
+    expect(conversions[1]!.stations.map(({ name }) => name)).not.toContain('order_paid')
   })
 
   it('is on record, without saying by what she was named', async () => {
