@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, readonly OperationName[] | Outsid
   status: ['status'],
   people: ['people'],
   person: ['person', 'person/export'],
+  path: ['person/path'],
   'ingest rejected': ['ingest/rejected'],
   'ingest replay': ['ingest/rejected', 'ingest/replay'],
   'tags list': ['tags'],

@@ -46,7 +46,7 @@ describe('a question, while there is no data', () => {
       [
         ...['tags list', 'tags explain', 'journeys explain', 'segments who', 'segments explain', 'why', 'audit'],
         'backup',
-        ...['ingest rejected', 'people', 'person', 'segments list', 'status'],
+        ...['ingest rejected', 'path', 'people', 'person', 'segments list', 'status'],
         ...['wecom plan', 'wecom stats', 'wecom transfers', 'send status'],
       ].sort(),
     )
