@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from 'node:v8'
 import { asTyped, callOf } from './cli/as-typed.js'
 import { guardOutput } from './cli/guard-output.js'
 import { type CommandContext, languageOf } from './cli/options.js'
@@ -6,6 +7,10 @@ import { createProgram } from './cli/program.js'
 import { AppError, messageOf, tellError } from './errors.js'
 import { forTerminal } from './escape.js'
 import { bilingual, typeCommands } from './said.js'
+
+// What runs often is compiled after fifteen times as much of it as by default: much of our code runs for seconds, and compiling
+// it costs more than it would ever give back. What runs for hours is compiled all the same.
+setFlagsFromString('--interrupt-budget=1000000')
 
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())

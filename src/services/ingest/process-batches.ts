@@ -298,7 +298,7 @@ function charsOf({ identifiers, traits, events }: InboxRecord): number {
  * these batches meanwhile.
  */
 async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): Promise<Group | 'overtaken'> {
-  const room = MAX_DOCUMENT_BYTES - documentBytes(batches[0]!.records)
+  const fits = ({ plan }: Planned) => documentBytes(plan) + documentBytes(batches[0]!.records) <= MAX_DOCUMENT_BYTES
   let group = batches
   let records: number | undefined
   for (;;) {
@@ -307,7 +307,7 @@ async function planGroup(deps: Deps, batches: readonly Batch[], basis: number): 
     try {
       const planned = withPart(await planRecords(deps, group, all.slice(0, records), basis), records)
       // Stores of one process hold whatever it can.
-      if (deps.worker.alone || documentBytes(planned.plan) <= room) return await storePlan(deps, group, planned)
+      if (deps.worker.alone || fits(planned)) return await storePlan(deps, group, planned)
     } catch (err) {
       if (!isOfItem(err) || all.length === 0) throw err
       refusal = err
