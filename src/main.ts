@@ -2,11 +2,11 @@
 import { setFlagsFromString } from 'node:v8'
 import { asTyped, callOf } from './cli/as-typed.js'
 import { guardOutput } from './cli/guard-output.js'
-import { type CommandContext, languageOf } from './cli/options.js'
+import type { CommandContext } from './cli/options.js'
 import { createProgram } from './cli/program.js'
-import { AppError, messageOf, tellError } from './errors.js'
+import { tellFailure } from './cli/tell-failure.js'
 import { forTerminal } from './escape.js'
-import { bilingual, typeCommands } from './said.js'
+import { typeCommands } from './said.js'
 
 // What runs often is compiled after fifteen times as much of it as by default: much of our code runs for seconds, and compiling
 // it costs more than it would ever give back. What runs for hours is compiled all the same.
@@ -34,15 +34,7 @@ guardOutput(process.stdout)
 try {
   await program.parseAsync()
 } catch (err) {
-  const interrupted = stop.signal.aborted && err instanceof Error && err.name === 'AbortError'
-  const language = await languageOf(context)
-  const text = interrupted
-    ? bilingual(language)('已中断，可以重新执行', 'interrupted; it can be run again')
-    : err instanceof AppError
-      ? tellError(err, language)
-      : err instanceof Error
-        ? (err.stack ?? err.message)
-        : messageOf(err)
+  const { text, exitCode } = await tellFailure(err, context)
   process.stderr.write(`${forTerminal(text)}\n`)
-  process.exitCode = interrupted ? 130 : 1
+  process.exitCode = exitCode
 }

@@ -8,7 +8,7 @@ import { formatCount } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
 import { fitTable, formatAt } from '../print/table.js'
 import { bilingual, said } from '../said.js'
-import { type CommandContext, configOption, examples, localeOf, serviceOptions, type WithConfig } from './options.js'
+import { type CommandContext, configOption, examples, languageOf, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
 type BackupCommand = { list: boolean; json: boolean }
@@ -104,7 +104,7 @@ export async function restoreCommand(
   options: Pick<ServiceOptions, 'config' | 'env'>,
 ): Promise<void> {
   const { restoreFrom } = await import('../app/restore.js')
-  const locale = localeOf(options.env)
+  const locale = await languageOf({ env: options.env, options: { config: options.config } })
   const words = bilingual(locale)
   const progress = createProgress({ stream: process.stderr, locale })
   progress.start(words('恢复', 'restoring'), 0)

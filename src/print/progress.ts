@@ -1,5 +1,6 @@
 import { SingleBar } from 'cli-progress'
 import { elapsedMs, MINUTE_MS, SECOND_MS } from '../time.js'
+import { openBar } from './open-bars.js'
 
 export type ProgressOptions = {
   /** Usually `process.stderr`, so that results on stdout stay clean. */
@@ -41,6 +42,7 @@ type Piece = {
   startedMs: number
   tenths: number
   bar?: SingleBar
+  end?: () => void
 }
 
 const WORDS = {
@@ -82,6 +84,7 @@ export function createProgress({ stream, quiet = false, locale }: ProgressOption
       fps: 8,
       gracefulExit: false,
     })
+    piece.end = openBar(piece.bar)
     piece.bar.start(total, n)
   }
 
@@ -111,7 +114,7 @@ export function createProgress({ stream, quiet = false, locale }: ProgressOption
 
   function done(note = ''): void {
     if (piece === undefined) return
-    piece.bar?.stop()
+    piece.end?.()
     const took = formatDuration(elapsedMs() - piece.startedMs)
     const parts = [
       piece.label,
@@ -125,7 +128,7 @@ export function createProgress({ stream, quiet = false, locale }: ProgressOption
   }
 
   function drop(): void {
-    piece?.bar?.stop()
+    piece?.end?.()
     piece = undefined
   }
 

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, it } from '@jest/globals'
+import { endOpenBars } from '../../src/print/open-bars.js'
 import { createProgress, type ProgressOptions } from '../../src/print/progress.js'
 
 function open(options: Partial<ProgressOptions> & { isTTY?: boolean } = {}) {
@@ -70,6 +71,20 @@ describe('createProgress', () => {
     progress.start('load', 100, { wholeLeftMs: () => 120_000 })
     progress.done()
     expect(written()).toContain('whole run: about 2 min left')
+  })
+
+  it('is ended by whoever tells of a failure, and draws no more', () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    const { progress, written } = open({ isTTY: true, locale: 'en' })
+    progress.start('restoring', 0)
+    expect(timers()).toBe(before + 1)
+    endOpenBars()
+    expect(timers()).toBe(before)
+    written()
+    progress.drop()
+    endOpenBars()
+    expect(written()).toBe('')
   })
 
   it.each([true, false])('names steps within the piece (on a terminal: %s)', (isTTY) => {

@@ -78,7 +78,7 @@ export async function explainEntry(
 ): Promise<TagReason> {
   const { journeys } = deps.definitions.current
   const journey = journeys.get(journeyId)?.journey
-  if (journey === undefined) throw notDefined('journey', journeyId, [...journeys.keys()], 'siyu publish')
+  if (journey === undefined) throw notDefined('journey', journeyId, [...journeys.keys()], 'siyu status')
   const { enter, name } = journey
   const rule: Rule = 'on' in enter ? (enter.if ?? { event: enter.on }) : enter.when
   return explain(deps, { id: journeyId, name, type: 'journey', asked: [{ rule }] }, person, past)
