@@ -94,6 +94,7 @@ export async function openTar(file: string): Promise<ArchiveReader> {
     ])
   })
   let isOpen = true
+  const { size } = await handle.stat()
   const readAt = async (at: number, length: number): Promise<Buffer> => {
     const data = Buffer.alloc(length)
     for (let got = 0; got < length;) {
@@ -110,6 +111,7 @@ export async function openTar(file: string): Promise<ArchiveReader> {
         if (header.every((byte) => byte === 0)) return
         const { name, bytes } = readHeader(header, file)
         const from = at + BLOCK
+        if (from + bytes > size) throw cutOff(file) // before memory is taken for it
         yield { name, bytes, read: () => readAt(from, bytes) }
         at = from + bytes + padding(bytes)
       }
@@ -145,9 +147,11 @@ function readHeader(header: Buffer, file: string): { name: string; bytes: number
   const sum = Number.parseInt(header.toString('latin1', 148, 156), 8)
   const blank = Buffer.from(header)
   blank.write('        ', 148)
-  if (header.toString('latin1', 257, 262) !== 'ustar' || sum !== sumOf(blank)) throw notOurs(file)
+  const bytes = header.toString('latin1', 124, 135)
+  if (header.toString('latin1', 257, 262) !== 'ustar' || sum !== sumOf(blank) || !/^[0-7]{11}$/.test(bytes))
+    throw notOurs(file)
   const name = header.toString('utf8', 0, 100).replace(/\0.*$/s, '')
-  return { name, bytes: Number.parseInt(header.toString('latin1', 124, 135), 8) }
+  return { name, bytes: Number.parseInt(bytes, 8) }
 }
 
 function sumOf(header: Buffer): number {

@@ -1,9 +1,13 @@
 import { hash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gunzip as gunzipWithCallback } from 'node:zlib'
 import { z } from 'zod'
-import { InvalidInputError } from '../../errors.js'
+import { InvalidInputError, messageOf } from '../../errors.js'
 import { parseInput } from '../../parse.js'
 import type { ArchiveReader } from '../../ports/archive.js'
 import { said } from '../../said.js'
+
+const gunzip = promisify(gunzipWithCallback)
 
 /** Raised when an archive is laid out in another way. */
 export const FORMAT = 1
@@ -51,9 +55,35 @@ export async function readManifest(archive: ArchiveReader): Promise<Manifest> {
   }
   if (text === undefined || sum === undefined) throw damaged(MANIFEST, said('没有写完', 'it was not finished'))
   if (!sum.startsWith(sha256(text))) throw damaged(MANIFEST, said('内容变了', 'its content has changed'))
-  const { format } = parseInput(z.object({ format: z.number() }), JSON.parse(text.toString('utf8')), MANIFEST)
+  const content = jsonOf(text)
+  const { format } = parseInput(z.object({ format: z.number() }), content, MANIFEST)
   if (format > FORMAT) throw tooNew(`format ${format}`)
-  return parseInput(Manifest, JSON.parse(text.toString('utf8')), MANIFEST)
+  return parseInput(Manifest, content, MANIFEST)
+}
+
+function jsonOf(text: Buffer): unknown {
+  try {
+    return JSON.parse(text.toString('utf8'))
+  } catch (err) {
+    throw damaged(MANIFEST, messageOf(err))
+  }
+}
+
+/** What the name of a piece says: of which collection or table it is. */
+export function contentOf(piece: string): { kind: 'documents' | 'events'; of: string } | undefined {
+  const [, kind, of] = /^(documents|events)\/([\w-]+)\/\d+\.(?:jsonl\.gz|parquet)$/.exec(piece) ?? []
+  return kind === undefined ? undefined : { kind: kind as 'documents' | 'events', of: of! }
+}
+
+/** Many times what a piece takes that was written here. */
+const MAX_PIECE_BYTES = 256 * 2 ** 20
+
+/** The lines of a piece of documents. @throws {InvalidInputError} where it is none, or of more than memory is for */
+export async function linesOf(name: string, data: Buffer): Promise<string[]> {
+  const text = await gunzip(data, { maxOutputLength: MAX_PIECE_BYTES }).catch((err: unknown) => {
+    throw damaged(name, messageOf(err))
+  })
+  return text.toString('utf8').trimEnd().split('\n')
 }
 
 export function damaged(piece: string, message: string): InvalidInputError {

@@ -1,5 +1,3 @@
-import { gunzip as gunzipWithCallback } from 'node:zlib'
-import { promisify } from 'node:util'
 import { z } from 'zod'
 import { profilesTable, storesTable, tables } from '../../domain/events/tables.js'
 import { ConfigError, ConflictError } from '../../errors.js'
@@ -13,9 +11,7 @@ import type { Clock } from '../../time.js'
 import { writeAudit } from '../runtime/audit.js'
 import { switchSending } from '../touches/switch-sending.js'
 import { COPIED_TABLES } from './make-backup.js'
-import { damaged, type Manifest, sha256, tooNew } from './manifest.js'
-
-const gunzip = promisify(gunzipWithCallback)
+import { contentOf, damaged, linesOf, type Manifest, MANIFEST, MANIFEST_SUM, sha256, tooNew } from './manifest.js'
 
 /** While it is there, what the stores hold is a part of a backup. */
 const RESTORING = 'restoring'
@@ -49,17 +45,31 @@ export async function verifyBackup(
 ): Promise<void> {
   const known = new Map(collectionDefinitions.map((definition) => [definition.name, definition.version]))
   for (const [name, { version }] of Object.entries(collections))
-    if (version > (known.get(name) ?? 0)) throw tooNew(`${name} ${version}`)
+    if (version > (known.get(name) ?? -Infinity)) throw tooNew(`${name} ${version}`)
   for (const [name, { columns }] of Object.entries(copied)) {
     const table = COPIED_TABLES.find((t) => t.name === name)
-    const unknown = table === undefined ? name : columns.find((column) => !(column in table.columns))
+    const unknown = table === undefined ? name : columns.find((column) => !Object.hasOwn(table.columns, column))
     if (unknown !== undefined) throw tooNew(unknown)
   }
+  const listOf = { documents: collections, events: copied }
+  for (const [list, name] of [
+    [collections, 'profiles'],
+    [copied, 'events'],
+  ] as const)
+    if (!Object.hasOwn(list, name)) throw damaged(MANIFEST, said(`没有 ${name}`, `${name} is not in it`))
   const left = new Map(pieces.map((piece) => [piece.name, piece]))
-  for await (const { name, read } of archive.entries()) {
-    const piece = left.get(name)
-    if (piece === undefined) continue
-    if (sha256(await read()) !== piece.sha256) throw damaged(name, said('内容变了', 'its content has changed'))
+  if (left.size < pieces.length) throw damaged(MANIFEST, said('有一段列了两次', 'a piece is listed twice'))
+  for await (const { name, bytes, read } of archive.entries()) {
+    if (name === MANIFEST || name === MANIFEST_SUM) continue
+    const [piece, content] = [left.get(name), contentOf(name)]
+    // What is restored is what was looked at: each piece once, and each of something that is listed.
+    if (piece === undefined || content === undefined || !Object.hasOwn(listOf[content.kind], content.of))
+      throw damaged(name, said('清单里没有它', 'the manifest does not name it, or names it once'))
+    const data = bytes === piece.bytes ? await read() : undefined
+    if (data === undefined || sha256(data) !== piece.sha256)
+      throw damaged(name, said('内容变了', 'its content has changed'))
+    if (content.kind === 'documents' && (await linesOf(name, data)).length !== piece.count)
+      throw damaged(name, said('行数不对', 'it has another number of lines'))
     left.delete(name)
     onPiece()
   }
@@ -87,10 +97,10 @@ export async function restoreBackup(
   const attempt = secretHex(4)
   const byName = new Map(collectionDefinitions.map((definition) => [definition.name, definition]))
   for await (const { name, read } of archive.entries()) {
-    const [kind, of = ''] = name.split('/')
+    const { kind, of } = contentOf(name) ?? { of: '' }
     if (kind === 'documents') {
-      const text = (await gunzip(await read())).toString('utf8')
-      await documents.load(byName.get(of)!, text.trimEnd().split('\n'), manifest.collections[of]!.version) // verified
+      const lines = await linesOf(name, await read())
+      await documents.load(byName.get(of)!, lines, manifest.collections[of]!.version) // verified
     } else if (kind === 'events') {
       const table = COPIED_TABLES.find((t) => t.name === of)! // verified
       await events.load(table, manifest.tables[of]!.columns, await read(), `restore ${attempt} ${name}`)

@@ -78,6 +78,29 @@ describe('an archive', () => {
     await expect(openTar(join(home, 'nowhere.tar'))).rejects.toThrow('cannot be read')
   })
 
+  it('is not whole where a piece claims a size that the file has no room for, and no backup where it is no size', async () => {
+    const file = await write(join(home, 'sizes'), 'one.tar')
+    const whole = readFileSync(file)
+    const claiming = (size: string) => {
+      const forged = Buffer.from(whole)
+      forged.write(`${size}\0`, 124)
+      forged.write('        ', 148)
+      const sum = forged.subarray(0, 512).reduce((total, byte) => total + byte, 0)
+      forged.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+      return forged
+    }
+    for (const [size, said] of [
+      ['77777777777', 'is not whole'],
+      [(whole.length - 511).toString(8).padStart(11, '0'), 'is not whole'],
+      ['-0000001000', 'is no backup'],
+      ['abcdefghijk', 'is no backup'],
+      ['0000000009z', 'is no backup'],
+    ] as const) {
+      writeFileSync(file, claiming(size))
+      await expect(read(file)).rejects.toThrow(said)
+    }
+  }, 20_000)
+
   it('says that the disk is full', async () => {
     const part = join(home, 'full.part')
     const archive = tarWriter(await open('/dev/full', 'w'), part, join(home, 'full.tar'))

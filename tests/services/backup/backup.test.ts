@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
 import { openTar, tarFolder } from '../../../src/adapters/archive/tar.js'
@@ -239,6 +240,53 @@ describe('a backup', () => {
     }
     writeFileSync(broken, whole.subarray(0, places.at(-2)!.at - 512))
     await expect(openManifest(broken)).rejects.toThrow('is not whole')
+  })
+
+  it('holds what its manifest names, once each, and nothing that unpacks to more than memory', async () => {
+    const forge = async (
+      pieces: (whole: Map<string, Buffer>) => [string, Buffer][],
+      change?: (m: Manifest) => void,
+    ) => {
+      const archive = await openTar(made.file)
+      const manifest = await readManifest(archive)
+      const whole = new Map<string, Buffer>()
+      for await (const { name, read } of archive.entries())
+        if (!name.startsWith('manifest')) whole.set(name, await read())
+      await archive.close()
+      const file = join(folder, 'forged.tar')
+      rmSync(file, { force: true })
+      const forged = await tarFolder(folder).create('forged.tar')
+      for (const piece of pieces(whole)) {
+        await forged.add(...piece)
+        const listed = manifest.pieces.find((p) => p.name === piece[0])
+        if (listed !== undefined && change !== undefined)
+          Object.assign(listed, { bytes: piece[1].length, sha256: sha256(piece[1]) })
+      }
+      change?.(manifest)
+      const text = Buffer.from(JSON.stringify(manifest))
+      await forged.add(MANIFEST, text)
+      await forged.add(MANIFEST_SUM, Buffer.from(sha256(text)))
+      await forged.commit()
+      return file
+    }
+    const profiles = 'documents/profiles/000001.jsonl.gz'
+    const same = (whole: Map<string, Buffer>): [string, Buffer][] => [...whole]
+    const hostile = [
+      () => forge((whole) => [...whole, ['documents/profiles/000002.jsonl.gz', gzipSync('{"_id":999}\n')]]),
+      () => forge((whole) => [...whole, ['documents/__proto__/000001.jsonl.gz', gzipSync('{}\n')]]),
+      () => forge((whole) => [...whole, [profiles, gzipSync('{"_id":999}\n')]]),
+      () => forge((whole) => [...whole].map(([n, d]) => [n, n === profiles ? Buffer.from('no gzip') : d]), () => undefined),
+      () => forge((whole) => [...whole].map(([n, d]) => [n, n === profiles ? gzipSync(Buffer.alloc(300 * 2 ** 20)) : d]), () => undefined),
+      () => forge(same, (m) => delete m.collections.profiles),
+      () => forge(same, (m) => delete m.tables.events),
+      () => forge(same, (m) => m.pieces.push({ ...m.pieces[0]! })),
+    ] // prettier-ignore
+    const accepted: number[] = []
+    for (const [i, make] of hostile.entries()) {
+      const said = await openManifest(await make()).then(() => 'taken', String)
+      if (!said.includes('nothing was touched')) accepted.push(i)
+    }
+    expect(accepted).toEqual([])
   })
 
   it('of a newer program is refused, and one that lacks a piece', async () => {
