@@ -327,6 +327,7 @@ function connection(raw: Database.Database, log: Log | undefined): Db {
           const value = job.work()
           settled.push({ resolve: () => job.resolve(value), reject: job.reject })
         } catch (err) {
+          if (!raw.inTransaction) throw err // a full disk undoes all of it: what came next would be written outside
           if (job.parts) run('ROLLBACK TO job', [])
           settled.push({ resolve: () => job.reject(err), reject: job.reject })
         }

@@ -115,6 +115,34 @@ describe('openSqliteDocuments', () => {
     await store.close()
   })
 
+  it('a full disk undoes what it says was undone, and what was asked for behind it is written for itself', async () => {
+    // The file may grow no further: SQLite then ends the whole transaction, as where no space is left.
+    const prototype = Database.prototype as { exec: (this: unknown, sql: string) => unknown }
+    const { exec } = prototype
+    prototype.exec = function (sql) {
+      const done = exec.call(this, sql)
+      if (sql.includes('wal_autocheckpoint')) exec.call(this, 'PRAGMA max_page_count = 40')
+      return done
+    }
+    const store = openSqliteDocuments({ file: ':memory:' })
+    prototype.exec = exec
+    const notes = await store.collection({
+      name: 'notes',
+      version: 1,
+      schema: anyDocument<{ _id: number; text: string }>(),
+    })
+    const outcomes = await Promise.allSettled([
+      notes.put([{ _id: 1, text: '' }]),
+      notes.put([{ _id: 2, text: 'y'.repeat(300_000) }]),
+      notes.put([{ _id: 3, text: '' }]),
+      notes.insert([4, 5].map((_id) => ({ _id, text: '' }))),
+    ])
+    expect(outcomes.map((o) => o.status)).toEqual(['rejected', 'rejected', 'fulfilled', 'fulfilled'])
+    expect(String((outcomes[0] as PromiseRejectedResult).reason)).toContain('the disk is full')
+    expect((await notes.find({})).map(({ _id }) => _id)).toEqual([3, 4, 5])
+    await store.close()
+  })
+
   it('a field called $date is not taken for a Date', async () => {
     const store = openSqliteDocuments({ file: ':memory:' })
     const notes = await store.collection({
