@@ -1,13 +1,11 @@
-import { constants } from 'node:fs'
-import { copyFile, rename, rm, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { moveBackup, targetOf } from '../app/backup-target.js'
 import type { ServiceOptions } from '../app/open-service.js'
-import { ConflictError } from '../errors.js'
 import { formatCount } from '../print/numbers.js'
 import { createProgress } from '../print/progress.js'
 import { fitTable, formatAt } from '../print/table.js'
-import { bilingual, said } from '../said.js'
+import { bilingual } from '../said.js'
 import { type CommandContext, configOption, examples, languageOf, serviceOptions, type WithConfig } from './options.js'
 import { withService } from './with-service.js'
 
@@ -53,7 +51,7 @@ export async function backupCommand(to: string | undefined, json: boolean, optio
     const movedTo = target === undefined ? {} : { movedTo: target.isFolder ? `${target.path}/` : target.path }
     const made = await service.call('backup', movedTo, (done) => progress.set(done))
     progress.done()
-    const file = target === undefined ? resolve(made.file) : await move(made.file, target)
+    const file = target === undefined ? resolve(made.file) : await moveBackup(made.file, target)
     if (json) return void process.stdout.write(`${JSON.stringify({ ...made, file }, null, 2)}\n`)
     const { profiles, events, bytes } = made
     process.stdout.write(
@@ -125,35 +123,6 @@ export async function restoreCommand(
         `  It is the same store as the one it was made of (${store}): let only one of them run, or customers get everything twice\n`,
     ),
   )
-}
-
-type Target = { path: string; isFolder: boolean }
-
-/** @throws {ConflictError} where there is such a file */
-async function targetOf(to: string): Promise<Target> {
-  const path = resolve(to)
-  const found = await stat(path).catch((err: NodeJS.ErrnoException) => {
-    if (err.code === 'ENOENT') return undefined
-    throw err
-  })
-  if (found?.isDirectory() === true) return { path, isFolder: true }
-  if (found !== undefined)
-    throw new ConflictError(said(`${path} 已经有了 → 换个名字`, `${path} is there already → choose another name`))
-  await stat(join(path, '..')) // its folder is there
-  return { path, isFolder: false }
-}
-
-/** From where the service writes, which may be another disk. */
-async function move(from: string, { path, isFolder }: Target): Promise<string> {
-  const to = isFolder ? join(path, basename(from)) : path
-  try {
-    await rename(from, to)
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code !== 'EXDEV') throw err
-    await copyFile(from, to, constants.COPYFILE_EXCL)
-    await rm(from)
-  }
-  return to
 }
 
 function formatMib(bytes: number): string {

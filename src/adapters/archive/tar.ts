@@ -1,4 +1,5 @@
-import { type FileHandle, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ConfigError, ConflictError, InvalidInputError, messageOf } from '../../errors.js'
 import type { ArchiveReader, Archives, ArchiveWriter } from '../../ports/archive.js'
@@ -67,14 +68,11 @@ export function tarWriter(handle: FileHandle, part: string, file: string): Archi
       await handle.close()
       isOver = true
       try {
-        await link(part, file) // unlike a rename it takes no other file's place
+        await placeFile(part, file)
       } catch (err) {
-        if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err
-        throw new ConflictError(said(`${file} 已经有了 → 换个名字`, `${file} is there already → choose another name`))
-      } finally {
         await rm(part, { force: true })
+        throw err
       }
-      await syncFolder(dirname(file))
       return bytes
     },
     async discard() {
@@ -86,6 +84,60 @@ export function tarWriter(handle: FileHandle, part: string, file: string): Archi
   }
 }
 
+/** Of file systems that have no links. */
+const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/** Gives a finished file its name, on the same disk; a power cut leaves it under one of both. @throws {ConflictError} where there is such a file */
+export async function placeFile(part: string, file: string): Promise<void> {
+  const taken = () =>
+    new ConflictError(said(`${file} 已经有了 → 换个名字`, `${file} is there already → choose another name`))
+  try {
+    await link(part, file) // unlike a rename it takes no other file's place
+  } catch (err) {
+    const { code } = err as NodeJS.ErrnoException
+    if (code === 'EEXIST') throw taken()
+    if (!NO_LINKS.has(code)) throw err
+    if (await isThere(file)) throw taken()
+    await rename(part, file)
+  }
+  await syncFolder(dirname(file))
+  await rm(part, { force: true })
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    (err: NodeJS.ErrnoException) => {
+      if (err.code === 'ENOENT') return false
+      throw err
+    },
+  )
+}
+
+/**
+ * Moves a finished file, to another disk, too: it is there whole, or it is where it was.
+ *
+ * @throws {ConflictError} where there is such a file
+ */
+export async function moveFile(from: string, to: string): Promise<void> {
+  try {
+    return await placeFile(from, to)
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'EXDEV') throw err
+  }
+  const part = `${to}.${secretHex(4)}.part`
+  try {
+    await copyFile(from, part, constants.COPYFILE_EXCL)
+    const handle = await open(part, 'r+')
+    await handle.sync().finally(() => handle.close())
+    await placeFile(part, to)
+  } catch (err) {
+    await rm(part, { force: true })
+    throw (err as NodeJS.ErrnoException).code === 'ENOSPC' ? diskFull(to, err) : err
+  }
+  await rm(from)
+}
+
 /** @throws {ConfigError} where it cannot be read */
 export async function openTar(file: string): Promise<ArchiveReader> {
   const handle = await open(file, 'r').catch((err: unknown) => {
@@ -94,7 +146,18 @@ export async function openTar(file: string): Promise<ArchiveReader> {
     ])
   })
   let isOpen = true
-  const { size } = await handle.stat()
+  const about = await handle.stat()
+  if (!about.isFile()) {
+    await handle.close()
+    throw new ConfigError(said(`${file} 不是文件`, `${file} is no file`), [
+      {
+        path: basename(file),
+        message: said('是目录', 'is a folder'),
+        hint: said('写出备份文件', 'name the file of the backup'),
+      },
+    ])
+  }
+  const { size } = about
   const readAt = async (at: number, length: number): Promise<Buffer> => {
     const data = Buffer.alloc(length)
     for (let got = 0; got < length;) {

@@ -160,9 +160,14 @@ async function copyInto(
       events: manifest.tables.events!.rows,
     }
   } finally {
-    await (seenDocuments as DocumentSnapshot | undefined)?.close()
-    await (seenEvents as EventSnapshot | undefined)?.close()
-    await archive.discard()
+    const closed = await Promise.allSettled([
+      (seenDocuments as DocumentSnapshot | undefined)?.close(),
+      (seenEvents as EventSnapshot | undefined)?.close(),
+      archive.discard(),
+    ])
+    const failed = closed.find((one) => one.status === 'rejected')
+    // eslint-disable-next-line no-unsafe-finally -- nothing that is left open may pass for a backup that went well
+    if (failed !== undefined) throw failed.reason
   }
 }
 

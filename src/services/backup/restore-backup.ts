@@ -27,10 +27,15 @@ export async function refuseHalfRestored({ meta }: Pick<Collections, 'meta'>): P
   throw new ConfigError(said('上次恢复没有做完', 'a restore was broken off'), [
     {
       path: 'dataDir',
-      message: said(`里面只有备份 ${half.text} 的一部分`, `only a part of the backup ${half.text} is there`),
+      message: said(`里面只有备份 ${idOf(half)} 的一部分`, `only a part of the backup ${idOf(half)} is there`),
       hint: said('再运行一次 siyu restore', 'run siyu restore once more'),
     },
   ])
+}
+
+/** Of the backup that a note names. */
+function idOf({ text = '' }: { text?: string }): string {
+  return text.split(' ', 1)[0]! // of a text there is always a first part
 }
 
 /**
@@ -90,14 +95,14 @@ export async function restoreBackup(
   onPiece: () => void,
 ): Promise<Restored> {
   const docs = await openCollections(documents)
-  if ((await docs.meta.get(RESTORING)) === undefined) await refuseNonEmpty(docs, events)
-  else await empty(docs, events)
-  await docs.meta.put([{ _id: RESTORING, text: manifest.id }])
   // Emptied tables remember the tokens of the attempt before.
   const attempt = secretHex(4)
+  const note = `${manifest.id} ${attempt}`
+  await claim(docs, events, note)
   const byName = new Map(collectionDefinitions.map((definition) => [definition.name, definition]))
   for await (const { name, read } of archive.entries()) {
     const { kind, of } = contentOf(name) ?? { of: '' }
+    if (kind !== undefined) await requireClaim(docs, note)
     if (kind === 'documents') {
       const lines = await linesOf(name, await read())
       await documents.load(byName.get(of)!, lines, manifest.collections[of]!.version) // verified
@@ -107,6 +112,7 @@ export async function restoreBackup(
     } else continue
     onPiece()
   }
+  await requireClaim(docs, note)
   await checkCounts(docs, events, manifest)
   await switchSending(docs, 'stop', clock.now())
   const inputHash = hashKey(64, manifest.id)
@@ -116,9 +122,42 @@ export async function restoreBackup(
   return { id, store, at, profiles: collections.profiles!.count, events: copied.events!.rows }
 }
 
+/**
+ * Notes that what the stores hold is a part of a backup, and whose work that is: whoever comes to half a restore begins anew, and
+ * who was at it finds out before its next piece.
+ *
+ * @throws {ConflictError} where the stores are not empty
+ */
+async function claim(docs: Collections, events: EventStore, note: string): Promise<void> {
+  const { refused } = await docs.meta.insert([{ _id: RESTORING, text: note }])
+  if (refused.length > 0) {
+    await docs.meta.update(RESTORING, { $set: { text: note } })
+    return empty(docs, events)
+  }
+  try {
+    await refuseNonEmpty(docs, events)
+  } catch (err) {
+    await docs.meta.delete({ _id: RESTORING, text: note })
+    throw err
+  }
+}
+
+/** @throws {ConflictError} where somebody else has begun to restore into these stores */
+async function requireClaim({ meta }: Pick<Collections, 'meta'>, note: string): Promise<void> {
+  if ((await meta.get(RESTORING))?.text === note) return
+  throw new ConflictError(
+    said(
+      '另有一个恢复在往这里写 → 等它做完；只让一个做',
+      'another restore writes into these stores → wait for its end, and let only one of them do it',
+    ),
+  )
+}
+
 async function refuseNonEmpty(docs: Collections, events: EventStore): Promise<void> {
   const full: string[] = []
-  for (const [name, collection] of Object.entries(docs))
+  const { meta, ...others } = docs
+  if ((await meta.findOne({ _id: { $ne: RESTORING } })) !== undefined) full.push('meta')
+  for (const [name, collection] of Object.entries(others))
     if ((await collection.findOne({})) !== undefined) full.push(name)
   for (const table of [...tables, storesTable]) if ((await rowsOf(events, table.name)) > 0) full.push(table.name)
   if (full.length === 0) return

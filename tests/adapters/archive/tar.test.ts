@@ -1,10 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { openTar, tarFolder, tarWriter } from '../../../src/adapters/archive/tar.js'
+import { moveFile, openTar, tarFolder, tarWriter } from '../../../src/adapters/archive/tar.js'
 
 describe('an archive', () => {
   const home = mkdtempSync(join(tmpdir(), 'siyu-tar-'))
@@ -55,6 +64,37 @@ describe('an archive', () => {
     await unwanted.add('a', Buffer.from('a'))
     await unwanted.discard()
     expect(readdirSync(folder)).toEqual(['one.tar'])
+  })
+
+  /** Another disk than that of temporary files, where there is one. */
+  const OTHER_DISK = '/dev/shm'
+  const other =
+    existsSync(OTHER_DISK) && statSync(OTHER_DISK).dev !== statSync(tmpdir()).dev
+      ? mkdtempSync(join(OTHER_DISK, 'siyu-tar-'))
+      : undefined
+  afterAll(() => (other === undefined ? undefined : rmSync(other, { recursive: true, force: true })))
+  it.each([['on its disk', home], ...(other === undefined ? [] : [['to another disk', other]])])(
+    'is moved %s whole, and takes no place of another',
+    async (_where, folder) => {
+      const file = await write(join(home, 'moving'), 'a.tar')
+      const content = readFileSync(file)
+      const to = join(folder, 'moved.tar')
+      writeFileSync(to, 'another')
+      await expect(moveFile(file, to)).rejects.toThrow('is there already')
+      expect(readFileSync(to, 'utf8')).toBe('another')
+      expect(readFileSync(file)).toEqual(content)
+      rmSync(to)
+      await moveFile(file, to)
+      expect(readFileSync(to)).toEqual(content)
+      expect(existsSync(file)).toBe(false)
+      expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([])
+      expect(statSync(to).mode & 0o077).toBe(0)
+      rmSync(to)
+    },
+  )
+
+  it('is no folder', async () => {
+    await expect(openTar(home)).rejects.toThrow('is no file')
   })
 
   it('has the beginnings of the dead swept away after a day', async () => {

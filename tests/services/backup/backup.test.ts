@@ -220,6 +220,33 @@ describe('a backup', () => {
     expect(await (await openCollections(store)).meta.count({})).toBe(0)
   })
 
+  it('goes into the same stores once: who finds half of another begins anew, and the other is told', async () => {
+    const store = await emptyStores()
+    let n = 0
+    let second: Promise<unknown> | undefined
+    const met = new Proxy(store, {
+      get: (of, key) => {
+        const value: unknown = Reflect.get(of, key)
+        if (key !== 'load') return value
+        return async (...args: unknown[]) => {
+          await (value as (...a: unknown[]) => unknown)(...args)
+          // In the middle of the first one somebody else does the same, to its end.
+          if (++n === 3) await (second = restore(made.file, store))
+        }
+      },
+    })
+    await expect(restore(made.file, met)).rejects.toThrow('another restore writes into these stores')
+    await second
+    const docs = await openCollections(store)
+    await refuseHalfRestored(docs)
+    const before = withoutTraces(await contents(documents))
+    const after = withoutTraces(await contents(store))
+    expect(after.profiles).toEqual(before.profiles)
+    // And who comes when it is done touches nothing.
+    await expect(restore(made.file, store)).rejects.toThrow('it was left alone')
+    await refuseHalfRestored(docs)
+  })
+
   it('that is damaged anywhere is found out before anything is touched', async () => {
     const broken = join(folder, 'broken.tar')
     const whole = readFileSync(made.file)
