@@ -58,9 +58,12 @@ function listOf(fields: string | string[] | undefined): { fields?: string[] } {
   return fields === undefined ? {} : { fields: [fields].flat().flatMap((part) => part.split(',')) }
 }
 
-/** `42`, `unionid:oABC`, `openid:<appid>:<value>`, or the value alone. */
+/**
+ * `42`, `unionid:oABC`, `openid:<appid>:<value>`, or the value alone. Up to nine digits are a profile's number, whether there is
+ * one or not, so that a program gets what it asked for; more are a phone or another identifier.
+ */
 function personOf(id: string): PersonQuery {
-  if (/^[1-9]\d*$/.test(id)) return { profileId: Number(id) }
+  if (/^[1-9]\d{0,8}$/.test(id)) return { profileId: Number(id) }
   return { value: id }
 }
 

@@ -54,6 +54,20 @@ describe('GET /v1/profiles', () => {
     expect(await read('/wm-ann')).toEqual(all)
   })
 
+  it('takes up to nine digits for a number, and more for an identifier', async () => {
+    const bought = {
+      identifiers: [
+        { type: 'phone', value: '13800000011' },
+        { type: 'member_id', value: 'ann' },
+      ],
+    }
+    await world.accept('phone', { ...(contactRecord('ann', START) as object), ...bought })
+    await world.run()
+    expect((await read('/13800000011')).body).toMatchObject({ profileId: 1 })
+    expect((await read('/138000000')).status).toBe(404)
+    expect((await read('/99999999999999999999')).status).toBe(404)
+  })
+
   it('gives the fields that are asked for', async () => {
     expect((await read('/1?fields=traits,tags')).body).toEqual({
       profileId: 1,
