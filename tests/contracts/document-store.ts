@@ -295,6 +295,13 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
       it('refuses a document without a usable _id, and lists in indexed fields', async () => {
         await expect(notes.insert([{ _id: 'ok' }, { _id: '' }])).rejects.toBeInstanceOf(InvalidInputError)
         await expect(notes.put([{ _id: 1.5 }])).rejects.toThrow(/_id/)
+        // An engine would end the key there, or hand back another one.
+        for (const _id of ['a\0b', 'half\ud800x']) {
+          await expect(notes.put([{ _id }])).rejects.toThrow(/_id/)
+          await expect(notes.updateEach([{ id: _id, update: { $set: { rank: 1 } }, upsert: true }])).rejects.toThrow(
+            /_id/,
+          )
+        }
         await expect(notes.insert([{ _id: 'l', owner: ['x'] as unknown as string }])).rejects.toThrow(/owner/)
         expect(await notes.count({})).toBe(0)
       })
@@ -495,6 +502,19 @@ export function documentStoreContract(name: string, open: (key: string) => Promi
           )
         await Promise.all([write(2), write(3), write(1)])
         expect(new Set((await notes.find({})).map((note) => note.rank))).toEqual(new Set([3]))
+      })
+
+      it('updateEach frees a unique key for the items behind', async () => {
+        await notes.put([{ _id: 'a', code: '1' }, { _id: 'b' }, { _id: 'c', code: '3' }])
+        await notes.updateEach([
+          { id: 'a', update: { $unset: { code: 1 } } },
+          { id: 'd', update: { $set: { code: '1' } }, upsert: true },
+          { id: 'b', update: { $set: { n: 2 } } },
+          { id: 'c', update: { $unset: { code: 1 } } },
+          { id: 'b', update: { $set: { code: '3' } } },
+        ])
+        const codes = [{ _id: 'a' }, { _id: 'b', code: '3', n: 2 }, { _id: 'c' }, { _id: 'd', code: '1' }]
+        expect(await notes.find({})).toEqual(codes)
       })
 
       it('put and update say when another unique key is taken, without telling its value', async () => {

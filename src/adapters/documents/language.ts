@@ -173,7 +173,12 @@ export function newnessOf(doc: Doc, field: string): number | Date {
   throw refused(field, 'unlessNewer takes a field that holds a number or a Date')
 }
 
+/** Ends a key, or makes two of one, where a driver hands it to its engine. */
+const NO_KEY = /[\0\p{Surrogate}]/u
+
 export function checkId(id: unknown, collection: string): void {
+  if (typeof id === 'string' && NO_KEY.test(id))
+    throw refused(`${collection}._id`, 'must hold neither NUL nor half a surrogate pair')
   if ((typeof id === 'string' && id !== '') || (Number.isSafeInteger(id) && (id as number) > 0)) return
   throw refused(`${collection}._id`, 'must be a non-empty string or a positive integer')
 }

@@ -454,6 +454,9 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
   const fields = toFields(definition)
   const columns: Columns = new Map([['_id', 'k'], ...fields.map((f) => [f.path, f.column] as const)])
   const unindexed: Columns = new Map([...columns].map(([path, column]) => [path, `+${column}`]))
+  const unique = new Set(
+    definition.indexes?.flatMap((index) => (index.unique ? index.fields.map((f) => quote(`f:${f}`)) : [])),
+  )
   const names = ['k', 'v', ...fields.map((f) => f.column), 'doc']
   const list = (items: readonly string[]) => items.join(', ')
   const insertSql = (rows: number) =>
@@ -654,8 +657,11 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
         if (upsert === true) docs.set(id, make({ _id: id } as T, update))
       } else if (where === undefined || testOf(where)(doc)) {
         const changed = changes.get(doc) ?? new Set()
-        for (const column of apply(doc, update)) changed.add(column)
+        const columns = apply(doc, update)
+        for (const column of columns) changed.add(column)
         changes.set(doc, changed)
+        // What this one frees the next may take.
+        if (columns.some((column) => unique.has(column))) replace([[doc, changed]])
       }
     }
     replace(changes)
