@@ -13,7 +13,7 @@ export class Answers {
 
   /** @param onSilent - is told once; returns what waiting and later acts are refused with */
   constructor(
-    private readonly onSilent: (waitedMs: number) => Error,
+    private readonly onSilent: (line: unknown, waitedMs: number) => Error,
     private readonly tickMs = SECOND_MS,
   ) {}
 
@@ -42,15 +42,15 @@ export class Answers {
   private watch(line: unknown, limitMs: number): Line {
     const tick = () => {
       at.quietMs += this.tickMs
-      if (at.quietMs > limitMs) this.fallSilent(at.quietMs)
+      if (at.quietMs > limitMs) this.fallSilent(line, at.quietMs)
     }
     const at: Line = { quietMs: 0, timer: setInterval(tick, this.tickMs).unref(), waiting: new Set() }
     this.lines.set(line, at)
     return at
   }
 
-  private fallSilent(waitedMs: number): void {
-    const err = (this.silent = this.onSilent(waitedMs))
+  private fallSilent(line: unknown, waitedMs: number): void {
+    const err = (this.silent = this.onSilent(line, waitedMs))
     for (const { timer, waiting } of this.lines.values()) {
       clearInterval(timer)
       for (const reject of waiting) reject(err)

@@ -61,8 +61,9 @@ export async function openChdbEvents({
   chmodSync(path, 0o700)
   await drainPending() // a store closed a moment ago may still be letting go
   const opened: ClickHouseClient[] = []
-  const answers = new Answers((waitedMs) => {
-    const err = toSilentError(waitedMs)
+  const queueOf = new Map<unknown, EventQueue>()
+  const answers = new Answers((connection, waitedMs) => {
+    const err = toSilentError(queueOf.get(connection)!, waitedMs)
     onSilent(err)
     return err
   })
@@ -72,6 +73,7 @@ export async function openChdbEvents({
       const clients: ClickHouseClient[] = []
       for (let i = 0; i < connections; i++)
         clients.push(await openConnection(path, queue, memoryLimitMb, maxThreads, opened))
+      for (const client of clients) queueOf.set(client, queue)
       const limitMs = longestMs ?? silentAfterMs(QUEUE_TIMEOUT_MS[queue])
       return connectionsOf(clients, (client, act) => answers.run(client, limitMs, () => act(client)))
     }
@@ -136,12 +138,12 @@ async function openConnection(
   }
 }
 
-function toSilentError(waitedMs: number): UpstreamError {
+function toSilentError(queue: EventQueue, waitedMs: number): UpstreamError {
   return new UpstreamError(
     SYSTEM,
     'no_answer',
     false,
-    `no statement has come back for ${Math.round(waitedMs / SECOND_MS)} s → start this process anew; nothing that was acknowledged is lost`,
+    `no statement of a connection for ${queue} has come back for ${Math.round(waitedMs / SECOND_MS)} s → start this process anew; nothing that was acknowledged is lost`,
     {},
     'system',
   )

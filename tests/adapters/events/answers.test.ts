@@ -4,10 +4,10 @@ import { QUEUE_TIMEOUT_MS } from '../../../src/adapters/events/clickhouse-client
 
 describe('Answers', () => {
   const never = () => new Promise<never>(() => {})
-  const said: number[] = []
+  const said: [unknown, number][] = []
   const open = () =>
-    new Answers((waitedMs) => {
-      said.push(waitedMs)
+    new Answers((line, waitedMs) => {
+      said.push([line, waitedMs])
       return new Error('silent')
     })
 
@@ -22,7 +22,7 @@ describe('Answers', () => {
       expect(answers.isSilent).toBe(true)
       expect(await Promise.all(waits)).toEqual(['Error: silent', 'Error: silent'])
       await expect(answers.run('c', 60_000, () => Promise.resolve(1))).rejects.toThrow('silent')
-      expect(said.splice(0)).toEqual([4_000])
+      expect(said.splice(0)).toEqual([['a', 4_000]])
       expect(jest.getTimerCount()).toBe(0)
     } finally {
       jest.useRealTimers()
