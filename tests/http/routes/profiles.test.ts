@@ -61,7 +61,7 @@ describe('GET /v1/profiles', () => {
         { type: 'member_id', value: 'ann' },
       ],
     }
-    await world.accept('phone', { ...(contactRecord('ann', START) as object), ...bought })
+    await world.accept('phone', { ...contactRecord('ann', START), ...bought })
     await world.run()
     expect((await read('/13800000011')).body).toMatchObject({ profileId: 1 })
     expect((await read('/138000000')).status).toBe(404)
