@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { eventsTable } from '../../domain/events/tables.js'
 import { type Profile, typeName } from '../../domain/identity/profile.js'
-import { literal, SMALL_QUERY } from '../../domain/rules/sql.js'
+import { literal } from '../../domain/rules/sql.js'
 import { said } from '../../said.js'
 import { DAY_MS } from '../../time.js'
 import type { Deps } from '../runtime/deps.js'
+import { type EventRow, eventsOf } from './events-of.js'
 import { findPerson, PersonQuery } from './find-person.js'
 
 export const PathQuery = z.strictObject({
@@ -59,17 +59,6 @@ export type ShownPath = { profileId: number; event: string; days: number; conver
 const EVENTS_MAX = 1_000
 const STATIONS_MAX = 100
 
-const Row = z.object({
-  id: z.string(),
-  name: z.string(),
-  ms: z.number(),
-  source: z.string(),
-  amount: z.number(),
-  properties: z.string(),
-  profile: z.number(),
-})
-type Row = z.infer<typeof Row>
-
 /** The ways that led somebody to her conversions: touches, channels and pages, the anonymous part included. @throws {NotFoundError} */
 export async function showPath(deps: Deps, { of, event, days, last }: PathQuery): Promise<ShownPath> {
   const profile = await findPerson(deps, of)
@@ -96,16 +85,6 @@ export async function showPath(deps: Deps, { of, event, days, last }: PathQuery)
   return { profileId: profile._id, event, days, conversions }
 }
 
-/** Her events, the newest first. */
-async function eventsOf({ events }: Deps, { _id, mergedIds }: Profile, where: string, limit: number): Promise<Row[]> {
-  return events.query(
-    `SELECT event_id AS id, name, toUnixTimestamp64Milli(occurred_at) AS ms, source, amount_minor AS amount, properties, profile_id AS profile
-     FROM ${eventsTable.name} WHERE profile_id IN (${[_id, ...mergedIds].join(', ')}) AND ${where}
-     ORDER BY occurred_at DESC, known_at DESC, seq DESC, source, event_id LIMIT 1 BY source, event_id LIMIT ${limit} ${SMALL_QUERY}`,
-    Row,
-  )
-}
-
 const Told = z
   .object({
     channel: z.string(),
@@ -127,7 +106,7 @@ function knownSince({ definitions }: Pick<Deps, 'definitions'>, { identifiers }:
   return Math.min(...identifiers.filter((i) => strong.has(typeName(i.type))).map((i) => i.since.getTime()))
 }
 
-function stationOf({ name, ms, source, properties, profile }: Row, profileId: number, knownMs: number): Station {
+function stationOf({ name, ms, source, properties, profile }: EventRow, profileId: number, knownMs: number): Station {
   const told = Told.parse(JSON.parse(properties))
   const page = told.page ?? told.url ?? told.path
   const isTouch = name === 'touch_delivered'

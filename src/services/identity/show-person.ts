@@ -1,10 +1,8 @@
-import { z } from 'zod'
-import { eventsTable } from '../../domain/events/tables.js'
 import { type Profile, traitEntry } from '../../domain/identity/profile.js'
 import { shownValue } from '../../domain/tags/definition.js'
-import { SMALL_QUERY } from '../../domain/rules/sql.js'
 import type { ProfileTags } from '../../stored/tags.js'
 import type { Deps } from '../runtime/deps.js'
+import { eventsOf } from './events-of.js'
 import { findPerson, type PersonQuery } from './find-person.js'
 
 /** What is known of one person. Instants are ISO 8601. */
@@ -23,20 +21,17 @@ export type ShownPerson = {
 }
 
 const EVENTS_SHOWN = 10
-const EventRow = z.object({
-  id: z.string(),
-  name: z.string(),
-  ms: z.number(),
-  source: z.string(),
-  amount: z.number(),
-  properties: z.string(),
-})
-
 /** @throws {NotFoundError} when there is nobody of that kind */
 export async function showPerson(deps: Deps, query: PersonQuery): Promise<ShownPerson> {
   const profile = await findPerson(deps, query)
   const tags = await deps.docs.profileTags.get(profile._id)
-  return { ...describeProfile(deps, profile, tags), events: await lastEvents(deps, profile) }
+  const events = await eventsOf(deps, profile, 'true', EVENTS_SHOWN)
+  return {
+    ...describeProfile(deps, profile, tags),
+    events: events.map(({ id, name, ms, source, amount: amountMinor, properties }) => {
+      return { id, name, at: new Date(ms).toISOString(), source, amountMinor, properties }
+    }),
+  }
 }
 
 /** What documents say of her. */
@@ -72,13 +67,4 @@ export function describeProfile(
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
   }
-}
-
-async function lastEvents({ events }: Deps, { _id, mergedIds }: Profile): Promise<ShownPerson['events']> {
-  const rows = await events.query(
-    `SELECT event_id AS id, name, toUnixTimestamp64Milli(occurred_at) AS ms, source, amount_minor AS amount, properties FROM ${eventsTable.name}
-     WHERE profile_id IN (${[_id, ...mergedIds].join(', ')}) ORDER BY occurred_at DESC, event_id LIMIT 1 BY event_id LIMIT ${EVENTS_SHOWN} ${SMALL_QUERY}`,
-    EventRow,
-  )
-  return rows.map(({ ms, amount, ...row }) => ({ ...row, at: new Date(ms).toISOString(), amountMinor: amount }))
 }

@@ -94,6 +94,17 @@ describe('looking around', () => {
     expect((await ask('person', { of: { value } })).profileId).toBe(4)
   })
 
+  it('shows an order of each of two shops that number theirs alike', async () => {
+    for (const source of ['shop-a', 'shop-b'])
+      await world.accept(source, {
+        ...{ source, observedAt: new Date(START), identifiers: [{ type: 'phone', value: PHONE }] },
+        events: [{ id: '1001', name: 'order_paid', occurredAt: new Date(START), amountMinor: 500 }],
+      })
+    await world.run()
+    const { events } = await ask('person', { of: { value: PHONE } })
+    expect(events.filter(({ id }) => id === '1001').map(({ source }) => source)).toEqual(['shop-a', 'shop-b'])
+  })
+
   it('counts segments, and how things stand', async () => {
     const segments = await ask('segments', {})
     expect(segments.map((s) => [s.id, s.people])).toEqual([
