@@ -1,13 +1,16 @@
 // Adds up what jest itself counted, names what failed, and prints "N passed, N failed" as the last line.
 // Usage: summary.mjs DIR, where DIR holds tests.json of the jest run, again.json of suites that ran once more, tests.exit where it
-// failed, and NAME.failed of the rest. summary.mjs --failed FILE lists the suites that failed.
+// failed, and NAME.failed of the rest. summary.mjs --silent-engine FILE lists the suites that failed because the engine in
+// their worker did not answer, or was still held by one that did not.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 const [dir, file] = process.argv.slice(2)
-if (dir === '--failed') {
+if (dir === '--silent-engine') {
   const { testResults } = JSON.parse(readFileSync(file, 'utf8'))
-  for (const suite of testResults.filter((one) => one.status === 'failed')) console.log(relative('.', suite.name))
+  const isSilent = ({ status, message }) =>
+    status === 'failed' && /\(no_answer\)|already holds another chDB directory/.test(message)
+  for (const suite of testResults.filter(isSilent)) console.log(relative('.', suite.name))
   process.exit()
 }
 const names = (ending) =>
