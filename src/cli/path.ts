@@ -40,13 +40,13 @@ export async function pathCommand(query: PathQuery, json: boolean, options: Serv
     if (json) return void process.stdout.write(`${JSON.stringify(path, null, 2)}\n`)
     const { timeZone, locale, currency } = service.config.brand
     const words = bilingual(locale)
-    const said = [words(`档案 ${path.profileId}`, `profile ${path.profileId}`)]
+    const lines = [words(`档案 ${path.profileId}`, `profile ${path.profileId}`)]
     if (path.conversions.length === 0)
-      said.push(
+      lines.push(
         words(`没有 ${path.event}`, `no ${path.event}`),
         `${words('她做过什么：', 'what she did: ')}${asCommand(`siyu person ${path.profileId}`)}`,
       )
-    process.stdout.write(`${said.join('\n')}\n`)
+    process.stdout.write(`${lines.join('\n')}\n`)
     for (const conversion of path.conversions)
       process.stdout.write(
         `\n${renderConversion(conversion, { event: path.event, days: path.days, timeZone, words, locale, currency }, process.stdout.columns)}`,

@@ -41,8 +41,12 @@ export class FailedAttempts {
     if (this.byAddress.size > addresses) this.byAddress.delete(this.byAddress.keys().next().value!)
     this.refused.inc({ by })
     // One line may stand for many: how many addresses there were tells whether it is one that tries.
-    const said = { from: address, what: what.slice(0, WHAT_CHARS), attempts: entry.attempts }
-    this.log.warn(FACTS[by], { ...said, addresses: this.byAddress.size })
+    this.log.warn(FACTS[by], {
+      from: address,
+      what: what.slice(0, WHAT_CHARS),
+      attempts: entry.attempts,
+      addresses: this.byAddress.size,
+    })
     if (entry.attempts <= freeAttempts) return
     if (this.waiting >= pausing)
       throw new HttpError(429, 'too_many', 'too many requests that do not show whose they are: try again later')

@@ -52,7 +52,7 @@ export function tarWriter(handle: FileHandle, part: string, file: string): Archi
     try {
       for (let from = 0; from < data.length;) from += (await handle.write(data, from)).bytesWritten
     } catch (err) {
-      throw (err as NodeJS.ErrnoException).code === 'ENOSPC' ? diskFull(part, err) : err
+      throw orDiskFull(err, part)
     }
     bytes += data.length
   }
@@ -133,7 +133,7 @@ export async function moveFile(from: string, to: string): Promise<void> {
     await placeFile(part, to)
   } catch (err) {
     await rm(part, { force: true })
-    throw (err as NodeJS.ErrnoException).code === 'ENOSPC' ? diskFull(to, err) : err
+    throw orDiskFull(err, to)
   }
   await rm(from)
 }
@@ -241,7 +241,9 @@ function notOurs(file: string): InvalidInputError {
   ])
 }
 
-function diskFull(file: string, cause: unknown): ConfigError {
+/** What was thrown, in words where there is no room on the disk, or no more of somebody's share of it. */
+function orDiskFull(cause: unknown, file: string): unknown {
+  if (!['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')) return cause
   return new ConfigError(
     said('磁盘满了，备份没有写成', 'the disk is full, no backup was written'),
     [

@@ -649,23 +649,27 @@ async function openCollection<T extends Doc>(db: Db, definition: Definition, fil
         return [doc._id, doc]
       }),
     )
-    const changes = new Map<T, Set<string>>()
+    let isChanged = false
+    const unwritten = new Map<T, Set<string>>()
     const testOf = lastOf((where: Filter) => toMatcher(where))
     for (const { id, update, where, upsert } of items) {
       const doc = docs.get(id)
       if (doc === undefined) {
         if (upsert === true) docs.set(id, make({ _id: id } as T, update))
       } else if (where === undefined || testOf(where)(doc)) {
-        const changed = changes.get(doc) ?? new Set()
+        isChanged = true
         const columns = apply(doc, update)
-        for (const column of columns) changed.add(column)
-        changes.set(doc, changed)
+        const changed = new Set([...(unwritten.get(doc) ?? []), ...columns])
+        unwritten.set(doc, changed)
         // What this one frees the next may take.
-        if (columns.some((column) => unique.has(column))) replace([[doc, changed]])
+        if (columns.some((column) => unique.has(column))) {
+          replace([[doc, changed]])
+          unwritten.delete(doc)
+        }
       }
     }
-    replace(changes)
-    return changes.size > 0
+    replace(unwritten)
+    return isChanged
   }
 
   return {

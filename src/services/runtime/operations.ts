@@ -124,6 +124,8 @@ const ASK_MS = 5_000
 const LOOKERS = ['admin', 'operator', 'approver', 'analyst', 'manager'] as const
 /** Who may see what is known of a person. */
 const KNOWERS = ['admin', 'operator', 'analyst', 'manager'] as const
+/** Answers with what is known of people. */
+const revealing = { effect: 'read', reveals: true, roles: KNOWERS, scope: 'departments' } as const
 
 /** Of a question about one person, named by whatever identifier. */
 const ofSomebody = {
@@ -151,24 +153,15 @@ export const operations = {
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
   people: quick(PeopleQuery, async ({ deps }, query) => listPeople(deps, query), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: { target: ({ after }, result) => `${result?.rows.length ?? 0} people after profile ${after}` },
   }),
   person: quick(z.strictObject({ of: PersonQuery }), async ({ deps }, { of }) => showPerson(deps, of), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: ofSomebody,
   }),
   'person/path': quick(PathQuery, async ({ deps }, query) => showPath(deps, query), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: {
       target: ofSomebody.target,
       input: ({ of, event, days, last }) => ({ ...ofSomebody.input({ of }), event, days, last }),
@@ -180,20 +173,14 @@ export const operations = {
     { effect: 'read', reveals: true, roles: ['admin', 'operator'], scope: 'departments', audit: ofSomebody },
   ),
   profiles: quick(ProfilesQuery, async ({ deps }, query) => readProfiles(deps, query), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: {
       target: ({ after }, result) => `${result?.profiles.length ?? 0} profiles after ${after}`,
       input: ({ after, limit, fields }) => ({ after, limit, fields }),
     },
   }),
   'profiles/get': quick(ProfileQuery, async ({ deps }, query) => readProfile(deps, query), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: {
       target: ofSomebody.target,
       input: ({ of, fields }) => ({ ...ofSomebody.input({ of }), fields }),
@@ -219,10 +206,7 @@ export const operations = {
     z.strictObject({ tag: z.string(), person: PersonQuery, past: PastQuery.optional() }),
     async ({ deps }, { tag, person, past }) => explainTag(deps, tag, person, past),
     {
-      effect: 'read',
-      reveals: true,
-      roles: KNOWERS,
-      scope: 'departments',
+      ...revealing,
       audit: {
         target: ({ tag, person }, result) => `${tag}, ${nameOf(person, result?.profileId)}`,
         input: ({ tag, person, past }) => ({ tag, person: unnamed(person), ...(past !== undefined && { past }) }),
@@ -233,10 +217,7 @@ export const operations = {
     z.strictObject({ journey: z.string(), person: PersonQuery, past: PastQuery.optional() }),
     async ({ deps }, { journey, person, past }) => explainEntry(deps, journey, person, past),
     {
-      effect: 'read',
-      reveals: true,
-      roles: KNOWERS,
-      scope: 'departments',
+      ...revealing,
       audit: {
         target: ({ journey, person }, result) => `${journey}, ${nameOf(person, result?.profileId)}`,
         input: ({ journey, person, past }) => ({
@@ -247,10 +228,7 @@ export const operations = {
     },
   ),
   'segments/who': long(MatchingQuery, async ({ deps }, query) => findMatching(deps, query), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: {
       target: ({ of }, result) =>
         `${'segment' in of ? of.segment : 'a rule'}${result?.result === 'known' ? `: ${result.people} people` : ''}`,
@@ -260,10 +238,7 @@ export const operations = {
     z.strictObject({ segment: z.string(), person: PersonQuery, past: PastQuery.optional() }),
     async ({ deps }, { segment, person, past }) => explainSegment(deps, segment, person, past),
     {
-      effect: 'read',
-      reveals: true,
-      roles: KNOWERS,
-      scope: 'departments',
+      ...revealing,
       audit: {
         target: ({ segment, person }, result) => `${segment}, ${nameOf(person, result?.profileId)}`,
         input: ({ segment, person, past }) => ({
@@ -305,10 +280,7 @@ export const operations = {
     { effect: 'read', roles: LOOKERS, scope: 'none' },
   ),
   why: quick(z.strictObject({ of: WhyQuery }), async ({ deps }, { of }) => explainNow(deps, of), {
-    effect: 'read',
-    reveals: true,
-    roles: KNOWERS,
-    scope: 'departments',
+    ...revealing,
     audit: {
       target: ({ of }, result) => ('touchId' in of ? `touch ${of.touchId}` : nameOf(of, result?.profileId)),
       input: ({ of }) => ({ of: 'touchId' in of ? of : unnamed(of) }),

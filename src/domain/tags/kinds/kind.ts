@@ -1,6 +1,5 @@
-import type { Words } from '../../../said.js'
 import { z } from 'zod'
-import { said } from '../../../said.js'
+import { said, type Words } from '../../../said.js'
 import { LocalText } from '../../local-text.js'
 import type { Mistake, Reference } from '../../reference.js'
 import type { Build } from '../../rules/build.js'
